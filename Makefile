@@ -1,0 +1,46 @@
+# `make` lists the targets. Everything here runs without make too: see README.md.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export DVC_NO_ANALYTICS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help repro test test-slow check format miniatures readme clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+
+repro: $(BIN)/.installed  ## install, run what has changed, print the table of systems
+	@python -m stages.check
+	@dvc repro
+	@python -m stages.report --show
+
+test: $(BIN)/.installed  ## the unit tests, and the pipeline scaled down (about 5 minutes)
+	@pytest -q -m "not pipeline and not slow"
+	@pytest -q -m "pipeline and not slow"
+
+test-slow: $(BIN)/.installed  ## every row of what re-runs, two clones compared, miniatures rebuilt
+	@pytest -q -m slow
+
+check: $(BIN)/.installed  ## ruff: lint and format
+	@ruff check .
+	@ruff format --check .
+
+format: $(BIN)/.installed  ## let ruff format the code
+	@ruff check --fix .
+	@ruff format .
+
+miniatures: $(BIN)/.installed  ## train the shipped miniatures anew
+	@python -m stages.miniatures
+
+readme: $(BIN)/.installed  ## bring the results in README.md up to date
+	@python -m stages.report --readme
+
+clean:  ## remove what the stages wrote; DVC's cache keeps it
+	@rm -rf data/raw data/formatted data/tokenized data/predictions data/answers data/scores.parquet models reports
+
+$(BIN)/.installed: requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@

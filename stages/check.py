@@ -1,0 +1,122 @@
+"""Check: read the whole of params.yaml, and say what is wrong with it before any work.
+
+What DVC itself would say less clearly is caught here too: `make repro` calls this first.
+
+    python -m stages.check
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from stages.evaluate import EvaluateParams
+from stages.extract import ExtractParams
+from stages.fetch import FilesParams, data_params, file_splits
+from stages.finetune import FinetuneParams
+from stages.format import FormatParams
+from stages.generate import GenerateParams
+from stages.shared.cli import InputError, parser, run
+from stages.shared.params import Block, nearest, parse_section, profile_of, read_params
+from stages.shared.probes import read_probes
+from stages.shared.systems import SystemParams, system_names, system_params
+from stages.tokenize import TokenizeParams
+from stages.weights import PRETRAINED, checkpoint_params, miniature_path, weights_source
+
+log = logging.getLogger("check")
+
+SECTIONS: dict[str, type[Block]] = {
+    "format": FormatParams,
+    "tokenize": TokenizeParams,
+    "finetune": FinetuneParams,
+    "generate": GenerateParams,
+    "extract": ExtractParams,
+    "evaluate": EvaluateParams,
+}
+KEYS = ("profile", "profiles", "data", "weights", "checkpoints", "systems", *SECTIONS)
+PROFILE_SECTIONS = ("data", "weights", *SECTIONS)
+FINETUNED = Path("models/finetuned")
+
+
+def check_keys(found: dict[str, Any], known: tuple[str, ...], where: str) -> None:
+    """Raise InputError for a key of `found` that is not `known`."""
+    for key in found:
+        if key not in known:
+            raise InputError(f"params.yaml: {where}{key}: unknown key{nearest(str(key), list(known))}")
+
+
+def check_sections(params: dict[str, Any]) -> None:
+    """Check every section under the profile that `params` names."""
+    profile = profile_of(params)
+    data_params(params)
+    check_keys(params["profiles"][profile], PROFILE_SECTIONS, f"profiles.{profile}.")
+    weights_source(params)
+    for name, kind in SECTIONS.items():
+        parse_section(kind, params, name)
+
+
+def check_checkpoints(params: dict[str, Any]) -> None:
+    """Check that each checkpoint has weights to come from, and that the base is one of them."""
+    embedded = weights_source(params) == "embedded"
+    for name in params["checkpoints"]:
+        checkpoint = checkpoint_params(params, name)
+        if checkpoint.folder is not None and not Path(checkpoint.folder).is_dir():
+            raise InputError(
+                f"params.yaml: checkpoints.{name}.folder: expected a model folder, "
+                f"got {checkpoint.folder!r}, which is not there"
+            )
+        if checkpoint.folder is None and embedded:
+            miniature_path(name)
+    base = params["finetune"]["base"]
+    if base not in params["checkpoints"]:
+        known = nearest(base, list(params["checkpoints"]))
+        raise InputError(f"params.yaml: finetune.base: {base!r} is no key of checkpoints{known}")
+
+
+def check_source(name: str, system: SystemParams, params: dict[str, Any]) -> None:
+    """Check that what a system comes `from` is made by the pipeline, or is there."""
+    if system.path == FINETUNED:
+        return
+    where = f"params.yaml: systems.{name}.from"
+    if system.path.parent == PRETRAINED:
+        if system.path.name not in params["checkpoints"]:
+            known = nearest(system.path.name, list(params["checkpoints"]))
+            raise InputError(f"{where}: {system.path.name!r} is no key of checkpoints{known}")
+    elif not system.path.exists():
+        raise InputError(
+            f"{where}: expected models/pretrained/<checkpoint>, models/finetuned, a model folder or a "
+            f".jsonl of predictions, got {system.source!r}, which is not there"
+        )
+
+
+def check(params: dict[str, Any]) -> str:
+    """Check all of `params`, and return what was found in a line.
+
+    Raises:
+        InputError: the first fault, the chosen profile's before the others'.
+    """
+    check_keys(params, KEYS, "")
+    chosen = profile_of(params)
+    for key in ("checkpoints", "systems"):
+        if not isinstance(params.get(key), dict) or not params[key]:
+            raise InputError(f"params.yaml: {key}: expected at least one, got {params.get(key)!r}")
+    check_sections(params)
+    check_checkpoints(params)
+    for name in system_names(params):
+        check_source(name, system_params(params, name), params)
+    data = data_params(params)
+    if isinstance(data, FilesParams):
+        for rows in file_splits(data).values():
+            next(iter(rows), None)
+    for profile in params["profiles"]:
+        check_sections({**params, "profile": profile})
+    num_probes = len(read_probes()[1])
+    return f"params.yaml is fine: profile {chosen}, {len(params['systems'])} systems, {num_probes} probes"
+
+
+def main() -> None:
+    parser(__doc__, "python -m stages.check").parse_args()
+    log.info("%s", check(read_params()))
+
+
+if __name__ == "__main__":
+    run(main)

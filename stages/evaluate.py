@@ -1,0 +1,200 @@
+"""Evaluate: score every system's predictions, with intervals.
+
+Reads   data/predictions/{system}.jsonl, data/raw/test.parquet
+Writes  data/scores.parquet             system, id, rouge1, rouge2, rougeL, rougeLsum and counts
+        metrics/systems/{system}.json   what `dvc metrics show` prints, a row a system
+        metrics/evaluation.json         intervals, the signature of the scores, the number of articles
+        metrics/plots/scores.json       ROUGE with its interval, a row a system
+Params  evaluate, and the keys of systems
+
+    python -m stages.evaluate
+"""
+
+import logging
+from collections import Counter
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from pydantic import Field, NonNegativeInt, PositiveInt
+
+from stages.shared.cli import InputError, parser, run
+from stages.shared.files import read_jsonl, read_table, remove_orphans, whole, write_json, write_table
+from stages.shared.params import Block, load_params, read_params
+from stages.shared.progress import track
+from stages.shared.rouge import ROUGE_TYPES, SpanishRouge
+from stages.shared.systems import EXTRACTIVE, system_names
+from stages.shared.words import words
+
+log = logging.getLogger("evaluate")
+
+RAW_TEST = Path("data/raw/test.parquet")
+PREDICTIONS = Path("data/predictions")
+SCORES = Path("data/scores.parquet")
+SYSTEMS = Path("metrics/systems")
+EVALUATION = Path("metrics/evaluation.json")
+PLOT = Path("metrics/plots/scores.json")
+
+COUNTS = ("prediction_words", "reference_words", "lost_words")
+SCHEMA = pa.schema(
+    [("system", pa.string()), ("id", pa.string())]
+    + [(name, pa.float64()) for name in ROUGE_TYPES]
+    + [(name, pa.int32()) for name in COUNTS]
+)
+
+
+class EvaluateParams(Block):
+    bootstrap_samples: PositiveInt
+    confidence: float = Field(gt=0, lt=1)  # of the intervals
+    seed: NonNegativeInt
+
+
+def read_predictions(path: Path, ids: list[str]) -> list[dict[str, Any]]:
+    """Return the predictions of a system, in the order of `ids`.
+
+    Raises:
+        InputError: there is no file, or its ids are not exactly `ids`.
+    """
+    by_id = {}
+    for number, row in enumerate(read_jsonl(path, ("id", "prediction", "spelled_reference")), 1):
+        if row["id"] in by_id:
+            raise InputError(f"{path}:{number}: id {row['id']!r} occurs twice")
+        if not isinstance(row["prediction"], str):
+            raise InputError(f"{path}:{number}: prediction: expected text, got {row['prediction']!r}")
+        by_id[row["id"]] = row
+    if by_id.keys() != set(ids):
+        example = min(by_id.keys() ^ set(ids))
+        raise InputError(f"{path}: its ids are not those of {RAW_TEST}, such as {example!r}")
+    return [by_id[name] for name in ids]
+
+
+def lost_words(reference: str, spelled_reference: str) -> int:
+    """Return how many words of the reference its system's vocabulary cannot write.
+
+    >>> lost_words("El niño de Málaga", "El nio de Málaga")
+    1
+    """
+    return (Counter(words(reference)) - Counter(words(spelled_reference))).total()
+
+
+def score_system(
+    system: str, rows: list[dict[str, str]], predictions: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return one row of scores an article, in the order of `rows`."""
+    references = [row["summary"] for row in rows]
+    texts = [row["prediction"] for row in predictions]
+    rouge = SpanishRouge(keep_in_memory=True).compute(
+        predictions=texts, references=references, use_aggregator=False
+    )
+    return [
+        {
+            "system": system,
+            "id": row["id"],
+            **{name: rouge[name][place] for name in ROUGE_TYPES},
+            "prediction_words": len(words(texts[place])),
+            "reference_words": len(words(references[place])),
+            "lost_words": lost_words(references[place], predictions[place]["spelled_reference"]),
+        }
+        for place, row in enumerate(rows)
+    ]
+
+
+def summary_of(scores: pd.DataFrame) -> dict[str, float]:
+    """Return a system's row of the table: means over articles, in the units of DESIGN's keys."""
+    reference_words = scores["reference_words"].sum()
+    return {
+        **{name: round(float(scores[name].mean()), 2) for name in ROUGE_TYPES},
+        "lost_words_pct": round(100 * float(scores["lost_words"].sum() / reference_words), 2),
+        "empty_pct": round(100 * float((scores["prediction_words"] == 0).mean()), 2),
+        "length_ratio": round(float(scores["prediction_words"].sum() / reference_words), 2),
+    }
+
+
+def bootstrap(scores: np.ndarray, params: EvaluateParams) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lower and upper bound of each column's mean, articles drawn with replacement.
+
+    `scores` is (articles, metrics). The same articles are drawn for every metric and, with the same
+    seed, for every system of one test split. Percentile interval; Koehn 2004,
+    https://aclanthology.org/W04-3250
+    """
+    draw = np.random.default_rng(params.seed)
+    num_articles = len(scores)
+    means = np.empty((params.bootstrap_samples, scores.shape[1]))
+    for start in range(0, params.bootstrap_samples, 500):  # bounds the memory at 500 × articles
+        count = min(500, params.bootstrap_samples - start)
+        weights = draw.multinomial(num_articles, np.full(num_articles, 1 / num_articles), size=count)
+        means[start : start + count] = weights @ scores / num_articles
+    tail = (1 - params.confidence) / 2
+    lower, upper = np.quantile(means, [tail, 1 - tail], axis=0)
+    return lower, upper
+
+
+def intervals(system: str, scores: pd.DataFrame, params: EvaluateParams) -> dict[str, Any]:
+    """Return the system with mean, lower and upper bound of each ROUGE type, in points."""
+    values = scores[list(ROUGE_TYPES)].to_numpy()
+    columns = zip(ROUGE_TYPES, values.mean(axis=0), *bootstrap(values, params), strict=True)
+    return {"system": system} | {
+        name: dict(zip(("mean", "lower", "upper"), (round(float(x), 2) for x in three), strict=True))
+        for name, *three in columns
+    }
+
+
+def signature(num_articles: int, params: EvaluateParams) -> list[str]:
+    """Return how the scores were made; two scores compare only if their signatures are equal."""
+    return [
+        "rouge",
+        f"rows:{num_articles}",
+        "words:unicode",
+        "stem:no",
+        "sentences:own",
+        f"bs:{params.bootstrap_samples}",
+        f"confidence:{params.confidence}",
+        f"seed:{params.seed}",
+        f"rouge_score:{version('rouge_score')}",
+    ]
+
+
+def main() -> None:
+    parser(__doc__, "python -m stages.evaluate").parse_args()
+    params = load_params(EvaluateParams, "evaluate")
+    systems = [*EXTRACTIVE, *system_names(read_params())]
+    rows = list(read_table(RAW_TEST, ["id", "summary"]))
+    ids = [row["id"] for row in rows]
+    scores: list[dict[str, Any]] = []
+    for system in track(systems, "evaluate systems", len(systems), unit="system"):
+        path = PREDICTIONS / f"{system}.jsonl"
+        scores += score_system(system, rows, read_predictions(path, ids))
+    if orphans := remove_orphans(PREDICTIONS, systems):
+        log.info("removed %s, of systems that are gone", ", ".join(orphans))
+
+    table = pd.DataFrame(scores)
+    by_system = {system: table[table["system"] == system] for system in systems}
+    with whole(SYSTEMS) as partial:
+        for system, group in by_system.items():
+            write_json(partial / f"{system}.json", summary_of(group))
+    systems_with_intervals = [intervals(system, group, params) for system, group in by_system.items()]
+    evaluation = {  # lists, which `dvc metrics show` leaves out of its table
+        "num_articles": len(rows),
+        "confidence": params.confidence,
+        "signature": signature(len(rows), params),
+        "systems": systems_with_intervals,
+    }
+    points = [
+        {
+            "system": row["system"],
+            **{name: row[name]["mean"] for name in ROUGE_TYPES},
+            **{f"rougeL_{bound}": row["rougeL"][bound] for bound in ("lower", "upper")},
+        }
+        for row in systems_with_intervals
+    ]
+    write_json(EVALUATION, evaluation)
+    write_json(PLOT, points)
+    write_table(SCORES, scores, SCHEMA)
+    log.info("scored %d systems on %d articles", len(systems), len(rows))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,299 @@
+"""Fetch: bring the news from its source into one shape, and count every row that cannot be used.
+
+Reads   the embedded news, MLSUM on the hub, or the user's files
+Writes  data/raw/{train,validation,test}.parquet   id, text, summary, title, topic, url, date
+        metrics/data.json                          rows kept, and dropped by reason; the source
+Params  data
+
+    python -m stages.fetch
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, NonNegativeInt, PositiveInt, field_validator
+
+from stages.shared.cli import InputError, parser, run
+from stages.shared.files import RAW, SPLITS, whole, write_json, write_table
+from stages.shared.hub import hub_errors, resolve_commit
+from stages.shared.news import news_splits
+from stages.shared.params import Block, nearest, parse_section, profile_of, read_params, section_of
+from stages.shared.progress import track
+from stages.shared.userfiles import read_user_rows, split_files
+from stages.shared.words import words
+
+log = logging.getLogger("fetch")
+
+RAW_DIR = Path("data/raw")
+AUDIT = Path("metrics/data.json")
+
+Row = dict[str, str]
+
+
+def check_size(value: Any) -> Any:
+    """Return a split's size if it is rows (an int ≥ 1), a share (a float in (0, 1)) or "all"."""
+    whole_rows = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    share = isinstance(value, float) and 0 < value < 1
+    if whole_rows or share or value == "all" or value is None:
+        return value
+    raise ValueError("expected a number of rows ≥ 1, a share between 0 and 1, or all")
+
+
+Size = Annotated[int | float | Literal["all"], BeforeValidator(check_size)]
+
+
+class DataParams(Block):
+    """What every source has."""
+
+    source: str
+    train: Size
+    validation: Size
+    test: Size
+    seed: NonNegativeInt  # of the embedded news, and of the split of a single file
+    min_summary_words: PositiveInt  # words between white space; shorter references are dropped
+
+
+class EmbeddedParams(DataParams):
+    """The news that stages/shared/news.py makes up."""
+
+    source: Literal["embedded"]
+    train: PositiveInt  # rows
+    validation: PositiveInt
+    test: PositiveInt
+
+
+class HubParams(DataParams):
+    """A dataset repository on the hub, in MLSUM's columns."""
+
+    source: Literal["hub"]
+    repo: str  # owner/name
+    revision: str  # a commit, a tag or a branch; a branch is resolved and recorded
+    data_dir: str  # the folder of one language: es, fr, de, ru, tu
+    train: PositiveInt | Literal["all"]  # the first rows
+    validation: PositiveInt | Literal["all"]
+    test: PositiveInt | Literal["all"]
+
+
+class FilesParams(DataParams):
+    """The user's own file, or a folder with a file for each split."""
+
+    source: Literal["files"]
+    path: str
+    separator: str  # between the columns of a CSV
+    columns: dict[str, str]  # our name: the file's
+
+    @field_validator("columns")
+    @classmethod
+    def names_our_columns(cls, columns: dict[str, str]) -> dict[str, str]:
+        for name in columns:
+            if name not in RAW.names:
+                raise ValueError(f"unknown column {name!r}{nearest(name, RAW.names)}")
+        if missing := {"text", "summary"} - columns.keys():
+            raise ValueError(f"lacks {sorted(missing)}; name the file's column for each")
+        return columns
+
+    @field_validator("separator")
+    @classmethod
+    def is_one_character(cls, separator: str) -> str:
+        if len(separator) != 1:
+            raise ValueError('expected one character, such as "," or ";" or "\\t"')
+        return separator
+
+
+SOURCES: dict[str, type[DataParams]] = {
+    "embedded": EmbeddedParams,
+    "hub": HubParams,
+    "files": FilesParams,
+}
+
+
+def data_params(params: dict[str, Any]) -> DataParams:
+    """Return the checked `data` section of params.yaml for the source that its profile names."""
+    section = section_of(params, "data")
+    source = section.get("source") if isinstance(section, dict) else None
+    if not isinstance(source, str) or source not in SOURCES:
+        where = f"profiles.{profile_of(params)}.data.source"
+        known = nearest(str(source), list(SOURCES))
+        raise InputError(f"params.yaml: {where}: unknown value {source!r}{known}")
+    return parse_section(SOURCES[source], params, "data")
+
+
+ENGLISH = frozenset("the of and to in is that for was with his her on by it at from has".split())
+SPANISH = frozenset("el la los las de del y que en un una por con su se es al para".split())
+
+
+def is_english(text: str) -> bool:
+    """Return whether more of the words are English function words than Spanish ones.
+
+    MLSUM es holds rows of El País in English, 13 of 500 test rows.
+    """
+    found = words(text)
+    return sum(word in ENGLISH for word in found) > sum(word in SPANISH for word in found)
+
+
+def drop_reason(row: Row, min_summary_words: int) -> str | None:
+    """Return why `row` can be neither trained nor scored on, or None to keep it."""
+    if not row["text"].strip():
+        return "empty text"
+    if not row["summary"].strip():
+        return "empty summary"
+    if len(row["summary"].split()) < min_summary_words:
+        return "short summary"
+    if is_english(row["text"]):
+        return "English text"
+    return None
+
+
+def clean(
+    rows: Iterable[Row], split: str, seen: dict[bytes, str], params: DataParams, dropped: Counter
+) -> Iterator[Row]:
+    """Yield the usable rows of a split in their order; count the others in `dropped`, by reason.
+
+    `seen` holds, across calls, the digest of each text and the split that it came in: a later split
+    loses what an earlier one has, so that no test article was trained on.
+    """
+    for row in rows:
+        reason = drop_reason(row, params.min_summary_words)
+        if reason is None:
+            digest = blake2b(row["text"].strip().encode(), digest_size=16).digest()
+            if digest in seen:
+                first = seen[digest]
+                reason = "duplicate text" if first == split else f"text also in {first}"
+            seen.setdefault(digest, split)
+        if reason is None:
+            yield row
+        else:
+            dropped[reason] += 1
+
+
+def shuffled_shares(rows: list[Row], params: DataParams) -> dict[str, list[Row]]:
+    """Deal the rows of one file to the splits, drawn by `seed`; each keeps the file's order.
+
+    Shares are rounded where they end, not each by itself, so that 0.8, 0.1 and 0.1 are all the rows.
+
+    Raises:
+        InputError: the splits ask for more rows than there are, or leave one empty.
+    """
+    order = list(range(len(rows)))
+    Random(params.seed).shuffle(order)
+    dealt, start, shares = {}, 0, 0.0
+    for split in reversed(SPLITS):  # the small ones first; `train: all` takes what remains
+        size = getattr(params, split)
+        count = len(rows) - start if size == "all" else size
+        if isinstance(size, float):
+            count = round((shares + size) * len(rows)) - round(shares * len(rows))
+            shares += size
+        if count < 1 or start + count > len(rows):
+            raise InputError(
+                f"params.yaml: data.{split}: {size} of {len(rows)} rows is {count}, and "
+                f"{len(rows) - start} are left; expected at least 1 and no more than are left"
+            )
+        dealt[split] = [rows[place] for place in sorted(order[start : start + count])]
+        start += count
+    return {split: dealt[split] for split in SPLITS}
+
+
+def embedded_splits(params: EmbeddedParams) -> dict[str, Iterable[Row]]:
+    """Return the embedded news of each split, MLSUM's defects planted among them."""
+    sizes = {split: getattr(params, split) for split in SPLITS}
+    made = news_splits(sizes, params.seed)
+    return {split: numbered(rows, split) for split, rows in made.items()}
+
+
+def hub_splits(params: HubParams, commit: str) -> dict[str, Iterable[Row]]:
+    """Return the first rows of each split at `commit`, streamed: no more is fetched than is read."""
+    return {split: numbered(stream(params, commit, split), split) for split in SPLITS}
+
+
+def stream(params: HubParams, commit: str, split: str) -> Iterator[Row]:
+    """Yield a split's rows from the hub, in MLSUM's columns."""
+    from datasets import load_dataset  # 1 s to import, and only this source needs it
+
+    with hub_errors(f"{params.repo}@{commit}"):
+        rows = load_dataset(
+            params.repo, data_dir=params.data_dir, revision=commit, split=split, streaming=True
+        )
+        size = getattr(params, split)
+        for row in rows if size == "all" else rows.take(size):
+            yield {name: row.get(name) or "" for name in RAW.names if name != "id"}
+
+
+def numbered(rows: Iterable[Row], prefix: str) -> Iterator[Row]:
+    """Yield `rows`, each with an id that tells its place in the source, counted from 1."""
+    for number, row in enumerate(rows, start=1):
+        yield {"id": f"{prefix}-{number}", **row}
+
+
+def user_rows(path: Path, prefix: str, params: FilesParams) -> Iterator[Row]:
+    """Yield the rows of a user's file with every column of ours, the missing ones empty.
+
+    Raises:
+        InputError: two rows have the same id (where a column of ids is mapped).
+    """
+    rows, ids = read_user_rows(path, params.columns, params.separator), set()
+    for row in numbered(rows, prefix):
+        if row["id"] in ids:
+            raise InputError(f"{path}: id {row['id']!r} occurs twice; ids must be unique")
+        ids.add(row["id"])
+        yield dict.fromkeys(RAW.names, "") | row
+
+
+def file_splits(params: FilesParams) -> dict[str, Iterable[Row]]:
+    """Return the user's rows of each split: by file, or drawn by seed from the one file."""
+    path = Path(params.path)
+    files = split_files(path)
+    sizes = {split: getattr(params, split) for split in SPLITS}
+    if files is None:
+        return shuffled_shares(list(user_rows(path, "row", params)), params)
+    if shares := [split for split, size in sizes.items() if isinstance(size, float)]:
+        raise InputError(
+            f"params.yaml: data.{shares[0]}: a share of one file, got {sizes[shares[0]]}, but {path} "
+            "has a file for each split; set data.train, data.validation and data.test to all"
+        )
+    stops = {split: None if size == "all" else size for split, size in sizes.items()}
+    return {split: islice(user_rows(file, split, params), stops[split]) for split, file in files.items()}
+
+
+def provenance(params: DataParams) -> dict[str, Any]:
+    """Return where the rows come from, as metrics/data.json records it."""
+    if isinstance(params, HubParams):
+        commit = resolve_commit(params.repo, params.revision, "dataset")
+        return {"source": "hub", "repo": params.repo, "commit": commit, "data_dir": params.data_dir}
+    if isinstance(params, FilesParams):
+        return {"source": "files", "file": Path(params.path).name}
+    return {"source": "embedded", "seed": params.seed}
+
+
+def main() -> None:
+    parser(__doc__, "python -m stages.fetch").parse_args()
+    params = data_params(read_params())
+    origin = provenance(params)
+    if isinstance(params, HubParams):
+        splits = hub_splits(params, origin["commit"])
+    elif isinstance(params, FilesParams):
+        splits = file_splits(params)
+    else:
+        splits = embedded_splits(params)
+
+    seen: dict[bytes, str] = {}
+    audit = []
+    with whole(RAW_DIR) as partial:
+        for split in SPLITS:
+            dropped: Counter = Counter()
+            rows = track(clean(splits[split], split, seen, params, dropped), f"fetch {split}")
+            kept = write_table(partial / f"{split}.parquet", rows, RAW)
+            if not kept:
+                raise InputError(f"data: no usable row in {split}, dropped {dict(dropped) or 0}")
+            audit.append({"split": split, "kept": kept, "dropped": dict(sorted(dropped.items()))})
+            log.info("%-10s kept %6d, dropped %s", split, kept, dict(dropped) or 0)
+    write_json(AUDIT, {"provenance": [origin], "splits": audit})  # lists stay out of `dvc metrics show`
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,346 @@
+"""Finetune: train the base on the tokenized news; keep the epoch that summarizes validation best.
+
+Reads   data/tokenized/, models/pretrained/<base>/, data/raw/validation.parquet (the references)
+Writes  models/finetuned/              what AutoModelForSeq2SeqLM and AutoTokenizer load
+        metrics/finetune.json          steps, losses, validation ROUGE, best epoch, precision
+        metrics/plots/training.json    the curve, a row an epoch; epoch 0 is the base
+Params  finetune
+
+    python -m stages.finetune
+"""
+
+import logging
+import math
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Annotated, Any, Literal
+
+import pyarrow as pa
+import torch
+from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from tokenizers import Tokenizer
+from torch.nn.functional import cross_entropy
+from transformers import (
+    AutoTokenizer,
+    DataCollatorForSeq2Seq,
+    PrinterCallback,
+    Seq2SeqTrainer,
+    Seq2SeqTrainingArguments,
+    T5ForConditionalGeneration,
+    TrainerCallback,
+)
+
+from stages.shared.cli import InputError, parser, run
+from stages.shared.decoding import Decoding, generator, write_texts
+from stages.shared.files import load_table, read_table, remove, whole, write_json
+from stages.shared.models import Precision, choose_dtype, load_model, prepare_torch, save_model, start_letters
+from stages.shared.params import Block, load_params
+from stages.shared.progress import SECONDS_BETWEEN_LINES, line
+from stages.shared.rouge import ROUGE_TYPES, SpanishRouge
+from stages.shared.spelling import IGNORE_INDEX, load_tokenizer
+
+log = logging.getLogger("finetune")
+
+TOKENIZED = Path("data/tokenized")
+PRETRAINED = Path("models/pretrained")
+RAW_VALIDATION = Path("data/raw/validation.parquet")
+FINETUNED = Path("models/finetuned")
+METRICS = Path("metrics/finetune.json")
+CURVE = Path("metrics/plots/training.json")
+
+
+def check_rows(value: Any) -> Any:
+    """Return `value` if it is a number of rows ≥ 1 or "all"."""
+    if value == "all" or value is None or (type(value) is int and value >= 1):
+        return value
+    raise ValueError("expected a number of rows ≥ 1, or all")
+
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class FinetuneParams(Block):
+    base: str  # a key of `checkpoints`
+    epochs: PositiveInt
+    learning_rate: PositiveFloat  # peak
+    batch_size: PositiveInt  # articles a forward pass
+    gradient_accumulation: PositiveInt  # forward passes a step
+    schedule: Literal["linear", "cosine", "constant"]  # after the warm-up
+    warmup_ratio: Share  # of the steps
+    weight_decay: NonNegativeFloat
+    max_grad_norm: PositiveFloat
+    label_smoothing: Share
+    dropout: Share  # in every layer
+    precision: Precision  # of the arithmetic; the weights stay in float32
+    max_new_tokens: PositiveInt  # of a validation summary, which is greedy
+    validation_rows: Annotated[int | Literal["all"], BeforeValidator(check_rows)]  # scored each epoch
+    seed: NonNegativeInt
+
+
+class TokenizedRows(torch.utils.data.Dataset):
+    """The rows of a tokenized split, kept as Arrow until asked for."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self.table = table
+
+    def __len__(self) -> int:
+        return self.table.num_rows
+
+    def __getitem__(self, place: int) -> dict[str, list[int]]:
+        return {name: self.table[name][place].as_py() for name in self.table.column_names}
+
+
+def token_loss(label_smoothing: float) -> Callable[..., torch.Tensor]:
+    """Return the mean cross-entropy over the target tokens of a whole step.
+
+    Trainer passes `num_items_in_batch`, the target tokens of all forward passes of the step, so that
+    2 × 4 articles give the gradient of 1 × 8. T5's own loss ignores it: with accumulation 4 it came
+    out four times too large.
+    """
+
+    def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
+        total = cross_entropy(
+            outputs.logits.float().flatten(0, 1),
+            labels.flatten(),
+            ignore_index=IGNORE_INDEX,
+            label_smoothing=label_smoothing,
+            reduction="sum",
+        )
+        return total / (labels.ne(IGNORE_INDEX).sum() if num_items_in_batch is None else num_items_in_batch)
+
+    return loss
+
+
+@torch.inference_mode()
+def validation_loss(
+    model: T5ForConditionalGeneration, rows: TokenizedRows, collate: Callable, batch_size: int
+) -> float:
+    """Return the mean cross-entropy over all target tokens of `rows`, without label smoothing."""
+    by_length = sorted(range(len(rows)), key=lambda place: -len(rows[place]["input_ids"]))
+    total, tokens = 0.0, 0
+    for start in range(0, len(rows), batch_size):
+        batch = collate([rows[place] for place in by_length[start : start + batch_size]])
+        batch = batch.to(model.device)
+        labels = batch.pop("labels")
+        count = labels.ne(IGNORE_INDEX).sum()
+        total += float(token_loss(0.0)(model(**batch), labels) * count)
+        tokens += int(count)
+    return total / tokens
+
+
+class Validation:
+    """What is measured after each epoch: the loss, and ROUGE against the raw references.
+
+    Decoded labels would not do for references: they are cut, and have lost the letters that the
+    vocabulary lacks, as the predictions have.
+    """
+
+    def __init__(
+        self,
+        rows: TokenizedRows,
+        references: list[str],
+        tokenizer: Tokenizer,
+        collate: Callable,
+        params: FinetuneParams,
+    ) -> None:
+        places = list(range(len(rows)))
+        if params.validation_rows != "all" and params.validation_rows < len(rows):
+            places = sorted(Random(params.seed).sample(places, params.validation_rows))
+        self.rows = TokenizedRows(rows.table.take(places))
+        self.references = [references[place] for place in places]
+        self.tokenizer, self.collate, self.params = tokenizer, collate, params
+
+    def __call__(self, model: T5ForConditionalGeneration) -> dict[str, float]:
+        """Return `loss` and each ROUGE type, in points."""
+        model.eval()
+        batch_size = 4 * self.params.batch_size  # no gradients to keep
+        pad = model.config.pad_token_id
+        sources = [[token for token in row["input_ids"] if token != pad] for row in self.rows]
+        generate = generator(model, Decoding(max_new_tokens=self.params.max_new_tokens), model.device)
+        texts = write_texts(self.tokenizer, sources, generate, batch_size, "finetune validation")
+        rouge = SpanishRouge(keep_in_memory=True)
+        scores = rouge.compute(predictions=texts, references=self.references)
+        loss = validation_loss(model, self.rows, self.collate, batch_size)
+        return {"loss": loss, **scores}
+
+
+class SummaryTrainer(Seq2SeqTrainer):
+    """Seq2SeqTrainer with our validation: its own shuffles the rows under group_by_length."""
+
+    def __init__(self, validation: Validation, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.validation = validation
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        metrics = {f"eval_{name}": value for name, value in self.validation(self.model).items()}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+
+class KeepBest(TrainerCallback):
+    """Keeps the curve, and saves the model of the epoch with the best validation ROUGE-L."""
+
+    def __init__(self, save: Callable[[T5ForConditionalGeneration], None], curve: list[dict]) -> None:
+        self.save, self.curve = save, curve
+        self.best = -math.inf
+        self.train_loss = math.nan
+
+    def on_log(self, args, state, control, logs=None, **kwargs) -> None:
+        self.train_loss = logs.get("loss", self.train_loss)
+
+    def on_evaluate(self, args, state, control, metrics=None, model=None, **kwargs) -> None:
+        scores = {name.removeprefix("eval_"): value for name, value in metrics.items()}
+        self.curve.append(curve_row(round(state.epoch), state.global_step, self.train_loss, scores))
+        if self.curve[-1]["rougeL"] > self.best:
+            self.best = self.curve[-1]["rougeL"]
+            self.save(model)
+
+
+class Lines(TrainerCallback):
+    """Plain lines of progress where there is no terminal for Trainer's bar."""
+
+    def on_train_begin(self, args, state, control, **kwargs) -> None:
+        self.start = self.last = time.monotonic()
+
+    def on_step_end(self, args, state, control, **kwargs) -> None:
+        now = time.monotonic()
+        if now - self.last >= SECONDS_BETWEEN_LINES:
+            self.last, seconds = now, now - self.start
+            log.info("%s", line("training", state.global_step, state.max_steps, "step", seconds))
+
+
+def curve_row(epoch: int, step: int, train_loss: float | None, scores: dict) -> dict[str, Any]:
+    """Return a row of the training curve: losses in nats a token, ROUGE in points."""
+    return {
+        "epoch": epoch,
+        "step": step,
+        "train_loss": None if train_loss is None else round(train_loss, 4),
+        "validation_loss": round(scores["loss"], 4),
+        **{name: round(scores[name], 2) for name in ROUGE_TYPES},
+    }
+
+
+def set_dropout(model: T5ForConditionalGeneration, share: float) -> None:
+    """Set the dropout of every layer; the saved configuration keeps the checkpoint's own."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = share
+        elif isinstance(getattr(module, "dropout", None), float):  # T5Attention
+            module.dropout = share
+
+
+def training_arguments(
+    params: FinetuneParams, scratch: str, device: torch.device, bf16: bool
+) -> Seq2SeqTrainingArguments:
+    """Return Trainer's arguments; what it would write goes to `scratch` and is thrown away."""
+    return Seq2SeqTrainingArguments(
+        output_dir=scratch,
+        num_train_epochs=params.epochs,
+        learning_rate=params.learning_rate,
+        per_device_train_batch_size=params.batch_size,
+        gradient_accumulation_steps=params.gradient_accumulation,
+        lr_scheduler_type="constant_with_warmup" if params.schedule == "constant" else params.schedule,
+        warmup_steps=params.warmup_ratio,
+        weight_decay=params.weight_decay,
+        max_grad_norm=params.max_grad_norm,
+        bf16=bf16,
+        use_cpu=device.type == "cpu",
+        seed=params.seed,
+        data_seed=params.seed,
+        train_sampling_strategy="group_by_length",
+        logging_strategy="epoch",
+        eval_strategy="epoch",
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=not sys.stderr.isatty(),
+    )
+
+
+def train(
+    model: T5ForConditionalGeneration,
+    rows: TokenizedRows,
+    validation: Validation,
+    params: FinetuneParams,
+    save: Callable[[T5ForConditionalGeneration], None],
+    device: torch.device,
+) -> tuple[list[dict[str, Any]], int]:
+    """Train `model`, `save` it at each best epoch, and return the curve and the number of steps."""
+    bf16 = choose_dtype(params.precision, device) is torch.bfloat16
+    curve = [curve_row(0, 0, None, validation(model.to(device)))]
+    with tempfile.TemporaryDirectory() as scratch:
+        trainer = SummaryTrainer(
+            validation,
+            model=model,
+            args=training_arguments(params, scratch, device, bf16),
+            train_dataset=rows,
+            eval_dataset=validation.rows,
+            data_collator=validation.collate,
+            compute_loss_func=token_loss(params.label_smoothing),
+            callbacks=[KeepBest(save, curve)],
+        )
+        trainer.remove_callback(PrinterCallback)
+        if trainer.args.disable_tqdm:
+            trainer.add_callback(Lines())
+        steps = trainer.train().global_step
+    return curve, steps
+
+
+def main() -> None:
+    parser(__doc__, "python -m stages.finetune").parse_args()
+    params = load_params(FinetuneParams, "finetune")
+    rows = TokenizedRows(load_table(TOKENIZED / "train.parquet"))
+    step = params.batch_size * params.gradient_accumulation
+    if len(rows) < step:
+        raise InputError(
+            f"params.yaml: finetune.batch_size: a step takes {step} articles (batch_size × "
+            f"gradient_accumulation), and the training split has {len(rows)}; lower it"
+        )
+    device = prepare_torch(params.seed)
+    base = PRETRAINED / params.base
+    model = load_model(base)
+    tokenizer = load_tokenizer(TOKENIZED / "tokenizer")
+    num_letters = start_letters(model, load_tokenizer(base), tokenizer)
+    set_dropout(model, params.dropout)
+    collate = DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(TOKENIZED / "tokenizer"), model)
+    references = [row["summary"] for row in read_table(RAW_VALIDATION, ["summary"])]
+    validation_table = load_table(TOKENIZED / "validation.parquet")
+    validation = Validation(TokenizedRows(validation_table), references, tokenizer, collate, params)
+
+    with whole(FINETUNED) as partial:
+
+        def save(trained: T5ForConditionalGeneration) -> None:
+            remove(partial)
+            save_model(trained, TOKENIZED / "tokenizer", partial)
+
+        curve, steps = train(model, rows, validation, params, save, device)
+    best = max(curve[1:], key=lambda row: row["rougeL"])
+    metrics = {
+        "base": params.base,
+        "precision": str(choose_dtype(params.precision, device)).removeprefix("torch."),
+        "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "num_letters_started": num_letters,
+        "steps": steps,
+        "best_epoch": best["epoch"],
+        "train_loss": best["train_loss"],
+        "validation_loss": best["validation_loss"],
+        **{f"validation_{name}": best[name] for name in ROUGE_TYPES},
+    }
+    write_json(CURVE, curve)
+    write_json(METRICS, metrics)
+    log.info(
+        "%d steps; best epoch %d: validation loss %.3f, ROUGE-L %.2f (%.2f before)",
+        steps,
+        best["epoch"],
+        best["validation_loss"],
+        best["rougeL"],
+        curve[0]["rougeL"],
+    )
+
+
+if __name__ == "__main__":
+    run(main)

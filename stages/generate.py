@@ -1,0 +1,120 @@
+"""Generate: let one system summarize the test articles, or take in somebody else's summaries.
+
+Reads   data/formatted/test.parquet, data/raw/test.parquet (for a template of the system's own),
+        and systems.S.from: a model folder, or a JSON Lines file of id and prediction
+Writes  data/predictions/S.jsonl   id, prediction, source_tokens, truncated, spelled_reference
+Params  systems.S, generate, tokenize.source_tokens
+
+    python -m stages.generate flan-small
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from pydantic import PositiveInt
+
+from stages.shared.cli import InputError, parser, run
+from stages.shared.decoding import Decoding, encode_prompts, generator, write_texts
+from stages.shared.files import read_jsonl, read_table, write_jsonl
+from stages.shared.models import Precision, choose_dtype, load_model, prepare_torch
+from stages.shared.params import load_params, read_params, section_of
+from stages.shared.prompts import COLUMNS, fill
+from stages.shared.spelling import load_tokenizer, spelled
+from stages.shared.systems import SystemParams, system_params
+
+log = logging.getLogger("generate")
+
+RAW_TEST = Path("data/raw/test.parquet")
+FORMATTED_TEST = Path("data/formatted/test.parquet")
+PREDICTIONS = Path("data/predictions")
+
+
+class GenerateParams(Decoding):
+    batch_size: PositiveInt  # articles
+    precision: Precision
+
+
+def own_prompts(system: SystemParams) -> list[str]:
+    """Return the test articles' prompts: from `format`, or in the system's own template."""
+    if system.template is None:
+        return [row["prompt"] for row in read_table(FORMATTED_TEST, ["prompt"])]
+    return [fill(system.template, row) for row in read_table(RAW_TEST, COLUMNS)]
+
+
+def summarize(
+    system: SystemParams, rows: list[dict[str, str]], params: GenerateParams, source_tokens: int, what: str
+) -> list[dict[str, Any]]:
+    """Return the predictions of a model, one a row of the test split, in its order."""
+    device = prepare_torch(seed=0)  # greedy and beam search draw nothing
+    model = load_model(system.path, choose_dtype(params.precision, device))
+    tokenizer = load_tokenizer(system.path)
+    ids, lengths = encode_prompts(tokenizer, own_prompts(system), source_tokens)
+    generate = generator(model, params.model_copy(update=system.decoding()), device)
+    texts = write_texts(tokenizer, ids, generate, params.batch_size, what)
+    spelled_references = spelled(tokenizer, [row["summary"] for row in rows])
+    return [
+        {
+            "id": row["id"],
+            "prediction": text,
+            "source_tokens": length,
+            "truncated": length > source_tokens,
+            "spelled_reference": spelled_reference,
+        }
+        for row, text, length, spelled_reference in zip(rows, texts, lengths, spelled_references, strict=True)
+    ]
+
+
+def take_in(path: Path, rows: list[dict[str, str]]) -> list[dict[str, Any]]:
+    """Return somebody else's predictions, in the order of the test split.
+
+    Raises:
+        InputError: the file's ids are not exactly those of the test split, or a prediction is no text.
+    """
+    predictions: dict[str, str] = {}
+    for number, row in enumerate(read_jsonl(path, keys=("id", "prediction")), start=1):
+        for key in ("id", "prediction"):
+            if not isinstance(row[key], str):
+                raise InputError(f"{path}:{number}: {key}: expected text, got {row[key]!r}")
+        if row["id"] in predictions:
+            raise InputError(f"{path}:{number}: id {row['id']!r} occurs twice")
+        predictions[row["id"]] = row["prediction"]
+    wanted = {row["id"] for row in rows}
+    for what, ids in (("lacks", wanted - predictions.keys()), ("has unknown", predictions.keys() - wanted)):
+        if ids:
+            raise InputError(
+                f"{path}: {what} {len(ids)} of {len(wanted)} test ids, such as {min(ids)!r}; "
+                "the ids are those of data/raw/test.parquet"
+            )
+    return [
+        {
+            "id": row["id"],
+            "prediction": predictions[row["id"]],
+            "source_tokens": None,
+            "truncated": None,
+            "spelled_reference": row["summary"],
+        }
+        for row in rows
+    ]
+
+
+def main() -> None:
+    arguments = parser(__doc__, "python -m stages.generate flan-small")
+    arguments.add_argument("system", help="a key of `systems` in params.yaml")
+    name = arguments.parse_args().system
+    every = read_params()
+    system = system_params(every, name)
+    params = load_params(GenerateParams, "generate")
+    source_tokens = section_of(every, "tokenize")["source_tokens"]
+    rows = list(read_table(RAW_TEST, ["id", "summary"]))
+    if system.is_foreign:
+        predictions = take_in(system.path, rows)
+    else:
+        predictions = summarize(system, rows, params, source_tokens, f"generate {name}")
+    write_jsonl(PREDICTIONS / f"{name}.jsonl", predictions)
+    truncated = sum(bool(row["truncated"]) for row in predictions)
+    log.info("%s: %d predictions, %d from truncated articles", name, len(predictions), truncated)
+
+
+if __name__ == "__main__":
+    run(main)

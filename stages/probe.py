@@ -1,0 +1,58 @@
+"""Probe: ask one system the prompts of stages/probes.yaml.
+
+Reads   stages/probes.yaml, systems.S.from
+Writes  data/answers/S.jsonl   id, prompt, answer (no rows for somebody else's predictions)
+Params  systems.S; the decoding stands in probes.yaml: greedy, the same for all
+
+    python -m stages.probe flan-small
+"""
+
+import logging
+from pathlib import Path
+
+import torch
+
+from stages.shared.cli import parser, run
+from stages.shared.decoding import Decoding, encode_prompts, generator, write_texts
+from stages.shared.files import write_jsonl
+from stages.shared.models import load_model, prepare_torch
+from stages.shared.params import read_params
+from stages.shared.probes import read_probes
+from stages.shared.spelling import load_tokenizer
+from stages.shared.systems import system_params
+
+log = logging.getLogger("probe")
+
+ANSWERS = Path("data/answers")
+BATCH_SIZE = 16  # prompts; in float32 the companions of a prompt do not change its answer
+
+
+def answer(folder: Path, prompts: list[str], max_new_tokens: int, what: str) -> list[str]:
+    """Return the answer of the model in `folder` to each prompt, in order."""
+    device = prepare_torch(seed=0)  # greedy search draws nothing
+    generate = generator(load_model(folder, torch.float32), Decoding(max_new_tokens=max_new_tokens), device)
+    tokenizer = load_tokenizer(folder)
+    ids, _ = encode_prompts(tokenizer, prompts, max_tokens=None)
+    return write_texts(tokenizer, ids, generate, BATCH_SIZE, what)
+
+
+def main() -> None:
+    arguments = parser(__doc__, "python -m stages.probe flan-small")
+    arguments.add_argument("system", help="a key of `systems` in params.yaml")
+    name = arguments.parse_args().system
+    system = system_params(read_params(), name)
+    max_new_tokens, probes = read_probes()
+    rows = []
+    if not system.is_foreign:
+        prompts = [probe.prompt for probe in probes.values()]
+        answers = answer(system.path, prompts, max_new_tokens, f"probe {name}")
+        rows = [
+            {"id": key, "prompt": prompt, "answer": text}
+            for key, prompt, text in zip(probes, prompts, answers, strict=True)
+        ]
+    write_jsonl(ANSWERS / f"{name}.jsonl", rows)
+    log.info("%s: %d answers", name, len(rows))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,257 @@
+"""Report: put the answer, the scores, the curve and the probes on one page.
+
+Reads   metrics/, data/predictions/, data/answers/, data/raw/test.parquet, stages/probes.yaml
+Writes  reports/report.html     one file, opens from disk without a network
+        reports/model_card.md   what travels with the fine-tuned model
+Params  profile, weights, checkpoints, systems, finetune.base
+
+    python -m stages.report
+    python -m stages.report --show      print the table of systems
+    python -m stages.report --readme    bring the table in README.md up to date
+"""
+
+import logging
+import re
+import sys
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from stages.shared.cli import InputError, parser, run
+from stages.shared.files import read_json, read_jsonl, read_table, remove_orphans, write_text
+from stages.shared.params import profile_of, read_params, section_of
+from stages.shared.probes import read_probes
+from stages.shared.systems import EXTRACTIVE, system_names, system_params
+
+log = logging.getLogger("report")
+
+RAW_TEST = Path("data/raw/test.parquet")
+PREDICTIONS = Path("data/predictions")
+ANSWERS = Path("data/answers")
+METRICS = Path("metrics")
+REPORTS = Path("reports")
+README = Path("README.md")
+NUM_EXAMPLES = 3
+
+BASELINES = {
+    "lead-1": "the first sentence",
+    "lead-3": "the first three sentences",
+    "oracle": "the three sentences nearest to the reference: a ceiling, no system",
+    "random-3": "three sentences at random",
+}
+# What the question is about: a heading, and the two systems whose difference answers it.
+QUESTIONS = (
+    ("Instruction tuning", "flan-small", "t5-small"),
+    ("Instruction tuning, the course's comparison", "flan-base", "t5-base"),
+    ("Fine-tuning", "finetuned", "flan-small"),
+    ("Fine-tuning against copying", "finetuned", "lead-3"),
+)
+MARKS = ("<!-- results: made by `make readme` -->", "<!-- /results -->")
+
+
+def played_by(params: dict[str, Any]) -> dict[str, str]:
+    """Return what stands behind each checkpoint, in words."""
+    embedded = section_of(params, "weights") == "embedded"
+    said = {}
+    for name, entry in params["checkpoints"].items():
+        if "folder" in entry:
+            said[name] = "a local folder"
+        elif embedded:
+            said[name] = f"miniature, standing in for {entry['repo']}"
+        else:
+            said[name] = f"{entry['repo']} at {entry['revision']}"
+    return said
+
+
+def system_rows(params: dict[str, Any], evaluation: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the table of systems: what each is, its scores, the interval of ROUGE-L."""
+    checkpoints, rows = played_by(params), []
+    intervals = {row["system"]: row["rougeL"] for row in evaluation["systems"]}
+    for name in [*EXTRACTIVE, *system_names(params)]:
+        if name in BASELINES:
+            what = BASELINES[name]
+        else:
+            what = what_is(system_params(params, name), checkpoints, params)
+        scores = read_json(METRICS / f"systems/{name}.json")
+        bounds = {bound: intervals[name][bound] for bound in ("lower", "upper")}
+        rows.append({"name": name, "what": what, **scores, **bounds})
+    return rows
+
+
+def what_is(system: Any, checkpoints: dict[str, str], params: dict[str, Any]) -> str:
+    """Return a system in words: its checkpoint, its own template, its own decoding."""
+    if system.is_foreign:
+        return "predictions made elsewhere"
+    if system.path == Path("models/finetuned"):
+        said = f"{params['finetune']['base']}, fine-tuned"
+    else:
+        said = checkpoints.get(system.path.name, "a local model folder")
+    if system.template is not None:
+        said += f"; prompt “{system.template}”"
+    return "; ".join([said, *(f"{key} {value}" for key, value in system.decoding().items())])
+
+
+def answer_of(rows: list[dict[str, Any]]) -> str:
+    """Return the answer in plain sentences, each with the numbers behind it."""
+    scores = {row["name"]: row["rougeL"] for row in rows}
+    said = [
+        f"{what}: {better} {scores[better]:.2f} against {worse} {scores[worse]:.2f} ROUGE-L."
+        for what, better, worse in QUESTIONS
+        if better in scores and worse in scores
+    ]
+    return " ".join(said)
+
+
+def examples(systems: list[str]) -> list[dict[str, Any]]:
+    """Return the first test articles with every system's summary."""
+    rows = islice(read_table(RAW_TEST, ["id", "text", "summary"]), NUM_EXAMPLES)
+    shown = {row["id"]: {**row, "reference": row["summary"], "predictions": {}} for row in rows}
+    for system in systems:
+        for row in read_jsonl(PREDICTIONS / f"{system}.jsonl", ("id", "prediction")):
+            if row["id"] in shown:
+                shown[row["id"]]["predictions"][system] = row["prediction"]
+    return list(shown.values())
+
+
+def probe_rows(systems: list[str]) -> list[dict[str, Any]]:
+    """Return each probe with every system's answer."""
+    _, probes = read_probes()
+    rows = {
+        key: {"id": key, "prompt": probe.prompt, "answer": probe.answer, "answers": {}}
+        for key, probe in probes.items()
+    }
+    for system in systems:
+        for row in read_jsonl(ANSWERS / f"{system}.jsonl", ("id", "answer")):
+            rows[row["id"]]["answers"][system] = row["answer"]
+    return list(rows.values())
+
+
+def page_values(params: dict[str, Any]) -> dict[str, Any]:
+    """Return all that the templates show."""
+    evaluation = read_json(METRICS / "evaluation.json")
+    systems, names = system_rows(params, evaluation), system_names(params)
+    return {
+        "answer": answer_of(systems),
+        "base": params["finetune"]["base"],
+        "checkpoints": played_by(params),
+        "confidence_pct": 100 * evaluation["confidence"],
+        "curve": read_json(METRICS / "plots/training.json"),
+        "data": read_json(METRICS / "data.json"),
+        "evaluation": evaluation,
+        "examples": examples([*EXTRACTIVE, *names]),
+        "finetune": read_json(METRICS / "finetune.json"),
+        "metadata": metadata(params, systems),
+        "miniature": section_of(params, "weights") == "embedded",
+        "probes": probe_rows(names),
+        "profile": profile_of(params),
+        "systems": systems,
+        "tokenize": read_json(METRICS / "tokenize.json"),
+    }
+
+
+def metadata(params: dict[str, Any], systems: list[dict[str, Any]]) -> str:
+    """Return the model card's YAML header, as the Hub reads it."""
+    base = params["checkpoints"][params["finetune"]["base"]]
+    scores = next((row for row in systems if row["name"] == "finetuned"), {})
+    header: dict[str, Any] = {"language": "es", "library_name": "transformers"}
+    if "repo" in base:
+        header["base_model"] = base["repo"]
+    header["pipeline_tag"] = "summarization"
+    header["tags"] = ["summarization", "t5"]
+    if scores:
+        task = {"type": "summarization", "name": "Summarization"}
+        data = {"type": params["profile"], "name": f"test split, profile {params['profile']}"}
+        values = [
+            {"type": name.lower(), "name": name, "value": scores[name]}
+            for name in ("rouge1", "rouge2", "rougeL")
+        ]
+        results = [{"task": task, "dataset": data, "metrics": values}]
+        header["model-index"] = [{"name": "resumen", "results": results}]
+    return yaml.safe_dump(header, allow_unicode=True, sort_keys=False)
+
+
+def render(values: dict[str, Any]) -> dict[str, str]:
+    """Return the text of each file; the page escapes all that it shows."""
+    environment = Environment(
+        loader=FileSystemLoader("stages"),
+        autoescape=select_autoescape(enabled_extensions=("html.j2",)),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+    )
+    names = {"report.html": "report.html.j2", "model_card.md": "model_card.md.j2"}
+    return {name: environment.get_template(file).render(values) for name, file in names.items()}
+
+
+def markdown_table(rows: list[dict[str, Any]]) -> str:
+    """Return the systems' scores as a Markdown table."""
+    lines = [
+        "| system | what it is | ROUGE-1 | ROUGE-2 | ROUGE-L | 95 % interval | lost words % |",
+        "|---|---|---:|---:|---:|---|---:|",
+    ]
+    for row in rows:
+        what = row["what"].replace("\n", " ").replace("|", "\\|")
+        lines.append(
+            f"| `{row['name']}` | {what} | {row['rouge1']:.2f} | {row['rouge2']:.2f} | "
+            f"{row['rougeL']:.2f} | {row['lower']:.2f}–{row['upper']:.2f} | {row['lost_words_pct']:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def text_table(rows: list[dict[str, Any]]) -> str:
+    """Return the systems' scores as a table for the terminal."""
+    lines = [f"{'system':<20}{'ROUGE-1':>9}{'ROUGE-2':>9}{'ROUGE-L':>9}   {'interval':<14}{'lost words':>11}"]
+    for row in rows:
+        interval = f"{row['lower']:.2f}–{row['upper']:.2f}"
+        lines.append(
+            f"{row['name']:<20}{row['rouge1']:>9.2f}{row['rouge2']:>9.2f}{row['rougeL']:>9.2f}"
+            f"   {interval:<14}{row['lost_words_pct']:>9.2f} %"
+        )
+    return "\n".join(lines)
+
+
+def with_results(readme: str, params: dict[str, Any], values: dict[str, Any]) -> str:
+    """Return README's text with the results between its marks brought up to date.
+
+    Raises:
+        InputError: the marks are gone.
+    """
+    pattern = re.compile(f"{re.escape(MARKS[0])}.*?{re.escape(MARKS[1])}", re.DOTALL)
+    if len(pattern.findall(readme)) != 1:
+        raise InputError(f"{README}: expected the marks {MARKS[0]} and {MARKS[1]} once")
+    title = "Miniature" if values["miniature"] else f"Profile {params['profile']}"
+    body = (
+        f"**{title}**, {values['evaluation']['num_articles']} test articles, F1 in points:\n\n"
+        f"{markdown_table(values['systems'])}"
+    )
+    return pattern.sub(lambda _: f"{MARKS[0]}\n{body}\n{MARKS[1]}", readme)
+
+
+def main() -> None:
+    arguments = parser(__doc__, "python -m stages.report --show")
+    arguments.add_argument("--show", action="store_true", help="print the table of systems, write nothing")
+    arguments.add_argument("--readme", action="store_true", help="write the table into README.md only")
+    asked = arguments.parse_args()
+    params = read_params()
+    if asked.show:
+        rows = system_rows(params, read_json(METRICS / "evaluation.json"))
+        title = f"profile {params['profile']}, F1 in points"
+        sys.stdout.write(f"\n{title}\n{text_table(rows)}\n\nThe report: {REPORTS / 'report.html'}\n")
+        return
+    if orphans := remove_orphans(ANSWERS, system_names(params)):
+        log.info("removed %s, of systems that are gone", ", ".join(orphans))
+    values = page_values(params)
+    if asked.readme:
+        text = with_results(README.read_text(encoding="utf-8"), params, values)
+        write_text(README, text)
+        return
+    for name, text in render(values).items():
+        write_text(REPORTS / name, text)
+    log.info("wrote %s and %s", REPORTS / "report.html", REPORTS / "model_card.md")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,125 @@
+"""A T5 from its folder and back: precision, threads, and what transformers gets wrong on the way."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Literal
+
+import torch
+from tokenizers import Tokenizer
+from transformers import AutoModelForSeq2SeqLM, T5ForConditionalGeneration, set_seed
+from transformers.utils import logging as transformers_logging
+
+from stages.shared.cli import InputError
+from stages.shared.files import read_json, write_json
+from stages.shared.spelling import base_letter
+
+Precision = Literal["auto", "bf16", "fp32"]
+
+
+def prepare_torch(seed: int) -> torch.device:
+    """Seed everything, fix the threads, ask for deterministic algorithms; return the device.
+
+    RESUMEN_THREADS sets the number of CPU threads (default: all) and RESUMEN_DEVICE the device
+    (default: a GPU if there is one). Equal bytes are promised on one machine at one thread count.
+    """
+    threads = os.environ.get("RESUMEN_THREADS", os.cpu_count() or 1)
+    try:
+        torch.set_num_threads(int(threads))
+    except (ValueError, RuntimeError) as error:
+        raise InputError(f"RESUMEN_THREADS: expected a number ≥ 1, got {threads!r}") from error
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    set_seed(seed)
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    name = os.environ.get("RESUMEN_DEVICE", "cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"RESUMEN_DEVICE: no device {name!r} here; try cpu") from error
+    return device
+
+
+def native_bf16(device: torch.device) -> bool:
+    """Return whether `device` has units for bf16 of its own; emulated bf16 is slower than fp32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    has_units = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    # oneDNN may be told to ignore them (ONEDNN_MAX_CPU_ISA=AVX2)
+    return has_units and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
+    """Return the dtype of the arithmetic. T5 overflows in fp16 (transformers #5651), so never that."""
+    if precision == "auto":
+        return torch.bfloat16 if native_bf16(device) else torch.float32
+    return {"bf16": torch.bfloat16, "fp32": torch.float32}[precision]
+
+
+def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> T5ForConditionalGeneration:
+    """Return the encoder-decoder of `folder`, on the CPU, in evaluation mode.
+
+    Loaded with no override: `tie_word_embeddings=False` would leave both `embed_tokens` random, and
+    `resize_token_embeddings` or `tie_weights` would overwrite Flan-T5's separate head.
+
+    Raises:
+        InputError: the folder holds no T5-like safetensors checkpoint, or an incomplete one.
+    """
+    if not any(folder.glob("model*.safetensors")):
+        raise InputError(f"{folder}: no model*.safetensors; expected what save_pretrained writes")
+    try:
+        model, report = AutoModelForSeq2SeqLM.from_pretrained(
+            folder, dtype=dtype, output_loading_info=True, use_safetensors=True, local_files_only=True
+        )
+    except ValueError as error:
+        raise InputError(f"{folder}: not an encoder-decoder that transformers knows") from error
+    if not isinstance(model, T5ForConditionalGeneration):
+        raise InputError(f"{folder}: expected a T5, got {type(model).__name__}")
+    for fault in ("missing_keys", "mismatched_keys"):
+        if report[fault]:
+            raise InputError(f"{folder}: {fault.replace('_', ' ')} {sorted(map(str, report[fault]))[:3]}")
+    shared = model.shared.weight.data_ptr()
+    for stack in (model.encoder, model.decoder):
+        assert stack.embed_tokens.weight.data_ptr() == shared, f"{folder}: embed_tokens is not shared"
+    return model.eval()
+
+
+def head_is_tied(model: T5ForConditionalGeneration) -> bool:
+    """Return whether the output head is the input embedding (T5 v1.0) or apart (v1.1, Flan)."""
+    return model.lm_head.weight.data_ptr() == model.shared.weight.data_ptr()
+
+
+@torch.no_grad()
+def start_letters(model: T5ForConditionalGeneration, base: Tokenizer, repaired: Tokenizer) -> int:
+    """Start the rows of the letters that `repaired` has beyond `base`; return how many there are.
+
+    A letter starts from its base letter (ñ from n, ¿ from ?), or from the mean of the pieces where
+    there is none; in the input embedding and, where it is apart, in the head. In place: no resize.
+    """
+    old = base.get_vocab_size()
+    new = {piece: row for piece, row in repaired.get_vocab().items() if row >= old}
+    tables = [model.shared.weight]
+    if not head_is_tied(model):
+        tables.append(model.lm_head.weight)
+    for letter, row in new.items():
+        plain = base_letter(letter)
+        source = base.token_to_id(plain) if plain else None
+        for table in tables:
+            table[row] = table[:old].mean(dim=0) if source is None else table[source]
+    return len(new)
+
+
+def save_model(model: T5ForConditionalGeneration, tokenizer: Path, folder: Path) -> None:
+    """Write `model` in float32 and the files of `tokenizer` to `folder`; equal models, equal bytes.
+
+    transformers 5 writes `tie_word_embeddings: true` for Flan-T5 as well, which transformers 4 would
+    take at its word; the saved value says what the head is.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    config = {**read_json(folder / "config.json"), "tie_word_embeddings": head_is_tied(model)}
+    write_json(folder / "config.json", config)
+    for file in sorted(tokenizer.iterdir()):
+        shutil.copyfile(file, folder / file.name)

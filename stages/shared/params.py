@@ -1,0 +1,188 @@
+"""params.yaml: the profile merged in, every block checked, every error with its key and the next step."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from stages.shared.cli import InputError
+
+PARAMS = Path("params.yaml")
+
+
+class Block(BaseModel):
+    """A section of params.yaml: frozen, strictly typed, no key that it does not know, no .inf or .nan."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+B = TypeVar("B", bound=Block)
+
+
+def read_yaml(path: Path) -> Any:
+    """Return the content of a YAML file, read as DVC reads it (YAML 1.2: `1e-05` is a number).
+
+    Raises:
+        InputError: the file is missing, is not UTF-8, or is not YAML; the message has file:line.
+    """
+    try:
+        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: not found; run from the folder that holds params.yaml") from error
+    except UnicodeDecodeError as error:
+        byte = error.object[error.start]
+        raise InputError(f"{path}: not UTF-8, got byte 0x{byte:02x}; save it as UTF-8") from error
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise InputError(f"{where}: not YAML: {error.problem}") from error
+    except YAMLError as error:  # a control character
+        said = str(error).split("\n")[0]
+        raise InputError(f"{path}: not YAML: {said}") from error
+
+
+def read_params(path: Path = PARAMS) -> dict[str, Any]:
+    """Return the whole of params.yaml, unchecked.
+
+    Raises:
+        InputError: see `read_yaml`; or the file is no mapping.
+    """
+    params = read_yaml(path)
+    if not isinstance(params, dict):
+        raise InputError(f"{path}: expected keys and values, got {params!r}")
+    return params
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """Return "; did you mean …?" for the closest of `known`, or what there is to choose from.
+
+    >>> nearest("learning_rat", ["learning_rate", "seed"])
+    '; did you mean learning_rate?'
+    >>> nearest("x", ["mini", "files"])
+    '; expected one of files, mini'
+    """
+    close = difflib.get_close_matches(str(word), known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; expected one of {', '.join(sorted(known))}"
+
+
+def merge(section: Any, profile_section: Any) -> Any:
+    """Return `section` with the profile's value where it says null; the one rule of profiles.
+
+    >>> merge({"epochs": None, "seed": 13}, {"epochs": 4})
+    {'epochs': 4, 'seed': 13}
+    >>> merge(None, "embedded")
+    'embedded'
+    """
+    if not isinstance(section, dict) or not isinstance(profile_section, dict):
+        return profile_section if section is None else section
+    chosen = {key: value for key, value in section.items() if value is not None}
+    return {**section, **profile_section, **chosen}
+
+
+def profile_of(params: dict[str, Any]) -> str:
+    """Return the profile's name.
+
+    Raises:
+        InputError: there is no such profile.
+    """
+    profile, profiles = params.get("profile"), params.get("profiles")
+    if not isinstance(profiles, dict) or not profiles:
+        raise InputError(f"params.yaml: profiles: expected a mapping of profiles, got {profiles!r}")
+    if not isinstance(profile, str) or profile not in profiles:
+        raise InputError(f"params.yaml: profile: unknown value {profile!r}{nearest(profile, list(profiles))}")
+    return profile
+
+
+def section_of(params: dict[str, Any], name: str) -> Any:
+    """Return section `name` merged with the profile's, unchecked.
+
+    Raises:
+        InputError: the section is missing.
+    """
+    if name not in params:
+        raise InputError(f"params.yaml: {name}: missing; add the section")
+    profile = profile_of(params)
+    sections = params["profiles"][profile]
+    if not isinstance(sections, dict):
+        raise InputError(f"params.yaml: profiles.{profile}: expected sections, got {sections!r}")
+    return merge(params[name], sections.get(name))
+
+
+def parse_section(kind: type[B], params: dict[str, Any], name: str) -> B:
+    """Return section `name` merged with the profile's and checked.
+
+    Raises:
+        InputError: see `parse`; the key is named where its value stands, here or in the profile.
+    """
+    section = params.get(name)
+    own = [key for key, value in section.items() if value is not None] if isinstance(section, dict) else []
+    profile_where = f"profiles.{profile_of(params)}.{name}"
+    return parse(kind, section_of(params, name), name, profile_where=profile_where, own=own)
+
+
+def parse(
+    kind: type[B],
+    value: Any,
+    where: str,
+    *,
+    file: Path = PARAMS,
+    profile_where: str = "",
+    own: Sequence[str] = (),
+) -> B:
+    """Return the section `value` of `file` as a checked `kind`.
+
+    `where` is its key, such as "finetune". Of a merged section, `own` are the keys that stand there
+    and the others come from `profile_where`.
+
+    Raises:
+        InputError: `file: key: what is wrong, got value; next step`, for the first fault.
+    """
+    if not isinstance(value, dict):
+        raise InputError(f"{file}: {where}: expected keys and values, got {value!r}")
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        path = place_of(fault["loc"], value)
+        from_profile = profile_where and path and path[0] in value and path[0] not in own
+        key = ".".join(filter(None, [profile_where if from_profile else where, *path]))
+        if fault["type"] == "extra_forbidden":
+            said = f"unknown key{nearest(path[-1], list(kind.model_fields))}"
+        elif fault["type"] == "missing" or (fault["input"] is None and profile_where):
+            key = ".".join(filter(None, [where, *path]))
+            said = f"no value here nor in {profile_where}; set one" if profile_where else "missing; add it"
+        elif fault["type"] == "value_error":
+            said = f"{fault['ctx']['error']}, got {fault['input']!r}"
+        else:
+            same = [other for other in error.errors() if place_of(other["loc"], value) == path]
+            wanted = " or ".join(other["msg"].removeprefix("Input should be ") for other in same)
+            said = f"expected {wanted}, got {fault['input']!r}"
+        raise InputError(f"{file}: {key}: {said}") from error
+
+
+def place_of(location: Sequence[Any], value: Any) -> list[str]:
+    """Return the keys of pydantic's `location` that lead into `value`; it adds the members of a union.
+
+    >>> place_of(("train", "constrained-int"), {"train": "al"})
+    ['train']
+    """
+    keys = []
+    for key in location:
+        if not isinstance(value, dict):
+            break
+        keys.append(str(key))
+        value = value.get(key)
+    return keys
+
+
+def load_params(kind: type[B], name: str, path: Path = PARAMS) -> B:
+    """Return section `name` of params.yaml, merged with the profile's and checked.
+
+    Raises:
+        InputError: see `read_params` and `parse`.
+    """
+    return parse_section(kind, read_params(path), name)

@@ -1,0 +1,38 @@
+"""Templates: what a prompt may hold, and how a row fills it."""
+
+from string import Formatter
+
+COLUMNS = ("text", "summary", "title", "topic")  # the raw columns that a template may name
+
+
+def check_template(template: str, needed: str) -> str:
+    """Return `template` if it names `{needed}` once and, besides, only what a row has.
+
+    A template for the prompt needs the text and must not hold the summary, which would be the answer.
+
+    Raises:
+        ValueError: it does not, or its braces do not match.
+    """
+    try:
+        parsed = [part[1:] for part in Formatter().parse(template) if part[1] is not None]
+    except ValueError as error:
+        raise ValueError(f"broken template ({error}); write a brace as {{{{ or }}}}") from error
+    fields = [
+        field + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
+        for field, spec, conversion in parsed
+    ]
+    allowed = [name for name in COLUMNS if name != "summary" or needed == "summary"]
+    if unknown := [field for field in fields if field not in allowed]:
+        raise ValueError(f"unknown field {{{unknown[0]}}}, expected {{{needed}}} once")
+    if fields.count(needed) != 1:
+        raise ValueError(f"must hold {{{needed}}} once")
+    return template
+
+
+def fill(template: str, row: dict[str, str]) -> str:
+    """Return `template` with the row's values; braces inside the values stay as they are.
+
+    >>> fill("Resume:\\n\\n{text}", {"text": "Llueve {mucho} en Logroño."})
+    'Resume:\\n\\nLlueve {mucho} en Logroño.'
+    """
+    return template.format(**row)

@@ -1,0 +1,111 @@
+"""What a vocabulary can spell: T5's lacks í ú ñ Á Í Ó Ú Ñ ¿ ¡ and silently drops them on decode.
+
+A tokenizer here is the `tokenizers.Tokenizer` of a folder's tokenizer.json, which is what transformers
+uses too, without its import.
+"""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from tokenizers import Tokenizer
+
+from stages.shared.cli import InputError
+
+T = TypeVar("T")
+
+PAD, EOS, UNK = "<pad>", "</s>", "<unk>"
+IGNORE_INDEX = -100  # default `ignore_index` of torch.nn.CrossEntropyLoss
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """Return the tokenizer of a model folder, without truncation or padding.
+
+    Raises:
+        InputError: the folder has no tokenizer.json, or one that does not end its sequences with </s>.
+    """
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise InputError(f"{path}: not found; a model folder needs its tokenizer.json")
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    if tokenizer.encode("").ids != [tokenizer.token_to_id(EOS)]:
+        raise InputError(f"{path}: expected a T5 tokenizer, which ends its sequences with </s>")
+    return tokenizer
+
+
+def cut(ids: list[int], max_tokens: int) -> list[int]:
+    """Return `ids` at most `max_tokens` long; the </s> at the end stays the last.
+
+    >>> cut([7, 8, 9, 1], 3)
+    [7, 8, 1]
+    """
+    return ids if len(ids) <= max_tokens else [*ids[: max_tokens - 1], ids[-1]]
+
+
+def encode(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
+    """Return the token ids of each text, uncut, </s> last."""
+    return [encoding.ids for encoding in tokenizer.encode_batch_fast(texts)]
+
+
+def decode(tokenizer: Tokenizer, rows: list[list[int]]) -> list[str]:
+    """Return the text of each row of ids, special tokens left out and white space trimmed."""
+    return [text.strip() for text in tokenizer.decode_batch(rows, skip_special_tokens=True)]
+
+
+def spelled(tokenizer: Tokenizer, texts: list[str]) -> list[str]:
+    """Return each text after encode and decode: what a model with this vocabulary could write of it."""
+    return decode(tokenizer, encode(tokenizer, texts))
+
+
+def folded(tokenizer: Tokenizer, text: str) -> str:
+    """Return `text` as the tokenizer sees it: normalized (NFKC), each run of white space one space."""
+    normalizer = tokenizer.normalizer
+    return " ".join((normalizer.normalize_str(text) if normalizer else text).split())
+
+
+def unknown_letters(tokenizer: Tokenizer, texts: Iterable[str], min_count: int) -> list[str]:
+    """Return the visible characters of `texts` that have no piece, most frequent first."""
+    counts: Counter[str] = Counter()
+    for chunk in chunks(texts, 1_000):
+        counts.update(folded(tokenizer, "\n".join(chunk)))
+    missing = {
+        letter: count
+        for letter, count in counts.items()
+        if count >= min_count
+        and tokenizer.token_to_id(letter) is None
+        and unicodedata.category(letter)[0] not in "CZ"  # control, white space
+    }
+    return sorted(missing, key=lambda letter: (-missing[letter], letter))
+
+
+def with_letters(tokenizer_json: dict[str, Any], letters: list[str], score: float) -> dict[str, Any]:
+    """Return the content of a Unigram tokenizer.json with `letters` as pieces at the end.
+
+    `add_tokens` would break words ("Españ a", transformers #26318); a piece of the model does not.
+    """
+    model = tokenizer_json["model"]
+    vocab = [*model["vocab"], *([letter, score] for letter in letters)]
+    return {**tokenizer_json, "model": {**model, "vocab": vocab}}
+
+
+def base_letter(letter: str) -> str | None:
+    """Return the letter whose embedding a new letter starts from, or None if it has none.
+
+    >>> [base_letter(letter) for letter in "ñÍ¿~"]
+    ['n', 'I', '?', None]
+    """
+    turned = {"¿": "?", "¡": "!"}
+    plain = turned.get(letter) or unicodedata.normalize("NFD", letter)[0]
+    return plain if plain != letter else None
+
+
+def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield `items` in lists of `size`, the last one shorter."""
+    remaining = iter(items)
+    while chunk := list(islice(remaining, size)):
+        yield chunk

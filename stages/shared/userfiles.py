@@ -1,0 +1,135 @@
+"""The user's own rows: CSV, JSON Lines or Parquet, one file or one for each split."""
+
+import csv
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from stages.shared.cli import InputError
+from stages.shared.files import SPLITS, not_utf8, parquet_errors, read_jsonl
+
+SUFFIXES = (".csv", ".jsonl", ".parquet")
+
+
+def split_files(path: Path) -> dict[str, Path] | None:
+    """Return the file of each split if `path` is a folder, None if it is one file.
+
+    Raises:
+        InputError: nothing is there, or the folder lacks a split's file or has two.
+    """
+    if path.is_file():
+        return None
+    if not path.is_dir():
+        raise InputError(f"{path}: not found; set profiles.files.data.path to a file or a folder")
+    found = {}
+    for split in SPLITS:
+        files = [path / f"{split}{suffix}" for suffix in SUFFIXES]
+        files = [file for file in files if file.is_file()]
+        if len(files) != 1:
+            names = " or ".join(f"{split}{suffix}" for suffix in SUFFIXES)
+            has = sorted(entry.name for entry in path.iterdir())
+            raise InputError(f"{path}: expected one of {names}, has {has}")
+        found[split] = files[0]
+    return found
+
+
+def read_user_rows(path: Path, columns: dict[str, str], separator: str) -> Iterator[dict[str, str]]:
+    """Yield the rows of a user's file under our names, in the file's order.
+
+    `columns` maps our names to the file's. Missing values become "", line ends become "\\n".
+
+    Raises:
+        InputError: `file:row: what is wrong` for a file that is not what its suffix says, is not
+            UTF-8, lacks a column, or holds something other than text where text is needed.
+    """
+    readers = {".csv": read_csv, ".jsonl": read_json_lines, ".parquet": read_parquet}
+    if path.suffix not in readers:
+        raise InputError(f"{path}: expected a name that ends in {', '.join(SUFFIXES)}")
+    rows = readers[path.suffix](path, list(columns.values()), separator)
+    for number, row in enumerate(rows, start=1):
+        yield {ours: text_of(row[theirs], path, number, theirs) for ours, theirs in columns.items()}
+
+
+def text_of(value: Any, path: Path, number: int, column: str) -> str:
+    """Return `value` as text: a number as written, nothing (None, NaN) as "", line ends as "\\n"."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        kind = type(value).__name__
+        raise InputError(f"{path}: row {number}: column {column!r}: expected text, got {kind}")
+    return str(value).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def require_columns(path: Path, wanted: list[str], has: list[str], hint: str = "") -> None:
+    """Raise InputError unless `has` holds all of `wanted`."""
+    if missing := [name for name in wanted if name not in has]:
+        raise InputError(f"{path}: lacks columns {missing}, has {has}; set profiles.files.data.columns{hint}")
+
+
+def read_csv(path: Path, wanted: list[str], separator: str) -> Iterator[dict[str, str]]:
+    """Yield the records of a CSV; fields in quotes may hold line ends, a BOM is skipped."""
+    check_csv(path, separator)
+    hint = "" if separator != "," else ', or separator if it is not ","'
+    frame = pd.read_csv(
+        path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
+    )
+    require_columns(path, wanted, list(frame.columns), hint)
+    yield from frame[wanted].to_dict("records")
+
+
+def check_csv(path: Path, separator: str) -> None:
+    """Raise InputError with file:line for what pandas would pass over or report without a line.
+
+    A quote in the wrong place silently swallows rows; bytes that are not UTF-8 are reported by
+    pandas without their line.
+    """
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise InputError(not_utf8(f"{path}:{number}", error)) from error
+    csv.field_size_limit(2**31 - 1)
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        records = csv.reader(lines, delimiter=separator, strict=True)
+        width, start = None, 1
+        try:
+            for record in records:
+                if width is None:
+                    width = len(record)
+                elif len(record) > width:
+                    raise InputError(
+                        f"{path}:{start}: expected {width} fields, got {len(record)}; "
+                        "put quotes around fields that hold the separator"
+                    )
+                start = records.line_num + 1
+        except csv.Error as error:
+            raise InputError(
+                f"{path}:{start}: broken CSV: {error}; a quote inside quotes is written twice"
+            ) from error
+    if width is None:
+        raise InputError(f"{path}: empty; expected a header and rows")
+
+
+def read_json_lines(path: Path, wanted: list[str], separator: str) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a JSON Lines file; a key may be missing in later rows, not in the first."""
+    header: list[str] | None = None
+    for row in read_jsonl(path, keys=()):
+        if header is None:
+            header = sorted(row)
+            require_columns(path, wanted, header)
+        yield {name: row.get(name) for name in wanted}
+    if header is None:
+        raise InputError(f"{path}: empty; expected a JSON object a line")
+
+
+def read_parquet(path: Path, wanted: list[str], separator: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a Parquet file, a batch in memory at a time."""
+    with parquet_errors(path), pq.ParquetFile(path) as file:
+        require_columns(path, wanted, file.schema_arrow.names)
+        for batch in file.iter_batches(1_000, columns=wanted):
+            yield from batch.to_pylist()

@@ -1,0 +1,178 @@
+"""Weights: put a checkpoint into a folder that transformers loads.
+
+Reads   stages/miniatures/ (weights: embedded), the hub at a commit (hub), or a local folder
+Writes  models/pretrained/C/   config, model.safetensors, tokenizer, provenance.json
+Params  weights, checkpoints.C
+
+    python -m stages.weights flan-small
+"""
+
+import json
+import logging
+import shutil
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import model_validator
+from safetensors import deserialize, safe_open
+from safetensors.numpy import save_file
+
+from stages.shared.cli import InputError, parser, run
+from stages.shared.files import whole, write_json
+from stages.shared.hub import hub_errors, resolve_commit
+from stages.shared.params import Block, nearest, parse, profile_of, read_params, section_of
+
+log = logging.getLogger("weights")
+
+MINIATURES = Path("stages/miniatures")
+PRETRAINED = Path("models/pretrained")
+
+# Never a pickle, never code: configuration, safetensors with its shards, tokenizer files.
+HUB_FILES = (
+    "config.json",
+    "generation_config.json",
+    "model.safetensors",
+    "model-*-of-*.safetensors",
+    "model.safetensors.index.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "spiece.model",
+)
+
+
+class CheckpointParams(Block):
+    """Who plays the role under `weights: hub`: a repository at a revision, or a local folder."""
+
+    repo: str | None = None  # owner/name on the hub
+    revision: str | None = None  # a commit; a branch or a tag is resolved and recorded
+    folder: str | None = None  # a local folder that save_pretrained wrote
+
+    @model_validator(mode="after")
+    def names_one_place(self) -> "CheckpointParams":
+        hub = self.repo is not None and self.revision is not None
+        if hub == (self.folder is not None) or (self.repo is None) != (self.revision is None):
+            raise ValueError("expected repo and revision, or folder alone")
+        return self
+
+
+def weights_source(params: dict[str, Any]) -> Literal["embedded", "hub"]:
+    """Return where weights come from: the section's value, or else the profile's."""
+    source = section_of(params, "weights")
+    if source not in ("embedded", "hub"):
+        where = "weights" if params["weights"] else f"profiles.{profile_of(params)}.weights"
+        known = nearest(str(source), ["embedded", "hub"])
+        raise InputError(f"params.yaml: {where}: unknown value {source!r}{known}")
+    return source
+
+
+def checkpoint_params(params: dict[str, Any], name: str) -> CheckpointParams:
+    """Return the checked entry of checkpoint `name`.
+
+    Raises:
+        InputError: no such entry, or one that names no place or two.
+    """
+    checkpoints = params.get("checkpoints") or {}
+    if name not in checkpoints:
+        known = nearest(name, list(checkpoints))
+        raise InputError(f"params.yaml: checkpoints.{name}: no such checkpoint{known}")
+    return parse(CheckpointParams, checkpoints[name], f"checkpoints.{name}")
+
+
+def miniature_path(name: str) -> Path:
+    """Return the shipped file that stands in for checkpoint `name`.
+
+    Raises:
+        InputError: no miniature of that name is shipped.
+    """
+    path = MINIATURES / f"{name}.safetensors"
+    if not path.is_file():
+        shipped = ", ".join(sorted(file.stem for file in MINIATURES.glob("*.safetensors")))
+        raise InputError(
+            f"params.yaml: checkpoints.{name}: weights is embedded, and no miniature of that name "
+            f"is shipped (there are {shipped}); give it a folder, or set weights=hub"
+        )
+    return path
+
+
+def unpack(miniature: Path, folder: Path) -> None:
+    """Write a shipped miniature as the published checkpoints are: a folder with float32 weights.
+
+    bfloat16 is the upper half of float32, so the values stay what they were.
+    """
+    folder.mkdir()
+    with safe_open(miniature, framework="np") as file:
+        config = json.loads(file.metadata()["config"])
+    tensors = {}
+    for name, tensor in deserialize(miniature.read_bytes()):
+        upper = np.frombuffer(tensor["data"], dtype="<u2").astype("<u4")
+        tensors[name] = (upper << 16).view("<f4").reshape(tensor["shape"])
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    write_json(folder / "config.json", config)
+    special = ("decoder_start_token_id", "eos_token_id", "pad_token_id")
+    write_json(folder / "generation_config.json", {name: config[name] for name in special})
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(MINIATURES / name, folder / name)
+
+
+def download(repo: str, commit: str, folder: Path) -> None:
+    """Fetch the allowed files of `repo` at `commit` into `folder`.
+
+    Raises:
+        InputError: the hub cannot be reached, or the repository has no safetensors.
+    """
+    from huggingface_hub import snapshot_download  # only this source needs it
+
+    with hub_errors(f"{repo}@{commit}"):
+        snapshot_download(repo, revision=commit, allow_patterns=HUB_FILES, local_dir=folder)
+    shutil.rmtree(folder / ".cache", ignore_errors=True)  # time stamps of the download
+    if not any(folder.glob("model*.safetensors")):
+        raise InputError(f"{repo}@{commit}: has no model.safetensors; other formats are not read")
+
+
+def copy_folder(source: Path, folder: Path) -> None:
+    """Copy the allowed files of a local model folder.
+
+    Raises:
+        InputError: it is not there, or lacks the configuration, weights or tokenizer.
+    """
+    folder.mkdir()
+    for pattern in HUB_FILES:
+        for path in source.glob(pattern):
+            shutil.copyfile(path, folder / path.name)
+    for needed in ("config.json", "model*.safetensors", "tokenizer.json"):
+        if not any(folder.glob(needed)):
+            raise InputError(f"{source}: lacks {needed}; expected what save_pretrained writes")
+
+
+def file_hashes(folder: Path) -> dict[str, str]:
+    """Return the sha256 of each file of `folder`, by name."""
+    return {path.name: sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+def main() -> None:
+    arguments = parser(__doc__, "python -m stages.weights flan-small")
+    arguments.add_argument("checkpoint", help="a key of `checkpoints` in params.yaml")
+    name = arguments.parse_args().checkpoint
+    params = read_params()
+    checkpoint = checkpoint_params(params, name)
+    with whole(PRETRAINED / name) as partial:
+        if checkpoint.folder is not None:
+            copy_folder(Path(checkpoint.folder), partial)
+            origin = {"source": "folder"}
+        elif weights_source(params) == "embedded":
+            unpack(miniature_path(name), partial)
+            origin = {"source": "miniature", "stands_for": checkpoint.repo}
+        else:
+            commit = resolve_commit(checkpoint.repo, checkpoint.revision, "model")
+            download(checkpoint.repo, commit, partial)
+            origin = {"source": "hub", "repo": checkpoint.repo, "commit": commit}
+        hashes = file_hashes(partial)
+        write_json(partial / "provenance.json", {**origin, "sha256": hashes})
+    log.info("%s: %s, %d files", name, origin["source"], len(hashes))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,141 @@
+"""Check: all of params.yaml before any work, each fault in one line."""
+
+import json
+import shutil
+
+import pytest
+
+from stages.check import check, main
+from stages.shared.params import read_params
+
+
+@pytest.mark.parametrize("profile", ["mini", "course", "mlsum", "files"])
+def test_every_profile_as_written_is_valid(set_params, profile):
+    set_params({"profile": profile})
+    assert check(read_params()) == f"params.yaml is fine: profile {profile}, 8 systems, 8 probes"
+
+
+FAULTS = [
+    ({"profile": "mlsun"}, "profile: unknown value 'mlsun'; did you mean mlsum?"),
+    ({"finetun": {}}, "finetun: unknown key; did you mean finetune?"),
+    ({"profiles.mini.finetun": {}}, "profiles.mini.finetun: unknown key; did you mean finetune?"),
+    ({"profiles.mini": 3}, "profiles.mini: expected sections, got 3"),
+    ({"profiles.mini.weights": "hubb"}, "profiles.mini.weights: unknown value 'hubb'; did you mean hub?"),
+    ({"weights": "hubb"}, "weights: unknown value 'hubb'; did you mean hub?"),
+    ({"profiles.mini.data.source": "embeded"}, "profiles.mini.data.source: unknown value 'embeded'; did you"),
+    ({"profiles.mini.data.source": ["hub"]}, "profiles.mini.data.source: unknown value ['hub']; did you"),
+    ({"profiles.course.data.train": "al"}, "profiles.course.data.train: expected a valid integer or 'all'"),
+    ({"profiles.files.data.columns": {"text": "t"}}, "profiles.files.data.columns: lacks ['summary']; name"),
+    (
+        {"profiles.files.data.columns.sumary": "s"},
+        "profiles.files.data.columns: unknown column 'sumary'; did you mean summary?",
+    ),
+    (
+        {"profiles.files.data.separator": ""},
+        'profiles.files.data.separator: expected one character, such as ","',
+    ),
+    ({"format.template": "Resume."}, "format.template: must hold {text} once, got 'Resume.'"),
+    ({"format.template": "{text} {text}"}, "format.template: must hold {text} once"),
+    ({"format.template": "{text} {autor}"}, "format.template: unknown field {autor}, expected {text} once"),
+    ({"format.template": "{text} {"}, "format.template: broken template"),
+    ({"format.completion": "{title}"}, "format.completion: must hold {summary} once"),
+    ({"systems.t5-small.template": "Resume."}, "systems.t5-small.template: must hold {text} once"),
+    ({"systems.t5-small.num_beam": 4}, "systems.t5-small.num_beam: unknown key; did you mean num_beams?"),
+    ({"systems.t5-small.num_beams": 0}, "systems.t5-small.num_beams: expected greater than 0, got 0"),
+    ({"systems.t5-small": {}}, "systems.t5-small.from: missing; add it"),
+    ({"systems": {}}, "systems: expected at least one, got {}"),
+    (
+        {"systems": {"flan.xl": {"from": "models/finetuned"}}},
+        "systems.flan.xl: expected letters, digits, - and _",
+    ),
+    (
+        {"systems": {"flan xl": {"from": "models/finetuned"}}},
+        "systems.flan xl: expected letters, digits, - and _",
+    ),
+    (
+        {"systems": {3: {"from": "models/finetuned"}}},
+        "systems.3: expected letters, digits, - and _ in a name, got 3",
+    ),
+    ({"systems": {"lead-3": {"from": "models/finetuned"}}}, "systems.lead-3: taken by a baseline"),
+    ({"systems.t5-small.from": "others/gpt.jsonl"}, "systems.t5-small.from: expected models/pretrained/"),
+    (
+        {"systems.t5-small.from": "models/pretrained/t5-smal"},
+        "systems.t5-small.from: 't5-smal' is no key of check",
+    ),
+    ({"checkpoints": None}, "checkpoints: expected at least one, got None"),
+    ({"checkpoints.t5-small": {}}, "checkpoints.t5-small: expected repo and revision, or folder alone"),
+    (
+        {"checkpoints.flan-xl": {"repo": "google/flan-t5-xl", "revision": "main"}},
+        "checkpoints.flan-xl: weights is embedded, and no miniature of that name is shipped (there are",
+    ),
+    (
+        {"checkpoints.own": {"folder": "nowhere"}},
+        "checkpoints.own.folder: expected a model folder, got 'nowhere'",
+    ),
+    (
+        {"finetune.base": "flan-smal"},
+        "finetune.base: 'flan-smal' is no key of checkpoints; did you mean flan-small?",
+    ),
+    ({"evaluate.confidence": 95}, "evaluate.confidence: expected less than 1, got 95"),
+    ({"extract.seed": -1}, "extract.seed: expected greater than or equal to 0, got -1"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), FAULTS)
+def test_a_fault_is_said_in_one_line_before_any_work(set_params, fails, changes, message):
+    set_params(changes)
+    assert fails(main).startswith(f"params.yaml: {message}")
+
+
+@pytest.mark.parametrize("option", [{"num_beams": 4}, {"template": "{text}"}, {"max_new_tokens": 9}])
+def test_predictions_made_elsewhere_take_no_template_and_no_decoding(set_params, write, fails, option):
+    write("others/gpt.jsonl", "")
+    set_params({"systems.gpt": {"from": "others/gpt.jsonl", **option}})
+    assert "systems.gpt: a file of predictions takes no template and no decoding" in fails(main)
+
+
+def test_predictions_made_elsewhere_are_a_system(set_params, write):
+    write("others/gpt.jsonl", "")
+    set_params({"systems.gpt": {"from": "others/gpt.jsonl"}})
+    assert "9 systems" in check(read_params())
+
+
+def test_a_file_that_is_not_there_is_named_with_its_key(set_params, fails):
+    set_params({"profile": "files", "profiles.files.data.path": "nada.csv"})
+    assert fails(main) == "nada.csv: not found; set profiles.files.data.path to a file or a folder"
+
+
+def test_a_columns_name_is_checked_against_the_file(set_params, fails):
+    set_params({"profile": "files", "profiles.files.data.columns.text": "Fuente"})
+    message = "data/example.csv: lacks columns ['Fuente'], has ['text', 'summary']; set profiles.files.data."
+    assert fails(main).startswith(message)
+
+
+def test_a_checkpoint_in_a_local_folder_needs_no_miniature(project, set_params):
+    (project / "own").mkdir()
+    set_params({"checkpoints.own": {"folder": "own"}, "systems.own": {"from": "models/pretrained/own"}})
+    assert "9 systems" in check(read_params())
+
+
+PROBE_FAULTS = [
+    ({"max_new_tokens": 5, "probes": {}}, "probes: expected at least one"),
+    ({"max_new_tokens": 5, "probes": {"a": {"prompt": " "}}}, "probes.a.prompt: expected a text to answer"),
+    ({"max_new_tokens": 5, "probes": {"a": {"answer": "x"}}}, "probes.a.prompt: missing; add it"),
+    (
+        {"max_new_tokens": 0, "probes": {"a": {"prompt": "x"}}},
+        "max_new_tokens: expected greater than 0, got 0",
+    ),
+    ({"max_new_tokens": 5, "probes": {"a": 3}}, "probes.a"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), PROBE_FAULTS)
+def test_a_faulty_probe_is_named_in_its_own_file(write, fails, content, message):
+    write("stages/probes.yaml", json.dumps(content))
+    assert fails(main).startswith(f"stages/probes.yaml: {message}")
+
+
+def test_nothing_but_params_and_probes_is_needed(project, runs):
+    shutil.rmtree(project / "data")
+    runs(main)
+    assert not (project / "data").exists()

@@ -1,0 +1,137 @@
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+from stages.shared.params import read_yaml
+from tests.clone import ran, repro, run, set_params, small_clone
+
+pytestmark = pytest.mark.pipeline
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """A scaled-down clone in which everything has run once, committed."""
+    folder = small_clone(tmp_path_factory.mktemp("pipeline") / "clone")
+    first = repro(folder)
+    assert {"fetch", "finetune", "generate@finetuned", "probe@t5-small", "report"} <= first
+    run(folder, "git", "add", "--all")
+    run(folder, "git", "commit", "--quiet", "--message=run")
+    return folder
+
+
+def lock_of(folder: Path) -> dict:
+    return read_yaml(folder / "dvc.lock")["stages"]
+
+
+def test_every_output_is_there(clone):
+    for stage in lock_of(clone).values():
+        for out in stage["outs"]:
+            assert (clone / out["path"]).exists(), out["path"]
+
+
+def test_a_second_repro_runs_nothing(clone):
+    assert repro(clone) == set()
+    assert "up to date" in run(clone, "dvc", "status")
+
+
+def test_a_speed_variable_runs_nothing(clone, monkeypatch):
+    monkeypatch.setenv("RESUMEN_THREADS", "1")
+    monkeypatch.setenv("RESUMEN_DEVICE", "cpu")
+    assert repro(clone) == set()
+
+
+def test_the_finetuned_folder_loads_and_writes_spanish(clone):
+    folder = clone / "models/finetuned"
+    model = AutoModelForSeq2SeqLM.from_pretrained(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    ids = tokenizer("El niño llegó según lo previsto.", return_tensors="pt").input_ids
+    assert tokenizer.decode(ids[0], skip_special_tokens=True) == "El niño llegó según lo previsto."
+    assert model.generate(ids, max_new_tokens=5).shape[0] == 1
+
+
+def test_no_reference_loses_a_letter_after_the_repair(clone):
+    metrics = json.loads((clone / "metrics/tokenize.json").read_text(encoding="utf-8"))
+    before, after = metrics["spelling"]
+    assert before["exact_round_trip_pct"] < 50
+    assert after["exact_round_trip_pct"] == 100
+
+
+def test_scores_hold_every_system_and_article_once(clone):
+    scores = pd.read_parquet(clone / "data/scores.parquet")
+    assert len(scores) == (4 + 4) * 12
+    assert not scores.duplicated(["system", "id"]).any()
+
+
+def test_outputs_hold_no_path_of_this_machine(clone):
+    for out in [path for folder in ("data", "metrics", "reports") for path in (clone / folder).rglob("*")]:
+        if out.is_file():
+            assert str(clone).encode() not in out.read_bytes(), out
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["fetch", "format", "weights@flan-small", "tokenize", "finetune", "extract", "generate@t5-base-prefix"]
+    + ["generate@finetuned", "probe@flan-small", "evaluate", "report"],
+)
+def test_a_stage_makes_the_same_bytes_with_its_deps_alone(clone, tmp_path, name):
+    stage = lock_of(clone)[name]
+    for dep in stage["deps"]:
+        source, target = clone / dep["path"], tmp_path / dep["path"]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(source, target)
+    shutil.copyfile(clone / "params.yaml", tmp_path / "params.yaml")
+    run(tmp_path, sys.executable, *stage["cmd"].split()[1:])
+    for out in stage["outs"]:
+        files = [clone / out["path"]]
+        if files[0].is_dir():
+            files = sorted(path for path in files[0].rglob("*") if path.is_file())
+        assert files
+        for file in files:
+            assert (tmp_path / file.relative_to(clone)).read_bytes() == file.read_bytes(), file.name
+
+
+def test_push_clone_pull_and_nothing_runs(clone, tmp_path):
+    run(clone, "dvc", "remote", "modify", "--local", "storage", "url", str(tmp_path / "storage"))
+    run(clone, "dvc", "push")
+    other = tmp_path / "other"
+    run(tmp_path, "git", "clone", "--quiet", str(clone), str(other))
+    run(other, "dvc", "remote", "modify", "--local", "storage", "url", str(tmp_path / "storage"))
+    run(other, "dvc", "pull")
+    assert repro(other) == set()
+    assert run(other, "git", "status", "--porcelain") == ""
+
+
+def test_an_experiment_is_compared_with_the_committed_run(clone):
+    said = run(clone, "dvc", "exp", "run", "-S", "evaluate.seed=8", "-S", "finetune.learning_rate=1e-5")
+    assert ran(said) == {"finetune", "generate@finetuned", "probe@finetuned", "evaluate", "report"}
+    params = json.loads(run(clone, "dvc", "params", "diff", "--json"))["params.yaml"]
+    assert params["finetune.learning_rate"] == {"old": None, "new": 1e-05}
+    metrics = json.loads(run(clone, "dvc", "metrics", "diff", "--json"))
+    assert "metrics/finetune.json" in metrics
+    run(clone, "git", "checkout", "--quiet", ".")
+    assert ran(run(clone, "dvc", "repro")) == set()
+
+
+def test_plots_and_tables_are_shown(clone):
+    run(clone, "dvc", "plots", "show")
+    assert (clone / "dvc_plots/index.html").is_file()
+    said = run(clone, "dvc", "metrics", "show")
+    assert "metrics/systems/finetuned.json" in said.replace(os.sep, "/")
+    assert "lead-3" in run(clone, sys.executable, "-m", "stages.report", "--show")
+
+
+def test_params_are_checked_before_any_work(clone):
+    set_params(clone, {"finetune.epochs": 0})
+    said = run(clone, sys.executable, "-m", "stages.check", fails=True)
+    run(clone, "git", "checkout", "--quiet", "params.yaml")
+    assert "finetune.epochs" in said
+    assert "Traceback" not in said

@@ -1,0 +1,276 @@
+"""Fetch: every row is kept or counted, whatever its source; no article is in two splits."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from stages.fetch import FilesParams, clean, drop_reason, file_splits, is_english, main, shuffled_shares
+from stages.shared.cli import InputError
+from stages.shared.files import RAW, SPLITS, read_json, read_table
+
+SHARED = Path(__file__).resolve().parents[2] / "shared/data"
+EXAMPLE = {
+    "source": "files",
+    "path": "data/example.csv",
+    "separator": ",",
+    "columns": {"text": "text", "summary": "summary"},
+    "train": 0.8,
+    "validation": 0.1,
+    "test": 0.1,
+    "seed": 1,
+    "min_summary_words": 3,
+}
+
+
+def params(**changes):
+    return FilesParams.model_validate({**EXAMPLE, **changes})
+
+
+def row(text, summary="Un resumen corto."):
+    return {"text": text, "summary": summary}
+
+
+def numbered_rows(count):
+    return [{"id": f"row-{number}", **row(f"Texto {number}.")} for number in range(count)]
+
+
+def raw(split):
+    return list(read_table(Path(f"data/raw/{split}.parquet"), RAW.names))
+
+
+ENGLISH = "The mayor of the town said that the river is in the valley and that it was cold."
+SPANISH = "La alcaldesa de la villa dijo que el río está en el valle y que hacía frío."
+DROPPED = [
+    (row(SPANISH), None),
+    (row(""), "empty text"),
+    (row(" \n\t"), "empty text"),
+    (row(SPANISH, ""), "empty summary"),
+    (row(SPANISH, "   "), "empty summary"),
+    (row(SPANISH, "Viñeta."), "short summary"),
+    (row(SPANISH, "Dos palabras"), "short summary"),
+    (row(SPANISH, "Tres palabras ya"), None),
+    (row(ENGLISH), "English text"),
+    (row("", ""), "empty text"),
+]
+
+
+@pytest.mark.parametrize(("given", "reason"), DROPPED)
+def test_a_row_is_dropped_for_its_first_reason(given, reason):
+    assert drop_reason(given, min_summary_words=3) == reason
+
+
+def test_a_spanish_text_with_an_english_quotation_is_spanish():
+    assert not is_english(f"{SPANISH} {SPANISH} «{ENGLISH}»")
+    assert not is_english("")
+
+
+def test_every_row_is_kept_or_counted():
+    rows = [{**given, "text": f"{given['text']} {'x' * place}"} for place, (given, _) in enumerate(DROPPED)]
+    dropped = Counter()
+    kept = list(clean(rows * 2, "train", {}, params(), dropped))
+    assert len(kept) + dropped.total() == 2 * len(rows)
+    assert dropped["duplicate text"] == len(kept) > 0
+
+
+def test_a_text_of_an_earlier_split_is_dropped_from_a_later_one():
+    seen, dropped = {}, Counter()
+    train = list(clean([row("uno"), row("dos"), row("uno ")], "train", seen, params(), dropped))
+    test = list(clean([row("tres"), row(" dos", "Otro resumen distinto.")], "test", seen, params(), dropped))
+    assert [kept["text"] for kept in train + test] == ["uno", "dos", "tres"]
+    assert dropped == {"duplicate text": 1, "text also in train": 1}
+
+
+def test_a_row_that_was_dropped_does_not_make_its_text_a_duplicate():
+    dropped = Counter()
+    kept = list(clean([row("uno", ""), row("uno")], "train", {}, params(), dropped))
+    assert kept == [row("uno")]
+
+
+@pytest.mark.parametrize("count", [*range(10, 60), 108, 999])
+@pytest.mark.parametrize("shares", [(0.8, 0.1, 0.1), (0.7, 0.15, 0.15), ("all", 0.1, 0.2), ("all", 2, 3)])
+def test_shares_of_one_file_are_all_its_rows_once(count, shares):
+    sizes = dict(zip(SPLITS, shares, strict=True))
+    rows = numbered_rows(count)
+    dealt = shuffled_shares(rows, params(**sizes))
+    ids = [row["id"] for split in SPLITS for row in dealt[split]]
+    assert sorted(ids) == sorted(row["id"] for row in rows)
+    for split, size in sizes.items():
+        if isinstance(size, float):
+            assert abs(len(dealt[split]) - size * count) <= 1
+
+
+def test_one_seed_deals_one_way_and_another_another():
+    rows = numbered_rows(50)
+    assert shuffled_shares(rows, params()) == shuffled_shares(rows, params())
+    assert shuffled_shares(rows, params()) != shuffled_shares(rows, params(seed=2))
+
+
+def test_each_split_keeps_the_files_order():
+    dealt = shuffled_shares(numbered_rows(50), params())
+    for rows in dealt.values():
+        places = [int(row["id"].removeprefix("row-")) for row in rows]
+        assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"train": 0.9}, "data.train: 0.9 of 20 rows is 18, and 16 are left"),
+        ({"train": 30}, "data.train: 30 of 20 rows is 30, and 16 are left"),
+        ({"test": 0.01}, "data.test: 0.01 of 20 rows is 0, and 20 are left"),
+        ({"validation": 18, "train": "all"}, "data.train: all of 20 rows is 0, and 0 are left"),
+    ],
+)
+def test_a_split_that_would_be_empty_or_too_large_is_refused(sizes, message):
+    with pytest.raises(InputError) as error:
+        shuffled_shares(numbered_rows(20), params(**sizes))
+    assert message in str(error.value)
+
+
+def test_embedded_news_come_clean_at_the_sizes_asked_for(set_params, runs):
+    set_params({"data.train": 30, "data.validation": 5, "data.test": 4})
+    runs(main)
+    audit = read_json(Path("metrics/data.json"))
+    assert {split: len(raw(split)) for split in SPLITS} == {"train": 30, "validation": 5, "test": 4}
+    assert {split: audit[split]["kept"] for split in SPLITS} == {"train": 30, "validation": 5, "test": 4}
+    assert audit["provenance"] == {"source": "embedded", "seed": 2023}
+
+
+def test_equal_seeds_give_equal_bytes(set_params, runs):
+    made = []
+    for seed in (3, 3, 4):
+        set_params({"data.train": 20, "data.validation": 5, "data.test": 5, "data.seed": seed})
+        runs(main)
+        made.append(Path("data/raw/train.parquet").read_bytes())
+    assert made[0] == made[1] != made[2]
+
+
+@pytest.fixture
+def use(set_params):
+    """A function that lets the project fetch a user's file, columns under our names."""
+
+    def choose(path, **changes):
+        values = {f"profiles.files.data.{name}": value for name, value in changes.items()}
+        set_params({"profile": "files", "profiles.files.data.path": str(path), **values})
+
+    return choose
+
+
+def test_ids_are_the_users_where_mapped_and_else_tell_the_row(write, use, runs):
+    rows = [{"text": f"Texto {n}.", "summary": "Un resumen corto.", "n": f"a{n}"} for n in range(10)]
+    path = write("own.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    use(path)
+    runs(main)
+    ids = {row["id"] for split in SPLITS for row in raw(split)}
+    assert ids == {f"row-{number}" for number in range(1, 11)}
+    use(path, columns={"text": "text", "summary": "summary", "id": "n"})
+    runs(main)
+    assert {row["id"] for split in SPLITS for row in raw(split)} == {row["n"] for row in rows}
+
+
+def test_columns_that_are_not_mapped_are_empty(use, runs):
+    use("data/example.csv")
+    runs(main)
+    for row in raw("train"):
+        assert row["text"]
+        assert row["summary"]
+        assert {row["title"], row["topic"], row["url"], row["date"]} == {""}
+
+
+def folder_of_splits(write, **rows):
+    for split in SPLITS:
+        lines = [f"Texto de {split} {n}.,Un resumen corto." for n in range(rows.get(split, 3))]
+        path = write(f"own/{split}.csv", "\n".join(["text,summary", *lines]) + "\n")
+    return path.parent
+
+
+def test_a_folder_gives_each_split_its_own_file(write, use, runs):
+    use(folder_of_splits(write), train="all", validation="all", test=2)
+    runs(main)
+    assert [row["id"] for row in raw("train")] == ["train-1", "train-2", "train-3"]
+    assert [row["text"] for row in raw("validation")] == [f"Texto de validation {n}." for n in range(3)]
+    assert len(raw("test")) == 2
+
+
+def test_a_share_of_a_folder_is_refused(write, use, fails):
+    use(folder_of_splits(write))
+    assert fails(main).startswith("params.yaml: data.train: a share of one file, got 0.8, but ")
+
+
+def test_an_empty_test_split_is_refused(write, use, fails):
+    use(folder_of_splits(write, test=0), train="all", validation="all", test="all")
+    assert fails(main) == "data: no usable row in test, dropped 0"
+
+
+def test_rows_that_are_all_unusable_are_counted_by_reason(write, use, fails):
+    use(write("own.csv", "text,summary\n" + "Texto.,Corto\n" * 7 + ",Un resumen corto.\n" * 3))
+    message = fails(main)
+    assert message.startswith("data: no usable row in train, dropped {")
+    assert "'short summary': " in message
+
+
+def test_ids_that_occur_twice_are_refused(write, use, fails):
+    path = write("own.csv", "text,summary,n\n" + "Texto.,Un resumen corto.,7\n" * 2)
+    use(path, columns={"text": "text", "summary": "summary", "id": "n"})
+    assert fails(main) == f"{path}: id '7' occurs twice; ids must be unique"
+
+
+BROKEN = [
+    ("own.csv", b'text,summary\n"uno,b\n', ":2: broken CSV"),
+    ("own.csv", b"text,summary\nuno, dos,b\n", ":2: expected 2 fields, got 3"),
+    ("own.csv", b"text,summary\na\xf1o,b\n", ":2: not UTF-8, got byte 0xf1"),
+    ("own.jsonl", b'{"text": "a", "summary": "b"}\nno\n', ":2: not JSON"),
+    ("own.parquet", b"no", ": not readable as Parquet"),
+    ("own.csv", b"Fuente,Resumen\na,b\n", ": lacks columns ['text', 'summary'], has ['Fuente', 'Resumen']"),
+    ("own.txt", b"text,summary\n", ": expected a name that ends in .csv, .jsonl, .parquet"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "message"), BROKEN)
+def test_a_broken_file_stops_the_stage_and_leaves_nothing(write, use, fails, name, content, message):
+    path = write(name, content)
+    use(path)
+    assert fails(main).startswith(f"{path}{message}")
+
+
+def test_a_broken_later_split_leaves_no_earlier_one(write, use, fails):
+    folder = folder_of_splits(write)
+    write("own/test.csv", 'text,summary\n"uno,b\n')
+    use(folder, train="all", validation="all", test="all")
+    assert "test.csv:2: broken CSV" in fails(main)
+
+
+def test_a_failed_run_keeps_the_rows_of_the_last_good_one(use, runs, fails):
+    use("data/example.csv")
+    runs(main)
+    use("nada.csv")
+    fails(main)
+    assert raw("train")
+
+
+def test_a_parquet_of_another_schema_names_what_it_has(project, use, fails):
+    pq.write_table(pa.table({"articulo": ["a"], "resumen": ["b"]}), project / "own.parquet")
+    use("own.parquet")
+    assert fails(main).startswith(
+        "own.parquet: lacks columns ['text', 'summary'], has ['articulo', 'resumen']"
+    )
+
+
+@pytest.mark.parametrize("profile", ["course", "mlsum"])
+def test_a_hub_that_cannot_be_reached_is_said_with_a_way_out(set_params, fails, profile):
+    set_params({"profile": profile})
+    message = fails(main)
+    assert message.startswith("reciTAL/mlsum@refs/convert/parquet: HF_HUB_OFFLINE is set; unset it, or use")
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data, which does not come with the code")
+def test_a_real_file_of_summaries_is_read_whole():
+    path = SHARED / "articles-es/summaries-108.csv"
+    columns = {"text": "Fuente", "summary": "Resumen"}
+    splits = file_splits(params(path=str(path), columns=columns))
+    assert {split: len(rows) for split, rows in splits.items()} == {"train": 86, "validation": 11, "test": 11}
+    assert all(row["text"].strip() and row["summary"].strip() for rows in splits.values() for row in rows)

@@ -1,0 +1,128 @@
+"""params.yaml: one merge rule, exact keys, and messages that name the key, the value and the next step."""
+
+import pytest
+
+from stages.finetune import FinetuneParams
+from stages.shared.cli import InputError
+from stages.shared.params import load_params, merge, parse_section, read_params
+from stages.tokenize import TokenizeParams
+
+# section, the profile's section, what holds
+MERGED = [
+    ({"a": None}, {"a": 1}, {"a": 1}),  # null: as the profile says
+    ({"a": 2}, {"a": 1}, {"a": 2}),  # a set one wins
+    ({"a": 0}, {"a": 1}, {"a": 0}),
+    ({"a": False}, {"a": True}, {"a": False}),
+    ({"a": ""}, {"a": "x"}, {"a": ""}),
+    ({"a": 2}, {}, {"a": 2}),
+    ({"a": None}, {}, {"a": None}),
+    ({"a": None}, None, {"a": None}),
+    ({}, {"b": 1}, {"b": 1}),
+    ({"a": {"x": 1}}, {"a": {"y": 2}}, {"a": {"x": 1}}),  # a mapping is one value
+    (None, {"a": 1}, {"a": 1}),
+    (None, "hub", "hub"),
+    ("embedded", "hub", "embedded"),
+]
+
+
+@pytest.mark.parametrize(("section", "profile", "expected"), MERGED)
+def test_null_takes_the_profiles_value_and_a_set_one_wins(section, profile, expected):
+    assert merge(section, profile) == expected
+
+
+def test_merging_leaves_both_sections_as_they_were():
+    section, profile = {"a": None}, {"a": 1}
+    merge(section, profile)
+    assert (section, profile) == ({"a": None}, {"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"), [("1e-05", 1e-5), ("3e-4", 3e-4), ("2e-3", 2e-3), ("1e-5", 1e-5), ("1", 1.0)]
+)
+def test_numbers_as_dvc_writes_them_are_numbers(project, written, expected):
+    path = project / "params.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("learning_rate: null ", f"learning_rate: {written} "), encoding="utf-8")
+    assert load_params(FinetuneParams, "finetune").learning_rate == expected
+
+
+def test_another_profile_gives_other_values(set_params):
+    mini = load_params(FinetuneParams, "finetune")
+    set_params({"profile": "mlsum"})
+    assert load_params(FinetuneParams, "finetune").learning_rate == 5e-4 != mini.learning_rate
+
+
+MINI = "profiles.mini"
+FINETUNE_FAULTS = [
+    ({"finetune.learning_rat": 1.0}, "finetune.learning_rat: unknown key; did you mean learning_rate?"),
+    ({"finetune.zzz": 1}, "finetune.zzz: unknown key; expected one of base, batch_size"),
+    ({f"{MINI}.finetune.epoch": 1}, f"{MINI}.finetune.epoch: unknown key; did you mean epochs?"),
+    ({"finetune.seed": ...}, f"finetune.seed: no value here nor in {MINI}.finetune; set one"),
+    ({f"{MINI}.finetune.epochs": ...}, f"finetune.epochs: no value here nor in {MINI}.finetune; set one"),
+    ({f"{MINI}.finetune.epochs": None}, f"finetune.epochs: no value here nor in {MINI}.finetune; set one"),
+    ({f"{MINI}.finetune.validation_rows": None}, "finetune.validation_rows: no value here nor in"),
+    ({"finetune.epochs": "four"}, "finetune.epochs: expected a valid integer, got 'four'"),
+    ({"finetune.epochs": 1.5}, "finetune.epochs: expected a valid integer, got 1.5"),
+    ({"finetune.epochs": True}, "finetune.epochs: expected a valid integer, got True"),
+    ({"finetune.epochs": 0}, "finetune.epochs: expected greater than 0, got 0"),
+    ({f"{MINI}.finetune.epochs": 0}, f"{MINI}.finetune.epochs: expected greater than 0, got 0"),
+    ({"finetune.learning_rate": "1e-5x"}, "finetune.learning_rate: expected a valid number, got '1e-5x'"),
+    ({"finetune.learning_rate": -1e-4}, "finetune.learning_rate: expected greater than 0, got -0.0001"),
+    ({"finetune.learning_rate": float("inf")}, "finetune.learning_rate: expected a finite number, got inf"),
+    ({"finetune.dropout": 1.0}, "finetune.dropout: expected less than 1, got 1.0"),
+    ({"finetune.schedule": "lineal"}, "finetune.schedule: expected 'linear', 'cosine' or 'constant'"),
+    ({"finetune.precision": "fp16"}, "finetune.precision: expected 'auto', 'bf16' or 'fp32', got 'fp16'"),
+    (
+        {"finetune.validation_rows": 0},
+        "finetune.validation_rows: expected a number of rows ≥ 1, or all, got 0",
+    ),
+    ({"finetune": [1]}, "finetune: expected keys and values, got [1]"),
+    ({"finetune": ...}, "finetune: missing; add the section"),
+    ({"profile": "minni"}, "profile: unknown value 'minni'; did you mean mini?"),
+    ({"profile": "x"}, "profile: unknown value 'x'; expected one of course, files, mini, mlsum"),
+    ({"profile": ["mini"]}, "profile: unknown value ['mini']; did you mean mini?"),
+    ({"profile": ...}, "profile: unknown value None; expected one of"),
+    ({"profiles": ...}, "profiles: expected a mapping of profiles, got None"),
+    ({MINI: 3}, f"{MINI}: expected sections, got 3"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), FINETUNE_FAULTS)
+def test_a_faulty_value_is_named_where_it_stands(set_params, changes, message):
+    set_params(changes)
+    with pytest.raises(InputError) as error:
+        load_params(FinetuneParams, "finetune")
+    assert str(error.value).startswith(f"params.yaml: {message}")
+
+
+def test_a_key_is_missing_from_the_section_not_from_a_value_of_none():
+    params = {"profile": "p", "profiles": {"p": {}}, "tokenize": {"source_tokens": 9}}
+    with pytest.raises(
+        InputError, match=r"tokenize\.target_tokens: no value here nor in profiles\.p\.tokenize"
+    ):
+        parse_section(TokenizeParams, params, "tokenize")
+
+
+BROKEN_YAML = [
+    (b"a: 1\na: 2\n", "params.yaml:2: not YAML: found duplicate key"),
+    (b"a: [1\n", "params.yaml:2: not YAML: expected ',' or ']'"),
+    (b"a:\tb: c\n", "params.yaml:1: not YAML: found character"),
+    (b"a: \x01\n", "params.yaml: not YAML: unacceptable character #x0001"),
+    (b"a: \xf1\n", "params.yaml: not UTF-8, got byte 0xf1; save it as UTF-8"),
+    (b"- a\n", "params.yaml: expected keys and values, got ['a']"),
+    (b"", "params.yaml: expected keys and values, got None"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), BROKEN_YAML)
+def test_a_file_that_is_no_mapping_of_yaml_is_refused(write, content, message):
+    write("params.yaml", content)
+    with pytest.raises(InputError) as error:
+        read_params()
+    assert str(error.value).startswith(message)
+
+
+def test_a_missing_file_says_where_to_run_from(project):
+    (project / "params.yaml").unlink()
+    with pytest.raises(InputError, match=r"params\.yaml: not found; run from the folder that holds"):
+        read_params()

@@ -1,0 +1,183 @@
+"""The user's own files: the same rows whatever the format, and each fault named with its file and row."""
+
+import csv
+import io
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from stages.shared.cli import InputError
+from stages.shared.userfiles import read_user_rows, split_files
+
+COLUMNS = {"text": "Fuente", "summary": "Resumen"}
+ROWS = [
+    {"text": "«¿Llueve?», dijo Íñigo; y llovió.", "summary": 'Dijo "sí"'},
+    {"text": "Uno,\ndos\n\ntres", "summary": ""},
+    {"text": "2023", "summary": "NA"},
+]
+
+
+def theirs(rows):
+    """Return `rows` under the file's names, with a column that nobody asked for."""
+    return [{"Fuente": row["text"], "otra": "x", "Resumen": row["summary"]} for row in rows]
+
+
+def as_csv(rows, separator=",", line_end="\n"):
+    out = io.StringIO(newline="")
+    writer = csv.DictWriter(out, list(rows[0]), delimiter=separator, lineterminator=line_end)
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue().encode()
+
+
+def as_json_lines(rows):
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+def as_parquet(rows):
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), out)
+    return out.getvalue()
+
+
+def read(path, separator=","):
+    return list(read_user_rows(path, COLUMNS, separator))
+
+
+WAYS = {
+    "comma.csv": (as_csv(theirs(ROWS)), ","),
+    "semicolon.csv": (as_csv(theirs(ROWS), separator=";"), ";"),
+    "tab.csv": (as_csv(theirs(ROWS), separator="\t"), "\t"),
+    "windows.csv": (as_csv(theirs(ROWS), line_end="\r\n").replace(b"Uno,\ndos", b"Uno,\r\ndos"), ","),
+    "mark.csv": (b"\xef\xbb\xbf" + as_csv(theirs(ROWS)), ","),
+    "blank.csv": (as_csv(theirs(ROWS)).replace(b"2023,", b"\n\n2023,"), ","),
+    "unnamed.csv": (as_csv([{**row, "": ""} for row in theirs(ROWS)]), ","),
+    "rows.jsonl": (as_json_lines(theirs(ROWS)), ","),
+    "windows.jsonl": (as_json_lines(theirs(ROWS)).replace(b"\n", b"\r\n"), ","),
+    "mark.jsonl": (b"\xef\xbb\xbf" + as_json_lines(theirs(ROWS)), ","),
+    "blank.jsonl": (as_json_lines(theirs(ROWS)).replace(b"\n", b"\n\n"), ","),
+    "rows.parquet": (as_parquet(theirs(ROWS)), ","),
+}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_every_format_and_dialect_gives_the_same_rows(write, name):
+    content, separator = WAYS[name]
+    assert read(write(name, content), separator) == ROWS
+
+
+# content of a row's Fuente, in JSON Lines and in Parquet
+VALUES = [(None, ""), (3, "3"), (2.5, "2.5"), (float("nan"), ""), ("a\rb\r\nc", "a\nb\nc")]
+
+
+@pytest.mark.parametrize(("value", "expected"), VALUES)
+@pytest.mark.parametrize(("suffix", "render"), [("jsonl", as_json_lines), ("parquet", as_parquet)])
+def test_numbers_are_as_written_and_nothing_is_empty(write, suffix, render, value, expected):
+    path = write(f"rows.{suffix}", render([{"Fuente": value, "Resumen": "x"}]))
+    assert read(path) == [{"text": expected, "summary": "x"}]
+
+
+def test_a_short_csv_row_has_empty_fields(write):
+    assert read(write("rows.csv", "Fuente,Resumen\nuno\ndos,b\n")) == [
+        {"text": "uno", "summary": ""},
+        {"text": "dos", "summary": "b"},
+    ]
+
+
+def test_a_key_may_be_missing_in_a_later_json_row(write):
+    path = write("rows.jsonl", '{"Fuente": "a", "Resumen": "b"}\n{"Fuente": "c"}\n')
+    assert read(path)[1] == {"text": "c", "summary": ""}
+
+
+GOOD = b"Fuente,Resumen\n"
+FAULTS = [
+    (
+        "f.csv",
+        GOOD + b'"uno,b\ndos,d\n',
+        "f.csv:2: broken CSV: unexpected end of data; a quote inside quotes",
+    ),
+    (
+        "f.csv",
+        GOOD + b'a,b\n"u"no,b\n',
+        "f.csv:3: broken CSV: ',' expected after '\"'; a quote inside quotes",
+    ),
+    ("f.csv", GOOD + b'"a\nb",c\n"x', "f.csv:4: broken CSV: unexpected end of data"),
+    ("f.csv", GOOD + b"a,b\nuno, dos,b\n", "f.csv:3: expected 2 fields, got 3; put quotes around fields"),
+    ("f.csv", GOOD + b"a,b\na\xf1o,b\n", "f.csv:3: not UTF-8, got byte 0xf1; save the file as UTF-8"),
+    ("f.csv", GOOD.decode().encode("utf-16"), "f.csv:1: not UTF-8, got byte 0xff"),
+    ("f.csv", b"", "f.csv: empty; expected a header and rows"),
+    ("f.csv", b"Fuente;Resumen\n", "f.csv: lacks columns ['Fuente', 'Resumen'], has ['Fuente;Resumen']; set"),
+    ("f.jsonl", b'{"Fuente": "a", "Resumen": "b"}\n{"a"\n', "f.jsonl:2: not JSON: Expecting ':' delimiter"),
+    ("f.jsonl", b"[1]\n", "f.jsonl:1: expected an object, got b'[1]"),
+    ("f.jsonl", b'\n{"Fuente": "a\xf1o"}\n', "f.jsonl:2: not UTF-8, got byte 0xf1"),
+    ("f.jsonl", b"", "f.jsonl: empty; expected a JSON object a line"),
+    (
+        "f.jsonl",
+        b'{"a": 1}\n',
+        "f.jsonl: lacks columns ['Fuente', 'Resumen'], has ['a']; set profiles.files.data",
+    ),
+    (
+        "f.jsonl",
+        b'{"Fuente": ["a"], "Resumen": ""}\n',
+        "f.jsonl: row 1: column 'Fuente': expected text, got list",
+    ),
+    (
+        "f.jsonl",
+        b'{"Fuente": true, "Resumen": ""}\n',
+        "f.jsonl: row 1: column 'Fuente': expected text, got bool",
+    ),
+    ("f.parquet", GOOD, "f.parquet: not readable as Parquet: "),
+    ("f.parquet", as_parquet([{"a": 1}]), "f.parquet: lacks columns ['Fuente', 'Resumen'], has ['a']; set"),
+    (
+        "f.parquet",
+        as_parquet([{"Fuente": {"a": 1}, "Resumen": "x"}]),
+        "f.parquet: row 1: column 'Fuente': expected text, got dict",
+    ),
+    (
+        "f.parquet",
+        as_parquet([{"Fuente": b"a\xf1o", "Resumen": "x"}]),
+        "f.parquet: row 1: column 'Fuente': expected text, got bytes",
+    ),
+    ("f.xlsx", b"", "f.xlsx: expected a name that ends in .csv, .jsonl, .parquet"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "message"), FAULTS)
+def test_a_fault_is_named_with_its_file_and_row(write, name, content, message):
+    write(name, content)
+    with pytest.raises(InputError) as error:
+        list(read_user_rows(write(name, content).relative_to(write(name, content).parent), COLUMNS, ","))
+    assert str(error.value).startswith(message)
+
+
+def test_a_parquet_text_that_is_not_utf8_is_named(write):
+    ends, content = pa.py_buffer(b"\0\0\0\0\3\0\0\0"), pa.py_buffer(b"a\xf1o")
+    table = pa.table({"Fuente": pa.StringArray.from_buffers(1, ends, content), "Resumen": ["x"]})
+    path = write("rows.parquet", b"")
+    pq.write_table(table, path)
+    with pytest.raises(InputError, match="not UTF-8, got byte 0xf1"):
+        read(path)
+
+
+def test_a_folder_holds_one_file_for_each_split(write):
+    for name in ("train.csv", "validation.jsonl", "test.parquet", "notes.txt"):
+        folder = write(f"own/{name}", "").parent
+    found = split_files(folder)
+    assert {split: path.name for split, path in found.items()} == {
+        "train": "train.csv",
+        "validation": "validation.jsonl",
+        "test": "test.parquet",
+    }
+    assert split_files(folder / "train.csv") is None
+
+
+@pytest.mark.parametrize(
+    ("names", "split"), [(["train.csv", "test.csv"], "validation"), (["train.csv", "train.jsonl"], "train")]
+)
+def test_a_folder_that_lacks_a_split_or_has_it_twice_is_refused(write, names, split):
+    for name in names:
+        folder = write(f"own/{name}", "").parent
+    with pytest.raises(InputError, match=rf"own: expected one of {split}\.csv or .*, has \['t"):
+        split_files(folder)
