@@ -37,7 +37,15 @@ from transformers import (
 from stages.shared.cli import InputError, parser, run
 from stages.shared.decoding import Decoding, generator, write_texts
 from stages.shared.files import load_table, read_table, remove, whole, write_json
-from stages.shared.models import Precision, choose_dtype, load_model, prepare_torch, save_model, start_letters
+from stages.shared.models import (
+    Precision,
+    check_vocabulary,
+    choose_dtype,
+    load_model,
+    prepare_torch,
+    save_model,
+    start_letters,
+)
 from stages.shared.params import Block, load_params
 from stages.shared.progress import SECONDS_BETWEEN_LINES, line
 from stages.shared.rouge import ROUGE_TYPES, SpanishRouge
@@ -304,7 +312,8 @@ def main() -> None:
     base = PRETRAINED / params.base
     model = load_model(base)
     tokenizer = load_tokenizer(TOKENIZED / "tokenizer")
-    num_letters = start_letters(model, load_tokenizer(base), tokenizer)
+    check_vocabulary(model, tokenizer, base)
+    start_letters(model, load_tokenizer(base), tokenizer)
     set_dropout(model, params.dropout)
     collate = DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(TOKENIZED / "tokenizer"), model)
     references = [row["summary"] for row in read_table(RAW_VALIDATION, ["summary"])]
@@ -323,7 +332,6 @@ def main() -> None:
         "base": params.base,
         "precision": str(choose_dtype(params.precision, device)).removeprefix("torch."),
         "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "num_letters_started": num_letters,
         "steps": steps,
         "best_epoch": best["epoch"],
         "train_loss": best["train_loss"],

@@ -17,8 +17,8 @@ from pydantic import PositiveInt
 from stages.shared.cli import InputError, parser, run
 from stages.shared.decoding import Decoding, encode_prompts, generator, write_texts
 from stages.shared.files import read_jsonl, read_table, write_jsonl
-from stages.shared.models import Precision, choose_dtype, load_model, prepare_torch
-from stages.shared.params import load_params, read_params, section_of
+from stages.shared.models import Precision, check_vocabulary, choose_dtype, load_model, prepare_torch
+from stages.shared.params import Block, load_params, parse, read_params, section_of
 from stages.shared.prompts import COLUMNS, fill
 from stages.shared.spelling import load_tokenizer, spelled
 from stages.shared.systems import SystemParams, system_params
@@ -35,6 +35,12 @@ class GenerateParams(Decoding):
     precision: Precision
 
 
+class SourceParams(Block):
+    """What is read of `tokenize`."""
+
+    source_tokens: PositiveInt  # longer prompts are cut
+
+
 def own_prompts(system: SystemParams) -> list[str]:
     """Return the test articles' prompts: from `format`, or in the system's own template."""
     if system.template is None:
@@ -49,6 +55,7 @@ def summarize(
     device = prepare_torch(seed=0)  # greedy and beam search draw nothing
     model = load_model(system.path, choose_dtype(params.precision, device))
     tokenizer = load_tokenizer(system.path)
+    check_vocabulary(model, tokenizer, system.path)
     ids, lengths = encode_prompts(tokenizer, own_prompts(system), source_tokens)
     generate = generator(model, params.model_copy(update=system.decoding()), device)
     texts = write_texts(tokenizer, ids, generate, params.batch_size, what)
@@ -105,7 +112,8 @@ def main() -> None:
     every = read_params()
     system = system_params(every, name)
     params = load_params(GenerateParams, "generate")
-    source_tokens = section_of(every, "tokenize")["source_tokens"]
+    limit = {"source_tokens": section_of(every, "tokenize").get("source_tokens")}
+    source_tokens = parse(SourceParams, limit, "tokenize").source_tokens
     rows = list(read_table(RAW_TEST, ["id", "summary"]))
     if system.is_foreign:
         predictions = take_in(system.path, rows)

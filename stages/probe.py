@@ -15,7 +15,7 @@ import torch
 from stages.shared.cli import parser, run
 from stages.shared.decoding import Decoding, encode_prompts, generator, write_texts
 from stages.shared.files import write_jsonl
-from stages.shared.models import load_model, prepare_torch
+from stages.shared.models import check_vocabulary, load_model, prepare_torch
 from stages.shared.params import read_params
 from stages.shared.probes import read_probes
 from stages.shared.spelling import load_tokenizer
@@ -30,8 +30,9 @@ BATCH_SIZE = 16  # prompts; in float32 the companions of a prompt do not change 
 def answer(folder: Path, prompts: list[str], max_new_tokens: int, what: str) -> list[str]:
     """Return the answer of the model in `folder` to each prompt, in order."""
     device = prepare_torch(seed=0)  # greedy search draws nothing
-    generate = generator(load_model(folder, torch.float32), Decoding(max_new_tokens=max_new_tokens), device)
-    tokenizer = load_tokenizer(folder)
+    model, tokenizer = load_model(folder, torch.float32), load_tokenizer(folder)
+    check_vocabulary(model, tokenizer, folder)
+    generate = generator(model, Decoding(max_new_tokens=max_new_tokens), device)
     ids, _ = encode_prompts(tokenizer, prompts, max_tokens=None)
     return write_texts(tokenizer, ids, generate, BATCH_SIZE, what)
 

@@ -94,15 +94,14 @@ def what_is(system: Any, checkpoints: dict[str, str], params: dict[str, Any]) ->
     return "; ".join([said, *(f"{key} {value}" for key, value in system.decoding().items())])
 
 
-def answer_of(rows: list[dict[str, Any]]) -> str:
+def answer_of(rows: list[dict[str, Any]]) -> list[str]:
     """Return the answer in plain sentences, each with the numbers behind it."""
     scores = {row["name"]: row["rougeL"] for row in rows}
-    said = [
+    return [
         f"{what}: {better} {scores[better]:.2f} against {worse} {scores[worse]:.2f} ROUGE-L."
         for what, better, worse in QUESTIONS
         if better in scores and worse in scores
     ]
-    return " ".join(said)
 
 
 def examples(systems: list[str]) -> list[dict[str, Any]]:

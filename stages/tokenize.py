@@ -176,7 +176,6 @@ def main() -> None:
         after = spelling("after", tokenizer, references)
     sources, targets = zip(*every, strict=True)
     metrics = {  # lists stay out of `dvc metrics show`
-        "num_letters_added": len(letters),
         "letters_added": "".join(letters),
         "exact_round_trip_pct": after["exact_round_trip_pct"],
         "padding_pct": padding_pct,

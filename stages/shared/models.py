@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from transformers import AutoModelForSeq2SeqLM, T5ForConditionalGeneration, set_seed
 from transformers.utils import logging as transformers_logging
@@ -71,19 +72,35 @@ def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> T5ForConditi
         raise InputError(f"{folder}: no model*.safetensors; expected what save_pretrained writes")
     try:
         model, report = AutoModelForSeq2SeqLM.from_pretrained(
-            folder, dtype=dtype, output_loading_info=True, use_safetensors=True, local_files_only=True
+            folder,
+            dtype=dtype,
+            output_loading_info=True,
+            use_safetensors=True,
+            local_files_only=True,
+            ignore_mismatched_sizes=True,  # refused below, with their names
         )
     except ValueError as error:
         raise InputError(f"{folder}: not an encoder-decoder that transformers knows") from error
+    except SafetensorError as error:
+        raise InputError(f"{folder}: not readable as safetensors: {error}") from error
     if not isinstance(model, T5ForConditionalGeneration):
         raise InputError(f"{folder}: expected a T5, got {type(model).__name__}")
     for fault in ("missing_keys", "mismatched_keys"):
         if report[fault]:
             raise InputError(f"{folder}: {fault.replace('_', ' ')} {sorted(map(str, report[fault]))[:3]}")
+    if head_is_tied(model) and not read_json(folder / "config.json").get("tie_word_embeddings", True):
+        raise InputError(f"{folder}: lm_head.weight or shared.weight is missing, which config.json has apart")
     shared = model.shared.weight.data_ptr()
     for stack in (model.encoder, model.decoder):
         assert stack.embed_tokens.weight.data_ptr() == shared, f"{folder}: embed_tokens is not shared"
     return model.eval()
+
+
+def check_vocabulary(model: T5ForConditionalGeneration, tokenizer: Tokenizer, folder: Path) -> None:
+    """Raise InputError if `tokenizer` knows more pieces than the embedding of `model` has rows."""
+    pieces, rows = tokenizer.get_vocab_size(), model.shared.num_embeddings
+    if pieces > rows:
+        raise InputError(f"{folder}: its tokenizer has {pieces} pieces, and its embedding only {rows} rows")
 
 
 def head_is_tied(model: T5ForConditionalGeneration) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tokenizers import Tokenizer
+from tokenizers.pre_tokenizers import Metaspace, Sequence, WhitespaceSplit
 
 from stages.shared.cli import InputError
 
@@ -33,6 +34,9 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     tokenizer = Tokenizer.from_file(str(path))
     tokenizer.no_truncation()
     tokenizer.no_padding()
+    # What transformers' T5Tokenizer puts there whatever the file says; the file's own makes a piece of
+    # white space at the end of a text.
+    tokenizer.pre_tokenizer = Sequence([WhitespaceSplit(), Metaspace()])
     if tokenizer.encode("").ids != [tokenizer.token_to_id(EOS)]:
         raise InputError(f"{path}: expected a T5 tokenizer, which ends its sequences with </s>")
     return tokenizer
