@@ -81,6 +81,7 @@ def small_clone(folder: Path) -> Path:
         if (ROOT / file).is_file():
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / file, folder / file)
+    (folder / "dvc.lock").unlink(missing_ok=True)  # of the unscaled run
     keep_few(folder)
     set_params(folder, SMALL)
     run(folder, "git", "init", "--quiet", "--initial-branch=main")

@@ -126,12 +126,18 @@ def tiny(tmp_path_factory, vocabulary) -> dict[str, Path]:
     from safetensors import safe_open
     from transformers import T5Config, T5ForConditionalGeneration
 
+    content = json.loads((vocabulary / "tokenizer.json").read_text(encoding="utf-8"))
+    num_pieces = len(content["model"]["vocab"])
     folders = {}
     for kind, role in (("tied", "t5-small"), ("untied", "flan-small")):
         with safe_open(vocabulary / f"{role}.safetensors", framework="np") as file:
             config = json.loads(file.metadata()["config"])
         config |= {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_heads": 2}
-        config |= {"num_layers": 1, "num_decoder_layers": 1}
+        config |= {
+            "num_layers": 1,
+            "num_decoder_layers": 1,
+            "vocab_size": num_pieces + 28,
+        }  # T5 has 28 to spare
         torch.manual_seed(13)
         model = T5ForConditionalGeneration(T5Config(**config))
         if kind == "untied":
@@ -181,3 +187,30 @@ def news(project) -> dict[str, list[dict[str, str]]]:
         write_table(project / f"data/raw/{split}.parquet", rows, RAW)
         splits[split] = rows
     return splits
+
+
+@pytest.fixture
+def formatted(news, runs) -> dict[str, list[dict[str, str]]]:
+    """data/formatted of the project, and the raw rows behind it."""
+    from stages.format import main
+
+    runs(main)
+    return news
+
+
+@pytest.fixture
+def base(project, tiny) -> Path:
+    """The untied tiny T5 as the base of the project's fine-tuning."""
+    folder = project / "models/pretrained/flan-small"
+    shutil.copytree(tiny["untied"], folder)
+    return folder
+
+
+@pytest.fixture
+def tokenized(formatted, base, set_params, runs) -> dict[str, list[dict[str, str]]]:
+    """data/tokenized of the project at 60 source and 24 target tokens, and the raw rows behind it."""
+    from stages.tokenize import main
+
+    set_params({"tokenize.source_tokens": 60, "tokenize.target_tokens": 24})
+    runs(main)
+    return formatted

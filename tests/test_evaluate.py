@@ -1,0 +1,238 @@
+"""Evaluate: scores an article, intervals that can be checked by hand, and no system that is gone."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.evaluate import (
+    EvaluateParams,
+    bootstrap,
+    intervals,
+    lost_words,
+    main,
+    read_predictions,
+    score_system,
+    signature,
+    summary_of,
+)
+from stages.extract import main as extract
+from stages.shared.cli import InputError
+from stages.shared.files import read_json
+from stages.shared.rouge import ROUGE_TYPES
+from stages.shared.systems import EXTRACTIVE
+
+
+def params(**changes):
+    return EvaluateParams(**{"bootstrap_samples": 1000, "confidence": 0.95, "seed": 7, **changes})
+
+
+def test_constant_scores_give_an_interval_without_width():
+    lower, upper = bootstrap(np.full((30, 2), [40.0, 7.5]), params())
+    assert lower == pytest.approx([40.0, 7.5])
+    assert upper == pytest.approx([40.0, 7.5])
+
+
+def test_one_article_gives_an_interval_without_width():
+    lower, upper = bootstrap(np.array([[12.0]]), params())
+    assert lower[0] == upper[0] == pytest.approx(12.0)
+
+
+def test_the_interval_is_that_of_the_normal_distribution_where_that_holds():
+    scores = np.random.default_rng(1).normal(50, 10, size=(400, 1))
+    lower, upper = bootstrap(scores, params(bootstrap_samples=4000))
+    half = 1.96 * scores.std() / np.sqrt(400)
+    assert lower[0] == pytest.approx(scores.mean() - half, abs=0.1)
+    assert upper[0] == pytest.approx(scores.mean() + half, abs=0.1)
+
+
+def test_the_interval_holds_the_true_mean_about_as_often_as_it_says():
+    draw, held = np.random.default_rng(3), 0
+    for _ in range(200):
+        lower, upper = bootstrap(
+            draw.normal(0, 1, size=(60, 1)), params(bootstrap_samples=200, confidence=0.8)
+        )
+        held += lower[0] <= 0 <= upper[0]
+    assert 0.7 < held / 200 < 0.9
+
+
+def test_more_confidence_is_a_wider_interval_around_the_same_mean():
+    scores = np.random.default_rng(1).uniform(0, 100, size=(50, 1))
+    widths = [np.ptp(bootstrap(scores, params(confidence=share))) for share in (0.5, 0.9, 0.99)]
+    assert widths == sorted(widths)
+    assert widths[0] < widths[2]
+
+
+def test_one_seed_draws_the_same_articles_for_every_system():
+    scores = np.random.default_rng(1).uniform(0, 90, size=(50, 1))
+    (lower, upper), (higher, highest) = bootstrap(scores, params()), bootstrap(scores + 10, params())
+    assert higher == pytest.approx(lower + 10)
+    assert highest == pytest.approx(upper + 10)
+    assert bootstrap(scores, params(seed=8))[0] != lower
+
+
+def test_draws_do_not_depend_on_how_many_are_held_at_once():
+    scores = np.random.default_rng(1).uniform(0, 100, size=(20, 1))
+    lower, upper = bootstrap(scores, params(bootstrap_samples=1250))
+    assert lower[0] < scores.mean() < upper[0]
+
+
+LOST = [
+    ("El niño de Málaga", "El nio de Málaga", 1),
+    ("El niño de Málaga", "El niño de Málaga", 0),
+    ("Según Íñigo, según", "Segn igo, segn", 3),
+    ("¿Qué?", "Qué?", 0),  # a sign is no word
+    ("", "", 0),
+]
+
+
+@pytest.mark.parametrize(("reference", "spelled", "expected"), LOST)
+def test_words_that_the_vocabulary_cannot_write_are_counted(reference, spelled, expected):
+    assert lost_words(reference, spelled) == expected
+
+
+ROWS = [{"id": "1", "summary": "El año pasó."}, {"id": "2", "summary": "Llueve."}]
+PREDICTIONS = [
+    {"id": "1", "prediction": "El ano pasó", "spelled_reference": "El ao pasó."},
+    {"id": "2", "prediction": "", "spelled_reference": "Llueve."},
+]
+
+
+def test_every_article_has_its_scores_and_counts():
+    first, second = score_system("s", ROWS, PREDICTIONS)
+    assert (first["system"], first["id"]) == ("s", "1")
+    assert first["rouge1"] == first["rougeL"] == pytest.approx(200 / 3)
+    assert (first["prediction_words"], first["reference_words"], first["lost_words"]) == (3, 3, 1)
+    assert {second[name] for name in ROUGE_TYPES} == {0.0}
+    assert (second["prediction_words"], second["reference_words"], second["lost_words"]) == (0, 1, 0)
+
+
+def test_a_summary_is_worked_by_hand():
+    scores = pd.DataFrame(score_system("s", ROWS, PREDICTIONS))
+    assert summary_of(scores) == {
+        "rouge1": 33.33,
+        "rouge2": 0.0,
+        "rougeL": 33.33,
+        "rougeLsum": 33.33,
+        "lost_words_pct": 25.0,
+        "empty_pct": 50.0,
+        "length_ratio": 0.75,
+    }
+
+
+def test_an_interval_holds_its_mean():
+    scores = pd.DataFrame(score_system("s", ROWS, PREDICTIONS))
+    row = intervals("s", scores, params())
+    assert row["system"] == "s"
+    for name in ROUGE_TYPES:
+        assert row[name]["lower"] <= row[name]["mean"] <= row[name]["upper"]
+    assert row["rouge1"] == {"mean": 33.33, "lower": 0.0, "upper": 66.67}
+
+
+def test_a_signature_tells_recipes_apart():
+    assert signature(10, params()) == signature(10, params())
+    others = [
+        signature(11, params()),
+        *(signature(10, params(**c)) for c in ({"seed": 1}, {"confidence": 0.9})),
+    ]
+    assert all(other != signature(10, params()) for other in others)
+
+
+PREDICTION_FAULTS = [
+    (["1"], ": its ids are not those of data/raw/test.parquet, such as '2'"),
+    (["1", "2", "3"], ": its ids are not those of data/raw/test.parquet, such as '3'"),
+    (["1", "1", "2"], ":2: id '1' occurs twice"),
+]
+
+
+@pytest.mark.parametrize(("ids", "message"), PREDICTION_FAULTS)
+def test_predictions_that_do_not_match_the_test_ids_are_refused(write, ids, message):
+    rows = [{"id": name, "prediction": "", "spelled_reference": ""} for name in ids]
+    path = write("p.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(InputError) as error:
+        read_predictions(path, ["1", "2"])
+    assert str(error.value) == f"{path}{message}"
+
+
+def test_a_prediction_that_is_no_text_is_refused(write):
+    path = write("p.jsonl", '{"id": "1", "prediction": null, "spelled_reference": ""}\n')
+    with pytest.raises(InputError, match=r"p\.jsonl:1: prediction: expected text, got None"):
+        read_predictions(path, ["1"])
+
+
+def test_predictions_come_in_the_order_of_the_test_split(write):
+    rows = [{"id": name, "prediction": name, "spelled_reference": ""} for name in "312"]
+    path = write("p.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    assert [row["id"] for row in read_predictions(path, ["1", "2", "3"])] == ["1", "2", "3"]
+
+
+@pytest.fixture
+def predicted(news, write, set_params, runs):
+    """Predictions of the baselines and of `copy`, which writes the references themselves."""
+    set_params({"systems": {"copy": {"from": "others/copy.jsonl"}}, "evaluate.bootstrap_samples": 200})
+    runs(extract)
+    rows = [
+        {"id": row["id"], "prediction": row["summary"], "spelled_reference": row["summary"]}
+        for row in news["test"]
+    ]
+    write("data/predictions/copy.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    return news["test"]
+
+
+def written():
+    paths = [*Path("metrics").rglob("*.json"), Path("data/scores.parquet")]
+    return {str(path): path.read_bytes() for path in paths}
+
+
+def test_every_system_has_a_file_an_interval_and_a_score_an_article(predicted, runs):
+    runs(main)
+    systems = [*EXTRACTIVE, "copy"]
+    assert sorted(path.stem for path in Path("metrics/systems").iterdir()) == sorted(systems)
+    evaluation = read_json(Path("metrics/evaluation.json"))
+    assert [row["system"] for row in evaluation["systems"]] == systems
+    assert evaluation["num_articles"] == len(predicted)
+    scores = pd.read_parquet("data/scores.parquet")
+    expected = [(system, row["id"]) for system in systems for row in predicted]
+    assert list(zip(scores["system"], scores["id"], strict=True)) == expected
+
+
+def test_a_copy_of_the_references_scores_100(predicted, runs):
+    runs(main)
+    row = read_json(Path("metrics/systems/copy.json"))
+    assert {row[name] for name in ROUGE_TYPES} == {100.0}
+    assert (row["length_ratio"], row["empty_pct"], row["lost_words_pct"]) == (1.0, 0.0, 0.0)
+
+
+def test_equal_predictions_and_seed_give_equal_bytes_and_another_seed_other_intervals(
+    predicted, set_params, runs
+):
+    runs(main)
+    first = written()
+    runs(main)
+    assert written() == first
+    set_params({"evaluate.seed": 8})
+    runs(main)
+    assert written()["data/scores.parquet"] == first["data/scores.parquet"]
+    assert written()["metrics/evaluation.json"] != first["metrics/evaluation.json"]
+
+
+def test_a_system_that_is_gone_leaves_no_file(predicted, write, runs):
+    write("data/predictions/gone.jsonl", "")
+    write("metrics/systems/gone.json", "{}")
+    runs(main)
+    assert not Path("data/predictions/gone.jsonl").exists()
+    assert not Path("metrics/systems/gone.json").exists()
+
+
+def test_a_missing_file_of_predictions_is_named(predicted, fails):
+    Path("data/predictions/lead-3.jsonl").unlink()
+    assert fails(main) == "data/predictions/lead-3.jsonl: not found; `dvc repro` makes what is missing"
+
+
+def test_predictions_of_other_articles_stop_the_stage(predicted, write, fails):
+    write("data/predictions/copy.jsonl", '{"id": "x", "prediction": "", "spelled_reference": ""}\n')
+    assert fails(main).startswith(
+        "data/predictions/copy.jsonl: its ids are not those of data/raw/test.parquet"
+    )

@@ -1,0 +1,169 @@
+"""Files: whole or absent, equal rows equal bytes, damage noticed."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from stages.shared.cli import InputError
+from stages.shared.files import (
+    RAW,
+    ROWS_PER_GROUP,
+    load_table,
+    num_rows,
+    read_json,
+    read_jsonl,
+    read_table,
+    remove_orphans,
+    whole,
+    write_json,
+    write_jsonl,
+    write_table,
+    write_text,
+)
+
+SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string())])
+ROWS = [{"id": str(number), "text": f"España, año {number}.\n«Sí»"} for number in range(50)]
+
+
+def rows_then_an_error():
+    yield ROWS[0]
+    raise RuntimeError("in the middle")
+
+
+WRITERS = {
+    "rows.jsonl": lambda path: write_jsonl(path, rows_then_an_error()),
+    "rows.parquet": lambda path: write_table(path, rows_then_an_error(), SCHEMA),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("before", [None, b"what was there"])
+def test_an_error_leaves_nothing_and_keeps_what_was_there(tmp_path, name, before):
+    path = tmp_path / "data" / name
+    if before is not None:
+        path.parent.mkdir()
+        path.write_bytes(before)
+    with pytest.raises(RuntimeError, match="in the middle"):
+        WRITERS[name](path)
+    left = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    assert left == ({} if before is None else {name: before})
+
+
+def test_a_folder_appears_whole_or_keeps_what_was_there(tmp_path):
+    folder = tmp_path / "out"
+    with whole(folder) as partial:
+        partial.mkdir()
+        write_text(partial / "a.txt", "uno")
+        assert not folder.exists()
+    with pytest.raises(RuntimeError), whole(folder) as partial:  # noqa: PT012
+        partial.mkdir()
+        write_text(partial / "b.txt", "dos")
+        raise RuntimeError
+    assert [path.name for path in folder.iterdir()] == ["a.txt"]
+    with whole(folder) as partial:
+        partial.mkdir()
+        write_text(partial / "c.txt", "tres")
+    assert [path.name for path in folder.iterdir()] == ["c.txt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_what_a_killed_run_left_is_no_obstacle(tmp_path):
+    (tmp_path / "out.partial").mkdir()
+    (tmp_path / "out.partial/half").write_text("half")
+    write_json(tmp_path / "out", 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_text_and_json_are_utf8_with_plain_line_ends(tmp_path):
+    write_text(tmp_path / "a.txt", "año\nsí\r\n")
+    assert (tmp_path / "a.txt").read_bytes() == "año\nsí\r\n".encode()
+    write_json(tmp_path / "a.json", {"z": "año", "a": [1]})
+    assert (tmp_path / "a.json").read_bytes() == '{\n  "z": "año",\n  "a": [\n    1\n  ]\n}\n'.encode()
+    assert read_json(tmp_path / "a.json") == {"z": "año", "a": [1]}
+
+
+def test_rows_come_back_as_they_were(tmp_path):
+    write_jsonl(tmp_path / "rows.jsonl", ROWS)
+    assert list(read_jsonl(tmp_path / "rows.jsonl", ("id", "text"))) == ROWS
+    assert write_table(tmp_path / "rows.parquet", ROWS, SCHEMA) == len(ROWS)
+    assert list(read_table(tmp_path / "rows.parquet", ("id", "text"))) == ROWS
+    assert load_table(tmp_path / "rows.parquet").to_pylist() == ROWS
+    assert num_rows(tmp_path / "rows.parquet") == len(ROWS)
+
+
+@pytest.mark.parametrize("count", [0, 1, ROWS_PER_GROUP, ROWS_PER_GROUP + 1])
+def test_equal_rows_are_equal_bytes_however_many(tmp_path, count):
+    for name in ("one", "two"):
+        assert (
+            write_table(tmp_path / name, ({"id": str(n), "text": "x"} for n in range(count)), SCHEMA) == count
+        )
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    assert num_rows(tmp_path / "one") == len(list(read_table(tmp_path / "one", ["id"]))) == count
+
+
+def test_a_flipped_byte_in_a_page_is_found(tmp_path):
+    path = tmp_path / "rows.parquet"
+    write_table(path, ROWS, SCHEMA)
+    content = path.read_bytes()
+    column = pq.read_metadata(path).row_group(0).column(1)
+    start = column.dictionary_page_offset or column.data_page_offset
+    messages = []
+    for place in range(start, start + column.total_compressed_size, 7):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        try:
+            assert list(read_table(path, ["id", "text"])) == ROWS  # a byte that means nothing
+        except InputError as error:
+            messages.append(str(error))
+    assert len(messages) > column.total_compressed_size / 7 / 2
+    for message in messages:
+        assert message.startswith(f"{path}: not readable as Parquet: ")
+        assert "\n" not in message
+
+
+@pytest.mark.parametrize("read", [load_table, num_rows, lambda path: list(read_table(path, ["id"]))])
+def test_a_file_that_was_cut_or_is_missing_is_refused(tmp_path, read):
+    path = tmp_path / "rows.parquet"
+    with pytest.raises(InputError, match=r"rows\.parquet: not found; `dvc repro` makes what is missing"):
+        read(path)
+    write_table(path, ROWS, SCHEMA)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(InputError, match=r"rows\.parquet: not readable as Parquet"):
+        read(path)
+
+
+def test_a_column_that_is_not_there_is_named(tmp_path):
+    write_table(tmp_path / "rows.parquet", ROWS, SCHEMA)
+    with pytest.raises(InputError, match=r"rows\.parquet: lacks columns \['summary'\], has \['id', 'text'\]"):
+        list(read_table(tmp_path / "rows.parquet", ["id", "summary"]))
+
+
+BROKEN_LINES = [
+    (b'{"id": 1}\n\nno\n', ":3: not JSON: Expecting value, got b'no"),
+    (b'{"id": 1}\n{"id": 2', ":2: not JSON: Expecting ',' delimiter"),
+    (b'{"id": 1}\n[2]\n', ":2: expected an object, got b'[2]"),
+    (b'{"id": 1}\n{"text": ""}\n', ":2: lacks ['id'], has ['text']"),
+    (b'{"id": 1}\n{"id": "\xf1"}\n', ":2: not UTF-8, got byte 0xf1; save the file as UTF-8 and try again"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), BROKEN_LINES)
+def test_a_broken_line_is_named_after_the_good_ones(tmp_path, content, message):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(content)
+    rows = read_jsonl(path, ["id"])
+    assert next(rows) == {"id": 1}
+    with pytest.raises(InputError) as error:
+        next(rows)
+    assert str(error.value).startswith(f"{path}{message}")
+
+
+def test_orphans_are_removed_and_what_is_known_is_kept(tmp_path):
+    for name in ("lead-3.jsonl", "gone.jsonl", "old.json"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "folder").mkdir()
+    assert remove_orphans(tmp_path, ["lead-3", "not-yet"]) == ["folder", "gone.jsonl", "old.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["lead-3.jsonl"]
+
+
+def test_the_raw_columns_are_those_of_mlsum_and_an_id():
+    assert RAW.names == ["id", "text", "summary", "title", "topic", "url", "date"]

@@ -1,0 +1,273 @@
+"""Finetune: the gradient is that of the whole step, validation is scored in its own order, runs are equal."""
+
+import math
+from pathlib import Path
+from types import SimpleNamespace
+
+import pyarrow as pa
+import pytest
+import torch
+from torch.nn.functional import log_softmax
+from transformers import AutoTokenizer, DataCollatorForSeq2Seq, TrainerCallback
+
+from stages.finetune import (
+    FinetuneParams,
+    KeepBest,
+    SummaryTrainer,
+    TokenizedRows,
+    Validation,
+    main,
+    set_dropout,
+    token_loss,
+    train,
+    validation_loss,
+)
+from stages.shared.files import load_table, read_json
+from stages.shared.models import load_model, prepare_torch
+from stages.shared.params import load_params
+from stages.shared.rouge import ROUGE_TYPES
+from stages.shared.spelling import IGNORE_INDEX, encode, load_tokenizer, spelled
+from stages.tokenize import IDS
+
+TRAIN = Path("data/tokenized/train.parquet")
+VALIDATION = Path("data/tokenized/validation.parquet")
+TOKENIZER = Path("data/tokenized/tokenizer")
+QUICK = {"epochs": 2, "batch_size": 8, "max_new_tokens": 6, "dropout": 0.1, "precision": "fp32"}
+
+
+@pytest.fixture
+def quick(tokenized, set_params):
+    """A function that sets `finetune` for a run of seconds, changed by its arguments, and returns it."""
+
+    def choose(**changes):
+        set_params({f"finetune.{key}": value for key, value in {**QUICK, **changes}.items()})
+        return load_params(FinetuneParams, "finetune")
+
+    return choose
+
+
+class FirstStep(TrainerCallback):
+    """Remembers the gradients before the first step of the optimizer."""
+
+    def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
+        if state.global_step == 0:
+            named = model.named_parameters()
+            self.gradients = {name: parameter.grad.clone() for name, parameter in named}
+
+
+def collator(model):
+    return DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(TOKENIZER), model)
+
+
+def first_step(folder, params, monkeypatch):
+    """Return the gradients and the loss of the first step over eight rows, by the stage's own `train`."""
+    remember = FirstStep()
+
+    class Remembering(SummaryTrainer):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.add_callback(remember)
+
+    monkeypatch.setattr("stages.finetune.SummaryTrainer", Remembering)
+    device = prepare_torch(params.seed)
+    model = load_model(folder)
+    set_dropout(model, params.dropout)
+    rows = TokenizedRows(load_table(TRAIN).slice(0, 8))
+    assert len({len(row["labels"]) for row in rows}) > 1
+    validation = Validation(rows, ["x"] * 8, load_tokenizer(TOKENIZER), collator(model), params)
+    curve, steps = train(model, rows, validation, params, lambda trained: None, device)
+    assert steps == 1
+    return remember.gradients, curve[1]["train_loss"]
+
+
+def plain_step(folder, label_smoothing):
+    """Return the same by one backward pass over the eight rows, without Trainer."""
+    model = load_model(folder)
+    batch = collator(model)([TokenizedRows(load_table(TRAIN))[place] for place in range(8)])
+    labels = batch.pop("labels")
+    logits = log_softmax(model(**batch).logits, dim=-1)
+    kept = labels.ne(IGNORE_INDEX)
+    nll = -logits.gather(2, labels.clamp(min=0).unsqueeze(2)).squeeze(2)
+    loss = ((1 - label_smoothing) * nll - label_smoothing * logits.mean(dim=-1))[kept].mean()
+    loss.backward()
+    return {name: parameter.grad for name, parameter in model.named_parameters()}, loss.item()
+
+
+@pytest.mark.parametrize(("kind", "label_smoothing"), [("tied", 0.0), ("untied", 0.1)])
+def test_accumulating_2_by_4_is_1_by_8_is_the_plain_gradient(tiny, quick, monkeypatch, kind, label_smoothing):
+    plain, plain_loss = plain_step(tiny[kind], label_smoothing)
+    # not clipped, which would hide a wrong scale
+    options = {"epochs": 1, "dropout": 0.0, "label_smoothing": label_smoothing, "max_grad_norm": 1e9}
+    options |= {"max_new_tokens": 1}
+    for batch_size, accumulation in ((8, 1), (2, 4), (3, 3)):
+        params = quick(batch_size=batch_size, gradient_accumulation=accumulation, **options)
+        gradients, loss = first_step(tiny[kind], params, monkeypatch)
+        assert loss == pytest.approx(plain_loss, abs=1e-4)
+        assert gradients.keys() == plain.keys()
+        for name, gradient in gradients.items():
+            torch.testing.assert_close(gradient, plain[name], rtol=1e-4, atol=1e-6, msg=name)
+
+
+class Outputs:
+    """What a model returns, as far as the loss is concerned."""
+
+    def __init__(self, logits):
+        self.logits = torch.tensor(logits)
+
+
+def test_the_loss_is_the_mean_over_the_tokens_that_are_not_padding():
+    # probabilities 1/2 and 1/4 of the right token; the third position is padding
+    outputs = Outputs([[[0.0, 0.0], [math.log(3.0), 0.0], [9.0, -9.0]]])
+    labels = torch.tensor([[0, 1, IGNORE_INDEX]])
+    expected = (math.log(2) + math.log(4)) / 2
+    assert token_loss(0.0)(outputs, labels).item() == pytest.approx(expected)
+    assert token_loss(0.0)(outputs, labels, num_items_in_batch=6).item() == pytest.approx(expected / 3)
+
+
+def test_label_smoothing_is_as_torch_defines_it():
+    torch.manual_seed(1)
+    logits, labels = torch.randn(2, 5, 7), torch.randint(7, (2, 5))
+    theirs = torch.nn.CrossEntropyLoss(label_smoothing=0.2)(logits.flatten(0, 1), labels.flatten())
+    assert token_loss(0.2)(Outputs(logits.tolist()), labels).item() == pytest.approx(theirs.item())
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+def test_validation_loss_is_the_mean_over_all_tokens_whatever_the_batches(tiny, tokenized, batch_size):
+    model = load_model(tiny["untied"])
+    rows = TokenizedRows(load_table(TRAIN).slice(0, 8))
+    _, expected = plain_step(tiny["untied"], label_smoothing=0.0)
+    assert validation_loss(model, rows, collator(model), batch_size) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("validation_rows", ["all", 3])
+def test_validation_holds_each_text_against_its_own_raw_reference(
+    tiny, tokenized, quick, monkeypatch, validation_rows
+):
+    # the stand-in writes its prompt back, so a prompt that is its reference scores 100
+    monkeypatch.setattr("stages.finetune.generator", lambda model, decoding, device: lambda batch: batch)
+    model, tokenizer = load_model(tiny["untied"]), load_tokenizer(TOKENIZER)
+    references = [
+        " ".join(["Llueve en León."] * count + ["el", "día", str(count)])
+        for count in (3, 1, 5, 2, 4, 6, 8, 7)
+    ]
+    assert spelled(tokenizer, references) == references
+    table = load_table(VALIDATION)
+    prompts = encode(tokenizer, references)
+    rows = TokenizedRows(table.set_column(0, "input_ids", pa.array(prompts, IDS)))
+    params = quick(validation_rows=validation_rows, batch_size=1)
+    validation = Validation(rows, references, tokenizer, collator(model), params)
+    scores = validation(model)
+    assert len(validation.references) == len(validation.rows) == (8 if validation_rows == "all" else 3)
+    assert {name: round(scores[name], 9) for name in ROUGE_TYPES} == dict.fromkeys(ROUGE_TYPES, 100.0)
+    swapped = Validation(rows, references[::-1], tokenizer, collator(model), params)
+    assert swapped(model)["rougeL"] < 100
+
+
+def test_dropout_reaches_every_layer_the_attention_too(tiny):
+    model = load_model(tiny["untied"])
+    ids = torch.tensor([[3, 40, 50, 1]])
+    plain = model(input_ids=ids, decoder_input_ids=ids).logits
+    model.train()
+    set_dropout(model, 0.0)
+    assert torch.equal(model(input_ids=ids, decoder_input_ids=ids).logits, plain)
+    attention = [
+        module
+        for name, module in model.named_modules()
+        if name.endswith(("SelfAttention", "EncDecAttention"))
+    ]
+    assert len(attention) == 3
+    for layer in (attention[0], attention[1], attention[2]):
+        set_dropout(model, 0.0)
+        set_dropout(layer, 0.5)
+        assert not torch.equal(model(input_ids=ids, decoder_input_ids=ids).logits, plain)
+
+
+def outputs():
+    """Return the bytes of all that the stage wrote."""
+    found = [*Path("models/finetuned").rglob("*"), *Path("metrics").rglob("*.json")]
+    return {str(path): path.read_bytes() for path in found if path.is_file()}
+
+
+def test_two_runs_give_equal_bytes_and_nothing_that_differs_between_runs(quick, runs):
+    quick()
+    runs(main)
+    first = outputs()
+    runs(main)
+    assert outputs() == first
+    assert sorted(path.name for path in Path("models/finetuned").iterdir()) == [
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ]
+
+
+def test_another_seed_gives_another_model(quick, runs):
+    models = []
+    for seed in (1, 2):
+        quick(seed=seed, epochs=1)
+        runs(main)
+        models.append(Path("models/finetuned/model.safetensors").read_bytes())
+    assert models[0] != models[1]
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine", "constant"])
+def test_the_curve_and_the_best_epoch_are_recorded(quick, runs, schedule):
+    quick(schedule=schedule, validation_rows=4, gradient_accumulation=2, batch_size=4)
+    runs(main)
+    metrics, curve = read_json(Path("metrics/finetune.json")), read_json(Path("metrics/plots/training.json"))
+    assert [(row["epoch"], row["step"]) for row in curve] == [(0, 0), (1, 3), (2, 6)]
+    assert curve[0]["train_loss"] is None
+    assert metrics["steps"] == 6
+    best = max(curve[1:], key=lambda row: row["rougeL"])
+    assert metrics["best_epoch"] == best["epoch"]
+    assert metrics["validation_rougeL"] == best["rougeL"]
+    assert metrics["precision"] == "float32"
+
+
+def test_the_model_of_the_first_best_epoch_is_kept():
+    saved, curve = [], []
+    keep = KeepBest(saved.append, curve)
+    for epoch, score in enumerate((0.0, 30.0, 20.0, 30.0, 30.5), start=1):
+        state = SimpleNamespace(epoch=float(epoch), global_step=3 * epoch)
+        scores = {"eval_loss": 1.0, **{f"eval_{name}": score for name in ROUGE_TYPES}}
+        keep.on_log(None, state, None, logs={"loss": 2.0 / epoch})
+        keep.on_evaluate(None, state, None, metrics=scores, model=f"epoch {epoch}")
+    assert saved == ["epoch 1", "epoch 2", "epoch 5"]
+    assert [(row["epoch"], row["step"], row["rougeL"]) for row in curve[:2]] == [(1, 3, 0.0), (2, 6, 30.0)]
+    assert [row["train_loss"] for row in curve[:2]] == [2.0, 1.0]
+
+
+def test_training_lowers_the_loss(quick, runs):
+    quick(learning_rate=0.02, epochs=3, dropout=0.0)
+    runs(main)
+    curve = read_json(Path("metrics/plots/training.json"))
+    assert curve[-1]["train_loss"] < curve[1]["train_loss"]
+    assert curve[-1]["validation_loss"] < curve[0]["validation_loss"]
+
+
+def test_bf16_is_used_when_asked_for(quick, runs):
+    quick(precision="bf16", epochs=1)
+    runs(main)
+    assert read_json(Path("metrics/finetune.json"))["precision"] == "bfloat16"
+    assert {p.dtype for p in load_model(Path("models/finetuned")).parameters()} == {torch.float32}
+
+
+def test_a_split_smaller_than_one_step_is_refused(quick, fails):
+    quick(batch_size=10, gradient_accumulation=3)
+    message = (
+        "params.yaml: finetune.batch_size: a step takes 30 articles (batch_size × gradient_accumulation), "
+    )
+    assert fails(main) == f"{message}and the training split has 24; lower it"
+
+
+def test_a_missing_base_is_refused(quick, fails):
+    quick(base="flan-large")
+    assert fails(main).startswith("models/pretrained/flan-large: no model*.safetensors; expected what")
+
+
+def test_missing_tokenized_rows_are_named(quick, fails):
+    quick()
+    TRAIN.unlink()
+    assert fails(main) == f"{TRAIN}: not found; `dvc repro` makes what is missing"

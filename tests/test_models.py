@@ -1,0 +1,190 @@
+"""Models: an untied head stays apart, a tied one tied, and a folder that is not whole is refused."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer, BartConfig, BartForConditionalGeneration
+
+from stages.shared.cli import InputError
+from stages.shared.files import read_json
+from stages.shared.models import (
+    choose_dtype,
+    head_is_tied,
+    load_model,
+    native_bf16,
+    prepare_torch,
+    save_model,
+    start_letters,
+)
+from stages.shared.spelling import load_tokenizer, with_letters
+
+CPU = torch.device("cpu")
+LETTERS = ["ñ", "¿", "Ω"]  # from n, from ?, from no letter
+
+
+@pytest.fixture
+def repaired(vocabulary, tmp_path):
+    """A folder of tokenizer files with LETTERS at the end of the vocabulary."""
+    folder = tmp_path / "tokenizer"
+    folder.mkdir()
+    content = with_letters(read_json(vocabulary / "tokenizer.json"), LETTERS, -12.0)
+    (folder / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+    shutil.copyfile(vocabulary / "tokenizer_config.json", folder / "tokenizer_config.json")
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["tied", "untied"])
+def test_a_head_stays_what_it_is_from_load_to_letters_to_save_to_load(tiny, repaired, tmp_path, kind):
+    model, base = load_model(tiny[kind]), load_tokenizer(tiny[kind])
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    assert start_letters(model, base, load_tokenizer(repaired)) == len(LETTERS)
+    save_model(model, repaired, tmp_path / "saved")
+    again = load_model(tmp_path / "saved")
+
+    assert head_is_tied(model) == head_is_tied(again) == (kind == "tied")
+    assert read_json(tmp_path / "saved/config.json")["tie_word_embeddings"] == (kind == "tied")
+    assert again.config.scale_decoder_outputs == (kind == "tied")
+    new = slice(base.get_vocab_size(), base.get_vocab_size() + len(LETTERS))
+    for name, tensor in again.state_dict().items():
+        table = name in ("shared.weight", "lm_head.weight") or name.endswith("embed_tokens.weight")
+        untouched = torch.ones(len(tensor), dtype=torch.bool)
+        untouched[new] = not table
+        assert torch.equal(tensor[untouched], before[name][untouched]), name
+    assert AutoTokenizer.from_pretrained(tmp_path / "saved")("ñ").input_ids == [3, new.start, 1]
+
+
+@pytest.mark.parametrize("kind", ["tied", "untied"])
+def test_new_rows_start_from_the_base_letter_or_the_mean(tiny, repaired, kind):
+    model, base = load_model(tiny[kind]), load_tokenizer(tiny[kind])
+    old = base.get_vocab_size()
+    tables = [model.shared.weight, model.lm_head.weight]
+    before = [table.detach().clone() for table in tables]
+    start_letters(model, base, load_tokenizer(repaired))
+    for table, start in zip(tables, before, strict=True):
+        assert torch.equal(table[old], start[base.token_to_id("n")])
+        assert torch.equal(table[old + 1], start[base.token_to_id("?")])
+        torch.testing.assert_close(table[old + 2], start[:old].mean(dim=0))
+
+
+def test_an_untied_head_has_a_storage_of_its_own(tiny):
+    untied, tied = load_model(tiny["untied"]), load_model(tiny["tied"])
+    assert sum(p.numel() for p in untied.parameters()) > sum(p.numel() for p in tied.parameters())
+    with torch.no_grad():
+        untied.shared.weight.zero_()
+        tied.shared.weight.zero_()
+    assert untied.lm_head.weight.any()
+    assert not tied.lm_head.weight.any()
+
+
+def test_equal_models_are_saved_as_equal_bytes(tiny, repaired, tmp_path):
+    for name in ("one", "two"):
+        save_model(load_model(tiny["untied"]), repaired, tmp_path / name)
+    files = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert files == sorted(path.name for path in (tmp_path / "two").iterdir())
+    assert all((tmp_path / "one" / f).read_bytes() == (tmp_path / "two" / f).read_bytes() for f in files)
+
+
+@pytest.fixture
+def damaged(tiny, tmp_path):
+    """A copy of the untied tiny T5, to be damaged."""
+    return shutil.copytree(tiny["untied"], tmp_path / "damaged")
+
+
+MISSING = [
+    ("encoder.block.0.layer.0.SelfAttention.q.weight", r"missing keys \["),
+    ("decoder.final_layer_norm.weight", r"missing keys \["),
+    ("shared.weight", r"lm_head\.weight or shared\.weight is missing, which config\.json has apart"),
+    ("lm_head.weight", r"lm_head\.weight or shared\.weight is missing, which config\.json has apart"),
+]
+
+
+@pytest.mark.parametrize(("name", "message"), MISSING)
+def test_a_missing_tensor_is_refused(damaged, name, message):
+    tensors = load_file(damaged / "model.safetensors")
+    del tensors[name]
+    save_file(tensors, damaged / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match=message):
+        load_model(damaged)
+
+
+def test_a_tensor_of_another_shape_is_refused(damaged):
+    tensors = load_file(damaged / "model.safetensors")
+    tensors["encoder.final_layer_norm.weight"] = torch.ones(7)
+    save_file(tensors, damaged / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(InputError, match=r"mismatched keys \["):
+        load_model(damaged)
+
+
+def test_a_file_that_was_cut_short_is_refused(damaged):
+    content = (damaged / "model.safetensors").read_bytes()
+    (damaged / "model.safetensors").write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match="damaged: not readable as safetensors"):
+        load_model(damaged)
+
+
+def test_a_folder_of_pickles_is_refused(damaged):
+    (damaged / "model.safetensors").rename(damaged / "pytorch_model.bin")
+    with pytest.raises(InputError, match=r"no model\*\.safetensors; expected what save_pretrained writes"):
+        load_model(damaged)
+
+
+def test_an_encoder_decoder_that_is_no_t5_is_refused(tmp_path):
+    size = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "vocab_size": 50}
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "max_position_embeddings": 16}
+    BartForConditionalGeneration(BartConfig(**size, **heads)).save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="expected a T5, got BartForConditionalGeneration"):
+        load_model(tmp_path)
+
+
+def test_a_model_that_decodes_only_is_refused(damaged):
+    config = {
+        **read_json(damaged / "config.json"),
+        "model_type": "gpt2",
+        "architectures": ["GPT2LMHeadModel"],
+    }
+    (damaged / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(InputError, match="not an encoder-decoder that transformers knows"):
+        load_model(damaged)
+
+
+def test_precision_is_as_asked_and_auto_goes_by_the_hardware():
+    assert choose_dtype("bf16", CPU) is torch.bfloat16
+    assert choose_dtype("fp32", CPU) is torch.float32
+    assert choose_dtype("auto", CPU) is (torch.bfloat16 if native_bf16(CPU) else torch.float32)
+
+
+def test_auto_is_float32_where_bf16_would_be_emulated(monkeypatch):
+    monkeypatch.setattr("stages.shared.models.native_bf16", lambda device: False)
+    assert choose_dtype("auto", CPU) is torch.float32
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_model_is_loaded_in_the_dtype_asked_for(tiny, dtype):
+    assert {parameter.dtype for parameter in load_model(tiny["untied"], dtype).parameters()} == {dtype}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("RESUMEN_THREADS", "zwei", "RESUMEN_THREADS: expected a number ≥ 1, got 'zwei'"),
+        ("RESUMEN_THREADS", "0", "RESUMEN_THREADS: expected a number ≥ 1, got '0'"),
+        ("RESUMEN_DEVICE", "gpu", "RESUMEN_DEVICE: no device 'gpu' here; try cpu"),
+    ],
+)
+def test_an_environment_variable_that_cannot_be_is_refused(monkeypatch, name, value, message):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InputError) as error:
+        prepare_torch(seed=0)
+    assert str(error.value) == message
+
+
+def test_equal_seeds_draw_equal_numbers():
+    drawn = []
+    for seed in (1, 1, 2):
+        assert prepare_torch(seed).type in ("cpu", "cuda")
+        drawn.append(torch.rand(4).tolist())
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert torch.get_num_threads() == 1  # RESUMEN_THREADS

@@ -1,0 +1,124 @@
+"""Spelling: what T5's vocabulary cannot write, found by frequency; ids and texts as transformers has them."""
+
+import json
+from itertools import chain
+from random import Random
+
+import pytest
+from transformers import AutoTokenizer
+
+from stages.shared.cli import InputError
+from stages.shared.spelling import (
+    base_letter,
+    chunks,
+    cut,
+    decode,
+    encode,
+    folded,
+    load_tokenizer,
+    spelled,
+    unknown_letters,
+    with_letters,
+)
+
+TEXTS = [
+    "Llueve en Logroño.",
+    "¿Dónde está la niña? ¡Aquí, según Íñigo!",
+    "",
+    "Resume el siguiente articulo:\n\nEl  agua\tcorre… «sí» <extra_id_0> ½ ª",
+    " con blancos al final \n",
+    "\n",
+]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(vocabulary):
+    return load_tokenizer(vocabulary)
+
+
+CUTS = [
+    ([7, 8, 9, 1], 4, [7, 8, 9, 1]),
+    ([7, 8, 9, 1], 9, [7, 8, 9, 1]),
+    ([7, 8, 9, 1], 3, [7, 8, 1]),
+    ([7, 8, 9, 1], 1, [1]),
+    ([1], 1, [1]),
+]
+
+
+@pytest.mark.parametrize(("ids", "max_tokens", "expected"), CUTS)
+def test_a_cut_keeps_the_end_of_sequence_last(ids, max_tokens, expected):
+    assert cut(ids, max_tokens) == expected
+
+
+@pytest.mark.parametrize("max_tokens", [1, 2, 5, 12, 512])
+def test_ids_are_those_of_autotokenizer_with_truncation(vocabulary, tokenizer, max_tokens):
+    theirs = AutoTokenizer.from_pretrained(vocabulary)(TEXTS, max_length=max_tokens, truncation=True)
+    assert [cut(ids, max_tokens) for ids in encode(tokenizer, TEXTS)] == theirs.input_ids
+
+
+def test_ids_are_those_of_autotokenizer_for_odd_white_space_and_signs(vocabulary, tokenizer):
+    draw, signs = Random(1), "abñí¿  \n\t.«0½ª…\u0303\u200b\u00a0\x07😀Ω"
+    texts = ["".join(draw.choices(signs, k=length)) for length in range(12) for _ in range(50)]
+    assert encode(tokenizer, texts) == AutoTokenizer.from_pretrained(vocabulary)(texts).input_ids
+
+
+def test_texts_are_those_of_autotokenizer(vocabulary, tokenizer):
+    rows = encode(tokenizer, TEXTS)
+    theirs = AutoTokenizer.from_pretrained(vocabulary).batch_decode(rows, skip_special_tokens=True)
+    assert decode(tokenizer, rows) == [text.strip() for text in theirs]
+
+
+def test_the_shipped_vocabulary_has_t5s_hole(tokenizer):
+    assert spelled(tokenizer, ["El niño según España"]) == ["El nio segn Espaa"]
+    assert set(unknown_letters(tokenizer, ["áéíóúüñÁÉÍÓÚÜÑ¿¡«»–—“”€"], 1)) == set("íúñÁÍÓÚÑ¿¡")
+
+
+def test_unknown_letters_come_most_frequent_first(tokenizer):
+    texts = ["ñandú", "ñoño", "sí", "año \u200b\x07"]  # a zero-width space and a control character
+    assert unknown_letters(tokenizer, texts, min_count=1) == ["ñ", "í", "ú"]
+    assert unknown_letters(tokenizer, texts, min_count=2) == ["ñ"]
+    assert unknown_letters(tokenizer, [], min_count=1) == []
+
+
+def test_a_letter_added_to_the_model_round_trips_inside_words(vocabulary, tmp_path):
+    content = json.loads((vocabulary / "tokenizer.json").read_text(encoding="utf-8"))
+    (tmp_path / "tokenizer.json").write_text(json.dumps(with_letters(content, list("ñí"), -12.0)), "utf-8")
+    repaired = load_tokenizer(tmp_path)
+    assert spelled(repaired, ["España, sí; según"]) == ["España, sí; segn"]
+    assert repaired.token_to_id("ñ") == len(content["model"]["vocab"])
+
+
+# Lost in NFKC and white space, not in the vocabulary.
+FOLDED = [("a\n\nb", "a b"), ("  a ", "a"), ("1ª", "1a"), ("ya…", "ya..."), ("n\u0303", "ñ")]
+
+
+@pytest.mark.parametrize(("text", "expected"), FOLDED)
+def test_folded_is_what_the_tokenizer_sees(tokenizer, text, expected):
+    assert folded(tokenizer, text) == expected
+
+
+BASES = [("ñ", "n"), ("Í", "I"), ("ú", "u"), ("¿", "?"), ("¡", "!"), ("~", None), ("×", None), ("<", None)]
+
+
+@pytest.mark.parametrize(("letter", "expected"), BASES)
+def test_a_letter_starts_from_its_base_letter(letter, expected):
+    assert base_letter(letter) == expected
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 5, 6])
+def test_chunks_are_all_items_in_order(count):
+    lists = list(chunks(range(count), 5))
+    assert list(chain.from_iterable(lists)) == list(range(count))
+    assert all(len(chunk) == 5 for chunk in lists[:-1])
+
+
+def test_a_folder_without_tokenizer_json_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"tokenizer\.json: not found; a model folder needs"):
+        load_tokenizer(tmp_path)
+
+
+def test_a_tokenizer_that_does_not_end_its_sequences_is_refused(vocabulary, tmp_path):
+    content = json.loads((vocabulary / "tokenizer.json").read_text(encoding="utf-8"))
+    (tmp_path / "tokenizer.json").write_text(json.dumps({**content, "post_processor": None}), "utf-8")
+    with pytest.raises(InputError, match="expected a T5 tokenizer, which ends its sequences with </s>"):
+        load_tokenizer(tmp_path)

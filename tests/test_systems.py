@@ -1,0 +1,68 @@
+"""Systems: an entry is a checkpoint, a template and a decoding, or a file of predictions."""
+
+from pathlib import Path
+
+import pytest
+
+from stages.shared.cli import InputError
+from stages.shared.systems import EXTRACTIVE, SystemParams, system_names, system_params
+
+
+def params(**systems):
+    return {"systems": systems}
+
+
+def test_an_entry_says_only_what_differs_from_generate():
+    every = params(a={"from": "models/pretrained/t5-base", "num_beams": 4, "length_penalty": 0.6})
+    system = system_params(every, "a")
+    assert system.path == Path("models/pretrained/t5-base")
+    assert system.decoding() == {"num_beams": 4, "length_penalty": 0.6}
+    assert system.template is None
+
+
+@pytest.mark.parametrize(
+    ("source", "foreign"), [("others/gpt.jsonl", True), ("models/finetuned", False), ("own/model.v2", False)]
+)
+def test_a_json_lines_file_was_made_elsewhere(source, foreign):
+    assert SystemParams.model_validate({"from": source}).is_foreign == foreign
+
+
+def test_names_keep_their_order():
+    entry = {"from": "models/finetuned"}
+    assert system_names(params(zeta=entry, alfa=entry, **{"T5_base-2": entry})) == [
+        "zeta",
+        "alfa",
+        "T5_base-2",
+    ]
+
+
+@pytest.mark.parametrize("name", ["flan.xl", "flan xl", "", "ñandú", "a/b", "a\n", 3, True, *EXTRACTIVE])
+def test_a_name_that_dvc_or_a_baseline_cannot_share_is_refused(name):
+    with pytest.raises(InputError, match=r"params\.yaml: systems\."):
+        system_names({"systems": {name: {"from": "models/finetuned"}}})
+
+
+@pytest.mark.parametrize("systems", [None, {}, [], "x"])
+def test_there_is_at_least_one_system(systems):
+    with pytest.raises(InputError, match=r"params\.yaml: systems: expected at least one system, got"):
+        system_names({"systems": systems})
+
+
+FAULTS = [
+    ("b", {"from": "models/finetuned"}, "systems.b: no such system; expected one of aa"),
+    ("aaa", {"from": "models/finetuned"}, "systems.aaa: no such system; did you mean aa?"),
+    ("aa", {}, "systems.aa.from: missing; add it"),
+    ("aa", None, "systems.aa: expected keys and values, got None"),
+    ("aa", {"from": 3}, "systems.aa.from: expected a valid string, got 3"),
+    ("aa", {"from": "x", "temperature": 1}, "systems.aa.temperature: unknown key; did you mean template?"),
+    ("aa", {"from": "x", "template": "Resume"}, "systems.aa.template: must hold {text} once, got 'Resume'"),
+    ("aa", {"from": "x", "length_penalty": 0}, "systems.aa.length_penalty: expected greater than 0, got 0"),
+    ("aa", {"from": "x.jsonl", "num_beams": 2}, "systems.aa: a file of predictions takes no template"),
+]
+
+
+@pytest.mark.parametrize(("name", "entry", "message"), FAULTS)
+def test_a_faulty_entry_is_named(name, entry, message):
+    with pytest.raises(InputError) as error:
+        system_params(params(aa=entry), name)
+    assert str(error.value).startswith(f"params.yaml: {message}")

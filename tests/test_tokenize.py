@@ -1,0 +1,157 @@
+"""Tokenize: the vocabulary learns to spell, ids are transformers' own, padding earns no loss."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, DataCollatorForSeq2Seq
+
+from stages.shared.files import FORMATTED, SPLITS, num_rows, read_json, read_table, write_table
+from stages.shared.spelling import IGNORE_INDEX, load_tokenizer, spelled
+from stages.tokenize import DYNAMIC, LONGEST, main, pad_row
+
+TOKENIZER = Path("data/tokenized/tokenizer")
+
+
+def table(split, schema=DYNAMIC):
+    return list(read_table(Path(f"data/tokenized/{split}.parquet"), schema.names))
+
+
+def test_ids_are_those_of_autotokenizer_with_truncation(tokenized):
+    theirs = AutoTokenizer.from_pretrained(TOKENIZER)
+    for split in SPLITS:
+        rows = list(read_table(Path(f"data/formatted/{split}.parquet"), ["prompt", "completion"]))
+        sources = theirs([row["prompt"] for row in rows], max_length=60, truncation=True).input_ids
+        targets = theirs([row["completion"] for row in rows], max_length=24, truncation=True).input_ids
+        assert [row["input_ids"] for row in table(split)] == sources
+        assert [row["labels"] for row in table(split)] == targets
+
+
+def test_every_reference_survives_after_the_repair(tokenized):
+    before, after = read_json(Path("metrics/tokenize.json"))["spelling"]
+    assert before["exact_round_trip_pct"] < 50
+    assert before["unk_per_1000_tokens"] > 0
+    assert (after["exact_round_trip_pct"], after["unk_per_1000_tokens"]) == (100.0, 0.0)
+    references = [row["summary"] for rows in tokenized.values() for row in rows]
+    assert spelled(load_tokenizer(TOKENIZER), references) == references
+
+
+def test_equal_inputs_give_equal_bytes(tokenized, runs):
+    def made():
+        return {path: path.read_bytes() for path in Path("data/tokenized").rglob("*") if path.is_file()}
+
+    before = made()
+    runs(main)
+    assert made() == before
+
+
+def test_lengths_and_truncation_are_counted_before_the_cut(formatted, base, set_params, runs):
+    lengths = []
+    for tokens in (20, 2000):
+        set_params({"tokenize.source_tokens": tokens, "tokenize.target_tokens": tokens})
+        runs(main)
+        lengths.append(read_json(Path("metrics/tokenize.json"))["lengths"])
+        assert max(len(row["input_ids"]) for row in table("train")) <= tokens
+    for short, long in zip(*lengths, strict=True):
+        assert short.pop("truncated_pct") > long.pop("truncated_pct") == 0.0
+        assert short == long
+
+
+def test_longest_is_one_size_over_all_three_splits(tokenized, set_params, runs):
+    unpadded = {split: table(split) for split in SPLITS}
+    set_params({"tokenize.padding": "longest"})
+    runs(main)
+    rows = [row for split in SPLITS for row in unpadded[split]]
+    source, target = (max(len(row[name]) for row in rows) for name in ("input_ids", "labels"))
+    for split in SPLITS:
+        for row, short in zip(table(split, LONGEST), unpadded[split], strict=True):
+            ids, labels = short["input_ids"], short["labels"]
+            assert row["input_ids"] == ids + [0] * (source - len(ids))
+            assert row["attention_mask"] == [1] * len(ids) + [0] * (source - len(ids))
+            assert row["labels"] == labels + [IGNORE_INDEX] * (target - len(labels))
+    assert 0 < read_json(Path("metrics/tokenize.json"))["padding_pct"] < 100
+
+
+@pytest.mark.parametrize("kind", ["tied", "untied"])
+def test_a_padded_batch_has_the_loss_of_a_dynamic_one(tokenized, tiny, kind):
+    model = AutoModelForSeq2SeqLM.from_pretrained(tiny[kind]).eval()
+    rows = table("train")[:8]
+    assert len({len(row["labels"]) for row in rows}) > 1
+    padded = [pad_row(row, source=70, target=40, pad_id=0) for row in rows]
+    with torch.no_grad():
+        fixed = model(**{name: torch.tensor([row[name] for row in padded]) for name in LONGEST.names}).loss
+        dynamic = model(**DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(TOKENIZER))(rows)).loss
+    assert float(fixed) == pytest.approx(float(dynamic), abs=1e-5)
+
+
+def test_the_repaired_tokenizer_survives_being_saved_again(tokenized, tmp_path):
+    AutoTokenizer.from_pretrained(TOKENIZER).save_pretrained(tmp_path / "again")
+    again = AutoTokenizer.from_pretrained(tmp_path / "again")
+    text = "España, ¿según Íñigo?"
+    assert again.decode(again(text).input_ids, skip_special_tokens=True) == text
+    assert again(text).input_ids == AutoTokenizer.from_pretrained(TOKENIZER)(text).input_ids
+
+
+def test_sentinels_and_all_other_pieces_keep_their_ids(tokenized, base):
+    before, after = load_tokenizer(base), load_tokenizer(TOKENIZER)
+    assert before.token_to_id("<extra_id_0>") == after.token_to_id("<extra_id_0>")
+    assert before.get_vocab().items() < after.get_vocab().items()
+
+
+def test_spare_rows_are_never_exceeded(project, base, runs):
+    strange = "".join(chr(code) for code in range(0x0531, 0x0557))  # 38 Armenian letters
+    row = {"id": "1", "prompt": f"Resume: {strange} ñ ñ", "completion": "El niño come."}
+    for split in SPLITS:
+        write_table(Path(f"data/formatted/{split}.parquet"), [row], FORMATTED)
+    runs(main)
+    vocab_size = read_json(base / "config.json")["vocab_size"]
+    assert load_tokenizer(TOKENIZER).get_vocab_size() == vocab_size
+    letters = read_json(Path("metrics/tokenize.json"))["letters_added"]
+    assert letters[0] == "ñ"  # the most frequent first
+    assert len(letters) == vocab_size - load_tokenizer(base).get_vocab_size()
+
+
+def test_a_base_without_spare_rows_keeps_its_vocabulary(formatted, base, runs):
+    config = read_json(base / "config.json")
+    config["vocab_size"] = load_tokenizer(base).get_vocab_size()
+    (base / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    runs(main)
+    assert load_tokenizer(TOKENIZER).get_vocab() == load_tokenizer(base).get_vocab()
+
+
+def test_letters_are_learnt_from_the_training_split_only(formatted, base, runs):
+    path = Path("data/formatted/test.parquet")
+    rows = [{**row, "completion": "Ω Ω Ω"} for row in read_table(path, FORMATTED.names)]
+    write_table(path, rows, FORMATTED)
+    runs(main)
+    assert "Ω" not in read_json(Path("metrics/tokenize.json"))["letters_added"]
+
+
+def test_switched_off_the_vocabulary_is_the_bases(formatted, base, set_params, runs):
+    set_params({"tokenize.spell_spanish": False})
+    runs(main)
+    assert load_tokenizer(TOKENIZER).to_str() == load_tokenizer(base).to_str()
+    assert spelled(load_tokenizer(TOKENIZER), ["España"]) == ["Espaa"]
+    assert read_json(Path("metrics/tokenize.json"))["letters_added"] == ""
+
+
+def test_a_base_that_was_not_unpacked_is_refused(formatted, set_params, fails):
+    set_params({"finetune.base": "flan-large"})
+    assert (
+        fails(main)
+        == "models/pretrained/flan-large: not found; finetune.base must name a checkpoint with weights"
+    )
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_missing_split_is_named(formatted, base, fails, split):
+    path = Path(f"data/formatted/{split}.parquet")
+    path.unlink()
+    assert fails(main) == f"{path}: not found; `dvc repro` makes what is missing"
+
+
+def test_every_row_has_its_ids(tokenized):
+    for split in SPLITS:
+        assert num_rows(Path(f"data/tokenized/{split}.parquet")) == len(tokenized[split])
+        assert all(row["labels"][-1] == row["input_ids"][-1] == 1 for row in table(split))

@@ -1,0 +1,121 @@
+"""Weights: a folder that transformers loads, from a shipped miniature, a local folder or the hub."""
+
+import shutil
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+from stages.shared.files import read_json
+from stages.shared.models import head_is_tied, load_model
+from stages.weights import main
+
+CHECKPOINTS = ["t5-small", "t5-base", "flan-small", "flan-base", "flan-large"]
+PRETRAINED = Path("models/pretrained")
+
+
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_a_miniature_is_unpacked_to_the_bit(project, vocabulary, runs, name):
+    runs(main, name)
+    shipped = load_file(vocabulary / f"{name}.safetensors")
+    unpacked = load_file(PRETRAINED / name / "model.safetensors")
+    assert unpacked.keys() == shipped.keys()
+    for key, tensor in shipped.items():
+        assert tensor.dtype is torch.bfloat16
+        assert unpacked[key].dtype is torch.float32
+        assert torch.equal(unpacked[key].view(torch.int32), tensor.float().view(torch.int32)), key
+
+
+@pytest.mark.parametrize("name", CHECKPOINTS)
+def test_a_miniature_loads_and_its_head_is_tied_as_the_real_ones_is(project, runs, name):
+    runs(main, name)
+    folder = PRETRAINED / name
+    assert head_is_tied(load_model(folder)) == name.startswith("t5")
+    model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    ids = tokenizer("Resume: llueve en el norte.", return_tensors="pt").input_ids
+    assert model.config.vocab_size >= len(tokenizer)
+    assert model.generate(ids, max_new_tokens=3).shape[0] == 1
+
+
+def test_provenance_says_who_it_stands_for_and_hashes_every_file(project, runs):
+    runs(main, "flan-small")
+    folder = PRETRAINED / "flan-small"
+    provenance = read_json(folder / "provenance.json")
+    assert provenance["source"] == "miniature"
+    assert provenance["stands_for"] == "google/flan-t5-small"
+    files = {path.name: sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    del files["provenance.json"]
+    assert provenance["sha256"] == files
+
+
+def test_equal_runs_give_equal_bytes(project, runs):
+    made = []
+    for _ in range(2):
+        runs(main, "t5-small")
+        made.append({path.name: path.read_bytes() for path in (PRETRAINED / "t5-small").iterdir()})
+    assert made[0] == made[1]
+
+
+@pytest.fixture
+def own(project, tiny, set_params):
+    """A local folder as checkpoint `own`, with things in it that are not to be copied."""
+    folder = shutil.copytree(tiny["untied"], project / "own")
+    (folder / "pytorch_model.bin").write_bytes(b"a pickle")
+    (folder / "modeling_own.py").write_text("raise SystemExit")
+    set_params({"checkpoints.own": {"folder": "own"}})
+    return folder
+
+
+def test_a_local_folder_is_copied_without_pickles_and_code(own, runs):
+    runs(main, "own")
+    copied = {path.name for path in (PRETRAINED / "own").iterdir()}
+    listed = {path.name for path in own.iterdir()} - {"pytorch_model.bin", "modeling_own.py"}
+    assert copied == listed | {"provenance.json"}
+    assert read_json(PRETRAINED / "own/provenance.json")["source"] == "folder"
+    assert not head_is_tied(load_model(PRETRAINED / "own"))
+
+
+@pytest.mark.parametrize(
+    ("removed", "pattern"),
+    [("model.safetensors", "model*.safetensors"), ("config.json", "config.json"), ("tokenizer.json",) * 2],
+)
+def test_a_local_folder_that_lacks_a_file_is_refused(own, fails, removed, pattern):
+    (own / removed).unlink()
+    assert fails(main, "own") == f"own: lacks {pattern}; expected what save_pretrained writes"
+
+
+def test_a_local_folder_that_is_not_there_is_refused(own, fails):
+    shutil.rmtree(own)
+    assert fails(main, "own").startswith("own: lacks config.json; expected")
+
+
+def test_an_unknown_checkpoint_is_refused_with_the_nearest(project, fails):
+    message = "params.yaml: checkpoints.flan-smal: no such checkpoint; did you mean flan-small?"
+    assert fails(main, "flan-smal") == message
+
+
+def test_a_checkpoint_without_a_miniature_is_refused(set_params, fails):
+    set_params({"checkpoints.flan-xl": {"repo": "google/flan-t5-xl", "revision": "main"}})
+    message = fails(main, "flan-xl")
+    assert message.startswith("params.yaml: checkpoints.flan-xl: weights is embedded, and no miniature")
+    assert message.endswith("; give it a folder, or set weights=hub")
+
+
+def test_a_hub_that_cannot_be_reached_is_said_with_a_way_out(set_params, fails):
+    set_params({"weights": "hub"})
+    commit = "df1b051c49625cf57a3d0d8d3863ed4d13564fe4"
+    message = f"google-t5/t5-small@{commit}: HF_HUB_OFFLINE is set; unset it, or use profile=mini"
+    assert fails(main, "t5-small") == message
+
+
+@pytest.mark.parametrize(
+    "entry", [{"repo": "a/b"}, {"revision": "main"}, {"repo": "a/b", "revision": "main", "folder": "own"}, {}]
+)
+def test_a_checkpoint_names_one_place(set_params, fails, entry):
+    set_params({"checkpoints.own": entry})
+    assert fails(main, "own").startswith(
+        "params.yaml: checkpoints.own: expected repo and revision, or folder"
+    )
