@@ -11,9 +11,7 @@ Params  finetune
 
 import logging
 import math
-import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -47,7 +45,7 @@ from stages.shared.models import (
     start_letters,
 )
 from stages.shared.params import Block, load_params
-from stages.shared.progress import SECONDS_BETWEEN_LINES, line
+from stages.shared.progress import track
 from stages.shared.rouge import ROUGE_TYPES, SpanishRouge
 from stages.shared.spelling import IGNORE_INDEX, load_tokenizer
 
@@ -190,6 +188,9 @@ class SummaryTrainer(Seq2SeqTrainer):
         return metrics
 
 
+SHOWN = ("epoch", "train_loss", "validation_loss", "rougeL")
+
+
 class KeepBest(TrainerCallback):
     """Keeps the curve, and saves the model of the epoch with the best validation ROUGE-L."""
 
@@ -203,23 +204,23 @@ class KeepBest(TrainerCallback):
 
     def on_evaluate(self, args, state, control, metrics=None, model=None, **kwargs) -> None:
         scores = {name.removeprefix("eval_"): value for name, value in metrics.items()}
-        self.curve.append(curve_row(round(state.epoch), state.global_step, self.train_loss, scores))
-        if self.curve[-1]["rougeL"] > self.best:
-            self.best = self.curve[-1]["rougeL"]
+        row = curve_row(round(state.epoch), state.global_step, self.train_loss, scores)
+        self.curve.append(row)
+        log.info("epoch %d: loss %s, on validation %s, ROUGE-L %s", *(row[key] for key in SHOWN))
+        if row["rougeL"] > self.best:
+            self.best = row["rougeL"]
             self.save(model)
 
 
-class Lines(TrainerCallback):
-    """Plain lines of progress where there is no terminal for Trainer's bar."""
+class Progress(TrainerCallback):
+    """A bar over the steps, or plain lines where there is no terminal, as in every other stage."""
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
-        self.start = self.last = time.monotonic()
+        self.steps = track(range(state.max_steps), "finetune training", state.max_steps, unit="step")
+        next(self.steps)
 
     def on_step_end(self, args, state, control, **kwargs) -> None:
-        now = time.monotonic()
-        if now - self.last >= SECONDS_BETWEEN_LINES:
-            self.last, seconds = now, now - self.start
-            log.info("%s", line("training", state.global_step, state.max_steps, "step", seconds))
+        next(self.steps, None)
 
 
 def curve_row(epoch: int, step: int, train_loss: float | None, scores: dict) -> dict[str, Any]:
@@ -265,7 +266,7 @@ def training_arguments(
         eval_strategy="epoch",
         save_strategy="no",
         report_to="none",
-        disable_tqdm=not sys.stderr.isatty(),
+        disable_tqdm=True,
     )
 
 
@@ -289,11 +290,9 @@ def train(
             eval_dataset=validation.rows,
             data_collator=validation.collate,
             compute_loss_func=token_loss(params.label_smoothing),
-            callbacks=[KeepBest(save, curve)],
+            callbacks=[Progress(), KeepBest(save, curve)],
         )
         trainer.remove_callback(PrinterCallback)
-        if trainer.args.disable_tqdm:
-            trainer.add_callback(Lines())
         steps = trainer.train().global_step
     return curve, steps
 

@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Callable
 
+from tqdm.contrib.logging import logging_redirect_tqdm
+
 
 class InputError(ValueError):
     """A fault in params, data or files that the user can mend; the message says where and how."""
@@ -29,7 +31,8 @@ def run(main: Callable[[], None]) -> None:
     for library in ("absl", "accelerate", "datasets", "filelock", "httpx", "transformers"):
         logging.getLogger(library).setLevel(logging.WARNING)
     try:
-        main()
+        with logging_redirect_tqdm():  # a line logged beside a bar does not break it
+            main()
     except (InputError, OSError) as error:
         if os.environ.get("RESUMEN_DEBUG"):
             raise
