@@ -1,4 +1,4 @@
-"""The shipped miniatures: T5's own vocabulary in small, the tasks they learn, and that they can be rebuilt."""
+"""The shipped miniatures: T5's vocabulary in small, the tasks they learn, and that they can be rebuilt."""
 
 import dataclasses
 import json
@@ -64,7 +64,7 @@ def test_tokenizer_loads_as_that_of_t5(tokenizer):
 
 def test_tokenizer_config_gives_what_the_json_gives(tokenizer):
     core = Tokenizer.from_file(str(SHIPPED / "tokenizer.json"))
-    text = "El 14 de mayo, «según» Íñigo,  dijo: 3.500 € <extra_id_0> más…"
+    text = "El 14 de mayo, «según» Íñigo,  dijo: 3.500 € más…"
     assert tokenizer(text).input_ids == core.encode(text).ids
 
 

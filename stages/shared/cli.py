@@ -16,6 +16,7 @@ class InputError(ValueError):
 def parser(doc: str, example: str) -> argparse.ArgumentParser:
     """Return a parser whose help is the module's docstring, with one example."""
     return argparse.ArgumentParser(
+        prog=" ".join(example.split()[:3]),  # python -m stages.<name>
         description=doc.strip(),
         epilog=f"example:\n    {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
