@@ -10,9 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-EXACT = ("metrics/data.json", "metrics/tokenize.json", *(
-    f"metrics/systems/{name}.json" for name in ("lead-1", "lead-3", "oracle", "random-3")
-))
+EXACT = (
+    "metrics/data.json",
+    "metrics/tokenize.json",
+    *(f"metrics/systems/{name}.json" for name in ("lead-1", "lead-3", "oracle", "random-3")),
+)
 TOLERANCE = re.compile(r"^Tolerance of CI: (\d+(?:\.\d+)?) points", re.MULTILINE)
 
 

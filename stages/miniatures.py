@@ -527,9 +527,7 @@ class Corpus:
         cut = MAX_SOURCE_TOKENS - 1
         return [[*encoding.ids[:-1][:cut], EOS] for encoding in self.tokenizer.encode_batch(texts)]
 
-    def rows(
-        self, rng: random.Random, phase: Phase, num_rows: int
-    ) -> list[tuple[list[int], list[int]]]:
+    def rows(self, rng: random.Random, phase: Phase, num_rows: int) -> list[tuple[list[int], list[int]]]:
         """Return `num_rows` of (source ids, target ids), drawn from the phase's mixture."""
         names, shares = zip(*phase.mixture, strict=True)
         texts = []
@@ -626,9 +624,7 @@ def padded(rows: Sequence[Sequence[int]], filler: int) -> torch.Tensor:
     return torch.tensor([[*row, *[filler] * (longest - len(row))] for row in rows])
 
 
-def loss_of(
-    model: T5ForConditionalGeneration, rows: Sequence[tuple[list[int], list[int]]]
-) -> torch.Tensor:
+def loss_of(model: T5ForConditionalGeneration, rows: Sequence[tuple[list[int], list[int]]]) -> torch.Tensor:
     """Return the mean cross-entropy over the tokens of the targets."""
     sources = padded([source for source, _ in rows], PAD)
     labels = padded([target for _, target in rows], -100)
@@ -781,21 +777,15 @@ def exact_percent(
     """
     asked = [(story, *pair) for story in stories for pair in story.questions]
     template = TEMPLATES["question"][0]
-    prompts = [
-        template.replace("{cue}", cue).replace("{text}", story.text) for story, cue, _ in asked
-    ]
-    spelled = [
-        encoding.ids for encoding in corpus.tokenizer.encode_batch([row[-1] for row in asked])
-    ]
+    prompts = [template.replace("{cue}", cue).replace("{text}", story.text) for story, cue, _ in asked]
+    spelled = [encoding.ids for encoding in corpus.tokenizer.encode_batch([row[-1] for row in asked])]
     expected = corpus.tokenizer.decode_batch(spelled, skip_special_tokens=True)
     right: dict[str, list[bool]] = {kind: [] for kind in ("all", "who", "number", "other")}
     made = answers(model, corpus, prompts)
     for (_, cue, answer), given, wanted in zip(asked, made, expected, strict=True):
         right["all"].append(given == wanted)
         right[kind_of(cue, answer)].append(given == wanted)
-    return {
-        kind: (len(was), round(100 * sum(was) / max(1, len(was)), 1)) for kind, was in right.items()
-    }
+    return {kind: (len(was), round(100 * sum(was) / max(1, len(was)), 1)) for kind, was in right.items()}
 
 
 # ---- shipping ---------------------------------------------------------------------------------------
@@ -857,9 +847,7 @@ def shape_of(path: Path) -> dict[str, int]:
 
 def lengths_of(corpus: Corpus, stories: Sequence[news.Story]) -> dict[str, float]:
     """Return the 5th, 50th and 95th percentile of tokens an article, and the % of articles cut."""
-    lengths = sorted(
-        len(story) for story in corpus.tokenizer.encode_batch([s.text for s in stories])
-    )
+    lengths = sorted(len(story) for story in corpus.tokenizer.encode_batch([s.text for s in stories]))
     at = {f"p{share}": lengths[len(lengths) * share // 100] for share in (5, 50, 95)}
     cut = sum(length > MAX_SOURCE_TOKENS for length in lengths)
     return {**at, "cut_pct": round(100 * cut / len(lengths), 1)}
@@ -953,9 +941,7 @@ def readme(record: dict) -> str:
         num_held_out=NUM_HELD_OUT_STORIES,
         exact=table(("model", *kinds), asked, *exact),
         losses=table(("model", "step: loss"), *losses),
-        phases=table(
-            ("model", "tasks", "words of text", "steps", "rows a step", "peak rate"), *phases
-        ),
+        phases=table(("model", "tasks", "words of text", "steps", "rows a step", "peak rate"), *phases),
         pieces=vocabulary["pieces"],
         sentinels=NUM_SENTINELS,
         spare=NUM_SPARE_ROWS,
@@ -967,9 +953,7 @@ def readme(record: dict) -> str:
     )
 
 
-def summary_of(
-    path: Path, recipe: Recipe, losses: Sequence[float], exact: dict, vocabulary: str
-) -> dict:
+def summary_of(path: Path, recipe: Recipe, losses: Sequence[float], exact: dict, vocabulary: str) -> dict:
     """Return what README.md says of a model."""
     return {
         "version": recipe.version,
@@ -1014,14 +998,10 @@ def settle() -> None:
 
 def main() -> None:
     arguments = parser(__doc__, "python -m stages.miniatures flan-small")
-    arguments.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"of {', '.join(RECIPES)}; none: all"
-    )
+    arguments.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(RECIPES)}; none: all")
     names = arguments.parse_args().names or list(RECIPES)
     if unknown := set(names) - set(RECIPES):
-        raise InputError(
-            f"NAME: no such miniature, got {min(unknown)}; one of {', '.join(RECIPES)}"
-        )
+        raise InputError(f"NAME: no such miniature, got {min(unknown)}; one of {', '.join(RECIPES)}")
     settle()
 
     corpus = make_vocabulary(SHIPPED)

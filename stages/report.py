@@ -192,7 +192,7 @@ def markdown_table(rows: list[dict[str, Any]]) -> str:
         "|---|---|---:|---:|---:|---|---:|",
     ]
     for row in rows:
-        what = row["what"].replace("\n", " ").replace("|", "\\|")
+        what = " ".join(row["what"].split()).replace("|", "\\|")
         lines.append(
             f"| `{row['name']}` | {what} | {row['rouge1']:.2f} | {row['rouge2']:.2f} | "
             f"{row['rougeL']:.2f} | {row['lower']:.2f}–{row['upper']:.2f} | {row['lost_words_pct']:.2f} |"
@@ -212,8 +212,8 @@ def text_table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def with_results(readme: str, params: dict[str, Any], values: dict[str, Any]) -> str:
-    """Return README's text with the results between its marks brought up to date.
+def with_results(readme: str, params: dict[str, Any]) -> str:
+    """Return README's text with the results between its marks those of `metrics/`.
 
     Raises:
         InputError: the marks are gone.
@@ -221,10 +221,12 @@ def with_results(readme: str, params: dict[str, Any], values: dict[str, Any]) ->
     pattern = re.compile(f"{re.escape(MARKS[0])}.*?{re.escape(MARKS[1])}", re.DOTALL)
     if len(pattern.findall(readme)) != 1:
         raise InputError(f"{README}: expected the marks {MARKS[0]} and {MARKS[1]} once")
-    title = "Miniature" if values["miniature"] else f"Profile {params['profile']}"
+    evaluation = read_json(METRICS / "evaluation.json")
+    embedded = section_of(params, "weights") == "embedded"
+    title = "Miniature" if embedded else f"Profile {params['profile']}"
     body = (
-        f"**{title}**, {values['evaluation']['num_articles']} test articles, F1 in points:\n\n"
-        f"{markdown_table(values['systems'])}"
+        f"**{title}**, {evaluation['num_articles']} test articles, F1 in points:\n\n"
+        f"{markdown_table(system_rows(params, evaluation))}"
     )
     return pattern.sub(lambda _: f"{MARKS[0]}\n{body}\n{MARKS[1]}", readme)
 
@@ -240,14 +242,12 @@ def main() -> None:
         title = f"profile {params['profile']}, F1 in points"
         sys.stdout.write(f"\n{title}\n{text_table(rows)}\n\nThe report: {REPORTS / 'report.html'}\n")
         return
+    if asked.readme:
+        write_text(README, with_results(README.read_text(encoding="utf-8"), params))
+        return
     if orphans := remove_orphans(ANSWERS, system_names(params)):
         log.info("removed %s, of systems that are gone", ", ".join(orphans))
-    values = page_values(params)
-    if asked.readme:
-        text = with_results(README.read_text(encoding="utf-8"), params, values)
-        write_text(README, text)
-        return
-    for name, text in render(values).items():
+    for name, text in render(page_values(params)).items():
         write_text(REPORTS / name, text)
     log.info("wrote %s and %s", REPORTS / "report.html", REPORTS / "model_card.md")
 

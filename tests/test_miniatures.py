@@ -39,9 +39,7 @@ def tokenizer():
 
 @pytest.fixture(scope="module")
 def corpus():
-    return Corpus(
-        news.stories(30, TRAINING_SEED), Tokenizer.from_file(str(SHIPPED / "tokenizer.json"))
-    )
+    return Corpus(news.stories(30, TRAINING_SEED), Tokenizer.from_file(str(SHIPPED / "tokenizer.json")))
 
 
 def shipped(name: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -110,9 +108,7 @@ def test_text_comes_back_as_t5_gives_it(tokenizer, text, read_back):
 
 
 def test_most_articles_fit_the_source(tokenizer):
-    lengths = [
-        len(ids) for ids in tokenizer([story.text for story in news.stories(300, 1)]).input_ids
-    ]
+    lengths = [len(ids) for ids in tokenizer([story.text for story in news.stories(300, 1)]).input_ids]
     assert sum(length > 256 for length in lengths) / len(lengths) < 0.2
 
 
@@ -208,9 +204,7 @@ def test_instructions_are_at_least_five_and_no_summary(corpus):
 
 
 def test_no_article_of_the_pipeline_was_trained_on():
-    seed = int(
-        re.search(r"^  seed: (\d+)", (ROOT / "params.yaml").read_text(encoding="utf-8"), re.M)[1]
-    )
+    seed = int(re.search(r"^  seed: (\d+)", (ROOT / "params.yaml").read_text(encoding="utf-8"), re.M)[1])
     splits = news.news_splits({"train": 1500, "validation": 200, "test": 200}, seed)
     seen = {row["text"] for rows in splits.values() for row in rows}
     trained = news.stories(miniatures.NUM_TRAINING_STORIES, TRAINING_SEED)
@@ -299,9 +293,7 @@ def test_readme_says_what_is_shipped():
     for name, recipe in RECIPES.items():
         path = SHIPPED / f"{name}.safetensors"
         shape = miniatures.shape_of(path)
-        row = next(
-            line for line in readme.splitlines() if line.startswith(f"| {name} | {recipe.version} ")
-        )
+        row = next(line for line in readme.splitlines() if line.startswith(f"| {name} | {recipe.version} "))
         assert f"`{miniatures.sha256(path)}`" in row
         assert f"| {shape['parameters']:,} | {shape['bytes']:,} | {recipe.steps:,} |" in row
         assert record["models"][name]["vocabulary"] == miniatures.sha256(SHIPPED / "tokenizer.json")

@@ -1,7 +1,10 @@
 """Report: one page that escapes what it shows, the answer in sentences, a card that the Hub reads."""
 
+import io
 import json
 import shutil
+import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -14,10 +17,12 @@ from stages.finetune import main as finetune
 from stages.format import main as format_
 from stages.generate import main as generate
 from stages.probe import main as probe
-from stages.report import MARKS, answer_of, main, markdown_table, text_table
+from stages.report import MARKS, answer_of, main, markdown_table, text_table, with_results
 from stages.shared.files import RAW, read_json, read_table
+from stages.shared.params import read_params
 from stages.tokenize import main as tokenize
 
+ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = "<script>alert('hola')</script>"
 SMALL = {
     "data.train": 8,
@@ -178,3 +183,16 @@ def test_a_markdown_row_stays_one_row():
 def test_a_terminals_rows_are_equally_wide():
     lines = text_table([row("lead-3", 9.0), row("flan-base-english", 100.0)]).splitlines()
     assert len({len(line) for line in lines[1:]}) == 1
+
+
+def test_the_readme_shows_the_committed_metrics(tmp_path, monkeypatch):
+    """Of the last commit: a run since then may have changed metrics/ in the working tree."""
+    archive = ["git", "archive", "HEAD", "metrics", "params.yaml", "README.md"]
+    made = subprocess.run(archive, cwd=ROOT, capture_output=True, check=False)
+    if made.returncode:
+        pytest.skip("not a git checkout")
+    with tarfile.open(fileobj=io.BytesIO(made.stdout)) as files:
+        files.extractall(tmp_path, filter="data")
+    monkeypatch.chdir(tmp_path)
+    readme = Path("README.md").read_text(encoding="utf-8")
+    assert with_results(readme, read_params()) == readme, "run `make readme`"
