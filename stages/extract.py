@@ -102,6 +102,7 @@ def main() -> None:
         predictions = extract(track(rows, f"extract {name}", len(rows)), choose)
         write_jsonl(PREDICTIONS / f"{name}.jsonl", predictions)
         log.info("%-10s %6d predictions", name, len(predictions))
+    log.info("wrote %d baselines to %s", len(EXTRACTIVE), PREDICTIONS)
 
 
 if __name__ == "__main__":

@@ -293,6 +293,7 @@ def main() -> None:
             audit.append({"split": split, "kept": kept, "dropped": dict(sorted(dropped.items()))})
             log.info("%-10s kept %6d, dropped %s", split, kept, dict(dropped) or 0)
     write_json(AUDIT, {"provenance": [origin], "splits": audit})  # lists stay out of `dvc metrics show`
+    log.info("wrote %s: %d rows from %s", RAW_DIR, sum(row["kept"] for row in audit), origin["source"])
 
 
 if __name__ == "__main__":

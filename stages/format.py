@@ -61,6 +61,7 @@ def main() -> None:
             prompts = track(format_rows(rows, params), f"format {split}")
             count = write_table(partial / f"{split}.parquet", prompts, FORMATTED)
             log.info("%-10s %6d prompts", split, count)
+    log.info("wrote %s", FORMATTED_DIR)
 
 
 if __name__ == "__main__":
