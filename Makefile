@@ -9,7 +9,7 @@ export DVC_NO_ANALYTICS := 1
 .PHONY: help repro test test-slow check format miniatures readme clean
 
 help:  ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: $(BIN)/.installed  ## install, run what has changed, print the table of systems
 	@python -m stages.check
@@ -41,6 +41,7 @@ clean:  ## remove what the stages wrote; DVC's cache keeps it
 	@rm -rf data/raw data/formatted data/tokenized data/predictions data/answers data/scores.parquet models reports
 
 $(BIN)/.installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@

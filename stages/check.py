@@ -18,7 +18,7 @@ from stages.generate import GenerateParams
 from stages.shared.cli import InputError, parser, run
 from stages.shared.params import Block, nearest, parse_section, profile_of, read_params
 from stages.shared.probes import read_probes
-from stages.shared.systems import SystemParams, system_names, system_params
+from stages.shared.systems import SystemParams, check_name, system_names, system_params
 from stages.tokenize import TokenizeParams
 from stages.weights import PRETRAINED, checkpoint_params, miniature_path, weights_source
 
@@ -58,11 +58,12 @@ def check_checkpoints(params: dict[str, Any]) -> None:
     """Check that each checkpoint has weights to come from, and that the base is one of them."""
     embedded = weights_source(params) == "embedded"
     for name in params["checkpoints"]:
+        check_name("checkpoints", name)
         checkpoint = checkpoint_params(params, name)
-        if checkpoint.folder is not None and not Path(checkpoint.folder).is_dir():
+        if checkpoint.folder is not None and not is_model_folder(Path(checkpoint.folder)):
             raise InputError(
-                f"params.yaml: checkpoints.{name}.folder: expected a model folder, "
-                f"got {checkpoint.folder!r}, which is not there"
+                f"params.yaml: checkpoints.{name}.folder: expected a folder with model.safetensors, "
+                f"got {checkpoint.folder!r}"
             )
         if checkpoint.folder is None and embedded:
             miniature_path(name)
@@ -81,10 +82,26 @@ def check_source(name: str, system: SystemParams, params: dict[str, Any]) -> Non
         if system.path.name not in params["checkpoints"]:
             known = nearest(system.path.name, list(params["checkpoints"]))
             raise InputError(f"{where}: {system.path.name!r} is no key of checkpoints{known}")
-    elif not system.path.exists():
+    elif not (system.path.is_file() if system.is_foreign else is_model_folder(system.path)):
         raise InputError(
-            f"{where}: expected models/pretrained/<checkpoint>, models/finetuned, a model folder or a "
-            f".jsonl of predictions, got {system.source!r}, which is not there"
+            f"{where}: expected models/pretrained/<checkpoint>, models/finetuned, a folder with "
+            f"model.safetensors or a .jsonl of predictions that is there, got {system.source!r}"
+        )
+
+
+def is_model_folder(path: Path) -> bool:
+    """Return whether `path` is a folder with weights that we read."""
+    return any(path.glob("model*.safetensors"))
+
+
+def check_step(params: dict[str, Any]) -> None:
+    """Check that a step of training has enough articles, where their number is known beforehand."""
+    finetune, train = parse_section(FinetuneParams, params, "finetune"), data_params(params).train
+    step = finetune.batch_size * finetune.gradient_accumulation
+    if isinstance(train, int) and train < step:
+        raise InputError(
+            f"params.yaml: data.train: a step takes {step} articles (finetune.batch_size × "
+            f"gradient_accumulation), got {train}; raise it, or lower the batch size"
         )
 
 
@@ -101,6 +118,7 @@ def check(params: dict[str, Any]) -> str:
             raise InputError(f"params.yaml: {key}: expected at least one, got {params.get(key)!r}")
     check_sections(params)
     check_checkpoints(params)
+    check_step(params)
     for name in system_names(params):
         check_source(name, system_params(params, name), params)
     data = data_params(params)

@@ -38,6 +38,7 @@ SYSTEMS = Path("metrics/systems")
 EVALUATION = Path("metrics/evaluation.json")
 PLOT = Path("metrics/plots/scores.json")
 
+DRAWS_AT_ONCE = 500  # bounds the memory at that many × articles
 COUNTS = ("prediction_words", "reference_words", "lost_words")
 SCHEMA = pa.schema(
     [("system", pa.string()), ("id", pa.string())]
@@ -103,7 +104,7 @@ def score_system(
 
 
 def summary_of(scores: pd.DataFrame) -> dict[str, float]:
-    """Return a system's row of the table: means over articles, in the units of DESIGN's keys."""
+    """Return a system's row of the table: means over articles; points, %, and a ratio of words."""
     reference_words = scores["reference_words"].sum()
     return {
         **{name: round(float(scores[name].mean()), 2) for name in ROUGE_TYPES},
@@ -116,15 +117,14 @@ def summary_of(scores: pd.DataFrame) -> dict[str, float]:
 def bootstrap(scores: np.ndarray, params: EvaluateParams) -> tuple[np.ndarray, np.ndarray]:
     """Return the lower and upper bound of each column's mean, articles drawn with replacement.
 
-    `scores` is (articles, metrics). The same articles are drawn for every metric and, with the same
-    seed, for every system of one test split. Percentile interval; Koehn 2004,
-    https://aclanthology.org/W04-3250
+    `scores` is (articles, columns). The same articles are drawn for every column, so columns may be
+    compared. Percentile interval; Koehn 2004, https://aclanthology.org/W04-3250
     """
     draw = np.random.default_rng(params.seed)
     num_articles = len(scores)
     means = np.empty((params.bootstrap_samples, scores.shape[1]))
-    for start in range(0, params.bootstrap_samples, 500):  # bounds the memory at 500 × articles
-        count = min(500, params.bootstrap_samples - start)
+    for start in range(0, params.bootstrap_samples, DRAWS_AT_ONCE):
+        count = min(DRAWS_AT_ONCE, params.bootstrap_samples - start)
         weights = draw.multinomial(num_articles, np.full(num_articles, 1 / num_articles), size=count)
         means[start : start + count] = weights @ scores / num_articles
     tail = (1 - params.confidence) / 2
@@ -132,14 +132,13 @@ def bootstrap(scores: np.ndarray, params: EvaluateParams) -> tuple[np.ndarray, n
     return lower, upper
 
 
-def intervals(system: str, scores: pd.DataFrame, params: EvaluateParams) -> dict[str, Any]:
-    """Return the system with mean, lower and upper bound of each ROUGE type, in points."""
-    values = scores[list(ROUGE_TYPES)].to_numpy()
-    columns = zip(ROUGE_TYPES, values.mean(axis=0), *bootstrap(values, params), strict=True)
-    return {"system": system} | {
-        name: dict(zip(("mean", "lower", "upper"), (round(float(x), 2) for x in three), strict=True))
-        for name, *three in columns
-    }
+def intervals(by_system: dict[str, pd.DataFrame], params: EvaluateParams) -> list[dict[str, Any]]:
+    """Return, for each system, the mean and its bounds of each ROUGE type, in points."""
+    values = np.hstack([scores[list(ROUGE_TYPES)].to_numpy() for scores in by_system.values()])
+    lower, upper = bootstrap(values, params)
+    three = np.stack([values.mean(axis=0), lower, upper], axis=1).round(2).tolist()
+    named = iter(dict(zip(("mean", "lower", "upper"), numbers, strict=True)) for numbers in three)
+    return [{"system": system, **{name: next(named) for name in ROUGE_TYPES}} for system in by_system]
 
 
 def signature(num_articles: int, params: EvaluateParams) -> list[str]:
@@ -175,7 +174,7 @@ def main() -> None:
     with whole(SYSTEMS) as partial:
         for system, group in by_system.items():
             write_json(partial / f"{system}.json", summary_of(group))
-    systems_with_intervals = [intervals(system, group, params) for system, group in by_system.items()]
+    systems_with_intervals = intervals(by_system, params)
     evaluation = {  # lists, which `dvc metrics show` leaves out of its table
         "num_articles": len(rows),
         "confidence": params.confidence,

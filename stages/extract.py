@@ -20,8 +20,9 @@ from stages.shared.cli import parser, run
 from stages.shared.files import read_table, write_jsonl
 from stages.shared.params import Block, load_params
 from stages.shared.progress import track
+from stages.shared.sentences import sentences
 from stages.shared.systems import EXTRACTIVE
-from stages.shared.words import sentences, words
+from stages.shared.words import words
 
 log = logging.getLogger("extract")
 

@@ -56,7 +56,7 @@ class DataParams(Block):
     validation: Size
     test: Size
     seed: NonNegativeInt  # of the embedded news, and of the split of a single file
-    min_summary_words: PositiveInt  # words between white space; shorter references are dropped
+    min_summary_words: PositiveInt  # runs of letters and digits; shorter references are dropped
 
 
 class EmbeddedParams(DataParams):
@@ -101,8 +101,8 @@ class FilesParams(DataParams):
     @field_validator("separator")
     @classmethod
     def is_one_character(cls, separator: str) -> str:
-        if len(separator) != 1:
-            raise ValueError('expected one character, such as "," or ";" or "\\t"')
+        if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
+            raise ValueError('expected one ASCII character, such as "," or ";" or "\\t"')
         return separator
 
 
@@ -113,9 +113,18 @@ SOURCES: dict[str, type[DataParams]] = {
 }
 
 
+PLACES = {"source", "repo", "revision", "data_dir", "path", "separator", "columns"}  # of the profile alone
+
+
 def data_params(params: dict[str, Any]) -> DataParams:
     """Return the checked `data` section of params.yaml for the source that its profile names."""
     section = section_of(params, "data")
+    if isinstance(params["data"], dict):
+        for key in params["data"].keys() & PLACES:
+            raise InputError(
+                f"params.yaml: data.{key}: belongs to the profile, got {params['data'][key]!r} here; set "
+                f"profiles.{profile_of(params)}.data.{key}, which DVC watches"
+            )
     source = section.get("source") if isinstance(section, dict) else None
     if not isinstance(source, str) or source not in SOURCES:
         where = f"profiles.{profile_of(params)}.data.source"
@@ -139,12 +148,11 @@ def is_english(text: str) -> bool:
 
 def drop_reason(row: Row, min_summary_words: int) -> str | None:
     """Return why `row` can be neither trained nor scored on, or None to keep it."""
-    if not row["text"].strip():
+    if not words(row["text"]):
         return "empty text"
-    if not row["summary"].strip():
-        return "empty summary"
-    if len(row["summary"].split()) < min_summary_words:
-        return "short summary"
+    num_words = len(words(row["summary"]))
+    if num_words < min_summary_words:
+        return "short summary" if num_words else "empty summary"
     if is_english(row["text"]):
         return "English text"
     return None
@@ -172,7 +180,7 @@ def clean(
             dropped[reason] += 1
 
 
-def shuffled_shares(rows: list[Row], params: DataParams) -> dict[str, list[Row]]:
+def shuffled_shares(rows: list[Row], params: FilesParams) -> dict[str, list[Row]]:
     """Deal the rows of one file to the splits, drawn by `seed`; each keeps the file's order.
 
     Shares are rounded where they end, not each by itself, so that 0.8, 0.1 and 0.1 are all the rows.
@@ -180,6 +188,8 @@ def shuffled_shares(rows: list[Row], params: DataParams) -> dict[str, list[Row]]
     Raises:
         InputError: the splits ask for more rows than there are, or leave one empty.
     """
+    if not rows:
+        raise InputError(f"{params.path}: expected rows below the header, got none")
     order = list(range(len(rows)))
     Random(params.seed).shuffle(order)
     dealt, start, shares = {}, 0, 0.0
@@ -237,9 +247,12 @@ def user_rows(path: Path, prefix: str, params: FilesParams) -> Iterator[Row]:
         InputError: two rows have the same id (where a column of ids is mapped).
     """
     rows, ids = read_user_rows(path, params.columns, params.separator), set()
-    for row in numbered(rows, prefix):
-        if row["id"] in ids:
-            raise InputError(f"{path}: id {row['id']!r} occurs twice; ids must be unique")
+    for number, row in enumerate(numbered(rows, prefix), start=1):
+        if not row["id"] or row["id"] in ids:
+            raise InputError(
+                f"{path}: row {number}: expected an id of its own, got {row['id']!r}; leave "
+                "profiles.files.data.columns.id out to have the rows numbered"
+            )
         ids.add(row["id"])
         yield dict.fromkeys(RAW.names, "") | row
 
@@ -289,7 +302,11 @@ def main() -> None:
             rows = track(clean(splits[split], split, seen, params, dropped), f"fetch {split}")
             kept = write_table(partial / f"{split}.parquet", rows, RAW)
             if not kept:
-                raise InputError(f"data: no usable row in {split}, dropped {dict(dropped) or 0}")
+                reasons = ", ".join(f"{count} for {reason}" for reason, count in dropped.items())
+                raise InputError(
+                    f"data: expected at least one usable row in {split}, got none; dropped: "
+                    f"{reasons or 'nothing'}; look at the rows, or at data.{split}"
+                )
             audit.append({"split": split, "kept": kept, "dropped": dict(sorted(dropped.items()))})
             log.info("%-10s kept %6d, dropped %s", split, kept, dict(dropped) or 0)
     write_json(AUDIT, {"provenance": [origin], "splits": audit})  # lists stay out of `dvc metrics show`

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal
 
 import pyarrow as pa
 import torch
-from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from tokenizers import Tokenizer
 from torch.nn.functional import cross_entropy
 from transformers import (
@@ -33,7 +33,7 @@ from transformers import (
 )
 
 from stages.shared.cli import InputError, parser, run
-from stages.shared.decoding import Decoding, generator, write_texts
+from stages.shared.decoding import generator, greedy, write_texts
 from stages.shared.files import load_table, read_table, remove, whole, write_json
 from stages.shared.models import (
     Precision,
@@ -66,6 +66,7 @@ def check_rows(value: Any) -> Any:
     raise ValueError("expected a number of rows ≥ 1, or all")
 
 
+Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy takes
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -84,14 +85,15 @@ class FinetuneParams(Block):
     precision: Precision  # of the arithmetic; the weights stay in float32
     max_new_tokens: PositiveInt  # of a validation summary, which is greedy
     validation_rows: Annotated[int | Literal["all"], BeforeValidator(check_rows)]  # scored each epoch
-    seed: NonNegativeInt
+    seed: Seed
 
 
 class TokenizedRows(torch.utils.data.Dataset):
-    """The rows of a tokenized split, kept as Arrow until asked for."""
+    """The rows of a tokenized split, kept as Arrow until asked for; `ids` are apart, no model takes them."""
 
     def __init__(self, table: pa.Table) -> None:
-        self.table = table
+        self.ids = table["id"].to_pylist()
+        self.table = table.drop_columns("id")
 
     def __len__(self) -> int:
         return self.table.num_rows
@@ -123,7 +125,7 @@ def token_loss(label_smoothing: float) -> Callable[..., torch.Tensor]:
 
 @torch.inference_mode()
 def validation_loss(
-    model: T5ForConditionalGeneration, rows: TokenizedRows, collate: Callable, batch_size: int
+    model: T5ForConditionalGeneration, rows: torch.utils.data.Dataset, collate: Callable, batch_size: int
 ) -> float:
     """Return the mean cross-entropy over all target tokens of `rows`, without label smoothing."""
     by_length = sorted(range(len(rows)), key=lambda place: -len(rows[place]["input_ids"]))
@@ -148,16 +150,18 @@ class Validation:
     def __init__(
         self,
         rows: TokenizedRows,
-        references: list[str],
+        references: dict[str, str],
         tokenizer: Tokenizer,
         collate: Callable,
         params: FinetuneParams,
     ) -> None:
+        if missing := [name for name in rows.ids if name not in references]:
+            raise InputError(f"{RAW_VALIDATION}: lacks id {missing[0]!r} of {TOKENIZED}; run `dvc repro`")
         places = list(range(len(rows)))
         if params.validation_rows != "all" and params.validation_rows < len(rows):
             places = sorted(Random(params.seed).sample(places, params.validation_rows))
-        self.rows = TokenizedRows(rows.table.take(places))
-        self.references = [references[place] for place in places]
+        self.rows = torch.utils.data.Subset(rows, places)
+        self.references = [references[rows.ids[place]] for place in places]
         self.tokenizer, self.collate, self.params = tokenizer, collate, params
 
     def __call__(self, model: T5ForConditionalGeneration) -> dict[str, float]:
@@ -166,7 +170,7 @@ class Validation:
         batch_size = 4 * self.params.batch_size  # no gradients to keep
         pad = model.config.pad_token_id
         sources = [[token for token in row["input_ids"] if token != pad] for row in self.rows]
-        generate = generator(model, Decoding(max_new_tokens=self.params.max_new_tokens), model.device)
+        generate = generator(model, greedy(self.params.max_new_tokens), model.device)
         texts = write_texts(self.tokenizer, sources, generate, batch_size, "finetune validation")
         rouge = SpanishRouge(keep_in_memory=True)
         scores = rouge.compute(predictions=texts, references=self.references)
@@ -315,7 +319,7 @@ def main() -> None:
     start_letters(model, load_tokenizer(base), tokenizer)
     set_dropout(model, params.dropout)
     collate = DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(TOKENIZED / "tokenizer"), model)
-    references = [row["summary"] for row in read_table(RAW_VALIDATION, ["summary"])]
+    references = {row["id"]: row["summary"] for row in read_table(RAW_VALIDATION, ["id", "summary"])}
     validation_table = load_table(TOKENIZED / "validation.parquet")
     validation = Validation(TokenizedRows(validation_table), references, tokenizer, collate, params)
 
@@ -340,7 +344,8 @@ def main() -> None:
     write_json(CURVE, curve)
     write_json(METRICS, metrics)
     log.info(
-        "%d steps; best epoch %d: validation loss %.3f, ROUGE-L %.2f (%.2f before)",
+        "wrote %s: %d steps; best epoch %d: validation loss %.3f, ROUGE-L %.2f (%.2f before)",
+        FINETUNED,
         steps,
         best["epoch"],
         best["validation_loss"],

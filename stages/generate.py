@@ -1,7 +1,7 @@
 """Generate: let one system summarize the test articles, or take in somebody else's summaries.
 
-Reads   data/formatted/test.parquet, data/raw/test.parquet (for a template of the system's own),
-        and systems.S.from: a model folder, or a JSON Lines file of id and prediction
+Reads   data/formatted/test.parquet (for our template), data/raw/test.parquet (for ids, references, and a
+        template of the system's own), and systems.S.from: a model folder, or a .jsonl of id and prediction
 Writes  data/predictions/S.jsonl   id, prediction, source_tokens, truncated, spelled_reference
 Params  systems.S, generate, tokenize.source_tokens
 
@@ -18,7 +18,7 @@ from stages.shared.cli import InputError, parser, run
 from stages.shared.decoding import Decoding, encode_prompts, generator, write_texts
 from stages.shared.files import read_jsonl, read_table, write_jsonl
 from stages.shared.models import Precision, check_vocabulary, choose_dtype, load_model, prepare_torch
-from stages.shared.params import Block, load_params, parse, read_params, section_of
+from stages.shared.params import Block, load_params, parse_key, read_params
 from stages.shared.prompts import COLUMNS, fill
 from stages.shared.spelling import load_tokenizer, spelled
 from stages.shared.systems import SystemParams, system_params
@@ -41,11 +41,17 @@ class SourceParams(Block):
     source_tokens: PositiveInt  # longer prompts are cut
 
 
-def own_prompts(system: SystemParams) -> list[str]:
-    """Return the test articles' prompts: from `format`, or in the system's own template."""
-    if system.template is None:
-        return [row["prompt"] for row in read_table(FORMATTED_TEST, ["prompt"])]
-    return [fill(system.template, row) for row in read_table(RAW_TEST, COLUMNS)]
+def own_prompts(system: SystemParams, ids: list[str]) -> list[str]:
+    """Return the prompt of each test article, in the order of `ids`, which is that of the raw split.
+
+    From `format`, or in the system's own template.
+    """
+    if system.template is not None:
+        return [fill(system.template, row) for row in read_table(RAW_TEST, COLUMNS)]
+    prompts = {row["id"]: row["prompt"] for row in read_table(FORMATTED_TEST, ["id", "prompt"])}
+    if missing := [name for name in ids if name not in prompts]:
+        raise InputError(f"{FORMATTED_TEST}: lacks id {missing[0]!r} of {RAW_TEST}; run `dvc repro`")
+    return [prompts[name] for name in ids]
 
 
 def summarize(
@@ -56,7 +62,7 @@ def summarize(
     model = load_model(system.path, choose_dtype(params.precision, device))
     tokenizer = load_tokenizer(system.path)
     check_vocabulary(model, tokenizer, system.path)
-    ids, lengths = encode_prompts(tokenizer, own_prompts(system), source_tokens)
+    ids, lengths = encode_prompts(tokenizer, own_prompts(system, [row["id"] for row in rows]), source_tokens)
     generate = generator(model, params.model_copy(update=system.decoding()), device)
     texts = write_texts(tokenizer, ids, generate, params.batch_size, what)
     spelled_references = spelled(tokenizer, [row["summary"] for row in rows])
@@ -112,8 +118,7 @@ def main() -> None:
     every = read_params()
     system = system_params(every, name)
     params = load_params(GenerateParams, "generate")
-    limit = {"source_tokens": section_of(every, "tokenize").get("source_tokens")}
-    source_tokens = parse(SourceParams, limit, "tokenize").source_tokens
+    source_tokens = parse_key(SourceParams, every, "tokenize", "source_tokens").source_tokens
     rows = list(read_table(RAW_TEST, ["id", "summary"]))
     if system.is_foreign:
         predictions = take_in(system.path, rows)

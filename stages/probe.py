@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from stages.shared.cli import parser, run
-from stages.shared.decoding import Decoding, encode_prompts, generator, write_texts
+from stages.shared.decoding import encode_prompts, generator, greedy, write_texts
 from stages.shared.files import write_jsonl
 from stages.shared.models import check_vocabulary, load_model, prepare_torch
 from stages.shared.params import read_params
@@ -32,7 +32,7 @@ def answer(folder: Path, prompts: list[str], max_new_tokens: int, what: str) -> 
     device = prepare_torch(seed=0)  # greedy search draws nothing
     model, tokenizer = load_model(folder, torch.float32), load_tokenizer(folder)
     check_vocabulary(model, tokenizer, folder)
-    generate = generator(model, Decoding(max_new_tokens=max_new_tokens), device)
+    generate = generator(model, greedy(max_new_tokens), device)
     ids, _ = encode_prompts(tokenizer, prompts, max_tokens=None)
     return write_texts(tokenizer, ids, generate, BATCH_SIZE, what)
 

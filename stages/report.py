@@ -32,6 +32,7 @@ RAW_TEST = Path("data/raw/test.parquet")
 PREDICTIONS = Path("data/predictions")
 ANSWERS = Path("data/answers")
 METRICS = Path("metrics")
+PRETRAINED = Path("models/pretrained")
 REPORTS = Path("reports")
 README = Path("README.md")
 NUM_EXAMPLES = 3
@@ -46,7 +47,7 @@ BASELINES = {
 QUESTIONS = (
     ("Instruction tuning", "flan-small", "t5-small"),
     ("Instruction tuning, the course's comparison", "flan-base", "t5-base"),
-    ("Fine-tuning", "finetuned", "flan-small"),
+    ("Fine-tuning", "finetuned", "the base"),
     ("Fine-tuning against copying", "finetuned", "lead-3"),
 )
 MARKS = ("<!-- results: made by `make readme` -->", "<!-- /results -->")
@@ -88,20 +89,31 @@ def what_is(system: Any, checkpoints: dict[str, str], params: dict[str, Any]) ->
     if system.path == Path("models/finetuned"):
         said = f"{params['finetune']['base']}, fine-tuned"
     else:
-        said = checkpoints.get(system.path.name, "a local model folder")
+        ours = system.path.parent == PRETRAINED
+        said = checkpoints[system.path.name] if ours else "a local model folder"
     if system.template is not None:
         said += f"; prompt “{system.template}”"
     return "; ".join([said, *(f"{key} {value}" for key, value in system.decoding().items())])
 
 
-def answer_of(rows: list[dict[str, Any]]) -> list[str]:
-    """Return the answer in plain sentences, each with the numbers behind it."""
+def answer_of(rows: list[dict[str, Any]], base: str | None) -> list[str]:
+    """Return the answer in plain sentences, each with the numbers behind it.
+
+    `base` is the system that runs the base of the fine-tuning with our template, if there is one.
+    """
     scores = {row["name"]: row["rougeL"] for row in rows}
-    return [
-        f"{what}: {better} {scores[better]:.2f} against {worse} {scores[worse]:.2f} ROUGE-L."
-        for what, better, worse in QUESTIONS
-        if better in scores and worse in scores
-    ]
+    said = []
+    for what, better, worse in QUESTIONS:
+        other = base if worse == "the base" else worse
+        if better in scores and other in scores:
+            said.append(f"{what}: {better} {scores[better]:.2f} against {other} {scores[other]:.2f} ROUGE-L.")
+    return said
+
+
+def base_system(params: dict[str, Any]) -> str | None:
+    """Return the system that runs the base of the fine-tuning with our template, if there is one."""
+    base = {"from": (PRETRAINED / params["finetune"]["base"]).as_posix()}
+    return next((name for name, entry in params["systems"].items() if entry == base), None)
 
 
 def examples(systems: list[str]) -> list[dict[str, Any]]:
@@ -133,7 +145,7 @@ def page_values(params: dict[str, Any]) -> dict[str, Any]:
     evaluation = read_json(METRICS / "evaluation.json")
     systems, names = system_rows(params, evaluation), system_names(params)
     return {
-        "answer": answer_of(systems),
+        "answer": answer_of(systems, base_system(params)),
         "base": params["finetune"]["base"],
         "checkpoints": played_by(params),
         "confidence_pct": 100 * evaluation["confidence"],
@@ -156,7 +168,7 @@ def metadata(params: dict[str, Any], systems: list[dict[str, Any]]) -> str:
     base = params["checkpoints"][params["finetune"]["base"]]
     scores = next((row for row in systems if row["name"] == "finetuned"), {})
     header: dict[str, Any] = {"language": "es", "library_name": "transformers"}
-    if "repo" in base:
+    if "repo" in base and section_of(params, "weights") == "hub":
         header["base_model"] = base["repo"]
     header["pipeline_tag"] = "summarization"
     header["tags"] = ["summarization", "t5"]
@@ -188,7 +200,7 @@ def render(values: dict[str, Any]) -> dict[str, str]:
 def markdown_table(rows: list[dict[str, Any]]) -> str:
     """Return the systems' scores as a Markdown table."""
     lines = [
-        "| system | what it is | ROUGE-1 | ROUGE-2 | ROUGE-L | 95 % interval | lost words % |",
+        "| system | what it is | ROUGE-1 | ROUGE-2 | ROUGE-L | interval | lost words % |",
         "|---|---|---:|---:|---:|---|---:|",
     ]
     for row in rows:
@@ -225,7 +237,8 @@ def with_results(readme: str, params: dict[str, Any]) -> str:
     embedded = section_of(params, "weights") == "embedded"
     title = "Miniature" if embedded else f"Profile {params['profile']}"
     body = (
-        f"**{title}**, {evaluation['num_articles']} test articles, F1 in points:\n\n"
+        f"**{title}**, {evaluation['num_articles']} test articles, F1 in points, ROUGE-L with its "
+        f"{100 * evaluation['confidence']:g} % interval:\n\n"
         f"{markdown_table(system_rows(params, evaluation))}"
     )
     return pattern.sub(lambda _: f"{MARKS[0]}\n{body}\n{MARKS[1]}", readme)

@@ -1,7 +1,7 @@
 """Tokenize: teach the base's vocabulary to spell, then turn prompts and completions into token ids.
 
 Reads   data/formatted/{split}.parquet, models/pretrained/<base>/ (tokenizer.json, config.json)
-Writes  data/tokenized/{split}.parquet   input_ids, labels (and attention_mask with padding: longest)
+Writes  data/tokenized/{split}.parquet   id, input_ids, labels (and attention_mask with padding: longest)
         data/tokenized/tokenizer/        what the fine-tuned model will carry
         metrics/tokenize.json            spelling before and after; lengths, truncation, padding
 Params  tokenize, finetune.base
@@ -17,12 +17,21 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import PositiveInt
+from pydantic import NegativeFloat, PositiveInt
 from tokenizers import Tokenizer
 
 from stages.shared.cli import InputError, parser, run
-from stages.shared.files import SPLITS, num_rows, read_json, read_table, whole, write_json, write_table
-from stages.shared.params import Block, load_params, read_params, section_of
+from stages.shared.files import (
+    FORMATTED,
+    SPLITS,
+    num_rows,
+    read_json,
+    read_table,
+    whole,
+    write_json,
+    write_table,
+)
+from stages.shared.params import Block, load_params, parse_key, read_params
 from stages.shared.progress import track
 from stages.shared.spelling import (
     IGNORE_INDEX,
@@ -47,8 +56,8 @@ METRICS = Path("metrics/tokenize.json")
 TOKENIZER_FILES = ("tokenizer_config.json", "special_tokens_map.json")
 
 IDS = pa.list_(pa.int32())
-DYNAMIC = pa.schema([("input_ids", IDS), ("labels", IDS)])
-LONGEST = pa.schema([("input_ids", IDS), ("attention_mask", IDS), ("labels", IDS)])
+DYNAMIC = pa.schema([("id", pa.string()), ("input_ids", IDS), ("labels", IDS)])
+LONGEST = DYNAMIC.insert(2, pa.field("attention_mask", IDS))
 
 
 class TokenizeParams(Block):
@@ -57,14 +66,19 @@ class TokenizeParams(Block):
     padding: Literal["dynamic", "longest"]
     spell_spanish: bool  # give missing letters the spare rows of the embedding
     min_letter_count: PositiveInt  # occurrences in the training split before a letter earns a row
-    letter_score: float  # log-probability of a new letter in the Unigram vocabulary
+    letter_score: NegativeFloat  # log-probability of a new letter in the Unigram vocabulary
+
+
+class BaseParams(Block):
+    base: str  # the checkpoint whose vocabulary is taught to spell
 
 
 def repair(base: Path, folder: Path, params: TokenizeParams) -> list[str]:
     """Write the base's tokenizer to `folder`, with the letters that it lacks, and return them.
 
     The embedding has more rows than the vocabulary has pieces (T5: 32,128 and 32,100), so the letters
-    need no resize, which would destroy an untied head. The most frequent ones get the spare rows.
+    need no resize, which would destroy an untied head. Those of Spanish come first, then the most
+    frequent ones of the training split.
     """
     folder.mkdir(parents=True)
     content, tokenizer = read_json(base / "tokenizer.json"), load_tokenizer(base)
@@ -89,9 +103,10 @@ def encode_rows(
     for chunk in chunks(rows, 500):
         sources = encode(tokenizer, [row["prompt"] for row in chunk])
         targets = encode(tokenizer, [row["completion"] for row in chunk])
-        for source, target in zip(sources, targets, strict=True):
+        for row, source, target in zip(chunk, sources, targets, strict=True):
             lengths.append((len(source), len(target)))
             yield {
+                "id": row["id"],
                 "input_ids": cut(source, params.source_tokens),
                 "labels": cut(target, params.target_tokens),
             }
@@ -102,16 +117,33 @@ def pad_row(row: dict[str, list[int]], source: int, target: int, pad_id: int) ->
 
     Labels are padded with IGNORE_INDEX, so padding earns no loss.
 
-    >>> pad_row({"input_ids": [5, 1], "labels": [6, 1]}, source=3, target=3, pad_id=0)
-    {'input_ids': [5, 1, 0], 'attention_mask': [1, 1, 0], 'labels': [6, 1, -100]}
+    >>> pad_row({"id": "a", "input_ids": [5, 1], "labels": [6, 1]}, source=3, target=3, pad_id=0)
+    {'id': 'a', 'input_ids': [5, 1, 0], 'labels': [6, 1, -100], 'attention_mask': [1, 1, 0]}
     """
     ids, labels = row["input_ids"], row["labels"]
     blank = source - len(ids)
     return {
+        **row,
         "input_ids": ids + [pad_id] * blank,
-        "attention_mask": [1] * len(ids) + [0] * blank,
         "labels": labels + [IGNORE_INDEX] * (target - len(labels)),
+        "attention_mask": [1] * len(ids) + [0] * blank,
     }
+
+
+def pad_splits(folder: Path, lengths: list[tuple[int, int]], params: TokenizeParams, pad_id: int) -> float:
+    """Pad every row of `folder` to the longest of all splits; return the % of positions that are padding.
+
+    `lengths` are the uncut (source, target) lengths of all rows, in tokens.
+    """
+    sources = [min(source, params.source_tokens) for source, _ in lengths]
+    targets = [min(target, params.target_tokens) for _, target in lengths]
+    source, target = max(sources), max(targets)
+    for split in SPLITS:
+        path = folder / f"{split}.parquet"
+        rows = track(read_table(path, DYNAMIC.names), f"tokenize padding {split}", num_rows(path))
+        write_table(path, (pad_row(row, source, target, pad_id) for row in rows), LONGEST)
+    used = sum(sources) + sum(targets)
+    return round(100 * (1 - used / (len(lengths) * (source + target))), 2)
 
 
 def spelling(vocabulary: str, tokenizer: Tokenizer, texts: list[str]) -> dict[str, Any]:
@@ -141,7 +173,7 @@ def length_row(side: str, lengths: list[int], limit: int) -> dict[str, Any]:
 def main() -> None:
     parser(__doc__, "python -m stages.tokenize").parse_args()
     params = load_params(TokenizeParams, "tokenize")
-    base = PRETRAINED / str(section_of(read_params(), "finetune").get("base"))
+    base = PRETRAINED / parse_key(BaseParams, read_params(), "finetune", "base").base
     if not base.is_dir():
         raise InputError(f"{base}: not found; finetune.base must name a checkpoint with weights")
 
@@ -151,22 +183,14 @@ def main() -> None:
         lengths: dict[str, list[tuple[int, int]]] = {split: [] for split in SPLITS}
         for split in SPLITS:
             path = FORMATTED_DIR / f"{split}.parquet"
-            rows = track(read_table(path, ["prompt", "completion"]), f"tokenize {split}", num_rows(path))
+            rows = track(read_table(path, FORMATTED.names), f"tokenize {split}", num_rows(path))
             encoded = encode_rows(rows, tokenizer, params, lengths[split])
             write_table(partial / f"{split}.parquet", encoded, DYNAMIC)
             log.info("%-10s %6d rows", split, len(lengths[split]))
         every = [pair for split in SPLITS for pair in lengths[split]]
         padding_pct = 0.0
         if params.padding == "longest":
-            source = min(max(length for length, _ in every), params.source_tokens)
-            target = min(max(length for _, length in every), params.target_tokens)
-            pad_id = tokenizer.token_to_id(PAD)
-            for split in SPLITS:
-                path = partial / f"{split}.parquet"
-                rows = read_table(path, DYNAMIC.names)
-                write_table(path, (pad_row(row, source, target, pad_id) for row in rows), LONGEST)
-            used = sum(min(a, source) + min(b, target) for a, b in every)
-            padding_pct = round(100 * (1 - used / (len(every) * (source + target))), 2)
+            padding_pct = pad_splits(partial, every, params, tokenizer.token_to_id(PAD))
         references = [
             row["completion"]
             for split in SPLITS
@@ -187,7 +211,8 @@ def main() -> None:
     }
     write_json(METRICS, metrics)
     log.info(
-        "added %d letters %s; %.1f%% of references survive, %.1f%% before",
+        "wrote %s: %d letters added (%s), %.1f%% of references survive, %.1f%% before",
+        TOKENIZED_DIR,
         len(letters),
         "".join(letters),
         after["exact_round_trip_pct"],

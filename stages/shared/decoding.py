@@ -19,9 +19,14 @@ class Decoding(Block):
     """How `generate` chooses tokens; the names are those of transformers' GenerationConfig."""
 
     max_new_tokens: PositiveInt
-    num_beams: PositiveInt = 1  # 1 is greedy
-    length_penalty: PositiveFloat = 1.0  # beams only; > 1 favours longer outputs
-    no_repeat_ngram_size: NonNegativeInt = 0  # 0 allows repetition
+    num_beams: PositiveInt  # 1 is greedy
+    length_penalty: PositiveFloat  # beams only; > 1 favours longer outputs
+    no_repeat_ngram_size: NonNegativeInt  # 0 allows repetition
+
+
+def greedy(max_new_tokens: int) -> Decoding:
+    """Return the plainest decoding: the likeliest token, again and again."""
+    return Decoding(max_new_tokens=max_new_tokens, num_beams=1, length_penalty=1.0, no_repeat_ngram_size=0)
 
 
 def encode_prompts(

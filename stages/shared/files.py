@@ -60,9 +60,16 @@ def remove_orphans(folder: Path, known: Iterable[str]) -> list[str]:
 
 
 def read_json(path: Path) -> Any:
-    """Return the value in `path`."""
-    with opened(path) as file:
-        return json.load(file)
+    """Return the value in `path`.
+
+    Raises:
+        InputError: the file is missing, or is not JSON.
+    """
+    with opened(path, "rb") as file:
+        try:
+            return json.loads(file.read().decode("utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path}: not JSON: {first_line(error)}; make or fetch it anew") from error
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -91,8 +98,9 @@ def read_jsonl(path: Path, keys: Iterable[str]) -> Iterator[dict[str, Any]]:
                 row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
             except UnicodeDecodeError as error:
                 raise InputError(not_utf8(f"{path}:{number}", error)) from error
-            except json.JSONDecodeError as error:
-                raise InputError(f"{path}:{number}: not JSON: {error.msg}, got {line[:60]!r}") from error
+            except (ValueError, RecursionError) as error:  # a number of 5,000 digits, 10,000 brackets
+                said = getattr(error, "msg", first_line(error))
+                raise InputError(f"{path}:{number}: not JSON: {said}, got {line[:60]!r}") from error
             if not isinstance(row, dict):
                 raise InputError(f"{path}:{number}: expected an object, got {line[:60]!r}")
             if missing := wanted - row.keys():

@@ -70,6 +70,8 @@ def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> T5ForConditi
     """
     if not any(folder.glob("model*.safetensors")):
         raise InputError(f"{folder}: no model*.safetensors; expected what save_pretrained writes")
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{folder}: no config.json; expected what save_pretrained writes")
     try:
         model, report = AutoModelForSeq2SeqLM.from_pretrained(
             folder,
@@ -132,11 +134,12 @@ def save_model(model: T5ForConditionalGeneration, tokenizer: Path, folder: Path)
     """Write `model` in float32 and the files of `tokenizer` to `folder`; equal models, equal bytes.
 
     transformers 5 writes `tie_word_embeddings: true` for Flan-T5 as well, which transformers 4 would
-    take at its word; the saved value says what the head is.
+    take at its word; the saved value says what the head is. Trainer switches `use_cache` off.
     """
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
-    config = {**read_json(folder / "config.json"), "tie_word_embeddings": head_is_tied(model)}
+    said = {"tie_word_embeddings": head_is_tied(model), "use_cache": True}
+    config = {**read_json(folder / "config.json"), **said}
     write_json(folder / "config.json", config)
     for file in sorted(tokenizer.iterdir()):
         shutil.copyfile(file, folder / file.name)

@@ -32,7 +32,7 @@ def read_yaml(path: Path) -> Any:
     try:
         return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise InputError(f"{path}: not found; run from the folder that holds params.yaml") from error
+        raise InputError(f"{path}: not found; run from the folder that holds the project") from error
     except UnicodeDecodeError as error:
         byte = error.object[error.start]
         raise InputError(f"{path}: not UTF-8, got byte 0x{byte:02x}; save it as UTF-8") from error
@@ -122,6 +122,19 @@ def parse_section(kind: type[B], params: dict[str, Any], name: str) -> B:
     own = [key for key, value in section.items() if value is not None] if isinstance(section, dict) else []
     profile_where = f"profiles.{profile_of(params)}.{name}"
     return parse(kind, section_of(params, name), name, profile_where=profile_where, own=own)
+
+
+def parse_key(kind: type[B], params: dict[str, Any], name: str, key: str) -> B:
+    """Return `key` of section `name`, another stage's, as a checked `kind` that holds it alone.
+
+    Raises:
+        InputError: see `parse`.
+    """
+    section = section_of(params, name)
+    if not isinstance(section, dict):
+        raise InputError(f"params.yaml: {name}: expected keys and values, got {section!r}")
+    where = f"profiles.{profile_of(params)}.{name}"
+    return parse(kind, {key: section.get(key)}, name, profile_where=where, own=[key])
 
 
 def parse(

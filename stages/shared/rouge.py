@@ -13,7 +13,8 @@ import datasets
 import evaluate
 from rouge_score import rouge_scorer, tokenizers
 
-from stages.shared.words import sentences, words
+from stages.shared.sentences import sentences
+from stages.shared.words import words
 
 ROUGE_TYPES = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 

@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 from tokenizers.pre_tokenizers import Metaspace, Sequence, WhitespaceSplit
 
 from stages.shared.cli import InputError
+from stages.shared.files import read_json
 
 T = TypeVar("T")
 
@@ -31,6 +32,10 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     path = folder / "tokenizer.json"
     if not path.is_file():
         raise InputError(f"{path}: not found; a model folder needs its tokenizer.json")
+    model = read_json(path)
+    model = model.get("model") if isinstance(model, dict) else None
+    if not isinstance(model, dict) or model.get("type") != "Unigram":
+        raise InputError(f"{path}: expected T5's kind of vocabulary, Unigram")
     tokenizer = Tokenizer.from_file(str(path))
     tokenizer.no_truncation()
     tokenizer.no_padding()
@@ -72,19 +77,26 @@ def folded(tokenizer: Tokenizer, text: str) -> str:
     return " ".join((normalizer.normalize_str(text) if normalizer else text).split())
 
 
+SPANISH = "íúñÁÍÓÚÑ¿¡"  # what Spanish needs and T5's vocabulary lacks
+
+
 def unknown_letters(tokenizer: Tokenizer, texts: Iterable[str], min_count: int) -> list[str]:
-    """Return the visible characters of `texts` that have no piece, most frequent first."""
-    counts: Counter[str] = Counter()
+    """Return the visible characters that have no piece: those of Spanish, then those of `texts`.
+
+    Each group with the most frequent first. Spanish's own are there even if `texts` have none of
+    them: what is not in the training split may be in what is to be written.
+    """
+    counts: Counter[str] = Counter(dict.fromkeys(SPANISH, 0))
     for chunk in chunks(texts, 1_000):
         counts.update(folded(tokenizer, "\n".join(chunk)))
     missing = {
         letter: count
         for letter, count in counts.items()
-        if count >= min_count
+        if (count >= min_count or letter in SPANISH)
         and tokenizer.token_to_id(letter) is None
         and unicodedata.category(letter)[0] not in "CZ"  # control, white space
     }
-    return sorted(missing, key=lambda letter: (-missing[letter], letter))
+    return sorted(missing, key=lambda letter: (letter not in SPANISH, -missing[letter], letter))
 
 
 def with_letters(tokenizer_json: dict[str, Any], letters: list[str], score: float) -> dict[str, Any]:

@@ -49,6 +49,14 @@ class SystemParams(Block):
         return self.model_dump(exclude={"source", "template"}, exclude_none=True)
 
 
+def check_name(section: str, name: Any) -> None:
+    """Raise InputError if DVC's foreach would not take `name` as a key of `section`."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise InputError(
+            f"params.yaml: {section}.{name}: expected letters, digits, - and _ in a name, got {name!r}"
+        )
+
+
 def system_names(params: dict[str, Any]) -> list[str]:
     """Return the keys of `systems`, in their order.
 
@@ -59,10 +67,7 @@ def system_names(params: dict[str, Any]) -> list[str]:
     if not isinstance(systems, dict) or not systems:
         raise InputError(f"params.yaml: systems: expected at least one system, got {systems!r}")
     for name in systems:
-        if not isinstance(name, str) or not NAME.fullmatch(name):
-            raise InputError(
-                f"params.yaml: systems.{name}: expected letters, digits, - and _ in a name, got {name!r}"
-            )
+        check_name("systems", name)
         if name in EXTRACTIVE:
             raise InputError(f"params.yaml: systems.{name}: taken by a baseline; choose another name")
     return list(systems)

@@ -2,7 +2,9 @@
 
 import csv
 import math
+import re
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pyarrow.parquet as pq
 from stages.shared.cli import InputError
 from stages.shared.files import SPLITS, not_utf8, parquet_errors, read_jsonl
 
+SURROGATE = re.compile("[\ud800-\udfff]")  # what JSON can escape and UTF-8 cannot hold
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 
@@ -58,9 +61,18 @@ def text_of(value: Any, path: Path, number: int, column: str) -> str:
     """Return `value` as text: a number as written, nothing (None, NaN) as "", line ends as "\\n"."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
+    if isinstance(value, date):  # a datetime is one too
+        return value.isoformat()
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         kind = type(value).__name__
-        raise InputError(f"{path}: row {number}: column {column!r}: expected text, got {kind}")
+        raise InputError(
+            f"{path}: row {number}: column {column!r}: expected text, got {kind}; write it as text, or map "
+            "another column"
+        )
+    if isinstance(value, str) and not value.isascii() and SURROGATE.search(value):
+        raise InputError(
+            f"{path}: row {number}: column {column!r}: holds half a character (a lone surrogate)"
+        )
     return str(value).replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -99,6 +111,8 @@ def check_csv(path: Path, separator: str) -> None:
         width, start = None, 1
         try:
             for record in records:
+                if not record:
+                    continue  # an empty line
                 if width is None:
                     width = len(record)
                 elif len(record) > width:
