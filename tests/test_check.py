@@ -30,9 +30,16 @@ FAULTS = [
         {"profiles.files.data.columns.sumary": "s"},
         "profiles.files.data.columns: unknown column 'sumary'; did you mean summary?",
     ),
+    *(
+        (
+            {"profiles.files.data.separator": separator},
+            'profiles.files.data.separator: expected one ASCII character, such as "," or ";" or "\\t", got ',
+        )
+        for separator in ("", ";;", "§", '"', "\r", "\n")
+    ),
     (
-        {"profiles.files.data.separator": ""},
-        'profiles.files.data.separator: expected one character, such as ","',
+        {"data.path": "own.csv"},
+        "data.path: belongs to the profile, got 'own.csv' here; set profiles.mini.data.path, which DVC",
     ),
     ({"format.template": "Resume."}, "format.template: must hold {text} once, got 'Resume.'"),
     ({"format.template": "{text} {text}"}, "format.template: must hold {text} once"),
@@ -70,7 +77,40 @@ FAULTS = [
     ),
     (
         {"checkpoints.own": {"folder": "nowhere"}},
-        "checkpoints.own.folder: expected a model folder, got 'nowhere'",
+        "checkpoints.own.folder: expected a folder with model.safetensors, got 'nowhere'",
+    ),
+    (
+        {"checkpoints.own": {"folder": "stages"}},  # there, without weights
+        "checkpoints.own.folder: expected a folder with model.safetensors, got 'stages'",
+    ),
+    (
+        {"checkpoints": {"flan.xl": {"folder": "own"}}},
+        "checkpoints.flan.xl: expected letters, digits, - and _ in a name, got 'flan.xl'",
+    ),
+    ({"checkpoints": {3: {"folder": "own"}}}, "checkpoints.3: expected letters, digits, - and _ in a name"),
+    (
+        {"systems.t5-small.from": "stages"},
+        "systems.t5-small.from: expected models/pretrained/<checkpoint>, models/finetuned, a folder with",
+    ),
+    ({"generate.num_beams": ...}, "generate.num_beams: no value here nor in profiles.mini.generate; set one"),
+    (
+        {"generate.length_penalty": ...},
+        "generate.length_penalty: no value here nor in profiles.mini.generate; set one",
+    ),
+    (
+        {"generate.no_repeat_ngram_size": ...},
+        "generate.no_repeat_ngram_size: no value here nor in profiles.mini.generate; set one",
+    ),
+    ({"tokenize.letter_score": 0.0}, "tokenize.letter_score: expected less than 0, got 0.0"),
+    ({"finetune.seed": 2**32}, "finetune.seed: expected less than 4294967296, got 4294967296"),
+    ({"finetune.seed": -1}, "finetune.seed: expected greater than or equal to 0, got -1"),
+    (
+        {"data.train": 7},
+        "data.train: a step takes 8 articles (finetune.batch_size × gradient_accumulation), got 7; raise it",
+    ),
+    (
+        {"data.train": 30, "finetune.gradient_accumulation": 4},
+        "data.train: a step takes 32 articles (finetune.batch_size × gradient_accumulation), got 30",
     ),
     (
         {"finetune.base": "flan-smal"},
@@ -100,6 +140,22 @@ def test_predictions_made_elsewhere_are_a_system(set_params, write):
     assert "9 systems" in check(read_params())
 
 
+def test_predictions_made_elsewhere_are_a_file(project, set_params, fails):
+    (project / "others/gpt.jsonl").mkdir(parents=True)
+    set_params({"systems.gpt": {"from": "others/gpt.jsonl"}})
+    assert fails(main).endswith("or a .jsonl of predictions that is there, got 'others/gpt.jsonl'")
+
+
+def test_as_many_articles_as_a_step_takes_are_enough(set_params):
+    set_params({"data.train": 8, "finetune.seed": 2**32 - 1})
+    assert "fine" in check(read_params())
+
+
+def test_a_share_of_a_file_is_not_held_against_a_step(set_params):
+    set_params({"profile": "files", "profiles.files.data.train": 0.1})
+    assert "fine" in check(read_params())
+
+
 def test_a_file_that_is_not_there_is_named_with_its_key(set_params, fails):
     set_params({"profile": "files", "profiles.files.data.path": "nada.csv"})
     assert fails(main) == "nada.csv: not found; set profiles.files.data.path to a file or a folder"
@@ -111,9 +167,16 @@ def test_a_columns_name_is_checked_against_the_file(set_params, fails):
     assert fails(main).startswith(message)
 
 
-def test_a_checkpoint_in_a_local_folder_needs_no_miniature(project, set_params):
-    (project / "own").mkdir()
+@pytest.mark.parametrize("weights", ["model.safetensors", "model-00001-of-00002.safetensors"])
+def test_a_checkpoint_in_a_local_folder_needs_no_miniature(write, set_params, weights):
+    write(f"own/{weights}", "")
     set_params({"checkpoints.own": {"folder": "own"}, "systems.own": {"from": "models/pretrained/own"}})
+    assert "9 systems" in check(read_params())
+
+
+def test_a_local_folder_with_weights_is_a_system(write, set_params):
+    write("own/model.safetensors", "")
+    set_params({"systems.own": {"from": "own"}})
     assert "9 systems" in check(read_params())
 
 

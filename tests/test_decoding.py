@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from stages.shared.decoding import Decoding, encode_prompts, generator, in_batches, write_texts
+from stages.shared.decoding import encode_prompts, generator, greedy, in_batches, write_texts
 from stages.shared.models import load_model
 from stages.shared.spelling import load_tokenizer
 
@@ -44,7 +44,7 @@ def test_a_model_that_returns_too_few_is_caught():
 def test_batched_output_is_that_of_generate_one_by_one(tiny, kind, num_beams):
     model, tokenizer = load_model(tiny[kind]), load_tokenizer(tiny[kind])
     ids, _ = encode_prompts(tokenizer, PROMPTS, max_tokens=12)
-    generate = generator(model, Decoding(max_new_tokens=9, num_beams=num_beams), CPU)
+    generate = generator(model, greedy(9).model_copy(update={"num_beams": num_beams}), CPU)
     made = [trimmed(row) for row in in_batches(ids, generate, 3, "test")]
     alone = [
         model.generate(torch.tensor([row]), max_new_tokens=9, num_beams=num_beams, do_sample=False)[
@@ -66,7 +66,7 @@ def trimmed(row):
 @pytest.mark.parametrize(("num_tokens", "size"), [(1, 0), (5, 2)])
 def test_no_output_is_longer_than_asked_for(tiny, num_tokens, size):
     model, tokenizer = load_model(tiny["untied"]), load_tokenizer(tiny["untied"])
-    decoding = Decoding(max_new_tokens=num_tokens, no_repeat_ngram_size=size)
+    decoding = greedy(num_tokens).model_copy(update={"no_repeat_ngram_size": size})
     ids, _ = encode_prompts(tokenizer, PROMPTS, max_tokens=None)
     outputs = in_batches(ids, generator(model, decoding, CPU), 2, "test")
     assert all(len(row) <= num_tokens + 1 for row in outputs)  # the start token is the first
@@ -79,7 +79,7 @@ def test_no_n_gram_is_repeated_where_that_is_forbidden(tiny):
     ids, _ = encode_prompts(tokenizer, PROMPTS, max_tokens=None)
     repeated = {}
     for size in (0, 2):
-        decoding = Decoding(max_new_tokens=12, no_repeat_ngram_size=size)
+        decoding = greedy(12).model_copy(update={"no_repeat_ngram_size": size})
         outputs = in_batches(ids, generator(model, decoding, CPU), 4, "test")
         pairs = [list(pairwise(trimmed(row))) for row in outputs]
         repeated[size] = any(len(set(found)) < len(found) for found in pairs)

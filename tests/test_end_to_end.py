@@ -69,7 +69,8 @@ def test_scores_hold_every_system_and_article_once(clone):
 
 
 def test_outputs_hold_no_path_of_this_machine(clone):
-    for out in [path for folder in ("data", "metrics", "reports") for path in (clone / folder).rglob("*")]:
+    folders = ("data", "metrics", "models", "reports")
+    for out in [path for folder in folders for path in (clone / folder).rglob("*")]:
         if out.is_file():
             assert str(clone).encode() not in out.read_bytes(), out
 

@@ -73,10 +73,15 @@ def test_one_seed_draws_the_same_articles_for_every_system():
     assert bootstrap(scores, params(seed=8))[0] != lower
 
 
-def test_draws_do_not_depend_on_how_many_are_held_at_once():
-    scores = np.random.default_rng(1).uniform(0, 100, size=(20, 1))
+@pytest.mark.parametrize("at_once", [1, 7, 1250, 5000])
+def test_draws_do_not_depend_on_how_many_are_held_at_once(monkeypatch, at_once):
+    scores = np.random.default_rng(1).uniform(0, 100, size=(20, 3))
     lower, upper = bootstrap(scores, params(bootstrap_samples=1250))
-    assert lower[0] < scores.mean() < upper[0]
+    monkeypatch.setattr("stages.evaluate.DRAWS_AT_ONCE", at_once)
+    again = bootstrap(scores, params(bootstrap_samples=1250))
+    # the sums of a product may be taken in another order; another draw moves a bound by a tenth
+    np.testing.assert_allclose(again, (lower, upper), rtol=0, atol=1e-9)
+    assert not np.allclose(bootstrap(scores, params(bootstrap_samples=1250, seed=8)), (lower, upper))
 
 
 LOST = [
@@ -124,11 +129,29 @@ def test_a_summary_is_worked_by_hand():
 
 def test_an_interval_holds_its_mean():
     scores = pd.DataFrame(score_system("s", ROWS, PREDICTIONS))
-    row = intervals("s", scores, params())
+    (row,) = intervals({"s": scores}, params())
     assert row["system"] == "s"
     for name in ROUGE_TYPES:
         assert row[name]["lower"] <= row[name]["mean"] <= row[name]["upper"]
     assert row["rouge1"] == {"mean": 33.33, "lower": 0.0, "upper": 66.67}
+
+
+def test_every_system_is_measured_on_the_same_draws():
+    draw = np.random.default_rng(1)
+    scores = pd.DataFrame(draw.uniform(0, 90, size=(50, len(ROUGE_TYPES))), columns=list(ROUGE_TYPES))
+    first, second, third = intervals({"a": scores, "b": scores + 10, "c": scores}, params())
+    assert [row["system"] for row in (first, second, third)] == ["a", "b", "c"]
+    for name in ROUGE_TYPES:
+        assert third[name] == first[name]
+        for bound in ("mean", "lower", "upper"):
+            assert second[name][bound] == pytest.approx(first[name][bound] + 10, abs=0.011)
+    assert len({first[name]["mean"] for name in ROUGE_TYPES}) == len(ROUGE_TYPES)
+
+
+def test_a_systems_interval_does_not_depend_on_the_others():
+    draw = np.random.default_rng(1)
+    one, other = (pd.DataFrame(draw.uniform(0, 90, (50, 4)), columns=list(ROUGE_TYPES)) for _ in "ab")
+    assert intervals({"a": one, "b": other}, params())[1] == intervals({"b": other}, params())[0]
 
 
 def test_a_signature_tells_recipes_apart():

@@ -1,6 +1,7 @@
 """Fetch: every row is kept or counted, whatever its source; no article is in two splits."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -49,10 +50,15 @@ DROPPED = [
     (row(""), "empty text"),
     (row(" \n\t"), "empty text"),
     (row(SPANISH, ""), "empty summary"),
+    (row("¿…? ¡!"), "empty text"),
     (row(SPANISH, "   "), "empty summary"),
+    (row(SPANISH, "— — —"), "empty summary"),
+    (row(SPANISH, "«…» ¡! _"), "empty summary"),
+    (row(SPANISH, "— Dos palabras —"), "short summary"),
     (row(SPANISH, "Viñeta."), "short summary"),
     (row(SPANISH, "Dos palabras"), "short summary"),
     (row(SPANISH, "Tres palabras ya"), None),
+    (row(SPANISH, "¿Dónde?—¡Allí,ñandú!"), None),  # signs part words as white space does
     (row(ENGLISH), "English text"),
     (row("", ""), "empty text"),
 ]
@@ -207,20 +213,91 @@ def test_a_share_of_a_folder_is_refused(write, use, fails):
 
 def test_an_empty_test_split_is_refused(write, use, fails):
     use(folder_of_splits(write, test=0), train="all", validation="all", test="all")
-    assert fails(main) == "data: no usable row in test, dropped 0"
+    message = "expected at least one usable row in test, got none; dropped: nothing; look at the rows, or at"
+    assert fails(main) == f"data: {message} data.test"
 
 
 def test_rows_that_are_all_unusable_are_counted_by_reason(write, use, fails):
     use(write("own.csv", "text,summary\n" + "Texto.,Corto\n" * 7 + ",Un resumen corto.\n" * 3))
     message = fails(main)
-    assert message.startswith("data: no usable row in train, dropped {")
-    assert "'short summary': " in message
+    assert message.startswith("data: expected at least one usable row in train, got none; dropped: ")
+    counts = {reason: int(count) for count, reason in re.findall(r"(\d+) for ([a-z]+ [a-z]+)", message)}
+    assert counts.keys() == {"short summary", "empty text"}
+    assert sum(counts.values()) == 8  # of ten rows, the share of train
+    assert message.endswith("; look at the rows, or at data.train")
 
 
-def test_ids_that_occur_twice_are_refused(write, use, fails):
-    path = write("own.csv", "text,summary,n\n" + "Texto.,Un resumen corto.,7\n" * 2)
+@pytest.mark.parametrize("second", ["7", ""])
+def test_ids_that_occur_twice_or_are_empty_are_refused(write, use, fails, second):
+    lines = [f"Texto.,Un resumen corto.,{number}\n" for number in ("7", second)]
+    path = write("own.csv", "".join(["text,summary,n\n", *lines]))
     use(path, columns={"text": "text", "summary": "summary", "id": "n"})
-    assert fails(main) == f"{path}: id '7' occurs twice; ids must be unique"
+    assert fails(main) == (
+        f"{path}: row 2: expected an id of its own, got {second!r}; leave "
+        "profiles.files.data.columns.id out to have the rows numbered"
+    )
+
+
+def test_a_file_that_ends_after_its_header_is_refused(write, use, fails):
+    path = write("own.csv", "text,summary\n")
+    use(path)
+    assert fails(main) == f"{path}: expected rows below the header, got none"
+
+
+PLACES = {
+    "source": "files",
+    "repo": "reciTAL/mlsum",
+    "revision": "main",
+    "data_dir": "es",
+    "path": "own.csv",
+    "separator": ";",
+    "columns": {"text": "a", "summary": "b"},
+}
+
+
+@pytest.mark.parametrize("profile", ["mini", "course", "files"])
+@pytest.mark.parametrize("key", PLACES)
+def test_what_the_profile_says_is_refused_in_the_data_section(set_params, fails, profile, key):
+    set_params({"profile": profile, f"data.{key}": PLACES[key]})
+    assert fails(main) == (
+        f"params.yaml: data.{key}: belongs to the profile, got {PLACES[key]!r} here; set "
+        f"profiles.{profile}.data.{key}, which DVC watches"
+    )
+
+
+# As a spreadsheet saves it: a byte order mark, CRLF, line ends inside quotes, an empty third column.
+SAMPLE = "\r\n".join(
+    [
+        "\ufeffFuente,Resumen,",
+        '"Llueve en Logroño.\r\n\r\n«Hacía falta», dice Íñigo.","Llueve, por fin, en Logroño.",',
+        '"El alcalde dijo ""sí"" al parque.",El alcalde quiere un parque.,',
+        "¿Nieva en Ávila? Nadie lo sabe.,Dudas en Ávila por la nieve.,",
+        "El Ourense empató en León.,El Ourense suma un punto.,",
+        "¿Nieva en Ávila? Nadie lo sabe.,Otro resumen de la nieve.,",
+        "La helada dañó las flores de la vega.,La helada daña las flores.,",
+        "",
+    ]
+)
+
+
+def test_a_spreadsheets_file_comes_in_whole(write, use, set_params, runs):
+    use(write("own.csv", SAMPLE), columns={"text": "Fuente", "summary": "Resumen"})
+    set_params({"data.train": 4, "data.validation": 1, "data.test": 1, "data.seed": 4})
+    runs(main)
+    kept = {row["id"]: (row["text"], row["summary"]) for split in SPLITS for row in raw(split)}
+    assert kept["row-1"] == (
+        "Llueve en Logroño.\n\n«Hacía falta», dice Íñigo.",
+        "Llueve, por fin, en Logroño.",
+    )
+    assert kept["row-2"] == ('El alcalde dijo "sí" al parque.', "El alcalde quiere un parque.")
+    assert kept.keys() | {"row-3", "row-5"} == {f"row-{number}" for number in range(1, 7)}
+    assert len(kept.keys() & {"row-3", "row-5"}) == 1  # one text, twice in train
+    splits = read_json(Path("metrics/data.json"))["splits"]
+    dropped = Counter()
+    for split in splits:
+        dropped.update(split["dropped"])
+    assert dropped == {"duplicate text": 1}
+    assert sum(split["kept"] for split in splits) == 5
 
 
 BROKEN = [

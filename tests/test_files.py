@@ -142,11 +142,13 @@ BROKEN_LINES = [
     (b'{"id": 1}\n{"id": 2', ":2: not JSON: Expecting ',' delimiter"),
     (b'{"id": 1}\n[2]\n', ":2: expected an object, got b'[2]"),
     (b'{"id": 1}\n{"text": ""}\n', ":2: lacks ['id'], has ['text']"),
+    (b'{"id": 1}\n{"id": ' + b"7" * 5_000 + b"}\n", ":2: not JSON: Exceeds the limit"),
+    (b'{"id": 1}\n' + b"[" * 100_000, ":2: not JSON: maximum recursion depth exceeded"),
     (b'{"id": 1}\n{"id": "\xf1"}\n', ":2: not UTF-8, got byte 0xf1; save the file as UTF-8 and try again"),
 ]
 
 
-@pytest.mark.parametrize(("content", "message"), BROKEN_LINES)
+@pytest.mark.parametrize(("content", "message"), BROKEN_LINES, ids=range(len(BROKEN_LINES)))
 def test_a_broken_line_is_named_after_the_good_ones(tmp_path, content, message):
     path = tmp_path / "rows.jsonl"
     path.write_bytes(content)
@@ -155,6 +157,25 @@ def test_a_broken_line_is_named_after_the_good_ones(tmp_path, content, message):
     with pytest.raises(InputError) as error:
         next(rows)
     assert str(error.value).startswith(f"{path}{message}")
+
+
+BROKEN_JSON = [
+    (b"", "Expecting value"),
+    (b'{"id": 1', "Expecting ',' delimiter"),
+    (b'{"id": "a\xf1o"}', "'utf-8' codec can't decode byte 0xf1"),
+    (b"7" * 5_000, "Exceeds the limit"),
+    (b"[" * 100_000, "maximum recursion depth exceeded"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), BROKEN_JSON, ids=range(len(BROKEN_JSON)))
+def test_a_file_that_is_not_json_is_named(tmp_path, content, message):
+    path = tmp_path / "value.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as error:
+        read_json(path)
+    assert str(error.value).startswith(f"{path}: not JSON: {message}")
+    assert "\n" not in str(error.value)
 
 
 def test_orphans_are_removed_and_what_is_known_is_kept(tmp_path):

@@ -11,6 +11,7 @@ from torch.nn.functional import log_softmax
 from transformers import AutoTokenizer, DataCollatorForSeq2Seq, TrainerCallback
 
 from stages.finetune import (
+    RAW_VALIDATION,
     FinetuneParams,
     KeepBest,
     SummaryTrainer,
@@ -22,7 +23,8 @@ from stages.finetune import (
     train,
     validation_loss,
 )
-from stages.shared.files import load_table, read_json
+from stages.shared.cli import InputError
+from stages.shared.files import RAW, load_table, read_json, write_table
 from stages.shared.models import load_model, prepare_torch
 from stages.shared.params import load_params
 from stages.shared.rouge import ROUGE_TYPES
@@ -74,7 +76,8 @@ def first_step(folder, params, monkeypatch):
     set_dropout(model, params.dropout)
     rows = TokenizedRows(load_table(TRAIN).slice(0, 8))
     assert len({len(row["labels"]) for row in rows}) > 1
-    validation = Validation(rows, ["x"] * 8, load_tokenizer(TOKENIZER), collator(model), params)
+    references = dict.fromkeys(rows.ids, "x")
+    validation = Validation(rows, references, load_tokenizer(TOKENIZER), collator(model), params)
     curve, steps = train(model, rows, validation, params, lambda trained: None, device)
     assert steps == 1
     return remember.gradients, curve[1]["train_loss"]
@@ -146,21 +149,50 @@ def test_validation_holds_each_text_against_its_own_raw_reference(
     # the stand-in writes its prompt back, so a prompt that is its reference scores 100
     monkeypatch.setattr("stages.finetune.generator", lambda model, decoding, device: lambda batch: batch)
     model, tokenizer = load_model(tiny["untied"]), load_tokenizer(TOKENIZER)
-    references = [
+    texts = [
         " ".join(["Llueve en León."] * count + ["el", "día", str(count)])
         for count in (3, 1, 5, 2, 4, 6, 8, 7)
     ]
-    assert spelled(tokenizer, references) == references
+    assert spelled(tokenizer, texts) == texts
     table = load_table(VALIDATION)
-    prompts = encode(tokenizer, references)
-    rows = TokenizedRows(table.set_column(0, "input_ids", pa.array(prompts, IDS)))
+    place = table.column_names.index("input_ids")
+    rows = TokenizedRows(table.set_column(place, "input_ids", pa.array(encode(tokenizer, texts), IDS)))
+    references = dict(zip(rows.ids[::-1], texts[::-1], strict=True))  # in another order than the rows
     params = quick(validation_rows=validation_rows, batch_size=1)
     validation = Validation(rows, references, tokenizer, collator(model), params)
     scores = validation(model)
     assert len(validation.references) == len(validation.rows) == (8 if validation_rows == "all" else 3)
     assert {name: round(scores[name], 9) for name in ROUGE_TYPES} == dict.fromkeys(ROUGE_TYPES, 100.0)
-    swapped = Validation(rows, references[::-1], tokenizer, collator(model), params)
-    assert swapped(model)["rougeL"] < 100
+    swapped = dict(zip(rows.ids, texts[::-1], strict=True))
+    assert Validation(rows, swapped, tokenizer, collator(model), params)(model)["rougeL"] < 100
+
+
+def test_ids_are_apart_from_what_a_model_takes(tokenized):
+    rows = TokenizedRows(load_table(TRAIN))
+    assert rows.ids == [row["id"] for row in tokenized["train"]]
+    assert all(set(rows[place]) == {"input_ids", "labels"} for place in range(len(rows)))
+
+
+def test_shuffled_raw_rows_meet_their_own_id(tokenized, quick, fails, monkeypatch):
+    quick()
+    seen = {}
+
+    def stop(model, rows, validation, *rest):
+        seen.update(zip(validation.rows.dataset.ids, validation.references, strict=True))
+        raise InputError("enough")
+
+    monkeypatch.setattr("stages.finetune.train", stop)
+    write_table(RAW_VALIDATION, tokenized["validation"][::-1], RAW)
+    assert fails(main) == "enough"
+    assert seen == {row["id"]: row["summary"] for row in tokenized["validation"]}
+    assert len(set(seen.values())) > 1
+
+
+def test_a_validation_row_without_a_raw_reference_is_refused(tokenized, quick, fails):
+    quick()
+    write_table(RAW_VALIDATION, tokenized["validation"][1:], RAW)
+    message = "lacks id 'validation-1' of data/tokenized; run `dvc repro`"
+    assert fails(main) == f"{RAW_VALIDATION}: {message}"
 
 
 def test_dropout_reaches_every_layer_the_attention_too(tiny):

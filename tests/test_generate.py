@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from stages.generate import main
-from stages.shared.files import read_jsonl
+from stages.generate import main, own_prompts
+from stages.shared.files import FORMATTED, RAW, read_jsonl, read_table, write_table
 from stages.shared.spelling import encode, load_tokenizer, spelled
+from stages.shared.systems import SystemParams
 
+FORMATTED_TEST = Path("data/formatted/test.parquet")
 KEYS = ("id", "prediction", "source_tokens", "truncated", "spelled_reference")
 
 
@@ -43,6 +45,28 @@ def test_lengths_are_in_tokens_and_a_cut_article_is_marked(ready, base, runs):
     lengths = [len(ids) for ids in encode(load_tokenizer(base), prompts)]
     assert [row["source_tokens"] for row in made("flan-small")] == lengths
     assert [row["truncated"] for row in made("flan-small")] == [length > 40 for length in lengths]
+
+
+def test_shuffled_formatted_rows_meet_their_own_id(ready, runs):
+    rows = list(read_table(FORMATTED_TEST, FORMATTED.names))
+    write_table(FORMATTED_TEST, rows[::-1], FORMATTED)
+    system = SystemParams.model_validate({"from": "models/pretrained/flan-small"})
+    prompts = own_prompts(system, [row["id"] for row in ready])
+    assert prompts == [row["prompt"] for row in rows] != [row["prompt"] for row in rows[::-1]]
+
+
+def test_predictions_keep_the_order_of_the_raw_split_and_their_own_prompts(ready, runs):
+    runs(main, "flan-small")
+    before = made("flan-small")
+    write_table(Path("data/raw/test.parquet"), ready[::-1], RAW)
+    runs(main, "flan-small")
+    assert made("flan-small") == before[::-1] != before
+
+
+def test_an_article_without_a_prompt_is_refused(ready, fails):
+    write_table(FORMATTED_TEST, list(read_table(FORMATTED_TEST, FORMATTED.names))[1:], FORMATTED)
+    message = "lacks id 'test-1' of data/raw/test.parquet; run `dvc repro`"
+    assert fails(main, "flan-small") == f"{FORMATTED_TEST}: {message}"
 
 
 @pytest.mark.parametrize(("source_tokens", "truncated"), [(5, {True}), (2000, {False})])
@@ -160,6 +184,18 @@ def test_an_unknown_system_is_refused(ready, fails):
 def test_a_limit_that_is_no_number_of_tokens_is_refused(ready, set_params, fails, value):
     set_params({"tokenize.source_tokens": value, "profiles.mini.tokenize.source_tokens": value})
     assert "tokenize.source_tokens: " in fails(main, "flan-small")
+
+
+def test_a_section_of_another_stage_that_is_no_mapping_is_refused(ready, set_params, fails):
+    set_params({"tokenize": 3})
+    assert fails(main, "flan-small") == "params.yaml: tokenize: expected keys and values, got 3"
+
+
+@pytest.mark.parametrize("key", ["num_beams", "length_penalty", "no_repeat_ngram_size"])
+def test_a_missing_key_of_decoding_is_refused(ready, set_params, fails, key):
+    set_params({f"generate.{key}": ...})
+    message = f"generate.{key}: no value here nor in profiles.mini.generate; set one"
+    assert fails(main, "flan-small") == f"params.yaml: {message}"
 
 
 def test_a_folder_without_weights_is_refused(ready, base, fails):

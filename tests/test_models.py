@@ -14,7 +14,6 @@ from stages.shared.models import (
     choose_dtype,
     head_is_tied,
     load_model,
-    native_bf16,
     prepare_torch,
     save_model,
     start_letters,
@@ -87,6 +86,14 @@ def test_equal_models_are_saved_as_equal_bytes(tiny, repaired, tmp_path):
     assert all((tmp_path / "one" / f).read_bytes() == (tmp_path / "two" / f).read_bytes() for f in files)
 
 
+def test_a_saved_model_uses_its_cache_though_trainer_switched_it_off(tiny, repaired, tmp_path):
+    model = load_model(tiny["untied"])
+    model.config.use_cache = False
+    save_model(model, repaired, tmp_path / "saved")
+    assert read_json(tmp_path / "saved/config.json")["use_cache"] is True
+    assert load_model(tmp_path / "saved").config.use_cache is True
+
+
 @pytest.fixture
 def damaged(tiny, tmp_path):
     """A copy of the untied tiny T5, to be damaged."""
@@ -131,6 +138,12 @@ def test_a_folder_of_pickles_is_refused(damaged):
         load_model(damaged)
 
 
+def test_a_folder_without_its_configuration_is_refused(damaged):
+    (damaged / "config.json").unlink()
+    with pytest.raises(InputError, match=r"damaged: no config\.json; expected what save_pretrained writes"):
+        load_model(damaged)
+
+
 def test_an_encoder_decoder_that_is_no_t5_is_refused(tmp_path):
     size = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "vocab_size": 50}
     heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "max_position_embeddings": 16}
@@ -150,15 +163,24 @@ def test_a_model_that_decodes_only_is_refused(damaged):
         load_model(damaged)
 
 
-def test_precision_is_as_asked_and_auto_goes_by_the_hardware():
+# whether the CPU has AMX, AVX512-BF16, and whether oneDNN is let use them; what `auto` chooses
+HARDWARE = [
+    (True, False, True, torch.bfloat16),
+    (False, True, True, torch.bfloat16),
+    (True, True, False, torch.float32),
+    (False, False, True, torch.float32),  # bf16 would be emulated
+    (False, False, False, torch.float32),
+]
+
+
+@pytest.mark.parametrize(("amx", "avx512", "onednn", "expected"), HARDWARE)
+def test_precision_is_as_asked_and_auto_goes_by_the_hardware(monkeypatch, amx, avx512, onednn, expected):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: onednn)
+    assert choose_dtype("auto", CPU) is expected
     assert choose_dtype("bf16", CPU) is torch.bfloat16
     assert choose_dtype("fp32", CPU) is torch.float32
-    assert choose_dtype("auto", CPU) is (torch.bfloat16 if native_bf16(CPU) else torch.float32)
-
-
-def test_auto_is_float32_where_bf16_would_be_emulated(monkeypatch):
-    monkeypatch.setattr("stages.shared.models.native_bf16", lambda device: False)
-    assert choose_dtype("auto", CPU) is torch.float32
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

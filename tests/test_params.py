@@ -4,8 +4,8 @@ import pytest
 
 from stages.finetune import FinetuneParams
 from stages.shared.cli import InputError
-from stages.shared.params import load_params, merge, parse_section, read_params
-from stages.tokenize import TokenizeParams
+from stages.shared.params import load_params, merge, parse_key, parse_section, read_params
+from stages.tokenize import BaseParams, TokenizeParams
 
 # section, the profile's section, what holds
 MERGED = [
@@ -101,6 +101,36 @@ def test_a_key_is_missing_from_the_section_not_from_a_value_of_none():
         InputError, match=r"tokenize\.target_tokens: no value here nor in profiles\.p\.tokenize"
     ):
         parse_section(TokenizeParams, params, "tokenize")
+
+
+KEYS = [
+    ({"base": "a"}, {}, "a"),
+    ({"base": None, "epochs": 0}, {"base": "b"}, "b"),  # what else stands there is not looked at
+    ({"base": "a"}, {"base": "b"}, "a"),
+]
+
+
+@pytest.mark.parametrize(("section", "profile", "expected"), KEYS)
+def test_a_key_of_another_stage_is_read_alone(section, profile, expected):
+    params = {"profile": "p", "profiles": {"p": {"finetune": profile}}, "finetune": section}
+    assert parse_key(BaseParams, params, "finetune", "base").base == expected
+
+
+KEY_FAULTS = [
+    (3, "finetune: expected keys and values, got 3"),
+    (["base"], "finetune: expected keys and values, got ['base']"),
+    (None, "finetune: expected keys and values, got None"),
+    ({}, "finetune.base: no value here nor in profiles.p.finetune; set one"),
+    ({"base": 3}, "finetune.base: expected a valid string, got 3"),
+]
+
+
+@pytest.mark.parametrize(("section", "message"), KEY_FAULTS)
+def test_a_faulty_key_of_another_stage_is_named(section, message):
+    params = {"profile": "p", "profiles": {"p": {}}, "finetune": section}
+    with pytest.raises(InputError) as error:
+        parse_key(BaseParams, params, "finetune", "base")
+    assert str(error.value) == f"params.yaml: {message}"
 
 
 BROKEN_YAML = [

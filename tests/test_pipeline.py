@@ -11,7 +11,7 @@ PARAMS = read_yaml(ROOT / "params.yaml")
 STAGES = {name: stage.get("do", stage) for name, stage in DVC["stages"].items()}
 FOREACH = {name for name, stage in DVC["stages"].items() if "foreach" in stage}
 
-# The params of each stage: its own section, and the keys of others that the contract names.
+# The params of each stage: its own section, and the keys of others that it needs.
 READS = {
     "fetch": {"data"},
     "format": {"format"},
@@ -45,7 +45,7 @@ def profile_keys(stage: dict) -> set[str]:
     return {key.removeprefix(prefix) for key in stage["params"] if key.startswith(prefix)}
 
 
-def test_the_stages_are_those_of_the_contract():
+def test_the_stages_are_all_there():
     assert set(STAGES) == set(READS)
     assert {"weights", "generate", "probe"} == FOREACH
 

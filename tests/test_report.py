@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+import yaml
 from huggingface_hub import ModelCard
 
 from stages.evaluate import main as evaluate
@@ -17,9 +18,21 @@ from stages.finetune import main as finetune
 from stages.format import main as format_
 from stages.generate import main as generate
 from stages.probe import main as probe
-from stages.report import MARKS, answer_of, main, markdown_table, text_table, with_results
-from stages.shared.files import RAW, read_json, read_table
+from stages.report import (
+    MARKS,
+    answer_of,
+    base_system,
+    main,
+    markdown_table,
+    metadata,
+    played_by,
+    text_table,
+    what_is,
+    with_results,
+)
+from stages.shared.files import RAW, read_json, read_table, write_json
 from stages.shared.params import read_params
+from stages.shared.systems import SystemParams
 from stages.tokenize import main as tokenize
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -96,11 +109,42 @@ def test_the_page_needs_no_network(run, runs):
 def test_the_card_is_read_by_the_hub(run, runs):
     runs(main)
     data = ModelCard.load("reports/model_card.md").data
-    assert (data.language, data.base_model) == ("es", "google/flan-t5-small")
+    assert (data.language, data.base_model) == ("es", None)  # the weights are a miniature's
     scores = read_json(Path("metrics/systems/finetuned.json"))
     assert {result.metric_type: result.metric_value for result in data.eval_results} == {
         name.lower(): scores[name] for name in ("rouge1", "rouge2", "rougeL")
     }
+
+
+@pytest.mark.parametrize(
+    ("changes", "base_model"),
+    [
+        ({"weights": "hub"}, "google/flan-t5-small"),
+        ({"profile": "mlsum", "finetune.base": "t5-base"}, "google-t5/t5-base"),
+        ({"weights": "embedded"}, None),
+        ({"weights": "hub", "checkpoints.flan-small": {"folder": "own"}}, None),
+    ],
+)
+def test_the_card_names_a_base_only_where_its_weights_are_the_hubs(set_params, changes, base_model):
+    set_params(changes)
+    assert yaml.safe_load(metadata(read_params(), [])).get("base_model") == base_model
+
+
+@pytest.mark.parametrize("source", ["embedded", "files", "hub"])
+def test_the_card_speaks_of_mlsums_licence_only_where_that_was_read(run, runs, source):
+    audit = read_json(Path("metrics/data.json"))
+    origin = {
+        "source": source,
+        "repo": "reciTAL/mlsum",
+        "commit": "0" * 40,
+        "data_dir": "es",
+        "file": "a.csv",
+    }
+    write_json(Path("metrics/data.json"), {**audit, "provenance": [origin | audit["provenance"][0] | origin]})
+    runs(main)
+    card = Path("reports/model_card.md").read_text(encoding="utf-8")
+    assert ("MLSUM is licensed" in card) == (source == "hub")
+    assert "Summaries can be wrong" in card
 
 
 def test_a_miniature_is_never_shown_under_a_real_models_name_alone(run, runs):
@@ -139,9 +183,18 @@ def test_readme_gets_the_results_between_its_marks_only(run, write, runs):
     assert "viejo" not in text
     assert "iniature" in text
     assert "| `finetuned` |" in text
+    assert "ROUGE-L with its 95 % interval" in text
     before = text
     runs(main, "--readme")
     assert Path("README.md").read_text(encoding="utf-8") == before
+
+
+def test_readme_says_the_confidence_of_the_intervals(run, write, runs):
+    evaluation = read_json(Path("metrics/evaluation.json"))
+    write_json(Path("metrics/evaluation.json"), {**evaluation, "confidence": 0.995})
+    write("README.md", f"{MARKS[0]}\n{MARKS[1]}\n")
+    runs(main, "--readme")
+    assert "ROUGE-L with its 99.5 % interval" in Path("README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("text", ["# Nada\n", f"{MARKS[0]}\n", f"{MARKS[1]}\n{MARKS[0]}\n"])
@@ -163,15 +216,57 @@ def row(name, score):
 
 def test_the_answer_says_both_numbers_of_each_difference():
     rows = [row("t5-small", 10.0), row("flan-small", 15.5), row("finetuned", 40.25), row("lead-3", 30.0)]
-    assert answer_of(rows) == [
+    assert answer_of(rows, "t5-small") == [
         "Instruction tuning: flan-small 15.50 against t5-small 10.00 ROUGE-L.",
-        "Fine-tuning: finetuned 40.25 against flan-small 15.50 ROUGE-L.",
+        "Fine-tuning: finetuned 40.25 against t5-small 10.00 ROUGE-L.",
         "Fine-tuning against copying: finetuned 40.25 against lead-3 30.00 ROUGE-L.",
     ]
 
 
+def test_the_answer_leaves_fine_tuning_out_where_its_base_does_not_run():
+    rows = [row("flan-small", 15.5), row("finetuned", 40.25)]
+    assert answer_of(rows, None) == []
+    assert answer_of(rows, "own") == []
+
+
 def test_the_answer_is_empty_without_the_systems_it_compares():
-    assert answer_of([row("own", 10.0)]) == []
+    assert answer_of([row("own", 10.0)], "own") == []
+
+
+BASES = [
+    ({}, "flan-small"),
+    ({"finetune.base": "t5-base"}, "t5-base"),  # not t5-base-prefix, which has another prompt
+    ({"systems.flan-small.num_beams": 4}, None),
+    ({"systems.flan-small": {"from": "models/finetuned"}, "finetune.base": "flan-small"}, None),
+    (
+        {
+            "systems.flan-small.template": "{text}",
+            "systems.own": {"from": "models/pretrained/flan-small"},
+        },
+        "own",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "name"), BASES)
+def test_the_base_is_the_system_that_runs_it_as_it_was_trained(set_params, changes, name):
+    set_params(changes)
+    assert base_system(read_params()) == name
+
+
+SYSTEMS = [
+    ({"from": "models/finetuned"}, "flan-small, fine-tuned"),
+    ({"from": "models/pretrained/t5-base"}, "miniature, standing in for google-t5/t5-base"),
+    ({"from": "own/t5-base"}, "a local model folder"),  # the name of a checkpoint, not its weights
+    ({"from": "own/model", "num_beams": 4}, "a local model folder; num_beams 4"),
+    ({"from": "others/gpt.jsonl"}, "predictions made elsewhere"),
+]
+
+
+@pytest.mark.parametrize(("entry", "said"), SYSTEMS)
+def test_a_system_is_said_in_words(project, entry, said):
+    params = read_params()
+    assert what_is(SystemParams.model_validate(entry), played_by(params), params) == said
 
 
 def test_a_markdown_row_stays_one_row():

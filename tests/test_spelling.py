@@ -8,7 +8,9 @@ import pytest
 from transformers import AutoTokenizer
 
 from stages.shared.cli import InputError
+from stages.shared.files import read_json
 from stages.shared.spelling import (
+    SPANISH,
     base_letter,
     chunks,
     cut,
@@ -70,14 +72,29 @@ def test_texts_are_those_of_autotokenizer(vocabulary, tokenizer):
 
 def test_the_shipped_vocabulary_has_t5s_hole(tokenizer):
     assert spelled(tokenizer, ["El niño según España"]) == ["El nio segn Espaa"]
-    assert set(unknown_letters(tokenizer, ["áéíóúüñÁÉÍÓÚÜÑ¿¡«»–—“”€"], 1)) == set("íúñÁÍÓÚÑ¿¡")
+    missing = {letter for letter in "áéíóúüñÁÉÍÓÚÜÑ¿¡«»–—“”€" if tokenizer.token_to_id(letter) is None}
+    assert missing == set("íúñÁÍÓÚÑ¿¡") == set(SPANISH)
 
 
 def test_unknown_letters_come_most_frequent_first(tokenizer):
     texts = ["ñandú", "ñoño", "sí", "año \u200b\x07"]  # a zero-width space and a control character
-    assert unknown_letters(tokenizer, texts, min_count=1) == ["ñ", "í", "ú"]
-    assert unknown_letters(tokenizer, texts, min_count=2) == ["ñ"]
-    assert unknown_letters(tokenizer, [], min_count=1) == []
+    spanish = ["ñ", "í", "ú", *"¡¿ÁÍÑÓÚ"]
+    assert unknown_letters(tokenizer, texts, min_count=1) == spanish
+    strange = ["λ ΩΩΩ", "ЖЖ ΩΩΩ"]
+    assert unknown_letters(tokenizer, texts + strange, min_count=1) == [*spanish, "Ω", "Ж", "λ"]
+    assert unknown_letters(tokenizer, texts + strange, min_count=2) == [*spanish, "Ω", "Ж"]
+
+
+@pytest.mark.parametrize("texts", [[], ["", "Llueve en Madrid."]])
+@pytest.mark.parametrize("min_count", [1, 100])
+def test_the_letters_of_spanish_are_there_though_no_text_has_them(tokenizer, texts, min_count):
+    assert unknown_letters(tokenizer, texts, min_count) == sorted("íúñÁÍÓÚÑ¿¡")
+
+
+def test_a_letter_of_spanish_that_has_a_piece_gets_no_second_one(vocabulary, tmp_path):
+    content = with_letters(read_json(vocabulary / "tokenizer.json"), ["ñ", "¿"], -12.0)
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content), "utf-8")
+    assert unknown_letters(load_tokenizer(tmp_path), ["ñ"], min_count=1) == sorted("íúÁÍÓÚÑ¡")
 
 
 def test_a_letter_added_to_the_model_round_trips_inside_words(vocabulary, tmp_path):
@@ -122,3 +139,23 @@ def test_a_tokenizer_that_does_not_end_its_sequences_is_refused(vocabulary, tmp_
     (tmp_path / "tokenizer.json").write_text(json.dumps({**content, "post_processor": None}), "utf-8")
     with pytest.raises(InputError, match="expected a T5 tokenizer, which ends its sequences with </s>"):
         load_tokenizer(tmp_path)
+
+
+BROKEN = [
+    ('{"model": {"type": "Unigram", "vo', "not JSON: "),
+    ("[" * 100_000, "not JSON: "),
+    ("[]", "expected T5's kind of vocabulary, Unigram"),
+    ('{"model": 3}', "expected T5's kind of vocabulary, Unigram"),
+    (
+        '{"model": {"type": "BPE", "vocab": {}, "merges": []}}',
+        "expected T5's kind of vocabulary, Unigram",
+    ),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), BROKEN, ids=range(len(BROKEN)))
+def test_a_broken_tokenizer_or_one_of_another_kind_is_refused(tmp_path, content, message):
+    (tmp_path / "tokenizer.json").write_text(content, encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        load_tokenizer(tmp_path)
+    assert str(error.value).startswith(f"{tmp_path / 'tokenizer.json'}: {message}")

@@ -8,7 +8,7 @@ import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, DataCollatorForSeq2Seq
 
 from stages.shared.files import FORMATTED, SPLITS, num_rows, read_json, read_table, write_table
-from stages.shared.spelling import IGNORE_INDEX, load_tokenizer, spelled
+from stages.shared.spelling import IGNORE_INDEX, SPANISH, load_tokenizer, spelled
 from stages.tokenize import DYNAMIC, LONGEST, main, pad_row
 
 TOKENIZER = Path("data/tokenized/tokenizer")
@@ -67,6 +67,7 @@ def test_longest_is_one_size_over_all_three_splits(tokenized, set_params, runs):
     for split in SPLITS:
         for row, short in zip(table(split, LONGEST), unpadded[split], strict=True):
             ids, labels = short["input_ids"], short["labels"]
+            assert row["id"] == short["id"]
             assert row["input_ids"] == ids + [0] * (source - len(ids))
             assert row["attention_mask"] == [1] * len(ids) + [0] * (source - len(ids))
             assert row["labels"] == labels + [IGNORE_INDEX] * (target - len(labels))
@@ -80,7 +81,9 @@ def test_a_padded_batch_has_the_loss_of_a_dynamic_one(tokenized, tiny, kind):
     assert len({len(row["labels"]) for row in rows}) > 1
     padded = [pad_row(row, source=70, target=40, pad_id=0) for row in rows]
     with torch.no_grad():
-        fixed = model(**{name: torch.tensor([row[name] for row in padded]) for name in LONGEST.names}).loss
+        names = [name for name in LONGEST.names if name != "id"]
+        fixed = model(**{name: torch.tensor([row[name] for row in padded]) for name in names}).loss
+        rows = [{name: row[name] for name in ("input_ids", "labels")} for row in rows]
         dynamic = model(**DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(TOKENIZER))(rows)).loss
     assert float(fixed) == pytest.approx(float(dynamic), abs=1e-5)
 
@@ -109,6 +112,7 @@ def test_spare_rows_are_never_exceeded(project, base, runs):
     assert load_tokenizer(TOKENIZER).get_vocab_size() == vocab_size
     letters = read_json(Path("metrics/tokenize.json"))["letters_added"]
     assert letters[0] == "ñ"  # the most frequent first
+    assert set(letters[: len(SPANISH)]) == set(SPANISH)
     assert len(letters) == vocab_size - load_tokenizer(base).get_vocab_size()
 
 
@@ -126,6 +130,18 @@ def test_letters_are_learnt_from_the_training_split_only(formatted, base, runs):
     write_table(path, rows, FORMATTED)
     runs(main)
     assert "Ω" not in read_json(Path("metrics/tokenize.json"))["letters_added"]
+
+
+def test_a_reference_survives_whose_letters_the_training_split_lacks(project, base, runs):
+    row = {"id": "1", "prompt": "Resume: llueve.", "completion": "Llueve mucho."}
+    reference = "¿Ñu? ¡Según Íñigo, Úrsula y Óscar, en Ávila sí!"
+    for split, completion in zip(SPLITS, ("Llueve mucho.", "Llueve mucho.", reference), strict=True):
+        write_table(Path(f"data/formatted/{split}.parquet"), [{**row, "completion": completion}], FORMATTED)
+    runs(main)
+    assert spelled(load_tokenizer(TOKENIZER), [reference]) == [reference]
+    metrics = read_json(Path("metrics/tokenize.json"))
+    assert sorted(metrics["letters_added"]) == sorted(SPANISH)
+    assert metrics["spelling"][1]["exact_round_trip_pct"] == 100.0
 
 
 def test_switched_off_the_vocabulary_is_the_bases(formatted, base, set_params, runs):
@@ -155,3 +171,15 @@ def test_every_row_has_its_ids(tokenized):
     for split in SPLITS:
         assert num_rows(Path(f"data/tokenized/{split}.parquet")) == len(tokenized[split])
         assert all(row["labels"][-1] == row["input_ids"][-1] == 1 for row in table(split))
+        assert [row["id"] for row in table(split)] == [row["id"] for row in tokenized[split]]
+
+
+@pytest.mark.parametrize("section", ["tokenize", "finetune"])
+def test_a_section_that_is_no_mapping_is_refused(formatted, base, set_params, fails, section):
+    set_params({section: 3})
+    assert fails(main) == f"params.yaml: {section}: expected keys and values, got 3"
+
+
+def test_a_base_that_is_no_text_is_refused(formatted, base, set_params, fails):
+    set_params({"finetune.base": ["flan-small"]})
+    assert fails(main) == "params.yaml: finetune.base: expected a valid string, got ['flan-small']"

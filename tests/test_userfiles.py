@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from datetime import UTC, date, datetime
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -53,6 +54,8 @@ WAYS = {
     "windows.csv": (as_csv(theirs(ROWS), line_end="\r\n").replace(b"Uno,\ndos", b"Uno,\r\ndos"), ","),
     "mark.csv": (b"\xef\xbb\xbf" + as_csv(theirs(ROWS)), ","),
     "blank.csv": (as_csv(theirs(ROWS)).replace(b"2023,", b"\n\n2023,"), ","),
+    "late.csv": (b"\n\r\n" + as_csv(theirs(ROWS)), ","),
+    "late_mark.csv": (b"\xef\xbb\xbf\n\n" + as_csv(theirs(ROWS)), ","),
     "unnamed.csv": (as_csv([{**row, "": ""} for row in theirs(ROWS)]), ","),
     "rows.jsonl": (as_json_lines(theirs(ROWS)), ","),
     "windows.jsonl": (as_json_lines(theirs(ROWS)).replace(b"\n", b"\r\n"), ","),
@@ -77,6 +80,28 @@ VALUES = [(None, ""), (3, "3"), (2.5, "2.5"), (float("nan"), ""), ("a\rb\r\nc", 
 def test_numbers_are_as_written_and_nothing_is_empty(write, suffix, render, value, expected):
     path = write(f"rows.{suffix}", render([{"Fuente": value, "Resumen": "x"}]))
     assert read(path) == [{"text": expected, "summary": "x"}]
+
+
+DATES = [
+    (date(2021, 3, 4), pa.date32(), "2021-03-04"),
+    (date(2021, 3, 4), pa.date64(), "2021-03-04"),
+    (datetime(2021, 3, 4, 5, 6, 7), pa.timestamp("s"), "2021-03-04T05:06:07"),  # noqa: DTZ001
+    (datetime(2021, 3, 4, 5, 6, 7, tzinfo=UTC), pa.timestamp("us", "UTC"), "2021-03-04T05:06:07+00:00"),
+    (datetime(2021, 3, 4, 5, 6, 7), pa.timestamp("ns"), "2021-03-04T05:06:07"),  # noqa: DTZ001
+    (None, pa.timestamp("ns"), ""),
+]
+
+
+@pytest.mark.parametrize(("value", "kind", "expected"), DATES, ids=str)
+def test_dates_of_parquet_are_iso_text(write, value, kind, expected):
+    path = write("rows.parquet", b"")
+    pq.write_table(pa.table({"Fuente": pa.array([value], kind), "Resumen": ["x"]}), path)
+    assert read(path) == [{"text": expected, "summary": "x"}]
+
+
+def test_both_halves_of_a_character_are_one(write):
+    path = write("rows.jsonl", '{"Fuente": "\\ud83d\\ude00", "Resumen": "x"}\n')
+    assert read(path) == [{"text": "😀", "summary": "x"}]
 
 
 def test_a_short_csv_row_has_empty_fields(write):
@@ -108,6 +133,8 @@ FAULTS = [
     ("f.csv", GOOD + b"a,b\na\xf1o,b\n", "f.csv:3: not UTF-8, got byte 0xf1; save the file as UTF-8"),
     ("f.csv", GOOD.decode().encode("utf-16"), "f.csv:1: not UTF-8, got byte 0xff"),
     ("f.csv", b"", "f.csv: empty; expected a header and rows"),
+    ("f.csv", b"\n\r\n\n", "f.csv: empty; expected a header and rows"),
+    ("f.csv", b"\xef\xbb\xbf", "f.csv: empty; expected a header and rows"),
     ("f.csv", b"Fuente;Resumen\n", "f.csv: lacks columns ['Fuente', 'Resumen'], has ['Fuente;Resumen']; set"),
     ("f.jsonl", b'{"Fuente": "a", "Resumen": "b"}\n{"a"\n', "f.jsonl:2: not JSON: Expecting ':' delimiter"),
     ("f.jsonl", b"[1]\n", "f.jsonl:1: expected an object, got b'[1]"),
@@ -121,12 +148,22 @@ FAULTS = [
     (
         "f.jsonl",
         b'{"Fuente": ["a"], "Resumen": ""}\n',
-        "f.jsonl: row 1: column 'Fuente': expected text, got list",
+        "f.jsonl: row 1: column 'Fuente': expected text, got list; write it as text, or map another column",
     ),
     (
         "f.jsonl",
         b'{"Fuente": true, "Resumen": ""}\n',
         "f.jsonl: row 1: column 'Fuente': expected text, got bool",
+    ),
+    (
+        "f.jsonl",
+        b'{"Fuente": "a", "Resumen": ""}\n{"Fuente": "a\\ud83d o", "Resumen": ""}\n',
+        "f.jsonl: row 2: column 'Fuente': holds half a character (a lone surrogate)",
+    ),
+    (
+        "f.jsonl",
+        b'{"Fuente": ' + b"7" * 5_000 + b', "Resumen": ""}\n',
+        "f.jsonl:1: not JSON: Exceeds the limit",
     ),
     ("f.parquet", GOOD, "f.parquet: not readable as Parquet: "),
     ("f.parquet", as_parquet([{"a": 1}]), "f.parquet: lacks columns ['Fuente', 'Resumen'], has ['a']; set"),

@@ -1,5 +1,6 @@
-"""Every row of the contract's "What re-runs" that needs no hub, against the real dvc.yaml."""
+"""What re-runs after a change, and what does not, with the real dvc.yaml."""
 
+import shutil
 import time
 
 import pytest
@@ -75,6 +76,18 @@ def test_an_added_system_runs_alone_and_leaves_no_trace(clone):
     assert (clone / "metrics/systems/t5-small-resume.json").exists()
     run(clone, "git", "checkout", "--quiet", ".")
     assert repro(clone) == END  # its predictions lie in a folder that they read, until they remove them
+    assert run(clone, "git", "status", "--porcelain") == ""
+
+
+def test_a_system_added_with_a_new_checkpoint_runs_alone_and_leaves_no_trace(clone):
+    shutil.copytree(clone / "models/pretrained/t5-small", clone / "own-model")
+    own = {"checkpoints.own": {"folder": "own-model"}, "systems.own": {"from": "models/pretrained/own"}}
+    set_params(clone, own)
+    assert repro(clone) == {"weights@own", "generate@own", "probe@own", *END}
+    assert (clone / "metrics/systems/own.json").exists()
+    run(clone, "git", "checkout", "--quiet", ".")
+    shutil.rmtree(clone / "own-model")
+    assert repro(clone) == END
     assert run(clone, "git", "status", "--porcelain") == ""
 
 

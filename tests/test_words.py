@@ -2,7 +2,8 @@
 
 import pytest
 
-from stages.shared.words import sentences, words
+from stages.shared.sentences import sentences
+from stages.shared.words import words
 
 WORDS = [
     ("¿El artículo_2 de Íñigo?", ["el", "artículo", "2", "de", "íñigo"]),
