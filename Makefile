@@ -17,7 +17,7 @@ repro: $(BIN)/.installed  ## install, run what has changed, print the table of s
 	@python -m stages.report --show
 
 test: $(BIN)/.installed  ## the unit tests, and the pipeline scaled down (about 5 minutes)
-	@pytest -q -m "not pipeline and not slow"
+	@pytest -q -n 2 -m "not pipeline and not slow"
 	@pytest -q -m "pipeline and not slow"
 
 test-slow: $(BIN)/.installed  ## every row of what re-runs, two clones compared, miniatures rebuilt

@@ -105,6 +105,21 @@ def check_step(params: dict[str, Any]) -> None:
         )
 
 
+def profile_alone(params: dict[str, Any], profile: str) -> dict[str, Any]:
+    """Return `params` under `profile`, its own values not covered by what is set for the chosen one."""
+    sections = params["profiles"][profile]
+    if not isinstance(sections, dict):
+        return {**params, "profile": profile}
+    bare = {}
+    for name, own in sections.items():
+        section = params.get(name)
+        if isinstance(section, dict) and isinstance(own, dict):
+            bare[name] = {key: None if key in own else value for key, value in section.items()}
+        else:
+            bare[name] = section if own is None else None
+    return {**params, **bare, "profile": profile}
+
+
 def check(params: dict[str, Any]) -> str:
     """Check all of `params`, and return what was found in a line.
 
@@ -126,7 +141,7 @@ def check(params: dict[str, Any]) -> str:
         for rows in file_splits(data).values():
             next(iter(rows), None)
     for profile in params["profiles"]:
-        check_sections({**params, "profile": profile})
+        check_sections(profile_alone(params, profile))
     num_probes = len(read_probes()[1])
     return f"params.yaml is fine: profile {chosen}, {len(params['systems'])} systems, {num_probes} probes"
 

@@ -30,6 +30,7 @@ from stages.shared.systems import EXTRACTIVE, system_names
 from stages.shared.words import words
 
 log = logging.getLogger("evaluate")
+log.setLevel(logging.INFO)  # the library of that name has set it to warnings
 
 RAW_TEST = Path("data/raw/test.parquet")
 PREDICTIONS = Path("data/predictions")

@@ -120,7 +120,7 @@ def data_params(params: dict[str, Any]) -> DataParams:
     """Return the checked `data` section of params.yaml for the source that its profile names."""
     section = section_of(params, "data")
     if isinstance(params["data"], dict):
-        for key in params["data"].keys() & PLACES:
+        for key in sorted(params["data"].keys() & PLACES):
             raise InputError(
                 f"params.yaml: data.{key}: belongs to the profile, got {params['data'][key]!r} here; set "
                 f"profiles.{profile_of(params)}.data.{key}, which DVC watches"
@@ -156,6 +156,15 @@ def drop_reason(row: Row, min_summary_words: int) -> str | None:
     if is_english(row["text"]):
         return "English text"
     return None
+
+
+def in_words(dropped: Counter) -> str:
+    """Return the counts by reason, the most frequent first.
+
+    >>> in_words(Counter({"empty text": 1, "English text": 5}))
+    '5 English text, 1 empty text'
+    """
+    return ", ".join(f"{count} {reason}" for reason, count in dropped.most_common()) or "none"
 
 
 def clean(
@@ -302,13 +311,12 @@ def main() -> None:
             rows = track(clean(splits[split], split, seen, params, dropped), f"fetch {split}")
             kept = write_table(partial / f"{split}.parquet", rows, RAW)
             if not kept:
-                reasons = ", ".join(f"{count} for {reason}" for reason, count in dropped.items())
                 raise InputError(
                     f"data: expected at least one usable row in {split}, got none; dropped: "
-                    f"{reasons or 'nothing'}; look at the rows, or at data.{split}"
+                    f"{in_words(dropped)}; look at the rows, or at data.{split}"
                 )
             audit.append({"split": split, "kept": kept, "dropped": dict(sorted(dropped.items()))})
-            log.info("%-10s kept %6d, dropped %s", split, kept, dict(dropped) or 0)
+            log.info("%-10s kept %6d, dropped %s", split, kept, in_words(dropped))
     write_json(AUDIT, {"provenance": [origin], "splits": audit})  # lists stay out of `dvc metrics show`
     log.info("wrote %s: %d rows from %s", RAW_DIR, sum(row["kept"] for row in audit), origin["source"])
 

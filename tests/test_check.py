@@ -202,3 +202,16 @@ def test_nothing_but_params_and_probes_is_needed(project, runs):
     shutil.rmtree(project / "data")
     runs(main)
     assert not (project / "data").exists()
+
+
+@pytest.mark.parametrize(
+    "set_here",
+    [
+        {"profile": "files", "data.train": 0.6, "data.validation": 0.2, "data.test": 0.2},
+        {"profile": "course", "data.train": "all"},
+        {"profile": "mini", "data.train": 300, "weights": "embedded"},
+    ],
+)
+def test_a_value_set_for_one_profile_is_not_held_against_the_others(set_params, set_here):
+    set_params(set_here)
+    assert check(read_params()).startswith(f"params.yaml is fine: profile {set_here['profile']}")

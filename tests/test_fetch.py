@@ -213,7 +213,7 @@ def test_a_share_of_a_folder_is_refused(write, use, fails):
 
 def test_an_empty_test_split_is_refused(write, use, fails):
     use(folder_of_splits(write, test=0), train="all", validation="all", test="all")
-    message = "expected at least one usable row in test, got none; dropped: nothing; look at the rows, or at"
+    message = "expected at least one usable row in test, got none; dropped: none; look at the rows, or at"
     assert fails(main) == f"data: {message} data.test"
 
 
@@ -221,7 +221,7 @@ def test_rows_that_are_all_unusable_are_counted_by_reason(write, use, fails):
     use(write("own.csv", "text,summary\n" + "Texto.,Corto\n" * 7 + ",Un resumen corto.\n" * 3))
     message = fails(main)
     assert message.startswith("data: expected at least one usable row in train, got none; dropped: ")
-    counts = {reason: int(count) for count, reason in re.findall(r"(\d+) for ([a-z]+ [a-z]+)", message)}
+    counts = {reason: int(count) for count, reason in re.findall(r"(\d+) ([a-z]+ [a-z]+)", message)}
     assert counts.keys() == {"short summary", "empty text"}
     assert sum(counts.values()) == 8  # of ten rows, the share of train
     assert message.endswith("; look at the rows, or at data.train")

@@ -11,6 +11,7 @@ NOT_IMPORTED = {
     "dvc": "the command",
     "ruff": "the command",
     "accelerate": "transformers' Trainer needs it",
+    "pytest-xdist": "pytest's -n",
 }
 
 

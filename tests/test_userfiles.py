@@ -158,7 +158,7 @@ FAULTS = [
     (
         "f.jsonl",
         b'{"Fuente": "a", "Resumen": ""}\n{"Fuente": "a\\ud83d o", "Resumen": ""}\n',
-        "f.jsonl: row 2: column 'Fuente': holds half a character (a lone surrogate)",
+        "f.jsonl:2: holds half a character, a surrogate",
     ),
     (
         "f.jsonl",

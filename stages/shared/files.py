@@ -1,6 +1,7 @@
 """Files that appear whole or not at all: JSON, JSON Lines, Parquet, folders."""
 
 import json
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ SPLITS = ("train", "validation", "test")
 
 RAW = pa.schema([(name, pa.string()) for name in ("id", "text", "summary", "title", "topic", "url", "date")])
 FORMATTED = pa.schema([(name, pa.string()) for name in ("id", "prompt", "completion")])
+
+SURROGATE = re.compile("[\ud800-\udfff]")  # what JSON can escape and UTF-8 cannot hold
 
 ROWS_PER_GROUP = 2_000  # bounds the memory of a stage that streams; 2,000 articles are about 10 MB
 
@@ -101,6 +104,8 @@ def read_jsonl(path: Path, keys: Iterable[str]) -> Iterator[dict[str, Any]]:
             except (ValueError, RecursionError) as error:  # a number of 5,000 digits, 10,000 brackets
                 said = getattr(error, "msg", first_line(error))
                 raise InputError(f"{path}:{number}: not JSON: {said}, got {line[:60]!r}") from error
+            if b"\\ud" in line.lower() and SURROGATE.search(json.dumps(row, ensure_ascii=False)):
+                raise InputError(f"{path}:{number}: holds half a character, a surrogate; write it whole")
             if not isinstance(row, dict):
                 raise InputError(f"{path}:{number}: expected an object, got {line[:60]!r}")
             if missing := wanted - row.keys():

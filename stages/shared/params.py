@@ -134,7 +134,9 @@ def parse_key(kind: type[B], params: dict[str, Any], name: str, key: str) -> B:
     if not isinstance(section, dict):
         raise InputError(f"params.yaml: {name}: expected keys and values, got {section!r}")
     where = f"profiles.{profile_of(params)}.{name}"
-    return parse(kind, {key: section.get(key)}, name, profile_where=where, own=[key])
+    stands_here = isinstance(params[name], dict) and params[name].get(key) is not None
+    own = [key] if stands_here else []
+    return parse(kind, {key: section.get(key)}, name, profile_where=where, own=own)
 
 
 def parse(

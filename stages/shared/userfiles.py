@@ -2,7 +2,6 @@
 
 import csv
 import math
-import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -14,7 +13,6 @@ import pyarrow.parquet as pq
 from stages.shared.cli import InputError
 from stages.shared.files import SPLITS, not_utf8, parquet_errors, read_jsonl
 
-SURROGATE = re.compile("[\ud800-\udfff]")  # what JSON can escape and UTF-8 cannot hold
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 
 
@@ -68,10 +66,6 @@ def text_of(value: Any, path: Path, number: int, column: str) -> str:
         raise InputError(
             f"{path}: row {number}: column {column!r}: expected text, got {kind}; write it as text, or map "
             "another column"
-        )
-    if isinstance(value, str) and not value.isascii() and SURROGATE.search(value):
-        raise InputError(
-            f"{path}: row {number}: column {column!r}: holds half a character (a lone surrogate)"
         )
     return str(value).replace("\r\n", "\n").replace("\r", "\n")
 
