@@ -11,14 +11,16 @@ from typing import Any
 
 from stages.evaluate import EvaluateParams
 from stages.extract import ExtractParams
-from stages.fetch import FilesParams, data_params, file_splits
+from stages.fetch import EmbeddedParams, FilesParams, data_params, file_splits
 from stages.finetune import FinetuneParams
-from stages.format import FormatParams
+from stages.format import FormatParams, pairs_of
 from stages.generate import GenerateParams
+from stages.probe import ProbeParams
 from stages.shared.cli import InputError, parser, run
 from stages.shared.params import Block, nearest, parse_section, profile_of, read_params
 from stages.shared.probes import read_probes
 from stages.shared.systems import SystemParams, check_name, system_names, system_params
+from stages.shared.templates import read_sets
 from stages.tokenize import TokenizeParams
 from stages.weights import PRETRAINED, checkpoint_params, miniature_path, weights_source
 
@@ -29,6 +31,7 @@ SECTIONS: dict[str, type[Block]] = {
     "tokenize": TokenizeParams,
     "finetune": FinetuneParams,
     "generate": GenerateParams,
+    "probe": ProbeParams,
     "extract": ExtractParams,
     "evaluate": EvaluateParams,
 }
@@ -105,6 +108,16 @@ def check_step(params: dict[str, Any]) -> None:
         )
 
 
+def check_probe(params: dict[str, Any]) -> None:
+    """Check that the questions about made-up news are not about the articles of the splits."""
+    probe, data = parse_section(ProbeParams, params, "probe"), data_params(params)
+    if probe.generated and isinstance(data, EmbeddedParams) and probe.seed == data.seed:
+        raise InputError(
+            f"params.yaml: probe.seed: is data.seed too, got {probe.seed}: the questions would be about "
+            "articles of the splits; choose another"
+        )
+
+
 def profile_alone(params: dict[str, Any], profile: str) -> dict[str, Any]:
     """Return `params` under `profile`, its own values not covered by what is set for the chosen one."""
     sections = params["profiles"][profile]
@@ -134,6 +147,9 @@ def check(params: dict[str, Any]) -> str:
     check_sections(params)
     check_checkpoints(params)
     check_step(params)
+    read_sets()
+    pairs_of(parse_section(FormatParams, params, "format"))
+    check_probe(params)
     for name in system_names(params):
         check_source(name, system_params(params, name), params)
     data = data_params(params)
@@ -142,7 +158,7 @@ def check(params: dict[str, Any]) -> str:
             next(iter(rows), None)
     for profile in params["profiles"]:
         check_sections(profile_alone(params, profile))
-    num_probes = len(read_probes()[1])
+    num_probes = len(read_probes()[1]) + parse_section(ProbeParams, params, "probe").generated
     return f"params.yaml is fine: profile {chosen}, {len(params['systems'])} systems, {num_probes} probes"
 
 

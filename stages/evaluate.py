@@ -1,9 +1,9 @@
-"""Evaluate: score every system's predictions, with intervals.
+"""Evaluate: score every system's predictions and answers, with intervals.
 
-Reads   data/predictions/{system}.jsonl, data/raw/test.parquet
+Reads   data/predictions/{system}.jsonl, data/answers/{system}.jsonl, data/raw/test.parquet
 Writes  data/scores.parquet             system, id, rouge1, rouge2, rougeL, rougeLsum and counts
         metrics/systems/{system}.json   what `dvc metrics show` prints, a row a system
-        metrics/evaluation.json         intervals, the signature of the scores, the number of articles
+        metrics/evaluation.json         intervals, probes by kind, the signature of the scores, articles
         metrics/plots/scores.json       ROUGE with its interval, a row a system
 Params  evaluate, and the keys of systems
 
@@ -21,6 +21,7 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import Field, NonNegativeInt, PositiveInt
 
+from stages.shared.answers import ANSWERS, Answer, read_answers
 from stages.shared.cli import InputError, parser, run
 from stages.shared.files import read_jsonl, read_table, remove_orphans, whole, write_json, write_table
 from stages.shared.params import Block, load_params, read_params
@@ -115,6 +116,39 @@ def summary_of(scores: pd.DataFrame) -> dict[str, float]:
     }
 
 
+def with_reference(answers: list[Answer]) -> list[Answer]:
+    """Return the answers to probes with just one right answer."""
+    return [answer for answer in answers if answer.reference is not None]
+
+
+def exact_pct(answers: list[Answer]) -> float:
+    """Return the % of `answers`, at least one and each with a reference, that are right."""
+    return round(100 * sum(answer.is_exact for answer in answers) / len(answers), 2)
+
+
+def probe_summary(system: str, answers: list[Answer], params: EvaluateParams) -> dict[str, Any]:
+    """Return how many probes with one right answer a system was asked, and the % answered exactly.
+
+    `answers`, at least one, all have a reference. Probes are drawn with replacement for the interval.
+    """
+    right = np.array([[100.0 * answer.is_exact] for answer in answers])
+    (lower,), (upper,) = bootstrap(right, params)
+    by_kind: dict[str, list[Answer]] = {}
+    for answer in answers:
+        by_kind.setdefault(answer.kind, []).append(answer)
+    return {
+        "system": system,
+        "num_asked": len(answers),
+        "exact_pct": exact_pct(answers),
+        "lower": round(float(lower), 2),
+        "upper": round(float(upper), 2),
+        "kinds": [
+            {"kind": kind, "num_asked": len(group), "exact_pct": exact_pct(group)}
+            for kind, group in by_kind.items()
+        ],
+    }
+
+
 def bootstrap(scores: np.ndarray, params: EvaluateParams) -> tuple[np.ndarray, np.ndarray]:
     """Return the lower and upper bound of each column's mean, articles drawn with replacement.
 
@@ -160,27 +194,32 @@ def signature(num_articles: int, params: EvaluateParams) -> list[str]:
 def main() -> None:
     parser(__doc__, "python -m stages.evaluate").parse_args()
     params = load_params(EvaluateParams, "evaluate")
-    systems = [*EXTRACTIVE, *system_names(read_params())]
+    names = system_names(read_params())
+    systems = [*EXTRACTIVE, *names]
     rows = list(read_table(RAW_TEST, ["id", "summary"]))
     ids = [row["id"] for row in rows]
     scores: list[dict[str, Any]] = []
     for system in track(systems, "evaluate systems", len(systems), unit="system"):
         path = PREDICTIONS / f"{system}.jsonl"
         scores += score_system(system, rows, read_predictions(path, ids))
-    if orphans := remove_orphans(PREDICTIONS, systems):
+    asked = {system: with_reference(read_answers(system)) for system in names}
+    probes = [probe_summary(system, answers, params) for system, answers in asked.items() if answers]
+    if orphans := [*remove_orphans(PREDICTIONS, systems), *remove_orphans(ANSWERS, names)]:
         log.info("removed %s, of systems that are gone", ", ".join(orphans))
 
     table = pd.DataFrame(scores)
     by_system = {system: table[table["system"] == system] for system in systems}
+    answered = {row["system"]: {"probe_exact_pct": row["exact_pct"]} for row in probes}
     with whole(SYSTEMS) as partial:
         for system, group in by_system.items():
-            write_json(partial / f"{system}.json", summary_of(group))
+            write_json(partial / f"{system}.json", {**summary_of(group), **answered.get(system, {})})
     systems_with_intervals = intervals(by_system, params)
     evaluation = {  # lists, which `dvc metrics show` leaves out of its table
         "num_articles": len(rows),
         "confidence": params.confidence,
         "signature": signature(len(rows), params),
         "systems": systems_with_intervals,
+        "probes": probes,
     }
     points = [
         {

@@ -1,14 +1,16 @@
 """Fetch: bring the news from its source into one shape, and count every row that cannot be used.
 
 Reads   the embedded news, MLSUM on the hub, or the user's files
-Writes  data/raw/{train,validation,test}.parquet   id, text, summary, title, topic, url, date
-        metrics/data.json                          rows kept, and dropped by reason; the source
+Writes  data/raw/{train,validation,test}.parquet   id, text, summary, title, topic, url, date, and
+                                                   messages if the user's files have conversations
+        metrics/data.json                          rows kept, dropped by reason and trimmed; the source
 Params  data
 
     python -m stages.fetch
 """
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
@@ -20,7 +22,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, NonNegativeInt, PositiveInt, field_validator
 
 from stages.shared.cli import InputError, parser, run
-from stages.shared.files import RAW, SPLITS, whole, write_json, write_table
+from stages.shared.files import CONVERSATIONS, RAW, SPLITS, whole, write_json, write_table
 from stages.shared.hub import hub_errors, resolve_commit
 from stages.shared.news import news_splits
 from stages.shared.params import Block, nearest, parse_section, profile_of, read_params, section_of
@@ -33,7 +35,7 @@ log = logging.getLogger("fetch")
 RAW_DIR = Path("data/raw")
 AUDIT = Path("metrics/data.json")
 
-Row = dict[str, str]
+Row = dict[str, Any]  # texts under the names of RAW; with `messages`, a list of turns too
 
 
 def check_size(value: Any) -> Any:
@@ -86,14 +88,18 @@ class FilesParams(DataParams):
     source: Literal["files"]
     path: str
     separator: str  # between the columns of a CSV
-    columns: dict[str, str]  # our name: the file's
+    columns: dict[str, str]  # our name: the file's; text and summary, or messages, which hold both
 
     @field_validator("columns")
     @classmethod
     def names_our_columns(cls, columns: dict[str, str]) -> dict[str, str]:
         for name in columns:
-            if name not in RAW.names:
-                raise ValueError(f"unknown column {name!r}{nearest(name, RAW.names)}")
+            if name not in CONVERSATIONS.names:
+                raise ValueError(f"unknown column {name!r}{nearest(name, CONVERSATIONS.names)}")
+        if "messages" in columns:
+            if twice := [name for name in ("text", "summary") if name in columns]:
+                raise ValueError(f"messages hold text and summary; take {' and '.join(twice)} out")
+            return columns
         if missing := {"text", "summary"} - columns.keys():
             raise ValueError(f"lacks {sorted(missing)}; name the file's column for each")
         return columns
@@ -158,24 +164,44 @@ def drop_reason(row: Row, min_summary_words: int) -> str | None:
     return None
 
 
-def in_words(dropped: Counter) -> str:
+# MLSUM es: "* Este artículo apareció en la edición impresa del Martes, 1 de junio de 2010"
+EDITION_NOTE = re.compile(r"\s*\*?\s*Este artículo apareció en la edición impresa\b[^.\n]*\.?\s*$")
+
+
+def without_edition_note(text: str) -> str:
+    """Return `text` without the note on the printed edition, which says nothing of the news.
+
+    >>> without_edition_note("Llueve. * Este artículo apareció en la edición impresa del lunes.")
+    'Llueve.'
+    """
+    return EDITION_NOTE.sub("", text)
+
+
+def in_words(counts: Counter) -> str:
     """Return the counts by reason, the most frequent first.
 
     >>> in_words(Counter({"empty text": 1, "English text": 5}))
     '5 English text, 1 empty text'
     """
-    return ", ".join(f"{count} {reason}" for reason, count in dropped.most_common()) or "none"
+    return ", ".join(f"{count} {reason}" for reason, count in counts.most_common()) or "none"
 
 
 def clean(
-    rows: Iterable[Row], split: str, seen: dict[bytes, str], params: DataParams, dropped: Counter
+    rows: Iterable[Row],
+    split: str,
+    seen: dict[bytes, str],
+    params: DataParams,
+    dropped: Counter,
+    trimmed: Counter,
 ) -> Iterator[Row]:
     """Yield the usable rows of a split in their order; count the others in `dropped`, by reason.
 
-    `seen` holds, across calls, the digest of each text and the split that it came in: a later split
+    What is cut off a row that stays is counted in `trimmed`. `seen` holds, across calls, the digest of
+    each text and the split that it came in: a later split
     loses what an earlier one has, so that no test article was trained on.
     """
-    for row in rows:
+    for given in rows:
+        row = given | {"text": without_edition_note(given["text"])}
         reason = drop_reason(row, params.min_summary_words)
         if reason is None:
             digest = blake2b(row["text"].strip().encode(), digest_size=16).digest()
@@ -184,6 +210,7 @@ def clean(
                 reason = "duplicate text" if first == split else f"text also in {first}"
             seen.setdefault(digest, split)
         if reason is None:
+            trimmed["edition note"] += row["text"] != given["text"]
             yield row
         else:
             dropped[reason] += 1
@@ -252,6 +279,8 @@ def numbered(rows: Iterable[Row], prefix: str) -> Iterator[Row]:
 def user_rows(path: Path, prefix: str, params: FilesParams) -> Iterator[Row]:
     """Yield the rows of a user's file with every column of ours, the missing ones empty.
 
+    `messages` is there only if it is mapped.
+
     Raises:
         InputError: two rows have the same id (where a column of ids is mapped).
     """
@@ -305,18 +334,22 @@ def main() -> None:
 
     seen: dict[bytes, str] = {}
     audit = []
+    schema = CONVERSATIONS if isinstance(params, FilesParams) and "messages" in params.columns else RAW
     with whole(RAW_DIR) as partial:
         for split in SPLITS:
-            dropped: Counter = Counter()
-            rows = track(clean(splits[split], split, seen, params, dropped), f"fetch {split}")
-            kept = write_table(partial / f"{split}.parquet", rows, RAW)
+            dropped, trimmed = Counter(), Counter()
+            rows = clean(splits[split], split, seen, params, dropped, trimmed)
+            rows = track(rows, f"fetch {split}")
+            kept = write_table(partial / f"{split}.parquet", rows, schema)
             if not kept:
                 raise InputError(
                     f"data: expected at least one usable row in {split}, got none; dropped: "
                     f"{in_words(dropped)}; look at the rows, or at data.{split}"
                 )
-            audit.append({"split": split, "kept": kept, "dropped": dict(sorted(dropped.items()))})
-            log.info("%-10s kept %6d, dropped %s", split, kept, in_words(dropped))
+            counts = {"dropped": dict(sorted(dropped.items())), "trimmed": dict(+trimmed)}
+            audit.append({"split": split, "kept": kept, **counts})
+            said = in_words(dropped), in_words(+trimmed)
+            log.info("%-10s kept %6d; dropped %s; trimmed %s", split, kept, *said)
     write_json(AUDIT, {"provenance": [origin], "splits": audit})  # lists stay out of `dvc metrics show`
     log.info("wrote %s: %d rows from %s", RAW_DIR, sum(row["kept"] for row in audit), origin["source"])
 

@@ -3,7 +3,7 @@
 Reads   data/formatted/test.parquet (for our template), data/raw/test.parquet (for ids, references, and a
         template of the system's own), and systems.S.from: a model folder, or a .jsonl of id and prediction
 Writes  data/predictions/S.jsonl   id, prediction, source_tokens, truncated, spelled_reference
-Params  systems.S, generate, tokenize.source_tokens
+Params  systems.S, generate, tokenize.source_tokens, format.style
 
     python -m stages.generate flan-small
 """
@@ -15,13 +15,15 @@ from typing import Any
 from pydantic import PositiveInt
 
 from stages.shared.cli import InputError, parser, run
-from stages.shared.decoding import Decoding, encode_prompts, generator, write_texts
+from stages.shared.conversation import Style
+from stages.shared.decoding import Decoding, generator, write_texts
 from stages.shared.files import read_jsonl, read_table, write_jsonl
 from stages.shared.models import Precision, check_vocabulary, choose_dtype, load_model, prepare_torch
 from stages.shared.params import Block, load_params, parse_key, read_params
 from stages.shared.prompts import COLUMNS, fill
 from stages.shared.spelling import load_tokenizer, spelled
 from stages.shared.systems import SystemParams, system_params
+from stages.shared.truncation import encode_within
 
 log = logging.getLogger("generate")
 
@@ -41,6 +43,12 @@ class SourceParams(Block):
     source_tokens: PositiveInt  # longer prompts are cut
 
 
+class StyleParams(Block):
+    """What is read of `format`."""
+
+    style: Style  # which way our prompts are cut
+
+
 def own_prompts(system: SystemParams, ids: list[str]) -> list[str]:
     """Return the prompt of each test article, in the order of `ids`, which is that of the raw split.
 
@@ -55,14 +63,24 @@ def own_prompts(system: SystemParams, ids: list[str]) -> list[str]:
 
 
 def summarize(
-    system: SystemParams, rows: list[dict[str, str]], params: GenerateParams, source_tokens: int, what: str
+    system: SystemParams,
+    rows: list[dict[str, str]],
+    params: GenerateParams,
+    source_tokens: int,
+    style: str,
+    what: str,
 ) -> list[dict[str, Any]]:
-    """Return the predictions of a model, one a row of the test split, in its order."""
+    """Return the predictions of a model, one a row of the test split, in its order.
+
+    `style` is that of our prompts; a template of the system's own is always an instruction.
+    """
     device = prepare_torch(seed=0)  # greedy and beam search draw nothing
     model = load_model(system.path, choose_dtype(params.precision, device))
     tokenizer = load_tokenizer(system.path)
     check_vocabulary(model, tokenizer, system.path)
-    ids, lengths = encode_prompts(tokenizer, own_prompts(system, [row["id"] for row in rows]), source_tokens)
+    prompts = own_prompts(system, [row["id"] for row in rows])
+    cut_as = style if system.template is None else "instruction"
+    ids, lengths = encode_within(tokenizer, prompts, source_tokens, cut_as)
     generate = generator(model, params.model_copy(update=system.decoding()), device)
     texts = write_texts(tokenizer, ids, generate, params.batch_size, what)
     spelled_references = spelled(tokenizer, [row["summary"] for row in rows])
@@ -119,11 +137,12 @@ def main() -> None:
     system = system_params(every, name)
     params = load_params(GenerateParams, "generate")
     source_tokens = parse_key(SourceParams, every, "tokenize", "source_tokens").source_tokens
+    style = parse_key(StyleParams, every, "format", "style").style
     rows = list(read_table(RAW_TEST, ["id", "summary"]))
     if system.is_foreign:
         predictions = take_in(system.path, rows)
     else:
-        predictions = summarize(system, rows, params, source_tokens, f"generate {name}")
+        predictions = summarize(system, rows, params, source_tokens, style, f"generate {name}")
     write_jsonl(PREDICTIONS / f"{name}.jsonl", predictions)
     truncated = sum(bool(row["truncated"]) for row in predictions)
     log.info("%s: %d predictions, %d from truncated articles", name, len(predictions), truncated)

@@ -1,8 +1,9 @@
-"""Probe: ask one system the prompts of stages/probes.yaml.
+"""Probe: ask a system our own prompts, and questions about made-up news.
 
 Reads   stages/probes.yaml, systems.S.from
-Writes  data/answers/S.jsonl   id, prompt, answer (no rows for somebody else's predictions)
-Params  systems.S; the decoding stands in probes.yaml: greedy, the same for all
+Writes  data/answers/S.jsonl   id, kind, prompt, answer, reference: the right answer, or null
+                               (no rows for somebody else's predictions)
+Params  systems.S, probe; the decoding stands in probes.yaml: greedy, the same for all
 
     python -m stages.probe flan-small
 """
@@ -11,20 +12,26 @@ import logging
 from pathlib import Path
 
 import torch
+from pydantic import NonNegativeInt
 
+from stages.shared.answers import ANSWERS, Answer
 from stages.shared.cli import parser, run
 from stages.shared.decoding import encode_prompts, generator, greedy, write_texts
 from stages.shared.files import write_jsonl
 from stages.shared.models import check_vocabulary, load_model, prepare_torch
-from stages.shared.params import read_params
-from stages.shared.probes import read_probes
+from stages.shared.params import Block, parse_section, read_params
+from stages.shared.probes import news_probes, read_probes
 from stages.shared.spelling import load_tokenizer
 from stages.shared.systems import system_params
 
 log = logging.getLogger("probe")
 
-ANSWERS = Path("data/answers")
 BATCH_SIZE = 16  # prompts; in float32 the companions of a prompt do not change its answer
+
+
+class ProbeParams(Block):
+    generated: NonNegativeInt  # questions about made-up news, besides the prompts of probes.yaml
+    seed: NonNegativeInt  # of the news that they ask about
 
 
 def answer(folder: Path, prompts: list[str], max_new_tokens: int, what: str) -> list[str]:
@@ -41,15 +48,17 @@ def main() -> None:
     arguments = parser(__doc__, "python -m stages.probe flan-small")
     arguments.add_argument("system", help="a key of `systems` in params.yaml")
     name = arguments.parse_args().system
-    system = system_params(read_params(), name)
+    params = read_params()
+    system, asked = system_params(params, name), parse_section(ProbeParams, params, "probe")
     max_new_tokens, probes = read_probes()
+    probes |= news_probes(asked.generated, asked.seed)
     rows = []
     if not system.is_foreign:
         prompts = [probe.prompt for probe in probes.values()]
         answers = answer(system.path, prompts, max_new_tokens, f"probe {name}")
         rows = [
-            {"id": key, "prompt": prompt, "answer": text}
-            for key, prompt, text in zip(probes, prompts, answers, strict=True)
+            Answer(key, probe.kind, probe.prompt, text, probe.answer)._asdict()
+            for (key, probe), text in zip(probes.items(), answers, strict=True)
         ]
     write_jsonl(ANSWERS / f"{name}.jsonl", rows)
     log.info("%s: %d answers", name, len(rows))

@@ -1,6 +1,6 @@
 """Report: put the answer, the scores, the curve and the probes on one page.
 
-Reads   metrics/, data/predictions/, data/answers/, data/raw/test.parquet, stages/probes.yaml
+Reads   metrics/, data/predictions/, data/answers/, data/raw/test.parquet
 Writes  reports/report.html     one file, opens from disk without a network
         reports/model_card.md   what travels with the fine-tuned model
 Params  profile, weights, checkpoints, systems, finetune.base
@@ -20,22 +20,21 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from stages.shared.answers import NEWS, read_answers
 from stages.shared.cli import InputError, parser, run
-from stages.shared.files import read_json, read_jsonl, read_table, remove_orphans, write_text
+from stages.shared.files import read_json, read_jsonl, read_table, write_text
 from stages.shared.params import profile_of, read_params, section_of
-from stages.shared.probes import read_probes
 from stages.shared.systems import EXTRACTIVE, system_names, system_params
 
 log = logging.getLogger("report")
 
 RAW_TEST = Path("data/raw/test.parquet")
 PREDICTIONS = Path("data/predictions")
-ANSWERS = Path("data/answers")
 METRICS = Path("metrics")
 PRETRAINED = Path("models/pretrained")
 REPORTS = Path("reports")
 README = Path("README.md")
-NUM_EXAMPLES = 3
+NUM_EXAMPLES = 3  # articles, and questions about generated news
 
 BASELINES = {
     "lead-1": "the first sentence",
@@ -128,16 +127,33 @@ def examples(systems: list[str]) -> list[dict[str, Any]]:
 
 
 def probe_rows(systems: list[str]) -> list[dict[str, Any]]:
-    """Return each probe with every system's answer."""
-    _, probes = read_probes()
-    rows = {
-        key: {"id": key, "prompt": probe.prompt, "answer": probe.answer, "answers": {}}
-        for key, probe in probes.items()
-    }
+    """Return each probe with every system's answer, in the order in which they were asked."""
+    rows: dict[str, dict[str, Any]] = {}
     for system in systems:
-        for row in read_jsonl(ANSWERS / f"{system}.jsonl", ("id", "answer")):
-            rows[row["id"]]["answers"][system] = row["answer"]
+        for answer in read_answers(system):
+            row = rows.setdefault(answer.id, {**answer._asdict(), "answers": {}})
+            row["answers"][system] = {"text": answer.answer, "is_exact": answer.is_exact}
     return list(rows.values())
+
+
+def shown_probes(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Return by kind what the page shows of `rows`: our own prompts, and a few questions about news."""
+    own = [row for row in rows if not row["kind"].startswith(NEWS)]
+    news = [row for row in rows if row["kind"].startswith(NEWS)]
+    kinds: dict[str, list[dict[str, Any]]] = {}
+    for row in [*own, *news[:NUM_EXAMPLES]]:
+        kinds.setdefault(row["kind"], []).append(row)
+    return kinds
+
+
+def exact_table(probes: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the table of exact answers: each kind with how many were asked, and each system's % by kind.
+
+    `probes` is that of metrics/evaluation.json.
+    """
+    asked = {kind["kind"]: kind["num_asked"] for row in probes for kind in row["kinds"]}
+    rows = [{**row, "kinds": {kind["kind"]: kind["exact_pct"] for kind in row["kinds"]}} for row in probes]
+    return {"kinds": asked, "rows": rows}
 
 
 def page_values(params: dict[str, Any]) -> dict[str, Any]:
@@ -152,11 +168,12 @@ def page_values(params: dict[str, Any]) -> dict[str, Any]:
         "curve": read_json(METRICS / "plots/training.json"),
         "data": read_json(METRICS / "data.json"),
         "evaluation": evaluation,
+        "exact": exact_table(evaluation["probes"]),
         "examples": examples([*EXTRACTIVE, *names]),
         "finetune": read_json(METRICS / "finetune.json"),
         "metadata": metadata(params, systems),
         "miniature": section_of(params, "weights") == "embedded",
-        "probes": probe_rows(names),
+        "probes": shown_probes(probe_rows(names)),
         "profile": profile_of(params),
         "systems": systems,
         "tokenize": read_json(METRICS / "tokenize.json"),
@@ -193,33 +210,44 @@ def render(values: dict[str, Any]) -> dict[str, str]:
         keep_trailing_newline=True,
         trim_blocks=True,
     )
+    environment.filters["two_places"] = two_places
     names = {"report.html": "report.html.j2", "model_card.md": "model_card.md.j2"}
     return {name: environment.get_template(file).render(values) for name, file in names.items()}
+
+
+def two_places(value: float | None) -> str:
+    """Return a number as text; "" for a system without it, such as an extractive one's answers."""
+    return "" if value is None else f"{value:.2f}"
 
 
 def markdown_table(rows: list[dict[str, Any]]) -> str:
     """Return the systems' scores as a Markdown table."""
     lines = [
-        "| system | what it is | ROUGE-1 | ROUGE-2 | ROUGE-L | interval | lost words % |",
-        "|---|---|---:|---:|---:|---|---:|",
+        "| system | what it is | ROUGE-1 | ROUGE-2 | ROUGE-L | interval | lost words % | probes, exact % |",
+        "|---|---|---:|---:|---:|---|---:|---:|",
     ]
     for row in rows:
         what = " ".join(row["what"].split()).replace("|", "\\|")
         lines.append(
             f"| `{row['name']}` | {what} | {row['rouge1']:.2f} | {row['rouge2']:.2f} | "
-            f"{row['rougeL']:.2f} | {row['lower']:.2f}–{row['upper']:.2f} | {row['lost_words_pct']:.2f} |"
+            f"{row['rougeL']:.2f} | {row['lower']:.2f}–{row['upper']:.2f} | {row['lost_words_pct']:.2f} | "
+            f"{two_places(row.get('probe_exact_pct'))} |"
         )
     return "\n".join(lines)
 
 
 def text_table(rows: list[dict[str, Any]]) -> str:
     """Return the systems' scores as a table for the terminal."""
-    lines = [f"{'system':<20}{'ROUGE-1':>9}{'ROUGE-2':>9}{'ROUGE-L':>9}   {'interval':<14}{'lost words':>11}"]
+    lines = [
+        f"{'system':<20}{'ROUGE-1':>9}{'ROUGE-2':>9}{'ROUGE-L':>9}   {'interval':<14}{'lost words':>11}"
+        f"{'probes, exact':>16}"
+    ]
     for row in rows:
+        exact = f"{row['probe_exact_pct']:.2f} %" if "probe_exact_pct" in row else ""
         interval = f"{row['lower']:.2f}–{row['upper']:.2f}"
         lines.append(
             f"{row['name']:<20}{row['rouge1']:>9.2f}{row['rouge2']:>9.2f}{row['rougeL']:>9.2f}"
-            f"   {interval:<14}{row['lost_words_pct']:>9.2f} %"
+            f"   {interval:<14}{row['lost_words_pct']:>9.2f} %{exact:>16}"
         )
     return "\n".join(lines)
 
@@ -258,8 +286,6 @@ def main() -> None:
     if asked.readme:
         write_text(README, with_results(README.read_text(encoding="utf-8"), params))
         return
-    if orphans := remove_orphans(ANSWERS, system_names(params)):
-        log.info("removed %s, of systems that are gone", ", ".join(orphans))
     for name, text in render(page_values(params)).items():
         write_text(REPORTS / name, text)
     log.info("wrote %s and %s", REPORTS / "report.html", REPORTS / "model_card.md")

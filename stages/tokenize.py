@@ -4,7 +4,7 @@ Reads   data/formatted/{split}.parquet, models/pretrained/<base>/ (tokenizer.jso
 Writes  data/tokenized/{split}.parquet   id, input_ids, labels (and attention_mask with padding: longest)
         data/tokenized/tokenizer/        what the fine-tuned model will carry
         metrics/tokenize.json            spelling before and after; lengths, truncation, padding
-Params  tokenize, finetune.base
+Params  tokenize, finetune.base, format.style
 
     python -m stages.tokenize
 """
@@ -21,6 +21,7 @@ from pydantic import NegativeFloat, PositiveInt
 from tokenizers import Tokenizer
 
 from stages.shared.cli import InputError, parser, run
+from stages.shared.conversation import Style
 from stages.shared.files import (
     FORMATTED,
     SPLITS,
@@ -46,6 +47,7 @@ from stages.shared.spelling import (
     unknown_letters,
     with_letters,
 )
+from stages.shared.truncation import encode_within
 
 log = logging.getLogger("tokenize")
 
@@ -55,13 +57,15 @@ PRETRAINED = Path("models/pretrained")
 METRICS = Path("metrics/tokenize.json")
 TOKENIZER_FILES = ("tokenizer_config.json", "special_tokens_map.json")
 
+Lengths = tuple[int, int, int]  # in tokens: source and target before the cut, source after it
+
 IDS = pa.list_(pa.int32())
 DYNAMIC = pa.schema([("id", pa.string()), ("input_ids", IDS), ("labels", IDS)])
 LONGEST = DYNAMIC.insert(2, pa.field("attention_mask", IDS))
 
 
 class TokenizeParams(Block):
-    source_tokens: PositiveInt  # longer prompts are cut; </s> included
+    source_tokens: PositiveInt  # longer prompts are cut, as format.style says; </s> included
     target_tokens: PositiveInt  # longer completions are cut; </s> included
     padding: Literal["dynamic", "longest"]
     spell_spanish: bool  # give missing letters the spare rows of the embedding
@@ -71,6 +75,12 @@ class TokenizeParams(Block):
 
 class BaseParams(Block):
     base: str  # the checkpoint whose vocabulary is taught to spell
+
+
+class StyleParams(Block):
+    """What is read of `format`."""
+
+    style: Style  # which way a prompt that is too long is cut
 
 
 def repair(base: Path, folder: Path, params: TokenizeParams) -> list[str]:
@@ -97,19 +107,23 @@ def repair(base: Path, folder: Path, params: TokenizeParams) -> list[str]:
 
 
 def encode_rows(
-    rows: Iterator[dict[str, str]], tokenizer: Tokenizer, params: TokenizeParams, lengths: list
+    rows: Iterator[dict[str, str]],
+    tokenizer: Tokenizer,
+    params: TokenizeParams,
+    style: str,
+    lengths: list[Lengths],
 ) -> Iterator[dict[str, list[int]]]:
-    """Yield each row's ids, cut to the params; append its uncut (source, target) lengths, in tokens."""
+    """Yield each row's ids, cut to the params; append its lengths, in tokens: source, target, kept source.
+
+    The first two are before the cut; a conversation may lose more than its limit asks for.
+    """
     for chunk in chunks(rows, 500):
-        sources = encode(tokenizer, [row["prompt"] for row in chunk])
+        prompts = [row["prompt"] for row in chunk]
+        sources, uncut = encode_within(tokenizer, prompts, params.source_tokens, style)
         targets = encode(tokenizer, [row["completion"] for row in chunk])
-        for row, source, target in zip(chunk, sources, targets, strict=True):
-            lengths.append((len(source), len(target)))
-            yield {
-                "id": row["id"],
-                "input_ids": cut(source, params.source_tokens),
-                "labels": cut(target, params.target_tokens),
-            }
+        for row, source, length, target in zip(chunk, sources, uncut, targets, strict=True):
+            lengths.append((length, len(target), len(source)))
+            yield {"id": row["id"], "input_ids": source, "labels": cut(target, params.target_tokens)}
 
 
 def pad_row(row: dict[str, list[int]], source: int, target: int, pad_id: int) -> dict[str, list[int]]:
@@ -130,13 +144,13 @@ def pad_row(row: dict[str, list[int]], source: int, target: int, pad_id: int) ->
     }
 
 
-def pad_splits(folder: Path, lengths: list[tuple[int, int]], params: TokenizeParams, pad_id: int) -> float:
+def pad_splits(folder: Path, lengths: list[Lengths], params: TokenizeParams, pad_id: int) -> float:
     """Pad every row of `folder` to the longest of all splits; return the % of positions that are padding.
 
-    `lengths` are the uncut (source, target) lengths of all rows, in tokens.
+    `lengths` are those of all rows.
     """
-    sources = [min(source, params.source_tokens) for source, _ in lengths]
-    targets = [min(target, params.target_tokens) for _, target in lengths]
+    sources = [kept for _, _, kept in lengths]
+    targets = [min(target, params.target_tokens) for _, target, _ in lengths]
     source, target = max(sources), max(targets)
     for split in SPLITS:
         path = folder / f"{split}.parquet"
@@ -173,24 +187,26 @@ def length_row(side: str, lengths: list[int], limit: int) -> dict[str, Any]:
 def main() -> None:
     parser(__doc__, "python -m stages.tokenize").parse_args()
     params = load_params(TokenizeParams, "tokenize")
-    base = PRETRAINED / parse_key(BaseParams, read_params(), "finetune", "base").base
+    every = read_params()
+    base = PRETRAINED / parse_key(BaseParams, every, "finetune", "base").base
+    style = parse_key(StyleParams, every, "format", "style").style
     if not base.is_dir():
         raise InputError(f"{base}: not found; finetune.base must name a checkpoint with weights")
 
     with whole(TOKENIZED_DIR) as partial:
         letters = repair(base, partial / "tokenizer", params)
         tokenizer = load_tokenizer(partial / "tokenizer")
-        lengths: dict[str, list[tuple[int, int]]] = {split: [] for split in SPLITS}
+        lengths: dict[str, list[Lengths]] = {split: [] for split in SPLITS}
         for split in SPLITS:
             path = FORMATTED_DIR / f"{split}.parquet"
             rows = track(read_table(path, FORMATTED.names), f"tokenize {split}", num_rows(path))
-            encoded = encode_rows(rows, tokenizer, params, lengths[split])
+            encoded = encode_rows(rows, tokenizer, params, style, lengths[split])
             write_table(partial / f"{split}.parquet", encoded, DYNAMIC)
             log.info("%-10s %6d rows", split, len(lengths[split]))
-        every = [pair for split in SPLITS for pair in lengths[split]]
+        of_all = [row for split in SPLITS for row in lengths[split]]
         padding_pct = 0.0
         if params.padding == "longest":
-            padding_pct = pad_splits(partial, every, params, tokenizer.token_to_id(PAD))
+            padding_pct = pad_splits(partial, of_all, params, tokenizer.token_to_id(PAD))
         references = [
             row["completion"]
             for split in SPLITS
@@ -198,7 +214,7 @@ def main() -> None:
         ]
         before = spelling("before", load_tokenizer(base), references)
         after = spelling("after", tokenizer, references)
-    sources, targets = zip(*every, strict=True)
+    sources, targets, _ = zip(*of_all, strict=True)
     metrics = {  # lists stay out of `dvc metrics show`
         "letters_added": "".join(letters),
         "exact_round_trip_pct": after["exact_round_trip_pct"],

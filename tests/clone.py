@@ -21,6 +21,7 @@ SMALL = {
     "finetune.epochs": 1,
     "finetune.max_new_tokens": 12,
     "generate.max_new_tokens": 12,
+    "probe.generated": 6,
     "evaluate.bootstrap_samples": 200,
 }
 KEPT_SYSTEMS = ("t5-small", "t5-base-prefix", "flan-small", "finetuned")

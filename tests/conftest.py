@@ -22,6 +22,7 @@ READ_BESIDE_THE_CODE = (
     "params.yaml",
     "data/example.csv",
     "stages/probes.yaml",
+    "stages/templates.yaml",
     "stages/report.html.j2",
     "stages/model_card.md.j2",
 )

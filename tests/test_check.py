@@ -9,10 +9,12 @@ from stages.check import check, main
 from stages.shared.params import read_params
 
 
-@pytest.mark.parametrize("profile", ["mini", "course", "mlsum", "files"])
-def test_every_profile_as_written_is_valid(set_params, profile):
+@pytest.mark.parametrize(
+    ("profile", "num_probes"), [("mini", 23 + 240), ("course", 23), ("mlsum", 23), ("files", 23)]
+)
+def test_every_profile_as_written_is_valid(set_params, profile, num_probes):
     set_params({"profile": profile})
-    assert check(read_params()) == f"params.yaml is fine: profile {profile}, 8 systems, 8 probes"
+    assert check(read_params()) == f"params.yaml is fine: profile {profile}, 8 systems, {num_probes} probes"
 
 
 FAULTS = [
@@ -46,6 +48,32 @@ FAULTS = [
     ({"format.template": "{text} {autor}"}, "format.template: unknown field {autor}, expected {text} once"),
     ({"format.template": "{text} {"}, "format.template: broken template"),
     ({"format.completion": "{title}"}, "format.completion: must hold {summary} once"),
+    (
+        {"format.completion": "{text} {summary}"},
+        "format.completion: unknown field {text}, expected {summary} once, got '{text} {summary}'",
+    ),
+    (
+        {"format.style": "conversasion"},
+        "format.style: unknown style; did you mean conversation?, got 'conversasion'",
+    ),
+    (
+        {"format.templates": "flam"},
+        "format.templates: no set 'flam' in stages/templates.yaml; did you mean flan?",
+    ),
+    ({"format.templates": 3}, "format.templates: expected a valid string, got 3"),
+    ({"format.seed": "a"}, "format.seed: expected a valid integer, got 'a'"),
+    (
+        {"format.style": "conversation", "format.template": "[Usuario] {text}"},
+        "format.template: holds [Usuario], which style conversation puts there itself, got '[Usuario] {t",
+    ),
+    (
+        {"profiles.files.data.columns": {"messages": "m", "text": "t"}},
+        "profiles.files.data.columns: messages hold text and summary; take text out, got {'messages': ",
+    ),
+    (
+        {"profiles.files.data.columns": {"mesages": "m"}},
+        "profiles.files.data.columns: unknown column 'mesages'; did you mean messages?",
+    ),
     ({"systems.t5-small.template": "Resume."}, "systems.t5-small.template: must hold {text} once"),
     ({"systems.t5-small.num_beam": 4}, "systems.t5-small.num_beam: unknown key; did you mean num_beams?"),
     ({"systems.t5-small.num_beams": 0}, "systems.t5-small.num_beams: expected greater than 0, got 0"),
@@ -116,6 +144,23 @@ FAULTS = [
         {"finetune.base": "flan-smal"},
         "finetune.base: 'flan-smal' is no key of checkpoints; did you mean flan-small?",
     ),
+    (
+        {"profiles.mini.probe.generated": -1},
+        "profiles.mini.probe.generated: expected greater than or equal to 0, got -1",
+    ),
+    (
+        {"profiles.course.probe.generated": "all"},  # of a profile that is not the chosen one
+        "profiles.course.probe.generated: expected a valid integer, got 'all'",
+    ),
+    ({"probe.generated": 2.5}, "probe.generated: expected a valid integer, got 2.5"),
+    ({"probe.seed": None}, "probe.seed: no value here nor in profiles.mini.probe; set one"),
+    ({"probe.generatd": 3}, "probe.generatd: unknown key; did you mean generated?"),
+    ({"probe": ...}, "probe: missing; add the section"),
+    ({"profiles.mini.probe": ...}, "probe.generated: no value here nor in profiles.mini.probe; set one"),
+    (
+        {"probe.seed": 2023},
+        "probe.seed: is data.seed too, got 2023: the questions would be about articles of the splits; choose",
+    ),
     ({"evaluate.confidence": 95}, "evaluate.confidence: expected less than 1, got 95"),
     ({"extract.seed": -1}, "extract.seed: expected greater than or equal to 0, got -1"),
 ]
@@ -180,15 +225,27 @@ def test_a_local_folder_with_weights_is_a_system(write, set_params):
     assert "9 systems" in check(read_params())
 
 
+GOOD = {"kind": "open-question", "prompt": "Why?"}
 PROBE_FAULTS = [
     ({"max_new_tokens": 5, "probes": {}}, "probes: expected at least one"),
-    ({"max_new_tokens": 5, "probes": {"a": {"prompt": " "}}}, "probes.a.prompt: expected a text to answer"),
-    ({"max_new_tokens": 5, "probes": {"a": {"answer": "x"}}}, "probes.a.prompt: missing; add it"),
     (
-        {"max_new_tokens": 0, "probes": {"a": {"prompt": "x"}}},
-        "max_new_tokens: expected greater than 0, got 0",
+        {"max_new_tokens": 5, "probes": {"a": {**GOOD, "prompt": " "}}},
+        "probes.a.prompt: expected a text to answer",
     ),
-    ({"max_new_tokens": 5, "probes": {"a": 3}}, "probes.a"),
+    (
+        {"max_new_tokens": 5, "probes": {"a": {"kind": "open-question", "answer": "x"}}},
+        "probes.a.prompt: missing; add it",
+    ),
+    ({"max_new_tokens": 5, "probes": {"a": {"prompt": "x"}}}, "probes.a.kind: missing; add it"),
+    (
+        {"max_new_tokens": 5, "probes": {"a": {**GOOD, "kind": "sumarize-english"}}},
+        "probes.a.kind: unknown value 'sumarize-english'; did you mean summarize-english?",
+    ),
+    ({"max_new_tokens": 5, "probes": {"a": {**GOOD, "answer": 3}}}, "probes.a.answer: expected a valid str"),
+    ({"max_new_tokens": 5, "probes": {"a": {**GOOD, "answer": ""}}}, "probes.a.answer: expected at least"),
+    ({"max_new_tokens": 0, "probes": {"a": GOOD}}, "max_new_tokens: expected greater than 0, got 0"),
+    ({"max_new_tokens": 5, "probes": {"a": 3}}, "probes.a: expected a valid dictionary, got 3"),
+    ([], "expected max_new_tokens and probes, got []"),
 ]
 
 
@@ -196,6 +253,55 @@ PROBE_FAULTS = [
 def test_a_faulty_probe_is_named_in_its_own_file(write, fails, content, message):
     write("stages/probes.yaml", json.dumps(content))
     assert fails(main).startswith(f"stages/probes.yaml: {message}")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"probe.generated": 0}, {"profile": "files", "probe.generated": 3}, {"data.seed": 1}]
+)
+def test_the_seed_of_the_splits_is_free_where_no_question_is_about_their_articles(set_params, changes):
+    set_params({"probe.seed": 2023, "profiles.mini.probe.generated": 3, **changes})
+    assert "fine" in check(read_params())
+
+
+PAIR = {"source": "own", "prompt": "Resume: {text}", "completion": "{summary}"}
+SET_FAULTS = [
+    ({"own": []}, "own: expected at least one pair, each after a dash, got []"),
+    (
+        {"own": [PAIR, PAIR]},
+        "own: pair 2.prompt: the same as that of pair 1, got 'Resume: {text}'; take one out",
+    ),
+    (
+        {"own": [{**PAIR, "prompt": "{summary}", "completion": "{text}"}]},
+        "own: pair 1.prompt: inverted: a prompt holds {text}, and {summary} is what the model writes, got",
+    ),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), SET_FAULTS)
+@pytest.mark.parametrize("chosen", [None, "flan", "own"])
+def test_a_faulty_set_is_named_whether_it_is_chosen_or_not(
+    write, set_params, fails, chosen, content, message
+):
+    write("stages/templates.yaml", json.dumps({"flan": [PAIR], **content}))
+    set_params({"format.templates": chosen})
+    assert fails(main).startswith(f"stages/templates.yaml: {message}")
+
+
+def test_a_file_of_conversations_is_checked_before_any_work(write, set_params, fails):
+    turns = [{"role": "user", "content": "¿Llueve?"}, {"role": "assistant", "content": "Sí, y mucho."}]
+    lines = [json.dumps({"m": turns}) + "\n" for _ in range(10)]
+    path = write("own.jsonl", "".join(lines))
+    columns = {"profiles.files.data.columns": {"messages": "m"}}
+    set_params({"profile": "files", "profiles.files.data.path": str(path), **columns})
+    assert "fine" in check(read_params())
+    write("own.jsonl", "".join([*lines, json.dumps({"m": turns[:1]}) + "\n"]))
+    assert fails(main).startswith(f"{path}:11: column 'm': turn 1: expected assistant at the end, got user: ")
+
+
+@pytest.mark.parametrize("style", ["instruction", "conversation"])
+def test_the_shipped_set_is_fine_in_every_style(set_params, style):
+    set_params({"format.style": style, "format.templates": "flan"})
+    assert "fine" in check(read_params())
 
 
 def test_nothing_but_params_and_probes_is_needed(project, runs):

@@ -1,5 +1,9 @@
+"""The pipeline scaled down, from fetch to report, as its users run it."""
+
 import json
 import os
+import re
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -120,6 +124,45 @@ def test_an_experiment_is_compared_with_the_committed_run(clone):
     assert "metrics/finetune.json" in metrics
     run(clone, "git", "checkout", "--quiet", ".")
     assert ran(run(clone, "dvc", "repro")) == set()
+
+
+def test_conversations_of_ones_own_run_as_the_readme_says(clone):
+    rivers = ("Ebro", "Duero", "Tajo", "Miño", "Júcar", "Segura", "Turia", "Sil", "Nervión", "Esla")
+    with (clone / "data/mine.jsonl").open("w", encoding="utf-8") as file:
+        for number in range(40):
+            river = f"{rivers[number % len(rivers)]} número {number}"
+            turns = [
+                {"role": "user", "content": "¿Qué río pasa por aquí?"},
+                {"role": "assistant", "content": f"Por aquí pasa el {river}."},
+                {"role": "user", "content": "¿Y en qué mar desemboca?"},
+                {"role": "assistant", "content": f"El {river} desemboca en el mar del sur."},
+            ]
+            file.write(json.dumps({"turnos": turns}, ensure_ascii=False) + "\n")
+    command = re.search(
+        r"^dvc exp run -S profile=files -S profiles\.files\.data\.path=data/mine\.jsonl[^`]*",
+        (clone / "README.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )[0]
+    said = run(clone, *shlex.split(command.replace("\\\n", " ")))
+    prompts = pd.read_parquet(clone / "data/formatted/test.parquet")["prompt"]
+    predictions = (clone / "data/predictions/finetuned.jsonl").read_text(encoding="utf-8")
+    run(clone, "git", "checkout", "--quiet", ".")
+    run(clone, "dvc", "checkout")
+    (clone / "data/mine.jsonl").unlink()
+    assert {"fetch", "format", "tokenize", "finetune", "generate@finetuned", "report"} <= ran(said)
+    assert len(prompts) == len(predictions.splitlines()) == 4
+    assert all(re.match(r"Conversación:\n\[Usuario\] .*\n\[Asistente\] Por aquí .*\n", p) for p in prompts)
+    assert all(prompt.endswith("[Usuario] ¿Y en qué mar desemboca?\n[Asistente]") for prompt in prompts)
+
+
+def test_a_set_of_templates_runs_what_formats_reach(clone):
+    said = run(clone, "dvc", "exp", "run", "-S", "format.templates=flan")
+    prompts = pd.read_parquet(clone / "data/formatted/train.parquet")["prompt"]
+    run(clone, "git", "checkout", "--quiet", ".")
+    run(clone, "dvc", "checkout")
+    assert {"format", "tokenize", "finetune", "generate@finetuned", "report"} <= ran(said)
+    assert not ran(said) & {"fetch", "extract", "weights@flan-small", "probe@flan-small"}
+    assert len({prompt[:12] for prompt in prompts}) >= 5
 
 
 def test_plots_and_tables_are_shown(clone):

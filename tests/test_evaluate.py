@@ -10,15 +10,19 @@ import pytest
 from stages.evaluate import (
     EvaluateParams,
     bootstrap,
+    exact_pct,
     intervals,
     lost_words,
     main,
+    probe_summary,
     read_predictions,
     score_system,
     signature,
     summary_of,
+    with_reference,
 )
 from stages.extract import main as extract
+from stages.shared.answers import Answer
 from stages.shared.cli import InputError
 from stages.shared.files import read_json
 from stages.shared.rouge import ROUGE_TYPES
@@ -191,10 +195,65 @@ def test_predictions_come_in_the_order_of_the_test_split(write):
     assert [row["id"] for row in read_predictions(path, ["1", "2", "3"])] == ["1", "2", "3"]
 
 
+def answered(kind, answer, reference):
+    """Return a row of answers; the id says all of it."""
+    return Answer(f"{kind} {answer} {reference}", kind, "¿?", answer, reference)
+
+
+# kind, answer, reference: 1 of 2 persons, 2 of 3 places, and what has no right answer
+ANSWERS = [
+    answered("open-question", "Logroño", None),
+    answered("news-who", "ELENA CASTRO.", "Elena Castro"),
+    answered("news-other", "Soria", "Soria"),
+    answered("news-who", "Elena", "Elena Castro"),
+    answered("news-other", "«Burgos»", "Burgos"),
+    answered("news-other", "", "Toledo"),
+]
+
+
+def test_only_probes_with_one_right_answer_count():
+    assert with_reference(ANSWERS) == ANSWERS[1:]
+    assert with_reference(ANSWERS[:1]) == []
+
+
+def test_exact_answers_are_worked_by_hand():
+    assert exact_pct(ANSWERS[1:]) == 60.0
+    assert exact_pct(ANSWERS[1:4]) == 66.67
+    assert exact_pct(ANSWERS[5:]) == 0.0
+
+
+def test_the_probes_are_summed_up_by_kind():
+    made = probe_summary("s", ANSWERS[1:], params())
+    assert made.pop("lower") <= 60.0 <= made.pop("upper")
+    assert made == {
+        "system": "s",
+        "num_asked": 5,
+        "exact_pct": 60.0,
+        "kinds": [
+            {"kind": "news-who", "num_asked": 2, "exact_pct": 50.0},
+            {"kind": "news-other", "num_asked": 3, "exact_pct": 66.67},
+        ],
+    }
+
+
+def test_all_right_gives_an_interval_without_width_and_half_right_a_wide_one():
+    right, wrong = answered("news-other", "Soria", "Soria"), answered("news-other", "Lugo", "Soria")
+    made = probe_summary("s", [right] * 40, params())
+    assert (made["lower"], made["exact_pct"], made["upper"]) == (100.0, 100.0, 100.0)
+    half = probe_summary("s", [right, wrong] * 50, params())
+    assert half["lower"] == pytest.approx(50 - 1.96 * 5, abs=1.5)
+    assert half["upper"] == pytest.approx(50 + 1.96 * 5, abs=1.5)
+
+
+def jsonl(rows):
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
 @pytest.fixture
 def predicted(news, write, set_params, runs):
     """Predictions of the baselines and of `copy`, which writes the references themselves."""
     set_params({"systems": {"copy": {"from": "others/copy.jsonl"}}, "evaluate.bootstrap_samples": 200})
+    write("data/answers/copy.jsonl", "")
     runs(extract)
     rows = [
         {"id": row["id"], "prediction": row["summary"], "spelled_reference": row["summary"]}
@@ -228,6 +287,53 @@ def test_a_copy_of_the_references_scores_100(predicted, runs):
     assert (row["length_ratio"], row["empty_pct"], row["lost_words_pct"]) == (1.0, 0.0, 0.0)
 
 
+@pytest.fixture
+def answering(predicted, write, set_params):
+    """`copy`, made elsewhere, and `own`, a model that answered probes and copies too."""
+    copy = {"from": "others/copy.jsonl"}
+    set_params({"systems": {"copy": copy, "own": {"from": "models/pretrained/t5-small"}}})
+    write("data/predictions/own.jsonl", Path("data/predictions/copy.jsonl").read_bytes())
+    write("data/answers/own.jsonl", jsonl(answer._asdict() for answer in ANSWERS))
+
+
+def test_exact_answers_stand_in_the_metrics_of_who_was_asked_and_of_nobody_else(answering, runs):
+    runs(main)
+    metrics = {path.stem: read_json(path) for path in Path("metrics/systems").iterdir()}
+    assert metrics["own"]["probe_exact_pct"] == 60.0
+    assert metrics.keys() == {*EXTRACTIVE, "copy", "own"}
+    for name in (*EXTRACTIVE, "copy"):
+        assert metrics[name].keys() == metrics["own"].keys() - {"probe_exact_pct"}
+
+
+def test_a_systems_metrics_are_numbers_alone(answering, runs):
+    runs(main)
+    for path in Path("metrics/systems").iterdir():
+        assert all(isinstance(value, float) for value in read_json(path).values())
+
+
+def test_exact_answers_by_kind_stand_in_a_list_of_the_evaluation(answering, runs):
+    runs(main)
+    probes = read_json(Path("metrics/evaluation.json"))["probes"]
+    assert isinstance(probes, list)  # lists stay out of the table of `dvc metrics show`
+    assert [row["system"] for row in probes] == ["own"]
+    assert [(kind["kind"], kind["num_asked"]) for kind in probes[0]["kinds"]] == [
+        ("news-who", 2),
+        ("news-other", 3),
+    ]
+
+
+def test_a_system_asked_only_what_has_no_right_answer_has_no_share_of_right_ones(answering, write, runs):
+    write("data/answers/own.jsonl", jsonl([ANSWERS[0]._asdict()]))
+    runs(main)
+    assert "probe_exact_pct" not in read_json(Path("metrics/systems/own.json"))
+    assert read_json(Path("metrics/evaluation.json"))["probes"] == []
+
+
+def test_missing_answers_are_named(answering, fails):
+    Path("data/answers/own.jsonl").unlink()
+    assert fails(main) == "data/answers/own.jsonl: not found; `dvc repro` makes what is missing"
+
+
 def test_equal_predictions_and_seed_give_equal_bytes_and_another_seed_other_intervals(
     predicted, set_params, runs
 ):
@@ -243,10 +349,13 @@ def test_equal_predictions_and_seed_give_equal_bytes_and_another_seed_other_inte
 
 def test_a_system_that_is_gone_leaves_no_file(predicted, write, runs):
     write("data/predictions/gone.jsonl", "")
+    write("data/answers/gone.jsonl", "")
+    write("data/answers/lead-3.jsonl", "")  # which answers nothing
     write("metrics/systems/gone.json", "{}")
     runs(main)
     assert not Path("data/predictions/gone.jsonl").exists()
     assert not Path("metrics/systems/gone.json").exists()
+    assert [path.name for path in Path("data/answers").iterdir()] == ["copy.jsonl"]
 
 
 def test_a_missing_file_of_predictions_is_named(predicted, fails):

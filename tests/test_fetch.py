@@ -9,9 +9,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stages.fetch import FilesParams, clean, drop_reason, file_splits, is_english, main, shuffled_shares
+from stages.fetch import (
+    FilesParams,
+    clean,
+    drop_reason,
+    file_splits,
+    is_english,
+    main,
+    shuffled_shares,
+    without_edition_note,
+)
 from stages.shared.cli import InputError
-from stages.shared.files import RAW, SPLITS, read_json, read_table
+from stages.shared.files import CONVERSATIONS, RAW, SPLITS, read_json, read_table
 
 SHARED = Path(__file__).resolve().parents[2] / "shared/data"
 EXAMPLE = {
@@ -69,6 +78,31 @@ def test_a_row_is_dropped_for_its_first_reason(given, reason):
     assert drop_reason(given, min_summary_words=3) == reason
 
 
+NOTE = "* Este artículo apareció en la edición impresa del Martes, 1 de junio de 2010"
+NOTED = [
+    (f"Llueve. {NOTE}", "Llueve."),
+    (f"Llueve.\n\n{NOTE}.\n", "Llueve."),
+    (f"Llueve. {NOTE[2:]}", "Llueve."),
+    (f"{NOTE}. Llueve.", f"{NOTE}. Llueve."),  # not at the end: it may be what the article is about
+    (f"Llueve.{NOTE[:20]}", f"Llueve.{NOTE[:20]}"),
+    (NOTE, ""),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), NOTED)
+def test_edition_note_is_cut_off_the_end(text, expected):
+    assert without_edition_note(text) == expected
+
+
+def test_edition_notes_are_counted_and_do_not_hide_a_duplicate():
+    dropped, trimmed = Counter(), Counter()
+    rows = [row("Llueve."), row(f"Llueve. {NOTE}"), row(f"Nieva. {NOTE}"), row(NOTE)]
+    kept = list(clean(rows, "train", {}, params(), dropped, trimmed))
+    assert [one["text"] for one in kept] == ["Llueve.", "Nieva."]
+    assert dropped == {"duplicate text": 1, "empty text": 1}
+    assert trimmed == {"edition note": 1}
+
+
 def test_a_spanish_text_with_an_english_quotation_is_spanish():
     assert not is_english(f"{SPANISH} {SPANISH} «{ENGLISH}»")
     assert not is_english("")
@@ -77,22 +111,26 @@ def test_a_spanish_text_with_an_english_quotation_is_spanish():
 def test_every_row_is_kept_or_counted():
     rows = [{**given, "text": f"{given['text']} {'x' * place}"} for place, (given, _) in enumerate(DROPPED)]
     dropped = Counter()
-    kept = list(clean(rows * 2, "train", {}, params(), dropped))
+    kept = list(clean(rows * 2, "train", {}, params(), dropped, Counter()))
     assert len(kept) + dropped.total() == 2 * len(rows)
     assert dropped["duplicate text"] == len(kept) > 0
 
 
 def test_a_text_of_an_earlier_split_is_dropped_from_a_later_one():
     seen, dropped = {}, Counter()
-    train = list(clean([row("uno"), row("dos"), row("uno ")], "train", seen, params(), dropped))
-    test = list(clean([row("tres"), row(" dos", "Otro resumen distinto.")], "test", seen, params(), dropped))
+    train = list(clean([row("uno"), row("dos"), row("uno ")], "train", seen, params(), dropped, Counter()))
+    test = list(
+        clean(
+            [row("tres"), row(" dos", "Otro resumen distinto.")], "test", seen, params(), dropped, Counter()
+        )
+    )
     assert [kept["text"] for kept in train + test] == ["uno", "dos", "tres"]
     assert dropped == {"duplicate text": 1, "text also in train": 1}
 
 
 def test_a_row_that_was_dropped_does_not_make_its_text_a_duplicate():
     dropped = Counter()
-    kept = list(clean([row("uno", ""), row("uno")], "train", {}, params(), dropped))
+    kept = list(clean([row("uno", ""), row("uno")], "train", {}, params(), dropped, Counter()))
     assert kept == [row("uno")]
 
 
@@ -262,6 +300,86 @@ def test_what_the_profile_says_is_refused_in_the_data_section(set_params, fails,
     assert fails(main) == (
         f"params.yaml: data.{key}: belongs to the profile, got {PLACES[key]!r} here; set "
         f"profiles.{profile}.data.{key}, which DVC watches"
+    )
+
+
+QUESTION = {"role": "user", "content": "¿Qué río pasa por Logroño?"}
+
+
+def talk(number):
+    """Return a conversation of three answers."""
+    answer = {"role": "assistant", "content": f"Por Logroño pasa el Ebro, {number}."}
+    more = {"role": "user", "content": f"¿Y por la calle {number}?"}
+    return [
+        QUESTION,
+        answer,
+        more,
+        answer,
+        more,
+        {"role": "assistant", "content": "Por allí no pasa ninguno."},
+    ]
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_conversations_come_with_their_messages_text_and_summary(
+    write, project, use, set_params, runs, suffix
+):
+    rows = [{"turnos": talk(number)} for number in range(10)]
+    if suffix == "jsonl":
+        path = write("own.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        path = project / "own.parquet"
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    use(path, columns={"messages": "turnos"})
+    runs(main)
+    found = [
+        row for split in SPLITS for row in read_table(Path(f"data/raw/{split}.parquet"), CONVERSATIONS.names)
+    ]
+    assert len(found) == 10
+    for row in found:
+        messages = talk(int(row["id"].removeprefix("row-")) - 1)
+        assert row["messages"] == messages
+        assert row["text"] == "\n".join(turn["content"] for turn in messages[:-1])
+        assert row["summary"] == "Por allí no pasa ninguno."
+        assert row["title"] == row["topic"] == row["url"] == row["date"] == ""
+    assert (
+        pq.read_schema("data/raw/train.parquet").field("messages").type
+        == CONVERSATIONS.field("messages").type
+    )
+
+
+def test_without_messages_there_is_no_such_column(use, runs):
+    use("data/example.csv")
+    runs(main)
+    for split in SPLITS:
+        assert pq.read_schema(f"data/raw/{split}.parquet").names == RAW.names
+
+
+def test_a_row_that_is_no_conversation_stops_the_stage(write, use, fails):
+    rows = [talk(number) for number in range(10)]
+    rows[6] = rows[6][1:]
+    path = write("own.jsonl", "".join(json.dumps({"turnos": row}) + "\n" for row in rows))
+    use(path, columns={"messages": "turnos"})
+    assert fails(main) == (
+        f"{path}:7: column 'turnos': turn 1: expected user at the beginning, got assistant: "
+        "'Por Logroño pasa el Ebro, 6.'; user and assistant take turns"
+    )
+
+
+def test_messages_in_a_csv_are_refused(use, fails):
+    use("data/example.csv", columns={"messages": "text"})
+    assert fails(main).startswith(
+        "data/example.csv: a CSV cannot hold messages, got columns.messages 'text'; save"
+    )
+
+
+@pytest.mark.parametrize("extra", [["text"], ["summary"], ["text", "summary"]])
+def test_messages_leave_nothing_to_say_for_text_and_summary(use, fails, extra):
+    columns = {"messages": "turnos", **dict.fromkeys(extra, "x")}
+    use("own.jsonl", columns=columns)
+    assert fails(main).startswith(
+        "params.yaml: profiles.files.data.columns: messages hold text and summary; take "
+        f"{' and '.join(extra)} out, got {{'messages': 'turnos', "
     )
 
 

@@ -6,10 +6,13 @@ import pytest
 
 from stages.shared.cli import InputError
 from stages.shared.files import (
+    CONVERSATIONS,
     RAW,
     ROWS_PER_GROUP,
+    column_names,
     load_table,
     num_rows,
+    numbered_jsonl,
     read_json,
     read_jsonl,
     read_table,
@@ -188,3 +191,21 @@ def test_orphans_are_removed_and_what_is_known_is_kept(tmp_path):
 
 def test_the_raw_columns_are_those_of_mlsum_and_an_id():
     assert RAW.names == ["id", "text", "summary", "title", "topic", "url", "date"]
+    assert CONVERSATIONS.names == [*RAW.names, "messages"]
+
+
+def test_the_names_of_the_columns_are_read_from_the_footer(tmp_path):
+    path = tmp_path / "rows.parquet"
+    write_table(path, [], CONVERSATIONS)
+    assert column_names(path) == CONVERSATIONS.names
+    path.write_bytes(b"no")
+    with pytest.raises(InputError, match="not readable as Parquet"):
+        column_names(path)
+    with pytest.raises(InputError, match="not found; `dvc repro` makes what is missing"):
+        column_names(tmp_path / "nowhere.parquet")
+
+
+def test_lines_are_counted_with_the_empty_ones(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'\n{"a": 1}\n\n\n{"a": 2}')
+    assert list(numbered_jsonl(path, ["a"])) == [(2, {"a": 1}), (5, {"a": 2})]

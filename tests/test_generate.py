@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from stages.generate import main, own_prompts
+from stages.shared.conversation import render
 from stages.shared.files import FORMATTED, RAW, read_jsonl, read_table, write_table
 from stages.shared.spelling import encode, load_tokenizer, spelled
 from stages.shared.systems import SystemParams
+from tests.conversations import random_messages
 
 FORMATTED_TEST = Path("data/formatted/test.parquet")
 KEYS = ("id", "prediction", "source_tokens", "truncated", "spelled_reference")
@@ -105,6 +107,84 @@ def test_decoding_of_its_own_is_laid_over_that_of_all(ready, set_params, runs):
     }
     assert text["beams"] == text["flan-small"]
     assert text["short"] != text["plain"]
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """The ids of every prompt that reaches a model, in the order of the test split."""
+    import stages.generate
+
+    rows = []
+
+    def remember(tokenizer, ids, generate, batch_size, what):
+        rows.extend(ids)
+        return [""] * len(ids)
+
+    monkeypatch.setattr(stages.generate, "write_texts", remember)
+    return rows
+
+
+@pytest.fixture
+def talks(ready, set_params):
+    """Prompts of the test split as conversations, one of which fits into 60 tokens and others do not."""
+    prompts = [render(random_messages(seed)) for seed in range(len(ready))]
+    rows = [
+        {"id": row["id"], "prompt": prompt, "completion": row["summary"]}
+        for row, prompt in zip(ready, prompts, strict=True)
+    ]
+    write_table(FORMATTED_TEST, rows, FORMATTED)
+    set_params({"format.style": "conversation", "tokenize.source_tokens": 60})
+    return prompts
+
+
+def test_a_conversation_loses_its_oldest_turns(talks, base, seen, runs):
+    runs(main, "flan-small")
+    tokenizer = load_tokenizer(base)
+    whole, mark = encode(tokenizer, talks), encode(tokenizer, ["[Asistente]"])[0]
+    header = encode(tokenizer, ["Conversación:"])[0][:-1]
+    assert [row["source_tokens"] for row in made("flan-small")] == [len(ids) for ids in whole]
+    assert [row["truncated"] for row in made("flan-small")] == [len(ids) > 60 for ids in whole]
+    assert {True, False} == {len(ids) > 60 for ids in whole}
+    for ids, uncut, prompt in zip(seen, whole, talks, strict=True):
+        if len(uncut) <= 60:
+            assert ids == uncut
+        else:
+            question = encode(tokenizer, [prompt.split("\n")[-2]])[0][:-1]
+            room = 60 - len(header) - len(mark)
+            assert ids[: len(header)] == header
+            assert ids[-len(mark) :] == mark
+            said = ids[len(header) : -len(mark)]
+            assert said[-len(question) :] == question if len(question) <= room else said == question[:room]
+
+
+def test_a_template_of_its_own_is_cut_at_its_end_whatever_the_style(
+    talks, ready, base, seen, set_params, runs
+):
+    template = "[Usuario] Resume:\n{text}\n[Asistente]"
+    set_params({"systems.own": {"from": "models/pretrained/flan-small", "template": template}})
+    set_params({"tokenize.source_tokens": 30})
+    runs(main, "own")
+    prompts = [f"[Usuario] Resume:\n{row['text']}\n[Asistente]" for row in ready]
+    whole = encode(load_tokenizer(base), prompts)
+    assert seen == [[*ids[:29], 1] for ids in whole]
+
+
+def test_under_instruction_a_prompt_is_cut_at_its_end(talks, base, seen, set_params, runs):
+    set_params({"format.style": "instruction"})
+    runs(main, "flan-small")
+    whole = encode(load_tokenizer(base), talks)
+    assert seen == [ids if len(ids) <= 60 else [*ids[:59], 1] for ids in whole]
+
+
+def test_a_style_that_format_has_not_seen_is_refused(ready, set_params, fails):
+    set_params({"format.style": "conversation"})
+    assert fails(main, "flan-small").startswith("data/formatted: no conversation: expected 'Conversación:'")
+
+
+def test_an_unknown_style_is_refused_with_the_nearest(ready, set_params, fails):
+    set_params({"format.style": "conversaton"})
+    message = "params.yaml: format.style: unknown style; did you mean conversation?, got 'conversaton'"
+    assert fails(main, "flan-small") == message
 
 
 @pytest.fixture

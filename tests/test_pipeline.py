@@ -16,11 +16,11 @@ READS = {
     "fetch": {"data"},
     "format": {"format"},
     "weights": {"weights", "checkpoints.${key}"},
-    "tokenize": {"tokenize", "finetune.base"},
+    "tokenize": {"tokenize", "finetune.base", "format.style"},
     "finetune": {"finetune"},
     "extract": {"extract"},
-    "generate": {"systems.${key}", "generate", "tokenize.source_tokens"},
-    "probe": {"systems.${key}"},
+    "generate": {"systems.${key}", "generate", "tokenize.source_tokens", "format.style"},
+    "probe": {"systems.${key}", "probe"},
     "evaluate": {"evaluate", "systems"},
     "report": {"checkpoints", "finetune.base", "profile", "systems", "weights"},
 }
@@ -107,7 +107,7 @@ def test_every_profile_fills_the_same_nulls():
         for profile in PARAMS["profiles"].values()
     ]
     for profile in sections:
-        for name in ("tokenize", "finetune", "generate"):
+        for name in ("tokenize", "finetune", "generate", "probe"):
             nulls = {key for key, value in PARAMS[name].items() if value is None}
             assert profile[name] == nulls
 

@@ -50,3 +50,8 @@ def test_a_completion_may_hold_the_summary_and_needs_it():
     assert check_template("{title}: {summary}", "summary") == "{title}: {summary}"
     with pytest.raises(ValueError, match=r"must hold \{summary\} once"):
         check_template("{title}", "summary")
+
+
+def test_a_completion_that_holds_the_article_is_refused():
+    with pytest.raises(ValueError, match=r"^unknown field \{text\}, expected \{summary\} once$"):
+        check_template("{summary} {text}", "summary")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import subprocess
 import tarfile
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from huggingface_hub import ModelCard
+from jinja2 import Environment
 
 from stages.evaluate import main as evaluate
 from stages.extract import main as extract
@@ -22,6 +24,7 @@ from stages.report import (
     MARKS,
     answer_of,
     base_system,
+    exact_table,
     main,
     markdown_table,
     metadata,
@@ -46,6 +49,7 @@ SMALL = {
     "finetune.epochs": 1,
     "finetune.max_new_tokens": 3,
     "generate.max_new_tokens": 3,
+    "probe.generated": 12,
     "evaluate.bootstrap_samples": 50,
     "systems": {
         "flan-small": {"from": "models/pretrained/flan-small"},
@@ -53,6 +57,11 @@ SMALL = {
         "gpt": {"from": "others/gpt.jsonl"},
     },
 }
+
+
+def escaped(text: str) -> str:
+    """Return `text` as the page's templates write it."""
+    return Environment(autoescape=True).from_string("{{ text }}").render(text=text)
 
 
 @pytest.fixture(scope="module")
@@ -161,10 +170,108 @@ def test_equal_runs_give_equal_bytes(run, runs):
     assert made[0] == made[1]
 
 
-def test_answers_of_a_system_that_is_gone_are_removed(run, write, runs):
-    write("data/answers/gone.jsonl", "")
+def answers_of(system):
+    return [json.loads(line) for line in Path(f"data/answers/{system}.jsonl").open(encoding="utf-8")]
+
+
+def put_answers(write, system, rows):
+    write(f"data/answers/{system}.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def probe_part():
+    """Return the part of the page on the probes."""
+    return report().split("<h2>Probes</h2>")[1].split("<h2>")[0]
+
+
+def test_the_page_shows_every_prompt_of_ours_by_kind_with_every_systems_answer(run, runs):
     runs(main)
-    assert not Path("data/answers/gone.jsonl").exists()
+    page, rows = probe_part(), answers_of("flan-small")
+    own = [row for row in rows if not row["id"].startswith("news-")]
+    places = [page.index(escaped(row["prompt"])) for row in own]
+    assert places == sorted(places)
+    assert len(own) >= 16
+    for kind in {row["kind"] for row in own}:
+        assert page.count(f"<summary>{kind}</summary>") == 1
+    assert page.count('<th scope="row">finetuned</th><td>') == len(own) + 3
+    assert '<th scope="row">gpt</th>' not in page  # it answers nothing
+
+
+def test_the_page_shows_one_question_about_news_of_each_kind_and_not_the_others(run, runs):
+    runs(main)
+    news = [row for row in answers_of("flan-small") if row["id"].startswith("news-")]
+    shown = [row["id"] for row in news if escaped(row["prompt"]) in probe_part()]
+    assert len(news) == 12
+    assert shown == ["news-who-001", "news-number-001", "news-other-001"]
+
+
+def test_the_page_marks_what_is_right_and_what_is_wrong_and_only_that(run, write, runs):
+    rows = answers_of("flan-small")
+    (right, wrong), openly = [row for row in rows if row["kind"] == "question-text"][:2], rows[0]
+    right["answer"], wrong["answer"] = f"«{right['reference'].upper()}»", "neither of them"
+    openly["answer"] = "nobody is right here"
+    put_answers(write, "flan-small", rows)
+    runs(main)
+    assert f'<td>{right["answer"]}</td>\n<td class="n">✓ right</td>' in probe_part()
+    assert '<td>neither of them</td>\n<td class="n">✗ wrong</td>' in probe_part()
+    assert "<td>nobody is right here</td>\n</tr>" in probe_part()
+    assert f"Right: <strong>{right['reference']}</strong>" in probe_part()
+    with_one = [row for row in rows if row["reference"] and not row["id"].startswith("news-")]
+    assert probe_part().count("Right: <strong>") == len(with_one) + 3
+
+
+def test_the_page_escapes_prompts_answers_and_references(run, write, runs):
+    for system in ("flan-small", "finetuned"):
+        rows = answers_of(system)
+        rows[0] |= {"prompt": SCRIPT, "answer": SCRIPT, "reference": SCRIPT}
+        put_answers(write, system, rows)
+    runs(main)
+    assert "<script" not in report()
+    assert probe_part().count(escaped(SCRIPT)) == 4  # the prompt, the reference, two answers
+
+
+def test_the_page_has_the_table_of_exact_answers_by_kind(run, runs):
+    evaluation = read_json(Path("metrics/evaluation.json"))
+    kinds = [{"kind": "news-who", "num_asked": 80, "exact_pct": 12.5}]
+    one = {"system": "flan-small", "num_asked": 80, "exact_pct": 12.34, "lower": 5.67, "upper": 23.45}
+    write_json(Path("metrics/evaluation.json"), {**evaluation, "probes": [{**one, "kinds": kinds}]})
+    runs(main)
+    table = probe_part().split("</table>")[0]
+    assert "news-who<br><small>of 80</small>" in table
+    assert '<td class="n">12.34</td>' in table
+    assert "5.67–23.45" in table
+    assert '<td class="n">12.50</td>' in table
+
+
+def test_the_page_has_no_table_of_exact_answers_where_no_system_was_asked(run, write, runs):
+    evaluation = read_json(Path("metrics/evaluation.json"))
+    write_json(Path("metrics/evaluation.json"), {**evaluation, "probes": []})
+    for system in ("flan-small", "finetuned"):
+        write(f"data/answers/{system}.jsonl", "")
+    runs(main)
+    assert "<table>" not in probe_part()
+
+
+def test_a_kind_that_one_system_was_not_asked_is_an_empty_cell():
+    kinds = [{"kind": name, "num_asked": 2, "exact_pct": 50.0} for name in ("news-who", "news-other")]
+    table = exact_table([{"system": "a", "kinds": kinds[:1]}, {"system": "b", "kinds": kinds}])
+    assert table["kinds"] == {"news-who": 2, "news-other": 2}
+    assert [row["kinds"] for row in table["rows"]] == [
+        {"news-who": 50.0},
+        {"news-who": 50.0, "news-other": 50.0},
+    ]
+
+
+def test_the_systems_table_has_an_empty_cell_where_nothing_was_asked(run, runs):
+    path = Path("metrics/systems/flan-small.json")
+    write_json(path, {**read_json(path), "probe_exact_pct": 43.21})
+    runs(main)
+    systems = report().split("<h2>Systems</h2>")[1].split("</table>")[0]
+    cells = dict(
+        re.findall(r'class="system">([\w-]+)<.*?<td class="n">([\d.]*)</td></tr>', systems, re.DOTALL)
+    )
+    assert cells["flan-small"] == "43.21"
+    assert cells["lead-3"] == cells["gpt"] == ""
+    assert cells["finetuned"] != ""
 
 
 def test_show_prints_the_table_and_writes_nothing(run, runs, capsys):
@@ -270,14 +377,21 @@ def test_a_system_is_said_in_words(project, entry, said):
 
 
 def test_a_markdown_row_stays_one_row():
-    lines = markdown_table([row("flan-small", 15.5)]).splitlines()
-    assert len(lines) == 3
-    assert lines[2] == "| `flan-small` | x \\| y z | 30.00 | 10.00 | 15.50 | 14.50–16.50 | 1.50 |"
+    lines = markdown_table([row("lead-3", 15.5), row("s", 15.5) | {"probe_exact_pct": 7.5}]).splitlines()
+    assert len(lines) == 4
+    assert lines[2] == "| `lead-3` | x \\| y z | 30.00 | 10.00 | 15.50 | 14.50–16.50 | 1.50 |  |"
+    assert lines[3] == "| `s` | x \\| y z | 30.00 | 10.00 | 15.50 | 14.50–16.50 | 1.50 | 7.50 |"
+    assert lines[0].count("|") == lines[1].count("|") == lines[3].count("|") - 1  # the escaped one
 
 
-def test_a_terminals_rows_are_equally_wide():
-    lines = text_table([row("lead-3", 9.0), row("flan-base-english", 100.0)]).splitlines()
-    assert len({len(line) for line in lines[1:]}) == 1
+def test_a_terminals_rows_are_equally_wide_and_fit_in_100_columns():
+    exact = {"probe_exact_pct": 100.0}
+    lines = text_table([row("lead-3", 9.0), row("flan-base-english", 100.0) | exact]).splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert len(lines[0]) < 100
+    assert lines[0].endswith("probes, exact")
+    assert lines[1].endswith(" 1.50 %" + " " * 16)
+    assert lines[2].endswith(" 100.00 %")
 
 
 def test_the_readme_shows_the_committed_metrics(tmp_path, monkeypatch):

@@ -7,9 +7,11 @@ import pytest
 import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, DataCollatorForSeq2Seq
 
+from stages.shared.conversation import parse, render
 from stages.shared.files import FORMATTED, SPLITS, num_rows, read_json, read_table, write_table
-from stages.shared.spelling import IGNORE_INDEX, SPANISH, load_tokenizer, spelled
+from stages.shared.spelling import IGNORE_INDEX, SPANISH, encode, load_tokenizer, spelled
 from stages.tokenize import DYNAMIC, LONGEST, main, pad_row
+from tests.conversations import random_messages
 
 TOKENIZER = Path("data/tokenized/tokenizer")
 
@@ -183,3 +185,79 @@ def test_a_section_that_is_no_mapping_is_refused(formatted, base, set_params, fa
 def test_a_base_that_is_no_text_is_refused(formatted, base, set_params, fails):
     set_params({"finetune.base": ["flan-small"]})
     assert fails(main) == "params.yaml: finetune.base: expected a valid string, got ['flan-small']"
+
+
+@pytest.fixture
+def talks(project, base):
+    """data/formatted of 40 random conversations a split, and the prompts of each."""
+    prompts = {}
+    for start, split in zip((0, 100, 200), SPLITS, strict=True):
+        prompts[split] = [render(random_messages(seed)) for seed in range(start, start + 40)]
+        rows = [
+            {"id": f"{split}-{number}", "prompt": prompt, "completion": "Sí, en Logroño."}
+            for number, prompt in enumerate(prompts[split])
+        ]
+        write_table(Path(f"data/formatted/{split}.parquet"), rows, FORMATTED)
+    return prompts
+
+
+def test_a_conversation_loses_its_oldest_turns(talks, set_params, runs):
+    set_params({"format.style": "conversation", "tokenize.source_tokens": 90})
+    runs(main)
+    tokenizer, num_cut = load_tokenizer(TOKENIZER), 0
+    for split in SPLITS:
+        for row, prompt in zip(table(split), talks[split], strict=True):
+            messages = parse(prompt)
+            # the most of the latest turns that fit
+            shorter = encode(tokenizer, [render(messages[start:]) for start in range(len(messages))])
+            fitting = [ids for ids in shorter if len(ids) <= 90]
+            assert len(row["input_ids"]) <= 90
+            if fitting:
+                assert row["input_ids"] == fitting[0]
+            else:
+                mark = encode(tokenizer, ["[Asistente]"])[0]
+                assert row["input_ids"] == [*shorter[-1][: 90 - len(mark)], *mark]
+            num_cut += row["input_ids"] != shorter[0]
+    assert 20 < num_cut < 100
+    source = read_json(Path("metrics/tokenize.json"))["lengths"][0]
+    assert source["truncated_pct"] == round(100 * num_cut / 120, 2)
+    assert source["max"] > 90
+
+
+def test_an_instruction_that_looks_like_a_conversation_is_cut_at_its_end(talks, set_params, runs):
+    set_params({"tokenize.source_tokens": 90})
+    runs(main)
+    tokenizer = load_tokenizer(TOKENIZER)
+    for row, ids in zip(table("train"), encode(tokenizer, talks["train"]), strict=True):
+        assert row["input_ids"] == (ids if len(ids) <= 90 else [*ids[:89], 1])
+
+
+def test_longest_pads_conversations_to_what_is_left_of_them(talks, set_params, runs):
+    set_params({"format.style": "conversation", "tokenize.source_tokens": 90})
+    runs(main)
+    lengths = [len(row["input_ids"]) for split in SPLITS for row in table(split)]
+    set_params({"tokenize.padding": "longest"})
+    runs(main)
+    padded = [row for split in SPLITS for row in table(split, LONGEST)]
+    assert {len(row["input_ids"]) for row in padded} == {max(lengths)}
+    assert [sum(row["attention_mask"]) for row in padded] == lengths
+    used, labels = sum(lengths), [row["labels"] for row in padded]
+    targets = sum(token != IGNORE_INDEX for row in labels for token in row)
+    expected = 100 * (1 - (used + targets) / (120 * (max(lengths) + len(labels[0]))))
+    assert read_json(Path("metrics/tokenize.json"))["padding_pct"] == round(expected, 2)
+
+
+def test_a_limit_without_room_for_a_question_is_refused(talks, set_params, fails):
+    set_params({"format.style": "conversation", "tokenize.source_tokens": 20})
+    assert fails(main).startswith("params.yaml: tokenize.source_tokens: expected at least ")
+
+
+def test_a_style_that_format_has_not_seen_is_refused(formatted, base, set_params, fails):
+    set_params({"format.style": "conversation"})
+    assert fails(main).startswith("data/formatted: no conversation: expected 'Conversación:', turns, and ")
+
+
+def test_an_unknown_style_is_refused_with_the_nearest(formatted, base, set_params, fails):
+    set_params({"format.style": "instructions"})
+    message = "params.yaml: format.style: unknown style; did you mean instruction?, got 'instructions'"
+    assert fails(main) == message

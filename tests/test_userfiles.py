@@ -148,12 +148,12 @@ FAULTS = [
     (
         "f.jsonl",
         b'{"Fuente": ["a"], "Resumen": ""}\n',
-        "f.jsonl: row 1: column 'Fuente': expected text, got list; write it as text, or map another column",
+        "f.jsonl:1: column 'Fuente': expected text, got list; write it as text, or map another column",
     ),
     (
         "f.jsonl",
-        b'{"Fuente": true, "Resumen": ""}\n',
-        "f.jsonl: row 1: column 'Fuente': expected text, got bool",
+        b'\n{"Fuente": true, "Resumen": ""}\n',
+        "f.jsonl:2: column 'Fuente': expected text, got bool",
     ),
     (
         "f.jsonl",
@@ -187,6 +187,114 @@ def test_a_fault_is_named_with_its_file_and_row(write, name, content, message):
     with pytest.raises(InputError) as error:
         list(read_user_rows(write(name, content).relative_to(write(name, content).parent), COLUMNS, ","))
     assert str(error.value).startswith(message)
+
+
+TURNS = [
+    {"role": "user", "content": "¿Qué río pasa\r\npor Logroño?"},
+    {"role": "assistant", "content": "El Ebro."},
+    {"role": "user", "content": "¿Y en qué mar desemboca?"},
+    {"role": "assistant", "content": "En el Mediterráneo."},
+]
+CONVERSATIONS = {"messages": "turnos", "topic": "tema"}
+
+
+@pytest.mark.parametrize(("suffix", "render"), [("jsonl", as_json_lines), ("parquet", as_parquet)])
+def test_messages_give_text_and_summary(write, suffix, render):
+    rows = [{"turnos": TURNS, "tema": "ríos"}, {"turnos": TURNS[:2], "tema": None}]
+    path = write(f"rows.{suffix}", render(rows))
+    question = {"role": "user", "content": "¿Qué río pasa\npor Logroño?"}
+    assert list(read_user_rows(path, CONVERSATIONS, ",")) == [
+        {
+            "messages": [question, *TURNS[1:]],
+            "text": "¿Qué río pasa\npor Logroño?\nEl Ebro.\n¿Y en qué mar desemboca?",
+            "summary": "En el Mediterráneo.",
+            "topic": "ríos",
+        },
+        {"messages": [question, TURNS[1]], "text": question["content"], "summary": "El Ebro.", "topic": ""},
+    ]
+
+
+MESSAGE_FAULTS = [
+    (None, "expected a list of turns, each with role and content, got None"),
+    (
+        TURNS[:1],
+        "turn 1: expected assistant at the end, got user: '¿Qué río pasa\\npor Logroño?'; add the",
+    ),
+    (
+        TURNS[:3],
+        "turn 3: expected assistant at the end, got user: '¿Y en qué mar desemboca?'; add the answer",
+    ),
+    (
+        TURNS[1:2],
+        "turn 1: expected user at the beginning, got assistant: 'El Ebro.'; user and assistant take",
+    ),
+    ([*TURNS[:1], *TURNS[2:]], "turn 2: expected assistant after user, got user: '¿Y en qué mar desemboca?'"),
+    ([*TURNS[:2], TURNS[3]], "turn 3: expected user after assistant, got assistant: 'En el Mediterráneo.'"),
+    ([], "expected a question and its answer, got []"),
+    ([{"role": "user"}], "turn 1: lacks content, expected role and content, got {'role': 'user'}"),
+    ([{"content": "Hola"}], "turn 1: lacks role, expected role and content, got {'content': 'Hola'}"),
+    (
+        [{**TURNS[0], "role": "usuario"}, TURNS[1]],
+        "turn 1: unknown role 'usuario'; expected one of assistant, user",
+    ),
+    ([{**TURNS[0], "content": " "}, TURNS[1]], "turn 1: content: expected what the user said, got ' '"),
+    (
+        [{**TURNS[0], "content": "[Usuario]"}, TURNS[1]],
+        "turn 1: content: holds [Usuario], which would look like",
+    ),
+    ("[Usuario] Hola", "expected a list of turns, each with role and content, got '[Usuario] Hola'"),
+]
+
+
+@pytest.mark.parametrize(("value", "message"), MESSAGE_FAULTS)
+def test_messages_that_are_no_conversation_are_named_with_their_line(write, value, message):
+    good = {"turnos": TURNS}
+    path = write("rows.jsonl", b"\n" + as_json_lines([good, good, {"turnos": value}]))
+    with pytest.raises(InputError) as error:
+        list(read_user_rows(path, {"messages": "turnos"}, ","))
+    assert str(error.value).startswith(f"{path}:4: column 'turnos': {message}")
+
+
+PARQUET_FAULTS = [
+    ([TURNS, None], 2, "expected a list of turns, each with role and content, got None"),
+    ([TURNS, []], 2, "expected a question and its answer, got []"),
+    ([TURNS, [TURNS[0], None]], 2, "turn 2: expected an object with role and content, got None"),
+    ([TURNS, TURNS[:3]], 2, "turn 3: expected assistant at the end, got user: '¿Y en qué mar desemboca?'"),
+    ([TURNS, TURNS[:1] * 2], 2, "turn 2: expected assistant after user, got user: "),
+    (
+        [TURNS, [TURNS[0], {"content": "Sí."}]],
+        2,
+        "turn 2: unknown role None; expected one of assistant, user",
+    ),
+    ([[{"content": "Sí."}]], 1, "turn 1: lacks role, expected role and content, got {'content': 'Sí.'}"),
+    (["[Usuario] Hola"], 1, "expected a list of turns, each with role and content, got '[Usuario] Hola'"),
+]
+
+
+@pytest.mark.parametrize(("values", "number", "message"), PARQUET_FAULTS)
+def test_messages_of_parquet_that_are_no_conversation_are_named_with_their_row(
+    write, values, number, message
+):
+    path = write("rows.parquet", as_parquet([{"turnos": value} for value in values]))
+    with pytest.raises(InputError) as error:
+        list(read_user_rows(path, {"messages": "turnos"}, ","))
+    assert str(error.value).startswith(f"{path}: row {number}: column 'turnos': {message}")
+
+
+def test_a_csv_cannot_hold_messages(write):
+    path = write("rows.csv", "turnos,tema\n[],ríos\n")
+    with pytest.raises(InputError) as error:
+        list(read_user_rows(path, CONVERSATIONS, ","))
+    assert str(error.value) == (
+        f"{path}: a CSV cannot hold messages, got columns.messages 'turnos'; save them as JSON Lines or "
+        "Parquet, or map text and summary instead"
+    )
+
+
+def test_a_column_of_messages_that_is_not_there_is_named(write):
+    path = write("rows.jsonl", as_json_lines([{"messages": TURNS}]))
+    with pytest.raises(InputError, match=r"lacks columns \['turnos'\], has \['messages'\]; set profiles"):
+        list(read_user_rows(path, {"messages": "turnos"}, ","))
 
 
 def test_a_parquet_text_that_is_not_utf8_is_named(write):

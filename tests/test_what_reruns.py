@@ -32,6 +32,7 @@ ROWS = {
         {"format.template": "Resumen breve:\n\n{text}"},
         {"format", "tokenize", *BRANCH, *GENERATE},
     ),
+    "probe": ({"probe.generated": 9}, {*PROBE, *END}),
     "evaluate": ({"evaluate.bootstrap_samples": 300}, END),
     "another profile's values": ({"profiles.course.finetune.epochs": 9}, set()),
 }
@@ -66,7 +67,7 @@ def test_a_change_runs_exactly_what_depends_on_it(clone, row):
 def test_the_probes_run_every_probe(clone):
     path = clone / "stages/probes.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("Logroño", "Burgos"), encoding="utf-8")
-    assert repro(clone) == {*PROBE, "report"}
+    assert repro(clone) == {*PROBE, *END}
 
 
 def test_an_added_system_runs_alone_and_leaves_no_trace(clone):
@@ -112,7 +113,7 @@ def test_a_comment_runs_its_stage_and_no_more(clone):
 def test_a_comment_in_a_shared_module_runs_what_imports_it(clone):
     path = clone / "stages/shared/words.py"
     path.write_text(path.read_text(encoding="utf-8") + "\n# a comment\n", encoding="utf-8")
-    assert repro(clone) == {"fetch", "finetune", "extract", "evaluate"}
+    assert repro(clone) == {"fetch", "finetune", "extract", *PROBE, *END}
 
 
 @pytest.mark.usefixtures("back")

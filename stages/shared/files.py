@@ -17,6 +17,8 @@ from stages.shared.cli import InputError
 SPLITS = ("train", "validation", "test")
 
 RAW = pa.schema([(name, pa.string()) for name in ("id", "text", "summary", "title", "topic", "url", "date")])
+TURN = pa.struct([(name, pa.string()) for name in ("role", "content")])
+CONVERSATIONS = RAW.append(pa.field("messages", pa.list_(TURN)))  # RAW of a source that has conversations
 FORMATTED = pa.schema([(name, pa.string()) for name in ("id", "prompt", "completion")])
 
 SURROGATE = re.compile("[\ud800-\udfff]")  # what JSON can escape and UTF-8 cannot hold
@@ -92,6 +94,12 @@ def read_jsonl(path: Path, keys: Iterable[str]) -> Iterator[dict[str, Any]]:
     Raises:
         InputError: a line is not UTF-8, not a JSON object or lacks a key; it starts with file:line.
     """
+    for _, row in numbered_jsonl(path, keys):
+        yield row
+
+
+def numbered_jsonl(path: Path, keys: Iterable[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the rows of `path` as `read_jsonl` does, each with the number of its line, from 1."""
     wanted = set(keys)
     with opened(path, "rb") as lines:
         for number, line in enumerate(lines, start=1):
@@ -110,7 +118,7 @@ def read_jsonl(path: Path, keys: Iterable[str]) -> Iterator[dict[str, Any]]:
                 raise InputError(f"{path}:{number}: expected an object, got {line[:60]!r}")
             if missing := wanted - row.keys():
                 raise InputError(f"{path}:{number}: lacks {sorted(missing)}, has {sorted(row)}")
-            yield row
+            yield number, row
 
 
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
@@ -159,6 +167,16 @@ def parquet_errors(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: not readable as Parquet: {first_line(error)}") from error
     except UnicodeDecodeError as error:
         raise InputError(not_utf8(str(path), error)) from error
+
+
+def column_names(path: Path) -> list[str]:
+    """Return the names of a Parquet file's columns, from its footer.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    with opened(path, "rb") as source, parquet_errors(path):
+        return pq.read_schema(source).names
 
 
 def num_rows(path: Path) -> int:

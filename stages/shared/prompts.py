@@ -8,25 +8,39 @@ COLUMNS = ("text", "summary", "title", "topic")  # the raw columns that a templa
 def check_template(template: str, needed: str) -> str:
     """Return `template` if it names `{needed}` once and, besides, only what a row has.
 
-    A template for the prompt needs the text and must not hold the summary, which would be the answer.
+    A template for the prompt needs the text and must not hold the summary, which would be the answer;
+    one for the completion needs the summary and must not hold the text.
 
     Raises:
         ValueError: it does not, or its braces do not match.
     """
-    try:
-        parsed = [part[1:] for part in Formatter().parse(template) if part[1] is not None]
-    except ValueError as error:
-        raise ValueError(f"broken template ({error}); write a brace as {{{{ or }}}}") from error
-    fields = [
-        field + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
-        for field, spec, conversion in parsed
-    ]
-    allowed = [name for name in COLUMNS if name != "summary" or needed == "summary"]
+    fields = fields_of(template)
+    other = "summary" if needed == "text" else "text"
+    allowed = [name for name in COLUMNS if name != other]
     if unknown := [field for field in fields if field not in allowed]:
         raise ValueError(f"unknown field {{{unknown[0]}}}, expected {{{needed}}} once")
     if fields.count(needed) != 1:
         raise ValueError(f"must hold {{{needed}}} once")
     return template
+
+
+def fields_of(template: str) -> list[str]:
+    """Return what `template` names in braces, in order, with its conversion and width.
+
+    >>> fields_of("{title}: {text!r:9}, {{json}}")
+    ['title', 'text!r:9']
+
+    Raises:
+        ValueError: its braces do not match.
+    """
+    try:
+        parsed = [part[1:] for part in Formatter().parse(template) if part[1] is not None]
+    except ValueError as error:
+        raise ValueError(f"broken template ({error}); write a brace as {{{{ or }}}}") from error
+    return [
+        field + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
+        for field, spec, conversion in parsed
+    ]
 
 
 def fill(template: str, row: dict[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,12 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from stages.shared.cli import InputError
-from stages.shared.files import SPLITS, not_utf8, parquet_errors, read_jsonl
+from stages.shared.conversation import check_messages
+from stages.shared.files import SPLITS, not_utf8, numbered_jsonl, parquet_errors
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
+
+Placed = tuple[str, dict[str, Any]]  # where a row stands, as messages name it, and the row
 
 
 def split_files(path: Path) -> dict[str, Path] | None:
@@ -38,24 +41,50 @@ def split_files(path: Path) -> dict[str, Path] | None:
     return found
 
 
-def read_user_rows(path: Path, columns: dict[str, str], separator: str) -> Iterator[dict[str, str]]:
+def read_user_rows(path: Path, columns: dict[str, str], separator: str) -> Iterator[dict[str, Any]]:
     """Yield the rows of a user's file under our names, in the file's order.
 
-    `columns` maps our names to the file's. Missing values become "", line ends become "\\n".
+    `columns` maps our names to the file's. Missing values become "", line ends become "\\n". With
+    `messages` mapped, `text` and `summary` come from there.
 
     Raises:
         InputError: `file:row: what is wrong` for a file that is not what its suffix says, is not
-            UTF-8, lacks a column, or holds something other than text where text is needed.
+            UTF-8, lacks a column, or holds something other than text (or turns) where it is needed.
     """
     readers = {".csv": read_csv, ".jsonl": read_json_lines, ".parquet": read_parquet}
     if path.suffix not in readers:
         raise InputError(f"{path}: expected a name that ends in {', '.join(SUFFIXES)}")
-    rows = readers[path.suffix](path, list(columns.values()), separator)
-    for number, row in enumerate(rows, start=1):
-        yield {ours: text_of(row[theirs], path, number, theirs) for ours, theirs in columns.items()}
+    if path.suffix == ".csv" and "messages" in columns:
+        raise InputError(
+            f"{path}: a CSV cannot hold messages, got columns.messages {columns['messages']!r}; save "
+            "them as JSON Lines or Parquet, or map text and summary instead"
+        )
+    for place, row in readers[path.suffix](path, list(columns.values()), separator):
+        ours = {
+            name: text_of(row[theirs], place, theirs)
+            for name, theirs in columns.items()
+            if name != "messages"
+        }
+        if "messages" in columns:
+            ours |= conversation_of(row[columns["messages"]], place, columns["messages"])
+        yield ours
 
 
-def text_of(value: Any, path: Path, number: int, column: str) -> str:
+def conversation_of(value: Any, place: str, column: str) -> dict[str, Any]:
+    """Return a row's turns as `messages`, the last answer as `summary`, all before it as `text`.
+
+    Raises:
+        InputError: they are no conversation that can be rendered and learnt from.
+    """
+    try:
+        messages = check_messages(value)
+    except ValueError as error:
+        raise InputError(f"{place}: column {column!r}: {error}") from error
+    *before, answer = [message["content"] for message in messages]
+    return {"messages": messages, "text": "\n".join(before), "summary": answer}
+
+
+def text_of(value: Any, place: str, column: str) -> str:
     """Return `value` as text: a number as written, nothing (None, NaN) as "", line ends as "\\n"."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
@@ -64,8 +93,7 @@ def text_of(value: Any, path: Path, number: int, column: str) -> str:
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         kind = type(value).__name__
         raise InputError(
-            f"{path}: row {number}: column {column!r}: expected text, got {kind}; write it as text, or map "
-            "another column"
+            f"{place}: column {column!r}: expected text, got {kind}; write it as text, or map another column"
         )
     return str(value).replace("\r\n", "\n").replace("\r", "\n")
 
@@ -76,7 +104,7 @@ def require_columns(path: Path, wanted: list[str], has: list[str], hint: str = "
         raise InputError(f"{path}: lacks columns {missing}, has {has}; set profiles.files.data.columns{hint}")
 
 
-def read_csv(path: Path, wanted: list[str], separator: str) -> Iterator[dict[str, str]]:
+def read_csv(path: Path, wanted: list[str], separator: str) -> Iterator[Placed]:
     """Yield the records of a CSV; fields in quotes may hold line ends, a BOM is skipped."""
     check_csv(path, separator)
     hint = "" if separator != "," else ', or separator if it is not ","'
@@ -84,7 +112,7 @@ def read_csv(path: Path, wanted: list[str], separator: str) -> Iterator[dict[str
         path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
     )
     require_columns(path, wanted, list(frame.columns), hint)
-    yield from frame[wanted].to_dict("records")
+    yield from by_row(path, frame[wanted].to_dict("records"))
 
 
 def check_csv(path: Path, separator: str) -> None:
@@ -123,21 +151,27 @@ def check_csv(path: Path, separator: str) -> None:
         raise InputError(f"{path}: empty; expected a header and rows")
 
 
-def read_json_lines(path: Path, wanted: list[str], separator: str) -> Iterator[dict[str, Any]]:
+def read_json_lines(path: Path, wanted: list[str], separator: str) -> Iterator[Placed]:
     """Yield the objects of a JSON Lines file; a key may be missing in later rows, not in the first."""
     header: list[str] | None = None
-    for row in read_jsonl(path, keys=()):
+    for number, row in numbered_jsonl(path, keys=()):
         if header is None:
             header = sorted(row)
             require_columns(path, wanted, header)
-        yield {name: row.get(name) for name in wanted}
+        yield f"{path}:{number}", {name: row.get(name) for name in wanted}
     if header is None:
         raise InputError(f"{path}: empty; expected a JSON object a line")
 
 
-def read_parquet(path: Path, wanted: list[str], separator: str) -> Iterator[dict[str, Any]]:
+def read_parquet(path: Path, wanted: list[str], separator: str) -> Iterator[Placed]:
     """Yield the rows of a Parquet file, a batch in memory at a time."""
     with parquet_errors(path), pq.ParquetFile(path) as file:
         require_columns(path, wanted, file.schema_arrow.names)
-        for batch in file.iter_batches(1_000, columns=wanted):
-            yield from batch.to_pylist()
+        batches = file.iter_batches(1_000, columns=wanted)
+        yield from by_row(path, (row for batch in batches for row in batch.to_pylist()))
+
+
+def by_row(path: Path, rows: Iterable[dict[str, Any]]) -> Iterator[Placed]:
+    """Yield `rows`, each with its place counted in rows, from 1."""
+    for number, row in enumerate(rows, start=1):
+        yield f"{path}: row {number}", row

@@ -1,0 +1,166 @@
+"""Is the embedded task a lookup? What a template matcher, and order alone, get on the test split.
+
+    python -m benchmarks.difficulty        after `dvc repro`; about a minute
+
+- skeletons: summaries with names, places and numbers blanked; how often one occurs, how many are new in test
+- nearest neighbour: the summary of the closest training article, its slots refilled from the article
+- shuffled: the fine-tuned model on articles whose sentences come in another order
+"""
+
+import math
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from random import Random
+
+from stages.format import FormatParams
+from stages.generate import GenerateParams, SourceParams
+from stages.shared.cli import run
+from stages.shared.decoding import generator, write_texts
+from stages.shared.files import read_jsonl, read_table
+from stages.shared.models import choose_dtype, load_model, prepare_torch
+from stages.shared.params import load_params, parse_key, read_params
+from stages.shared.prompts import COLUMNS, fill
+from stages.shared.rouge import SpanishRouge
+from stages.shared.sentences import sentences
+from stages.shared.spelling import load_tokenizer
+from stages.shared.truncation import encode_within
+from stages.shared.words import words
+
+RAW = Path("data/raw")
+TUNED = Path("models/finetuned")
+PREDICTIONS = Path("data/predictions/finetuned.jsonl")
+SLOT = re.compile(r"\d+|\b[A-ZÁÉÍÓÚÑ]\w*(?: [A-ZÁÉÍÓÚÑ]\w*)*")
+SHUFFLE_SEED = 1
+
+
+class Slots:
+    """The names and numbers of texts: digits, and runs of capitals that are not only a sentence's first.
+
+    A capitalised word is a name if no text has it in lower case.
+    """
+
+    def __init__(self, texts: Iterable[str]):
+        self.common = {word for text in texts for word in re.findall(r"\b[^\W\d_]+", text) if word.islower()}
+
+    def sub(self, replace: Callable[[str], str], text: str) -> str:
+        """Return `text` with each slot replaced.
+
+        >>> Slots(["según dice", "la"]).sub(str.upper, "Según Ana Ruiz, La Paz cobra 40.")
+        'Según ANA RUIZ, La PAZ cobra 40.'
+        """
+
+        def whole_run(match: re.Match) -> str:
+            words_of_run = match[0].split(" ")
+            first = 0
+            while first < len(words_of_run) and words_of_run[first].lower() in self.common:
+                first += 1
+            name = " ".join(words_of_run[first:])
+            return " ".join([*words_of_run[:first], *([replace(name)] if name else [])])
+
+        return SLOT.sub(whole_run, text)
+
+    def skeleton(self, text: str) -> str:
+        """Return `text` with its slots blanked."""
+        return self.sub(lambda _: "_", text)
+
+    def by_kind(self, text: str) -> dict[bool, list[str]]:
+        """Return the numbers (True) and the names (False) of `text`, each once, in their order."""
+        found: dict[bool, list[str]] = {True: [], False: []}
+
+        def note(slot: str) -> str:
+            kind = found[slot.isdigit()]
+            if slot not in kind:
+                kind.append(slot)
+            return slot
+
+        self.sub(note, text)
+        return found
+
+    def refilled(self, summary: str, source: str, target: str) -> str:
+        """Return `summary` of the article `source` with each slot replaced by its counterpart in `target`.
+
+        The counterpart is the slot of the same kind and place in the order of appearance.
+        """
+        old, new = self.by_kind(source), self.by_kind(target)
+
+        def counterpart(slot: str) -> str:
+            kind = slot.isdigit()
+            if slot not in old[kind] or not new[kind]:
+                return slot
+            return new[kind][min(old[kind].index(slot), len(new[kind]) - 1)]
+
+        return self.sub(counterpart, summary)
+
+
+def nearest_summaries(train: list[dict[str, str]], test: list[dict[str, str]], slots: Slots) -> list[str]:
+    """Return, for each test article, the refilled summary of the training article of nearest TF-IDF."""
+    documents = [Counter(words(slots.skeleton(row["text"]))) for row in train]
+    frequency = Counter(word for document in documents for word in document)
+    weight = {word: math.log(len(documents) / count) for word, count in frequency.items()}
+
+    def unit(document: Counter) -> dict[str, float]:
+        vector = {word: count * weight.get(word, 0.0) for word, count in document.items()}
+        norm = math.sqrt(sum(value * value for value in vector.values())) or 1.0
+        return {word: value / norm for word, value in vector.items()}
+
+    index = [unit(document) for document in documents]
+    made = []
+    for row in test:
+        query = unit(Counter(words(slots.skeleton(row["text"]))))
+        scores = [sum(value * vector.get(word, 0.0) for word, value in query.items()) for vector in index]
+        nearest = train[max(range(len(train)), key=scores.__getitem__)]
+        made.append(slots.refilled(nearest["summary"], nearest["text"], row["text"]))
+    return made
+
+
+def shuffled(rows: list[dict[str, str]], seed: int) -> list[dict[str, str]]:
+    """Return `rows` with the sentences of each text in an order drawn by seed."""
+    rng, made = Random(seed), []
+    for row in rows:
+        parts = sentences(row["text"])
+        rng.shuffle(parts)
+        made.append(row | {"text": " ".join(parts)})
+    return made
+
+
+def tuned_on(rows: list[dict[str, str]]) -> list[str]:
+    """Return what the fine-tuned model writes for `rows`, asked with our template."""
+    template = load_params(FormatParams, "format").template
+    params = load_params(GenerateParams, "generate")
+    source_tokens = parse_key(SourceParams, read_params(), "tokenize", "source_tokens").source_tokens
+    device = prepare_torch(seed=0)
+    model, tokenizer = load_model(TUNED, choose_dtype(params.precision, device)), load_tokenizer(TUNED)
+    ids, _ = encode_within(tokenizer, [fill(template, row) for row in rows], source_tokens, "instruction")
+    generate = generator(model, params, device)
+    return write_texts(tokenizer, ids, generate, params.batch_size, "difficulty shuffled")
+
+
+def rouge_l(predictions: list[str], rows: list[dict[str, str]]) -> float:
+    """Return mean ROUGE-L, in points."""
+    references = [row["summary"] for row in rows]
+    return SpanishRouge(keep_in_memory=True).compute(predictions=predictions, references=references)["rougeL"]
+
+
+def main() -> None:
+    train, test = (list(read_table(RAW / f"{split}.parquet", COLUMNS)) for split in ("train", "test"))
+    slots = Slots(row["text"] for row in train)
+    counts = Counter(slots.skeleton(row["summary"]) for row in test)
+    known = {slots.skeleton(row["summary"]) for row in train}
+    unseen = sum(count for summary, count in counts.items() if summary not in known)
+    tuned = [row["prediction"] for row in read_jsonl(PREDICTIONS, ["prediction"])]
+    neighbour = rouge_l(nearest_summaries(train, test, slots), test)
+    lines = [
+        ("most frequent skeleton, % of test", 100 * max(counts.values()) / len(test)),
+        ("skeletons of test unseen in train, %", 100 * unseen / len(test)),
+        ("finetuned, ROUGE-L", rouge_l(tuned, test)),
+        ("nearest neighbour, ROUGE-L", neighbour),
+        ("finetuned on shuffled sentences, ROUGE-L", rouge_l(tuned_on(shuffled(test, SHUFFLE_SEED)), test)),
+    ]
+    sys.stdout.writelines(f"{name:<40} {value:6.2f}\n" for name, value in lines)
+
+
+if __name__ == "__main__":
+    run(main)

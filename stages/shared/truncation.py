@@ -1,0 +1,72 @@
+"""Truncation: what a prompt that is too long loses, its end or, in a conversation, its oldest turns."""
+
+from tokenizers import Tokenizer
+
+from stages.shared.cli import InputError
+from stages.shared.conversation import HEADER, MARKS, parse, shown
+from stages.shared.spelling import cut, encode
+
+Ids = list[int]
+
+
+def encode_within(
+    tokenizer: Tokenizer, prompts: list[str], max_tokens: int, style: str
+) -> tuple[list[Ids], list[int]]:
+    """Return each prompt's ids, at most `max_tokens` with </s>, and its length in tokens before the cut.
+
+    Raises:
+        InputError: under style "conversation", if `max_tokens` leaves no room for a question, or a
+            prompt is no conversation.
+    """
+    if style != "conversation":
+        uncut = encode(tokenizer, prompts)
+        return [cut(ids, max_tokens) for ids in uncut], [len(ids) for ids in uncut]
+    frame = "\n".join([HEADER, MARKS["user"], MARKS["assistant"]])
+    if max_tokens <= (least := len(encode(tokenizer, [frame])[0])):
+        raise InputError(
+            f"params.yaml: tokenize.source_tokens: expected at least {least + 1} tokens, room for a "
+            f"conversation's header, its marks and a question, got {max_tokens}; raise it"
+        )
+    rows = encode_lines(tokenizer, prompts)
+    return [within(lines, max_tokens) for lines in rows], [sum(map(len, lines)) for lines in rows]
+
+
+def encode_lines(tokenizer: Tokenizer, prompts: list[str]) -> list[list[Ids]]:
+    """Return, of each conversation, the ids of each line: header, turns, the last mark with its </s>.
+
+    T5's tokenizer splits on white space before all else, so the lines' ids, joined, are the prompt's.
+
+    Raises:
+        InputError: a prompt is no conversation, as when `format` has not run since the style changed.
+    """
+    for prompt in prompts:
+        try:
+            parse(prompt)
+        except ValueError as error:
+            raise InputError(
+                f"data/formatted: no conversation: {error}, got {shown(prompt)}; run `dvc repro`"
+            ) from error
+    texts = [prompt.split("\n") for prompt in prompts]
+    encoded = iter(encode(tokenizer, [line for lines in texts for line in lines]))
+    rows = [[next(encoded) for _ in lines] for lines in texts]
+    return [[*(ids[:-1] for ids in lines[:-1]), lines[-1]] for lines in rows]
+
+
+def within(lines: list[Ids], max_tokens: int) -> Ids:
+    """Return the ids of a conversation's lines, joined, at most `max_tokens`.
+
+    The oldest turns go first, one at a time; then the end of the question, the last turn. Header and
+    last mark stay.
+
+    >>> header, old, older, question, mark = [1], [2, 2], [3, 3], [4, 4, 4], [5, 0]
+    >>> within([header, old, older, question, mark], 8)
+    [1, 3, 3, 4, 4, 4, 5, 0]
+    >>> within([header, old, older, question, mark], 5)
+    [1, 4, 4, 5, 0]
+    """
+    header, *turns, mark = lines
+    room = max_tokens - len(header) - len(mark)
+    while len(turns) > 1 and sum(map(len, turns)) > room:
+        turns = turns[1:]
+    said = [token for turn in turns for token in turn]
+    return [*header, *said[:room], *mark]
