@@ -138,6 +138,7 @@ def test_conversations_of_ones_own_run_as_the_readme_says(clone):
                 {"role": "assistant", "content": f"El {river} desemboca en el mar del sur."},
             ]
             file.write(json.dumps({"turnos": turns}, ensure_ascii=False) + "\n")
+    set_params(clone, {"data.train": 0.8, "data.validation": 0.1, "data.test": 0.1})  # the clone has rows
     command = re.search(
         r"^dvc exp run -S profile=files -S profiles\.files\.data\.path=data/mine\.jsonl[^`]*",
         (clone / "README.md").read_text(encoding="utf-8"),
