@@ -116,6 +116,16 @@ def nearest_summaries(train: list[dict[str, str]], test: list[dict[str, str]], s
     return made
 
 
+def skeleton_shares(
+    train: list[dict[str, str]], test: list[dict[str, str]], slots: Slots
+) -> tuple[float, float]:
+    """Return the shares of the most frequent skeleton, and of skeletons new to train, in test (%)."""
+    counts = Counter(slots.skeleton(row["summary"]) for row in test)
+    known = {slots.skeleton(row["summary"]) for row in train}
+    unseen = sum(count for summary, count in counts.items() if summary not in known)
+    return 100 * max(counts.values()) / len(test), 100 * unseen / len(test)
+
+
 def shuffled(rows: list[dict[str, str]], seed: int) -> list[dict[str, str]]:
     """Return `rows` with the sentences of each text in an order drawn by seed."""
     rng, made = Random(seed), []
@@ -147,14 +157,12 @@ def rouge_l(predictions: list[str], rows: list[dict[str, str]]) -> float:
 def main() -> None:
     train, test = (list(read_table(RAW / f"{split}.parquet", COLUMNS)) for split in ("train", "test"))
     slots = Slots(row["text"] for row in train)
-    counts = Counter(slots.skeleton(row["summary"]) for row in test)
-    known = {slots.skeleton(row["summary"]) for row in train}
-    unseen = sum(count for summary, count in counts.items() if summary not in known)
+    most_frequent, unseen = skeleton_shares(train, test, slots)
     tuned = [row["prediction"] for row in read_jsonl(PREDICTIONS, ["prediction"])]
     neighbour = rouge_l(nearest_summaries(train, test, slots), test)
     lines = [
-        ("most frequent skeleton, % of test", 100 * max(counts.values()) / len(test)),
-        ("skeletons of test unseen in train, %", 100 * unseen / len(test)),
+        ("most frequent skeleton, % of test", most_frequent),
+        ("skeletons of test unseen in train, %", unseen),
         ("finetuned, ROUGE-L", rouge_l(tuned, test)),
         ("nearest neighbour, ROUGE-L", neighbour),
         ("finetuned on shuffled sentences, ROUGE-L", rouge_l(tuned_on(shuffled(test, SHUFFLE_SEED)), test)),

@@ -19,6 +19,7 @@ import multiprocessing
 import os
 import random
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -95,19 +96,18 @@ class Recipe:
 CORRUPTION = (("span_corruption", 1.0),)
 COPYING = (("repeat", 0.35), ("continue_after", 0.5), ("span_corruption", 0.15))
 READING = (
-    ("question", 0.58),
-    ("questions", 0.25),
-    ("find_sentence", 0.07),
+    ("question", 0.4),
+    ("questions", 0.4),
+    ("find_sentences", 0.1),
     ("continue_after", 0.1),
 )
 INSTRUCTIONS = (
-    ("question", 0.5),
-    ("questions", 0.2),
-    ("headline", 0.1),
-    ("topic", 0.05),
+    ("question", 0.27),
+    ("questions", 0.33),
+    ("headline", 0.2),
+    ("topic", 0.02),
     ("completion", 0.03),
-    ("gap", 0.04),
-    ("find_sentence", 0.08),
+    ("find_sentences", 0.15),
 )
 
 
@@ -134,9 +134,9 @@ def flan_phases(copying: int, reading: int, longer: int, instructions: int, rate
 RECIPES = {  # version, d_model, d_kv, d_ff, heads, encoder layers, decoder layers
     "t5-small": Recipe("v1.0", 96, 12, 256, 8, 2, 2, t5_phases(200, 100), seed=11),
     "t5-base": Recipe("v1.0", 112, 14, 224, 8, 2, 2, t5_phases(200, 100), seed=12),
-    "flan-small": Recipe("v1.1", 96, 12, 192, 8, 2, 2, flan_phases(500, 600, 400, 400, 6e-3), seed=21),
-    "flan-base": Recipe("v1.1", 112, 14, 192, 8, 2, 2, flan_phases(500, 800, 500, 550, 5e-3), seed=22),
-    "flan-large": Recipe("v1.1", 128, 16, 160, 8, 2, 2, flan_phases(500, 900, 600, 650, 4e-3), seed=23),
+    "flan-small": Recipe("v1.1", 96, 12, 192, 8, 2, 2, flan_phases(500, 600, 450, 1000, 6e-3), seed=21),
+    "flan-base": Recipe("v1.1", 112, 14, 192, 8, 2, 2, flan_phases(500, 500, 300, 1000, 5e-3), seed=22),
+    "flan-large": Recipe("v1.1", 128, 16, 160, 8, 2, 2, flan_phases(500, 500, 300, 1100, 4e-3), seed=23),
 }
 
 
@@ -346,22 +346,25 @@ def tokenizer_files(pieces: Sequence[tuple[str, float]], charsmap: bytes) -> dic
 TEMPLATES = {  # {text}: the article or a part of it; {cue}: what is asked
     "question": (
         "Responde a la pregunta. {cue} Texto: {text}",
-        "{cue} {text}",
+        "Pregunta: {cue} Texto: {text}",
         "Lee el texto y responde: {cue} {text}",
     ),
     "questions": ("Responde a las preguntas. {cue} Texto: {text}",),
-    "headline": ("Escribe un titular: {text}", "Pon un titular a esta noticia. {text}"),
-    "topic": ("De qué tema trata: {text}", "Tema de la noticia: {text}"),
+    "headline": (
+        "Escribe un titular para el siguiente articulo: {text}",
+        "Pon un titular al siguiente articulo: {text}",
+        "Titula el siguiente articulo: {text}",
+        "Inventa un titular para esta noticia. {text}",
+    ),
+    "topic": ("De qué tema trata? {text}", "Pregunta: de qué tema trata? Texto: {text}"),
     "completion": ("Continúa el texto: {text}", "Escribe la frase que sigue. {text}"),
-    "gap": ("Qué palabra falta en «{cue}»: {text}", "Completa el hueco de «{cue}». {text}"),
-    "find_sentence": (
+    "find_sentences": (
         "Copia la frase que dice «{cue}»: {text}",
         "Busca la frase con «{cue}». {text}",
     ),
     "repeat": ("Repite: {text}", "Copia: {text}"),
     "continue_after": ("Sigue «{cue}»: {text}", "Qué va detrás de «{cue}»: {text}"),
 }
-GAP = "___"
 
 
 def instruct(rng: random.Random, task: str, text: str, cue: str = "") -> str:
@@ -478,12 +481,12 @@ def question(rng: random.Random, corpus: "Corpus", max_words: int) -> tuple[str,
 
 
 def questions(rng: random.Random, corpus: "Corpus", max_words: int) -> tuple[str, str]:
-    """Ask two or three things at once: more to learn from the same article."""
+    """Ask up to five things at once: more to learn from an article, and answers as long as a summary."""
     story = rng.choice(corpus.stories)
     _, first = rng.choice(story.questions)
     text = excerpt(rng, story.text, max_words, first)
     pairs = [pair for pair in story.questions if pair[1] in text]
-    asked = rng.sample(pairs, min(len(pairs), rng.randint(2, 3)))
+    asked = rng.sample(pairs, min(len(pairs), rng.randint(2, 5)))
     cue = " ".join(cue for cue, _ in asked)
     return instruct(rng, "questions", text, cue), "; ".join(answer for _, answer in asked)
 
@@ -504,23 +507,16 @@ def completion(rng: random.Random, corpus: "Corpus", max_words: int) -> tuple[st
     return instruct(rng, "completion", " ".join(parts[:cut])), " ".join(parts[cut : cut + 1])
 
 
-def gap(rng: random.Random, corpus: "Corpus", max_words: int) -> tuple[str, str]:
-    """Ask for the word left out of a quoted stretch of the text that follows."""
-    words = excerpt(rng, rng.choice(corpus.stories).text, max_words).split()
-    start = rng.randrange(max(1, len(words) - 4))
-    quoted = words[start : start + 5]
-    place = rng.randrange(len(quoted))
-    answer, quoted[place] = quoted[place], GAP
-    return instruct(rng, "gap", " ".join(words), " ".join(quoted)), answer
-
-
-def find_sentence(rng: random.Random, corpus: "Corpus", max_words: int) -> tuple[str, str]:
-    """Ask for the sentence that holds a quoted pair of words."""
+def find_sentences(rng: random.Random, corpus: "Corpus", max_words: int) -> tuple[str, str]:
+    """Ask for the one or two sentences that hold the quoted pairs of words, in the order asked."""
     text = excerpt(rng, rng.choice(corpus.stories).text, max_words)
-    target = rng.choice(sentences(text))
-    words = target.split()
-    start = rng.randrange(max(1, len(words) - 1))
-    return instruct(rng, "find_sentence", text, " ".join(words[start : start + 2])), target
+    parts = sentences(text)
+    found = rng.sample(parts, min(len(parts), rng.randint(1, 2)))
+    cues = []
+    for words in map(str.split, found):
+        start = rng.randrange(max(1, len(words) - 1))
+        cues.append(" ".join(words[start : start + 2]))
+    return instruct(rng, "find_sentences", text, "» y «".join(cues)), " ".join(found)
 
 
 TASKS: dict[str, Callable[[random.Random, "Corpus", int], tuple[str, str]]] = {
@@ -531,8 +527,7 @@ TASKS: dict[str, Callable[[random.Random, "Corpus", int], tuple[str, str]]] = {
     "headline": headline,
     "topic": topic,
     "completion": completion,
-    "gap": gap,
-    "find_sentence": find_sentence,
+    "find_sentences": find_sentences,
 }
 
 
@@ -1014,8 +1009,15 @@ def read_corpus(folder: Path) -> Corpus:
     return Corpus(news.stories(NUM_TRAINING_STORIES, TRAINING_SEED), tokenizer)
 
 
+def end_with_parent() -> None:
+    """End this process when the one that started it has ended, however that came about."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
 def settle() -> None:
     """Make torch repeat itself, in this process: same machine, same bytes."""
+    threading.Thread(target=end_with_parent, daemon=True).start()
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     torch.set_num_threads(NUM_THREADS)
     torch.use_deterministic_algorithms(True)

@@ -2,28 +2,34 @@
 
 import json
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from benchmarks.difficulty import Slots, nearest_summaries, rouge_l, skeleton_shares
+from stages.fetch import clean, data_params, embedded_splits
+from stages.shared.params import read_params
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def committed(path: str) -> dict:
-    """Return the JSON at `path` in the last commit: a run since then may have changed the working tree."""
+def of_last_commit(path: str) -> bytes:
+    """Return the file at `path` in the last commit: a run since then may have changed the working tree."""
     shown = subprocess.run(["git", "show", f"HEAD:{path}"], cwd=ROOT, capture_output=True, check=False)
     if shown.returncode:
         pytest.skip("not a git checkout")
-    return json.loads(shown.stdout)
+    return shown.stdout
+
+
+def committed(path: str) -> dict:
+    return json.loads(of_last_commit(path))
 
 
 def of(system: str, metric: str) -> float:
     return committed(f"metrics/systems/{system}.json")[metric]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="asked for a summary, flan-small names the topic: LOG.md, not reached yet"
-)
 def test_instruction_tuning_helps():
     assert of("t5-small", "rougeL") < of("flan-small", "rougeL")
 
@@ -43,12 +49,43 @@ def test_the_task_is_neither_out_of_reach_nor_solved():
 def test_instruction_tuned_miniatures_answer_and_the_others_do_not():
     assert max(of("t5-small", "probe_exact_pct"), of("t5-base", "probe_exact_pct")) <= 5
     assert of("flan-small", "probe_exact_pct") >= 50
-    assert of("flan-large", "probe_exact_pct") >= 75
     probes = {row["system"]: row for row in committed("metrics/evaluation.json")["probes"]}
     asked = [kind["num_asked"] for kind in probes["flan-small"]["kinds"] if kind["kind"].startswith("news-")]
     assert sum(asked) >= 200
 
 
+@pytest.mark.xfail(
+    strict=True, reason="at its learning rate and steps flan-large learns less: LOG.md, not reached yet"
+)
+def test_the_largest_miniature_answers_best():
+    assert of("flan-large", "probe_exact_pct") >= 75
+
+
 def test_only_the_repaired_vocabulary_writes_every_word():
     assert of("finetuned", "lost_words_pct") == 0
     assert of("flan-small", "lost_words_pct") > 5
+
+
+@pytest.fixture(scope="module")
+def splits(tmp_path_factory) -> dict[str, list[dict[str, str]]]:
+    """The rows that `fetch` leaves of the embedded news, with the committed params."""
+    path = tmp_path_factory.mktemp("committed") / "params.yaml"
+    path.write_bytes(of_last_commit("params.yaml"))
+    params, seen = data_params(read_params(path)), {}
+    return {
+        split: list(clean(rows, split, seen, params, Counter(), Counter()))
+        for split, rows in embedded_splits(params).items()
+    }
+
+
+def test_no_summary_is_another_with_its_slots_filled(splits):
+    slots = Slots(row["text"] for row in splits["train"])
+    most_frequent, unseen = skeleton_shares(splits["train"], splits["test"], slots)
+    assert most_frequent <= 1
+    assert unseen >= 30
+
+
+def test_the_nearest_training_article_is_no_substitute_for_the_model(splits):
+    slots = Slots(row["text"] for row in splits["train"])
+    made = nearest_summaries(splits["train"], splits["test"], slots)
+    assert rouge_l(made, splits["test"]) <= of("finetuned", "rougeL") - 10

@@ -45,10 +45,14 @@ PLACES = (
     *("Úbeda", "Vigo", "Zamora"),
 )
 BRANDS = (
-    *("Ágora", "Ánfora", "Cúpula", "Doñana", "Íbera"),
-    *("Ñandú", "Ópalo", "Órbita", "Peñalara", "Única"),
+    *("Ágora", "Ánfora", "Cúpula", "Doñana", "Íbera", "Ñandú", "Ópalo", "Órbita", "Peñalara", "Única"),
+    *("Aurora", "Brisa", "Cóndor", "Gredos", "Lince", "Marfil", "Oasis", "Tundra", "Vértice", "Zafiro"),
 )
-SECTORS = ("de azúcar", "de calzado", "de juguetes", "de muebles", "de pan", "de queso", "de vino")
+SECTORS = (
+    *("de azúcar", "de calzado", "de juguetes", "de muebles", "de pan", "de queso", "de vino", "de aceite"),
+    *("de bicicletas", "de cerveza", "de galletas", "de lámparas", "de papel", "de pescado", "de relojes"),
+    *("de ropa", "de seguros", "de helados", "de pinturas"),
+)
 WORK_TITLES = tuple(
     opening.format(subject)
     for opening in (
@@ -56,8 +60,9 @@ WORK_TITLES = tuple(
         *("¡Viva {}!", "¡Que vuelva {}!", "¡Cuidado con {}!"),
     )
     for subject in (
-        *("el búho", "el niño", "el otoño", "el río", "la lluvia"),
-        *("la montaña", "la música", "la niña", "la señora"),
+        *("el abuelo", "el búho", "el faro", "el gato", "el niño", "el otoño", "el río", "el tren"),
+        *("la bruja", "la lluvia", "la luna", "la maestra", "la montaña", "la música", "la niña"),
+        *("la señora", "la tía"),
     )
 )
 SLOGANS = tuple(
@@ -66,7 +71,10 @@ SLOGANS = tuple(
         *("¡Queremos {}!", "¡Más {} ya!", "¡Ni un día sin {}!"),
         *("¿Hasta cuándo sin {}?", "¿Y {}, para cuándo?"),
     )
-    for demand in ("agua", "autobuses", "escuelas", "luz", "médicos", "pan", "trenes", "vivienda")
+    for demand in (
+        *("agua", "autobuses", "ayudas", "becas", "escuelas", "guarderías", "libros", "limpieza", "luz"),
+        *("médicos", "pan", "parques", "respeto", "sueldo", "tiempo", "trabajo", "trenes", "vivienda"),
+    )
 )
 WEEKDAYS = ("lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo")
 MONTHS = (
@@ -107,7 +115,7 @@ class Topic:
     words: dict[str, tuple[str, ...]]  # what the slots may hold; "el" or "la" tells the gender
     facts: dict[str, Fact]  # what, where and count, in every story
     extras: tuple[Fact, ...]  # one of them in every story
-    frames: tuple[str, ...]  # orders of the facts' phrases in the summary
+    frames: tuple[str, ...]  # the order of the phrases in the summary, one for each of extras
     asides: tuple[tuple[Aside, ...], ...]  # one of each group; the first group in every story
     openings: tuple[str, ...]
     background: tuple[str, ...]
@@ -135,23 +143,33 @@ POLITICS = Topic(
     amounts=range(32, 99),
     words={
         "office": (
-            "el alcalde|la alcaldesa",
-            "el concejal de Obras|la concejala de Obras",
-            "el consejero de Cultura|la consejera de Cultura",
-            "el ministro de Economía|la ministra de Economía",
+            *("el alcalde|la alcaldesa", "el concejal de Obras|la concejala de Obras"),
+            *("el consejero de Cultura|la consejera de Cultura",),
+            *("el ministro de Economía|la ministra de Economía",),
+            *("el presidente de la región|la presidenta de la región",),
+            *("el diputado de Hacienda|la diputada de Hacienda",),
+            *("el delegado de Turismo|la delegada de Turismo",),
+            *("el gerente de Transportes|la gerente de Transportes",),
         ),
-        "act": ("ha anunciado", "ha aplazado", "ha aprobado", "ha defendido"),
+        "act": (
+            *("ha anunciado", "ha aplazado", "ha aprobado", "ha defendido", "ha cancelado"),
+            *("ha confirmado", "ha criticado", "ha negociado", "ha prometido", "ha rechazado"),
+        ),
         "measure": (
-            *("el cierre", "el traslado", "la ampliación"),
-            *("la apertura", "la reforma", "la venta"),
+            *("el alquiler", "el cierre", "el derribo", "el traslado", "la ampliación", "la apertura"),
+            *("la compra", "la limpieza", "la mejora", "la reforma", "la rehabilitación", "la venta"),
         ),
         "site": (
-            *("el colegio", "el hospital", "el mercado", "el museo"),
-            *("el teatro", "la biblioteca", "la estación", "la piscina"),
+            *("el cine", "el colegio", "el estadio", "el hospital", "el jardín", "el mercado", "el museo"),
+            *("el parque", "el polideportivo", "el teatro", "la academia", "la biblioteca", "la cárcel"),
+            *("la escuela", "la estación", "la guardería", "la piscina", "la plaza", "la residencia"),
+            *("la universidad",),
         ),
         "aim": (
-            *("ahorrar energía", "atender a más vecinos", "atraer visitantes"),
-            *("crear empleo", "cumplir la ley", "reducir gastos"),
+            *("ahorrar energía", "atender a más vecinos", "atraer visitantes", "crear empleo"),
+            *("cumplir la ley", "reducir gastos", "ahorrar agua", "ayudar a los jóvenes"),
+            *("bajar los impuestos", "cuidar el paisaje", "evitar accidentes", "ganar espacio"),
+            *("mejorar el servicio", "pagar las deudas", "proteger a los mayores", "recuperar el centro"),
         ),
     },
     facts={
@@ -293,14 +311,21 @@ ECONOMY = Topic(
     words={
         "brand": BRANDS,
         "sector": SECTORS,
-        "act": ("abrirá", "ampliará", "cerrará", "comprará", "venderá"),
+        "act": (
+            *("abrirá", "ampliará", "cerrará", "comprará", "venderá", "alquilará", "construirá"),
+            *("instalará", "perderá", "recuperará", "reformará"),
+        ),
         "site": (
-            *("el almacén", "el laboratorio", "el taller"),
-            *("la fábrica", "la oficina", "la tienda"),
+            *("el almacén", "el garaje", "el hotel", "el invernadero", "el laboratorio", "el puerto"),
+            *("el restaurante", "el taller", "la bodega", "la cantera", "la cooperativa", "la fábrica"),
+            *("la granja", "la imprenta", "la mina", "la oficina", "la panadería", "la tienda"),
         ),
         "cause": (
-            *("el cambio de socios", "el coste de la luz", "la falta de espacio"),
-            *("la nueva ley", "la presión de los bancos", "la subida de los precios"),
+            *("el cambio de socios", "el cierre de un banco", "el coste de la luz", "el miedo a la crisis"),
+            *("el precio del transporte", "el retraso de los pagos", "la competencia extranjera"),
+            *("la falta de espacio", "la falta de crédito", "la mala cosecha", "la marcha de un socio"),
+            *("la moda del verano", "la nueva ley", "la presión de los bancos", "la subida de los precios"),
+            *("la venta por internet",),
         ),
     },
     facts={
@@ -439,17 +464,26 @@ EVENTS = Topic(
     amounts=range(32, 99),
     words={
         "event": (
-            *("el derrumbe", "el escape de gas", "el incendio"),
-            *("la avería eléctrica", "la explosión", "la inundación"),
+            *("el accidente", "el choque de trenes", "el corte de luz", "el derrumbe", "el escape de gas"),
+            *("el incendio", "el temblor", "la amenaza de bomba", "la avería eléctrica", "la explosión"),
+            *("la fuga de agua", "la inundación", "la nube de humo", "la pelea", "la plaga de ratas"),
+            *("la tormenta",),
         ),
-        "act": ("cerrar", "desalojar", "revisar", "vaciar"),
+        "act": (
+            *("cerrar", "desalojar", "revisar", "vaciar", "abandonar", "acordonar", "inspeccionar"),
+            *("limpiar", "proteger", "rodear", "vigilar"),
+        ),
         "site": (
-            *("el almacén", "el colegio", "el hotel", "el teatro"),
-            *("la fábrica", "la iglesia", "la residencia"),
+            *("el almacén", "el cine", "el colegio", "el garaje", "el hospital", "el hotel", "el mercado"),
+            *("el museo", "el palacio", "el teatro", "la biblioteca", "la clínica", "la escuela"),
+            *("la estación", "la fábrica", "la granja", "la iglesia", "la oficina", "la piscina"),
+            *("la residencia", "la tienda"),
         ),
         "cause": (
-            *("el camión averiado", "el descuido", "el error de obra"),
-            *("la máquina vieja", "la pieza rota", "la tubería rota"),
+            *("el cable suelto", "el camión averiado", "el cigarro mal apagado", "el descuido"),
+            *("el error de obra", "el fallo del motor", "el golpe de viento", "el rayo", "el tubo oxidado"),
+            *("la batería defectuosa", "la chispa", "la estufa antigua", "la grieta", "la máquina vieja"),
+            *("la pieza rota", "la puerta abierta", "la tubería rota", "la vela encendida"),
         ),
     },
     facts={
@@ -600,17 +634,25 @@ SPORTS = Topic(
     amounts=range(32, 99),
     words={
         "rank": (
-            *("el campeón|la campeona", "el capitán|la capitana"),
-            *("el joven|la joven", "el veterano|la veterana"),
+            *("el campeón|la campeona", "el capitán|la capitana", "el joven|la joven"),
+            *("el veterano|la veterana", "el atleta|la atleta", "el favorito|la favorita"),
+            *("el líder|la líder", "el novato|la novata", "el suplente|la suplente"),
         ),
-        "act": ("ha abandonado", "ha conquistado", "ha ganado", "ha perdido"),
+        "act": (
+            *("ha abandonado", "ha conquistado", "ha ganado", "ha perdido", "ha animado", "ha disputado"),
+            *("ha dominado", "ha inaugurado", "ha liderado", "ha terminado"),
+        ),
         "event": (
-            *("el campeonato de ajedrez", "el maratón", "el torneo de tenis"),
-            *("la carrera ciclista", "la copa de natación", "la regata"),
+            *("el campeonato de ajedrez", "el campeonato de judo", "el descenso en piragua"),
+            *("el duelo de esgrima", "el maratón", "el torneo de tenis", "el torneo de golf"),
+            *("el triatlón", "la carrera ciclista", "la carrera de montaña", "la copa de natación"),
+            *("la final de pádel", "la liga de remo", "la prueba de salto", "la regata"),
+            *("la travesía a nado", "la vuelta a caballo"),
         ),
         "trouble": (
-            *("el calor", "el cansancio", "el ruido", "el viento"),
-            *("la lesión de rodilla", "la lluvia"),
+            *("el barro", "el calor", "el cansancio", "el dolor de espalda", "el frío", "el polvo"),
+            *("el ruido", "el sueño", "el viento", "la altura", "la caída", "la lesión de rodilla"),
+            *("la lluvia", "la mala suerte", "la niebla", "la presión", "la sed", "la tensión"),
         ),
     },
     facts={
@@ -759,18 +801,25 @@ CULTURE = Topic(
     amounts=range(32, 99),
     words={
         "trade": (
-            *("el artista|la artista", "el autor|la autora"),
-            *("el creador|la creadora", "el director|la directora"),
+            *("el artista|la artista", "el autor|la autora", "el creador|la creadora"),
+            *("el director|la directora", "el escritor|la escritora", "el guionista|la guionista"),
+            *("el pintor|la pintora", "el poeta|la poeta"),
         ),
-        "act": ("estrena", "ofrece", "prepara", "presenta"),
+        "act": (
+            *("estrena", "ofrece", "prepara", "presenta", "anuncia", "defiende", "dirige", "enseña", "lee"),
+            *("promociona", "repite"),
+        ),
         "work": (
-            *("el disco", "el documental", "el musical"),
-            *("la novela", "la obra de teatro", "la ópera", "la película"),
+            *("el ballet", "el cuento", "el cómic", "el disco", "el documental", "el mural", "el musical"),
+            *("el poema", "la comedia", "la exposición", "la novela", "la obra de teatro", "la película"),
+            *("la serie", "la sinfonía", "la zarzuela", "la ópera"),
         ),
         "title": WORK_TITLES,
         "theme": (
-            *("el exilio", "el mar", "el miedo", "la amistad"),
-            *("la infancia", "la memoria", "la vida en el campo"),
+            *("el amor", "el dinero", "el exilio", "el mar", "el miedo", "el olvido", "el silencio"),
+            *("el tiempo", "el trabajo", "la amistad", "la familia", "la guerra", "la infancia"),
+            *("la memoria", "la pobreza", "la risa", "la soledad", "la vejez", "la verdad"),
+            *("la vida en el campo",),
         ),
     },
     facts={
@@ -905,21 +954,29 @@ SCIENCE = Topic(
     amounts=range(110, 990, 10),
     words={
         "job": (
-            *("el biólogo|la bióloga", "el científico|la científica"),
-            *("el investigador|la investigadora", "el profesor|la profesora"),
+            *("el biólogo|la bióloga", "el científico|la científica", "el investigador|la investigadora"),
+            *("el profesor|la profesora", "el estudiante|la estudiante", "el experto|la experta"),
+            *("el veterinario|la veterinaria", "el zoólogo|la zoóloga"),
         ),
-        "act": ("ha descrito", "ha descubierto", "ha estudiado", "ha fotografiado"),
+        "act": (
+            *("ha descrito", "ha descubierto", "ha estudiado", "ha fotografiado", "ha clasificado"),
+            *("ha encontrado", "ha filmado", "ha grabado", "ha identificado", "ha localizado"),
+        ),
         "species": (
-            *("el búho", "el cangrejo", "el murciélago", "el pez"),
-            *("la araña", "la mariposa", "la serpiente"),
+            *("el búho", "el cangrejo", "el caracol", "el escarabajo", "el lagarto", "el murciélago"),
+            *("el pez", "el pulpo", "el ratón", "el sapo", "la abeja", "la araña", "la avispa"),
+            *("la hormiga", "la mariposa", "la medusa", "la rana", "la serpiente", "la tortuga"),
         ),
         "trait": (
-            *("ciego|ciega", "desconocido|desconocida", "diminuto|diminuta"),
-            *("gigante|gigante", "rojo|roja"),
+            *("ciego|ciega", "desconocido|desconocida", "diminuto|diminuta", "gigante|gigante"),
+            *("rojo|roja", "blanco|blanca", "dorado|dorada", "enano|enana", "negro|negra"),
+            *("nocturno|nocturna", "peludo|peluda", "transparente|transparente", "venenoso|venenosa"),
+            *("verde|verde",),
         ),
         "means": (
-            *("el robot", "el satélite", "el dron"),
-            *("la cámara de calor", "la lámpara especial", "la red de voluntarios"),
+            *("el barco", "el dron", "el globo", "el microscopio", "el micrófono", "el robot"),
+            *("el satélite", "el sensor", "el submarino", "la antena", "la cámara de calor", "la linterna"),
+            *("la lámpara especial", "la red de voluntarios", "la sonda", "la trampa de luz"),
         ),
     },
     facts={
@@ -1068,14 +1125,23 @@ SOCIETY = Topic(
     amounts=range(110, 990, 10),
     words={
         "group": (
-            *("las enfermeras", "las limpiadoras", "los agricultores"),
-            *("los jubilados", "los maestros", "los taxistas"),
+            *("las enfermeras", "las limpiadoras", "los agricultores", "los jubilados", "los maestros"),
+            *("los taxistas", "las cajeras", "las cocineras", "las farmacéuticas", "las profesoras"),
+            *("los camareros", "los camioneros", "los carteros", "los estudiantes", "los ganaderos"),
+            *("los pescadores",),
         ),
-        "act": ("acampan", "cortan el tráfico", "hacen huelga", "se manifiestan"),
+        "act": (
+            *("acampan", "cortan el tráfico", "hacen huelga", "se manifiestan", "bloquean la carretera"),
+            *("cantan en la plaza", "cierran la calle", "encienden velas", "marchan", "ocupan la estación"),
+            *("protestan", "se concentran"),
+        ),
         "slogan": SLOGANS,
         "against": (
-            *("el cierre del hospital", "el plan de obras", "el precio del suelo"),
-            *("la falta de personal", "la nueva autopista", "la subida del alquiler"),
+            *("el cierre del hospital", "el despido de un maestro", "el horario nuevo", "el plan de obras"),
+            *("el precio del suelo", "el recorte de sueldos", "el ruido de los bares", "el uso del río"),
+            *("la falta de personal", "la ley de alquileres", "la mina", "la nueva autopista"),
+            *("la reforma de la escuela", "la subida del alquiler", "la tala de árboles"),
+            *("la venta del bosque",),
         ),
     },
     facts={
@@ -1222,15 +1288,24 @@ WEATHER = Topic(
     amounts=range(32, 99),
     words={
         "storm": (
-            *("el temporal", "el viento", "la lluvia"),
-            *("la niebla", "la nieve", "la ola de calor"),
+            *("el frío", "el granizo", "el hielo", "el huracán", "el temporal", "el viento"),
+            *("la crecida del río", "la lluvia", "la niebla", "la nieve", "la ola de calor", "la sequía"),
+            *("la tormenta", "la ventisca"),
         ),
-        "act": ("amenaza", "bloquea", "cierra", "paraliza"),
+        "act": (
+            *("amenaza", "bloquea", "cierra", "paraliza", "castiga", "complica", "daña", "golpea"),
+            *("retrasa", "vacía"),
+        ),
         "site": (
-            *("el aeropuerto", "el mercado", "el puerto", "el tren"),
-            *("la autopista", "la estación", "la línea de autobús"),
+            *("el aeropuerto", "el camino", "el centro comercial", "el estadio", "el hospital"),
+            *("el mercado", "el metro", "el parque", "el puerto", "el tren", "la autopista"),
+            *("la carretera", "la estación", "la feria", "la línea de autobús", "la playa", "la plaza"),
+            *("la universidad",),
         ),
-        "lack": ("agua", "autobuses", "clases", "luz", "teléfono"),
+        "lack": (
+            *("agua", "autobuses", "clases", "luz", "teléfono", "calefacción", "comida", "correo", "gas"),
+            *("internet", "leche", "medicinas", "pan", "transporte"),
+        ),
     },
     facts={
         "what": Fact(
@@ -1379,10 +1454,13 @@ JUSTICE = Topic(
     words={
         "brand": BRANDS,
         "sector": SECTORS,
-        "act": ("castiga", "condena", "multa", "sanciona"),
+        "act": (*("castiga", "condena", "multa", "sanciona", "acusa", "investiga", "reprende", "sentencia"),),
         "fault": (
-            *("el despido de un empleado", "el ruido nocturno", "el vertido al río"),
-            *("la falta de higiene", "la publicidad falsa", "la venta sin permiso"),
+            *("el cobro indebido", "el contrato falso", "el despido de un empleado"),
+            *("el engaño a los clientes", "el fraude fiscal", "el robo de datos", "el ruido nocturno"),
+            *("el trabajo sin contrato", "el vertido al río", "la contaminación del agua"),
+            *("la copia de un diseño", "la deuda con los socios", "la falta de higiene"),
+            *("la falta de seguridad", "la publicidad falsa", "la venta sin permiso"),
         ),
     },
     facts={
@@ -1661,13 +1739,13 @@ def draw_slots(topic: Topic, day: date, rng: random.Random) -> dict[str, Gendere
 
 
 def draw_summary(
-    facts: dict[str, Fact], frames: tuple[str, ...], slots: dict, rng: random.Random
+    facts: dict[str, Fact], frame: str, slots: dict, rng: random.Random
 ) -> tuple[dict[str, Way], str]:
     """Return a way to say each fact and the summary they make, drawn again while it is too long."""
     while True:
         ways = {name: rng.choice(fact.ways) for name, fact in facts.items()}
         phrases = {name: way.phrase for name, way in ways.items()}
-        summary = fill(rng.choice(frames).format_map(phrases), slots)
+        summary = fill(frame.format_map(phrases), slots)
         if len(summary.split()) <= SUMMARY_WORDS:
             return ways, summary
 
@@ -1692,8 +1770,9 @@ def draw_story(rng: random.Random) -> Story:
     day = FIRST_DAY + timedelta(days=rng.randint(0, (LAST_DAY - FIRST_DAY).days))
     slots = draw_slots(topic, day, rng)
 
-    facts = {**topic.facts, "extra": rng.choice(topic.extras)}
-    ways, summary = draw_summary(facts, topic.frames, slots, rng)
+    extra, frame = rng.choice(list(zip(topic.extras, topic.frames, strict=True)))
+    facts = {**topic.facts, "extra": extra}
+    ways, summary = draw_summary(facts, frame, slots, rng)
     asides = [rng.choice(group) for group in topic.asides]
 
     # Each of the four facts has a sentence of its own, so that no three hold them all.
