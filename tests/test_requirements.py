@@ -28,13 +28,14 @@ def required() -> dict[str, str]:
 def imported() -> set[str]:
     """Return the distributions that our modules import, the standard library left out."""
     modules = set()
-    for path in [*ROOT.glob("stages/**/*.py"), *ROOT.glob("tests/**/*.py"), *ROOT.glob(".ci/**/*.py")]:
+    ours = ("stages", "benchmarks", "tests")
+    for path in (path for folder in (*ours, ".ci") for path in ROOT.glob(f"{folder}/**/*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 modules |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 modules.add(node.module.split(".")[0])
-    foreign = modules - sys.stdlib_module_names - {"stages", "tests"}
+    foreign = modules - sys.stdlib_module_names - set(ours)
     return {normal(packages_distributions()[module][0]) for module in foreign}
 
 
