@@ -36,6 +36,13 @@ SLOT = re.compile(r"\d+|\b[A-ZÁÉÍÓÚÑ]\w*(?: [A-ZÁÉÍÓÚÑ]\w*)*")
 SHUFFLE_SEED = 1
 
 
+def slot_kind(slot: str) -> str:
+    """Return person (two names), name, day (of a month) or amount."""
+    if slot.isdigit():
+        return "day" if int(slot) <= 31 else "amount"
+    return "person" if " " in slot else "name"
+
+
 class Slots:
     """The names and numbers of texts: digits, and runs of capitals that are not only a sentence's first.
 
@@ -66,12 +73,16 @@ class Slots:
         """Return `text` with its slots blanked."""
         return self.sub(lambda _: "_", text)
 
-    def by_kind(self, text: str) -> dict[bool, list[str]]:
-        """Return the numbers (True) and the names (False) of `text`, each once, in their order."""
-        found: dict[bool, list[str]] = {True: [], False: []}
+    def by_kind(self, text: str) -> dict[str, list[str]]:
+        """Return the slots of `text` by their kind, each once, in their order.
+
+        >>> Slots([]).by_kind("Ana Ruiz pide 40 en Soria desde el 5 de mayo")
+        {'person': ['Ana Ruiz'], 'amount': ['40'], 'name': ['Soria'], 'day': ['5']}
+        """
+        found: dict[str, list[str]] = {}
 
         def note(slot: str) -> str:
-            kind = found[slot.isdigit()]
+            kind = found.setdefault(slot_kind(slot), [])
             if slot not in kind:
                 kind.append(slot)
             return slot
@@ -87,10 +98,10 @@ class Slots:
         old, new = self.by_kind(source), self.by_kind(target)
 
         def counterpart(slot: str) -> str:
-            kind = slot.isdigit()
-            if slot not in old[kind] or not new[kind]:
+            known, others = (found.get(slot_kind(slot), []) for found in (old, new))
+            if slot not in known or not others:
                 return slot
-            return new[kind][min(old[kind].index(slot), len(new[kind]) - 1)]
+            return others[min(known.index(slot), len(others) - 1)]
 
         return self.sub(counterpart, summary)
 

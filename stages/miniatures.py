@@ -1010,9 +1010,10 @@ def read_corpus(folder: Path) -> Corpus:
 
 
 def end_with_parent() -> None:
-    """End this process when the one that started it has ended, however that came about."""
-    multiprocessing.parent_process().join()
-    os._exit(1)
+    """End this worker when the process that started it has ended, however that came about."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def settle() -> None:
