@@ -1,6 +1,7 @@
-"""Is the embedded task a lookup? What a template matcher, and order alone, get on the test split.
+"""Is the embedded task a lookup? What a template matcher, and order alone, get on a split.
 
-    python -m benchmarks.difficulty        after `dvc repro`; about a minute
+    python -m benchmarks.difficulty                        after `dvc repro`; about a minute
+    python -m benchmarks.difficulty --split validation     to choose by
 
 - skeletons: summaries with names, places and numbers blanked; how often one occurs, how many are new in test
 - nearest neighbour: the summary of the closest training article, its slots refilled from the article
@@ -17,9 +18,9 @@ from random import Random
 
 from stages.format import FormatParams
 from stages.generate import GenerateParams, SourceParams
-from stages.shared.cli import run
+from stages.shared.cli import parser, run
 from stages.shared.decoding import generator, write_texts
-from stages.shared.files import read_jsonl, read_table
+from stages.shared.files import read_table
 from stages.shared.models import choose_dtype, load_model, prepare_torch
 from stages.shared.params import load_params, parse_key, read_params
 from stages.shared.prompts import COLUMNS, fill
@@ -31,7 +32,6 @@ from stages.shared.words import words
 
 RAW = Path("data/raw")
 TUNED = Path("models/finetuned")
-PREDICTIONS = Path("data/predictions/finetuned.jsonl")
 SLOT = re.compile(r"\d+|\b[A-ZÁÉÍÓÚÑ]\w*(?: [A-ZÁÉÍÓÚÑ]\w*)*")
 SHUFFLE_SEED = 1
 
@@ -156,7 +156,7 @@ def tuned_on(rows: list[dict[str, str]]) -> list[str]:
     model, tokenizer = load_model(TUNED, choose_dtype(params.precision, device)), load_tokenizer(TUNED)
     ids, _ = encode_within(tokenizer, [fill(template, row) for row in rows], source_tokens, "instruction")
     generate = generator(model, params, device)
-    return write_texts(tokenizer, ids, generate, params.batch_size, "difficulty shuffled")
+    return write_texts(tokenizer, ids, generate, params.batch_size, "difficulty")
 
 
 def rouge_l(predictions: list[str], rows: list[dict[str, str]]) -> float:
@@ -166,19 +166,20 @@ def rouge_l(predictions: list[str], rows: list[dict[str, str]]) -> float:
 
 
 def main() -> None:
-    train, test = (list(read_table(RAW / f"{split}.parquet", COLUMNS)) for split in ("train", "test"))
+    arguments = parser(__doc__, "python -m benchmarks.difficulty --split validation")
+    arguments.add_argument("--split", choices=("validation", "test"), default="test", help="default: test")
+    split = arguments.parse_args().split
+    train, rows = (list(read_table(RAW / f"{name}.parquet", COLUMNS)) for name in ("train", split))
     slots = Slots(row["text"] for row in train)
-    most_frequent, unseen = skeleton_shares(train, test, slots)
-    tuned = [row["prediction"] for row in read_jsonl(PREDICTIONS, ["prediction"])]
-    neighbour = rouge_l(nearest_summaries(train, test, slots), test)
+    most_frequent, unseen = skeleton_shares(train, rows, slots)
     lines = [
-        ("most frequent skeleton, % of test", most_frequent),
-        ("skeletons of test unseen in train, %", unseen),
-        ("finetuned, ROUGE-L", rouge_l(tuned, test)),
-        ("nearest neighbour, ROUGE-L", neighbour),
-        ("finetuned on shuffled sentences, ROUGE-L", rouge_l(tuned_on(shuffled(test, SHUFFLE_SEED)), test)),
+        (f"most frequent skeleton, % of {split}", most_frequent),
+        (f"skeletons of {split} unseen in train, %", unseen),
+        ("finetuned, ROUGE-L", rouge_l(tuned_on(rows), rows)),
+        ("nearest neighbour, ROUGE-L", rouge_l(nearest_summaries(train, rows, slots), rows)),
+        ("finetuned on shuffled sentences, ROUGE-L", rouge_l(tuned_on(shuffled(rows, SHUFFLE_SEED)), rows)),
     ]
-    sys.stdout.writelines(f"{name:<40} {value:6.2f}\n" for name, value in lines)
+    sys.stdout.writelines(f"{name:<44} {value:6.2f}\n" for name, value in lines)
 
 
 if __name__ == "__main__":

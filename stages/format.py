@@ -87,7 +87,8 @@ def format_row(row: dict[str, Any], pair: Pair, style: str) -> dict[str, str]:
     prompt, completion = fill(pair.prompt, row), fill(pair.completion, row)
     if style == "conversation":
         asked = [{"role": "user", "content": prompt}, {"role": "assistant", "content": completion}]
-        *messages, answer = check_messages(row.get("messages") or asked)
+        turns = row.get("messages")
+        *messages, answer = check_messages(asked if turns is None else turns)
         prompt, completion = render(messages), answer["content"]
     return {"id": row["id"], "prompt": prompt, "completion": completion}
 

@@ -50,17 +50,17 @@ FAULTS = [
     ({"format.completion": "{title}"}, "format.completion: must hold {summary} once"),
     (
         {"format.completion": "{text} {summary}"},
-        "format.completion: unknown field {text}, expected {summary} once, got '{text} {summary}'",
+        "format.completion: unknown field {text}, expected {summary} once; known are {summary},",
     ),
     (
         {"format.style": "conversasion"},
-        "format.style: unknown style; did you mean conversation?, got 'conversasion'",
+        "format.style: unknown style, expected instruction or conversation, got 'conversasion'",
     ),
     (
         {"format.templates": "flam"},
         "format.templates: no set 'flam' in stages/templates.yaml; did you mean flan?",
     ),
-    ({"format.templates": 3}, "format.templates: expected a valid string, got 3"),
+    ({"format.templates": 3}, "format.templates: expected a valid string, got 3; put it in quotes"),
     ({"format.seed": "a"}, "format.seed: expected a valid integer, got 'a'"),
     (
         {"format.style": "conversation", "format.template": "[Usuario] {text}"},
@@ -126,8 +126,8 @@ FAULTS = [
         "generate.length_penalty: no value here nor in profiles.mini.generate; set one",
     ),
     (
-        {"generate.no_repeat_ngram_size": ...},
-        "generate.no_repeat_ngram_size: no value here nor in profiles.mini.generate; set one",
+        {"generate.length_penalty": ...},
+        "generate.length_penalty: no value here nor in profiles.mini.generate; set one",
     ),
     ({"tokenize.letter_score": 0.0}, "tokenize.letter_score: expected less than 0, got 0.0"),
     ({"finetune.seed": 2**32}, "finetune.seed: expected less than 4294967296, got 4294967296"),

@@ -54,9 +54,6 @@ def test_instruction_tuned_miniatures_answer_and_the_others_do_not():
     assert sum(asked) >= 200
 
 
-@pytest.mark.xfail(
-    strict=True, reason="at its learning rate and steps flan-large learns less: LOG.md, not reached yet"
-)
 def test_the_largest_miniature_answers_best():
     assert of("flan-large", "probe_exact_pct") >= 75
 
@@ -85,7 +82,6 @@ def test_no_summary_is_another_with_its_slots_filled(splits):
     assert unseen >= 30
 
 
-@pytest.mark.xfail(strict=True, reason="it is 9.05 points behind, not 10: LOG.md, not reached yet")
 def test_the_nearest_training_article_is_no_substitute_for_the_model(splits):
     slots = Slots(row["text"] for row in splits["train"])
     made = nearest_summaries(splits["train"], splits["test"], slots)

@@ -74,11 +74,11 @@ FAULTS = [
         ASKED,
         "expected a list of turns, each with role and content, got {'role': 'user', 'content': '¿Llueve?'}",
     ),
-    ([], "expected a question and its answer, got []"),
+    ([], "expected a question and its answer, got []; add them, or leave the row out"),
     (["¿Llueve?", ANSWERED], "turn 1: expected an object with role and content, got '¿Llueve?'"),
     ([None, ANSWERED], "turn 1: expected an object with role and content, got None"),
-    ([ASKED, {"content": "Sí."}], "turn 2: lacks role, expected role and content, got {'content': 'Sí.'}"),
-    ([{"role": "user"}, ANSWERED], "turn 1: lacks content, expected role and content, got {'role': 'user'}"),
+    ([ASKED, {"content": "Sí."}], "turn 2: lacks role, got {'content': 'Sí.'}; add it"),
+    ([{"role": "user"}, ANSWERED], "turn 1: lacks content, got {'role': 'user'}; add it"),
     (
         [{"role": None, "content": "a"}, ANSWERED],
         "turn 1: unknown role None; expected one of assistant, user",
@@ -144,8 +144,8 @@ def test_a_style_that_is_known_is_taken(style):
 @pytest.mark.parametrize(
     ("style", "message"),
     [
-        ("conversacion", "unknown style; did you mean conversation?"),
-        ("x", "unknown style; expected one of conversation, instruction"),
+        ("conversacion", "unknown style, expected instruction or conversation"),
+        ("x", "unknown style, expected instruction or conversation"),
     ],
 )
 def test_an_unknown_style_is_refused_with_the_nearest(style, message):

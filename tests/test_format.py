@@ -165,16 +165,16 @@ def test_a_mark_in_a_template_is_refused_where_the_style_puts_its_own(
     assert len(rows_of("test")) == len(news["test"])
 
 
-def test_an_unknown_style_is_refused_with_the_nearest(news, set_params, fails):
+def test_an_unknown_style_is_refused_with_the_known_ones(news, set_params, fails):
     set_params({"format.style": "conversacion"})
-    message = "params.yaml: format.style: unknown style; did you mean conversation?, got 'conversacion'"
-    assert fails(main) == message
+    message = "unknown style, expected instruction or conversation, got 'conversacion'"
+    assert fails(main) == f"params.yaml: format.style: {message}"
 
 
 def test_a_completion_that_holds_the_article_is_refused(news, set_params, fails):
     set_params({"format.completion": "{summary} {text}"})
-    message = "format.completion: unknown field {text}, expected {summary} once, got '{summary} {text}'"
-    assert fails(main) == f"params.yaml: {message}"
+    message = "unknown field {text}, expected {summary} once; known are {summary}, {title}, {topic}"
+    assert fails(main) == f"params.yaml: format.completion: {message}, got '{{summary}} {{text}}'"
 
 
 def asked(split, article):
@@ -232,7 +232,7 @@ def test_a_seed_that_is_no_number_is_refused(news, set_params, fails):
     assert fails(main) == "params.yaml: format.seed: expected greater than or equal to 0, got -1"
 
 
-def test_a_set_that_is_not_there_is_refused_with_the_nearest(news, set_params, fails):
+def test_a_set_that_is_not_there_is_refused_with_the_known_ones(news, set_params, fails):
     set_params({"format.templates": "flam"})
     message = "format.templates: no set 'flam' in stages/templates.yaml; did you mean flan?"
     assert fails(main) == f"params.yaml: {message}"

@@ -121,7 +121,7 @@ KEY_FAULTS = [
     (["base"], "finetune: expected keys and values, got ['base']"),
     (None, "finetune: expected keys and values, got None"),
     ({}, "finetune.base: no value here nor in profiles.p.finetune; set one"),
-    ({"base": 3}, "finetune.base: expected a valid string, got 3"),
+    ({"base": 3}, "finetune.base: expected a valid string, got 3; put it in quotes"),
 ]
 
 

@@ -214,14 +214,14 @@ FAULTS = [
     ({"prompt": "Why?"}, "probes.a.kind: missing; add it"),
     ({"kind": "open-question"}, "probes.a.prompt: missing; add it"),
     ({**GOOD, "prompt": " \n"}, "probes.a.prompt: expected a text to answer, got ' \\n'"),
-    ({**GOOD, "prompt": 3}, "probes.a.prompt: expected a valid string, got 3"),
+    ({**GOOD, "prompt": 3}, "probes.a.prompt: expected a valid string, got 3; put it in quotes"),
     (
         {**GOOD, "kind": "open-qestion"},
         "probes.a.kind: unknown value 'open-qestion'; did you mean open-question?",
     ),
     ({**GOOD, "kind": "news-who"}, "probes.a.kind: unknown value 'news-who'; "),  # those are generated
-    ({**GOOD, "kind": 3}, "probes.a.kind: expected a valid string, got 3"),
-    ({**GOOD, "answer": 2019}, "probes.a.answer: expected a valid string, got 2019"),
+    ({**GOOD, "kind": 3}, "probes.a.kind: expected a valid string, got 3; put it in quotes"),
+    ({**GOOD, "answer": 2019}, "probes.a.answer: expected a valid string, got 2019; put it in quotes"),
     ({**GOOD, "answer": ["x"]}, "probes.a.answer: expected a valid string, got ['x']"),
     ({**GOOD, "answer": ""}, "probes.a.answer: expected at least one word; leave the key out where "),
     ({**GOOD, "answer": "¿?"}, "probes.a.answer: expected at least one word; leave the key out where "),

@@ -53,5 +53,5 @@ def test_a_completion_may_hold_the_summary_and_needs_it():
 
 
 def test_a_completion_that_holds_the_article_is_refused():
-    with pytest.raises(ValueError, match=r"^unknown field \{text\}, expected \{summary\} once$"):
+    with pytest.raises(ValueError, match=r"\{summary\} once; known are \{summary\}, \{title\}, \{topic\}$"):
         check_template("{summary} {text}", "summary")

@@ -53,7 +53,7 @@ FAULTS = [
     ("aaa", {"from": "models/finetuned"}, "systems.aaa: no such system; did you mean aa?"),
     ("aa", {}, "systems.aa.from: missing; add it"),
     ("aa", None, "systems.aa: expected keys and values, got None"),
-    ("aa", {"from": 3}, "systems.aa.from: expected a valid string, got 3"),
+    ("aa", {"from": 3}, "systems.aa.from: expected a valid string, got 3; put it in quotes"),
     ("aa", {"from": "x", "temperature": 1}, "systems.aa.temperature: unknown key; did you mean template?"),
     ("aa", {"from": "x", "template": "Resume"}, "systems.aa.template: must hold {text} once, got 'Resume'"),
     ("aa", {"from": "x", "length_penalty": 0}, "systems.aa.length_penalty: expected greater than 0, got 0"),

@@ -26,7 +26,7 @@ def test_the_shipped_set_asks_in_two_languages_and_fills():
     spanish = [
         pair for pair in pairs if set(words(pair.prompt)) & {"resume", "recoge", "di", "lee", "noticia"}
     ]
-    english = [pair for pair in pairs if set(words(pair.prompt)) & {"the", "in"}]
+    english = [pair for pair in pairs if set(words(pair.prompt)) & {"spanish"}]
     assert len(spanish) >= 4
     assert len(english) >= 4
     assert not [pair for pair in spanish if pair in english]
@@ -35,6 +35,7 @@ def test_the_shipped_set_asks_in_two_languages_and_fills():
         assert "Llueve {aquí}." in fill(pair.prompt, row)
         assert fill(pair.completion, row) == "Llueve."
         assert pair.source
+        assert pair.prompt.endswith("{text}")  # a cut at the end leaves the request whole
 
 
 def test_a_row_keeps_its_pair_whatever_rows_there_are():
@@ -77,13 +78,13 @@ FAULTS = [
     ),
     (
         {"own": [{**GOOD, "prompt": "{text} {autor}"}]},
-        "own: pair 1.prompt: unknown field {autor}, expected {text} once, got '{text} {autor}'",
+        "own: pair 1.prompt: unknown field {autor}, expected {text} once; known are {text}, {title}",
     ),
     ({"own": [{**GOOD, "prompt": "{text"}]}, "own: pair 1.prompt: broken template (expected '}' before end"),
     ({"own": [{**GOOD, "completion": "Sí."}]}, "own: pair 1.completion: must hold {summary} once, got 'Sí.'"),
     (
         {"own": [{**GOOD, "completion": "{summary} {autor}"}]},
-        "own: pair 1.completion: unknown field {autor}, expected {summary} once, got '{summary} {autor}'",
+        "own: pair 1.completion: unknown field {autor}, expected {summary} once; known are",
     ),
     (
         {"own": [GOOD, {**GOOD, "prompt": "Amplía: {summary}", "completion": "{text}"}]},
@@ -111,7 +112,7 @@ FAULTS = [
     ),
     ({"own": [{**GOOD, "promt": "x"}]}, "own: pair 1.promt: unknown key; did you mean prompt?"),
     ({"own": [{"prompt": "{text}", "completion": "{summary}"}]}, "own: pair 1.source: missing; add it"),
-    ({"own": [{**GOOD, "prompt": 3}]}, "own: pair 1.prompt: expected a valid string, got 3"),
+    ({"own": [{**GOOD, "prompt": 3}]}, "own: pair 1.prompt: expected a valid string, got 3; put it in"),
     ({"own": [GOOD], "other": []}, "other: expected at least one pair"),
 ]
 

@@ -259,5 +259,5 @@ def test_a_style_that_format_has_not_seen_is_refused(formatted, base, set_params
 
 def test_an_unknown_style_is_refused_with_the_nearest(formatted, base, set_params, fails):
     set_params({"format.style": "instructions"})
-    message = "params.yaml: format.style: unknown style; did you mean instruction?, got 'instructions'"
-    assert fails(main) == message
+    message = "unknown style, expected instruction or conversation, got 'instructions'"
+    assert fails(main) == f"params.yaml: format.style: {message}"

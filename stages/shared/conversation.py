@@ -27,7 +27,7 @@ def check_style(style: str) -> str:
         ValueError: it is not.
     """
     if style not in STYLES:
-        raise ValueError(f"unknown style{nearest(style, list(STYLES))}")
+        raise ValueError(f"unknown style, expected {' or '.join(STYLES)}")
     return style
 
 
@@ -86,7 +86,7 @@ def check_messages(value: Any) -> list[Message]:
     if not isinstance(value, list):
         raise ValueError(f"expected a list of turns, each with role and content, got {shown(value)}")
     if not value:
-        raise ValueError("expected a question and its answer, got []")
+        raise ValueError("expected a question and its answer, got []; add them, or leave the row out")
     messages = [check_turn(turn, number) for number, turn in enumerate(value, start=1)]
     for number, message in enumerate(messages):
         expected = ROLES[number % 2]
@@ -113,7 +113,7 @@ def check_turn(turn: Any, number: int) -> Message:
     if not isinstance(turn, dict):
         raise ValueError(f"turn {number}: expected an object with role and content, got {shown(turn)}")
     if missing := [key for key in ("role", "content") if key not in turn]:
-        raise ValueError(f"turn {number}: lacks {missing[0]}, expected role and content, got {shown(turn)}")
+        raise ValueError(f"turn {number}: lacks {missing[0]}, got {shown(turn)}; add it")
     role, content = turn["role"], turn["content"]
     if not isinstance(role, str) or role not in ROLES:
         raise ValueError(f"turn {number}: unknown role {shown(role)}{nearest(str(role), list(ROLES))}")

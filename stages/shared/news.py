@@ -69,7 +69,7 @@ SLOGANS = tuple(
     opening.format(demand)
     for opening in (
         *("¡Queremos {}!", "¡Más {} ya!", "¡Ni un día sin {}!"),
-        *("¿Hasta cuándo sin {}?", "¿Y {}, para cuándo?"),
+        *("¿Hasta cuándo sin {}?", "¿Cuándo habrá {}?"),
     )
     for demand in (
         *("agua", "autobuses", "ayudas", "becas", "escuelas", "guarderías", "libros", "limpieza", "luz"),
@@ -346,8 +346,8 @@ ECONOMY = Topic(
                 ),
                 Way(
                     "«Es el momento», afirma {who:el director|la directora} de {brand}, {who}: "
-                    "la casa {sector} {act} {site:a}.",
-                    "{brand}, la casa {sector} de {who}, {act} {site:a}",
+                    "la firma {sector} {act} {site:a}.",
+                    "{brand}, la firma {sector} de {who}, {act} {site:a}",
                     "¿Quién afirma que es el momento?",
                 ),
             ),
@@ -410,7 +410,7 @@ ECONOMY = Topic(
                     "¿Qué ha influido mucho?",
                 ),
                 Way(
-                    "Se esperaba {cause2:the}, pero lo que decidió el asunto fue {cause:the}.",
+                    "Se hablaba de {cause2:the}, pero lo que decidió el asunto fue {cause:the}.",
                     "a causa de {cause:the}",
                     "¿Qué decidió el asunto?",
                 ),
@@ -639,8 +639,8 @@ SPORTS = Topic(
             *("el líder|la líder", "el novato|la novata", "el suplente|la suplente"),
         ),
         "act": (
-            *("ha abandonado", "ha conquistado", "ha ganado", "ha perdido", "ha animado", "ha disputado"),
-            *("ha dominado", "ha inaugurado", "ha liderado", "ha terminado"),
+            *("ha abandonado", "ha conquistado", "ha ganado", "ha perdido", "ha completado", "ha disputado"),
+            *("ha dominado", "ha revolucionado", "ha liderado", "ha terminado"),
         ),
         "event": (
             *("el campeonato de ajedrez", "el campeonato de judo", "el descenso en piragua"),
@@ -806,8 +806,8 @@ CULTURE = Topic(
             *("el pintor|la pintora", "el poeta|la poeta"),
         ),
         "act": (
-            *("estrena", "ofrece", "prepara", "presenta", "anuncia", "defiende", "dirige", "enseña", "lee"),
-            *("promociona", "repite"),
+            *("estrena", "ofrece", "prepara", "presenta", "anuncia", "defiende", "comenta", "firma"),
+            *("muestra", "promociona", "termina"),
         ),
         "work": (
             *("el ballet", "el cuento", "el cómic", "el disco", "el documental", "el mural", "el musical"),
@@ -1293,8 +1293,8 @@ WEATHER = Topic(
             *("la tormenta", "la ventisca"),
         ),
         "act": (
-            *("amenaza", "bloquea", "cierra", "paraliza", "castiga", "complica", "daña", "golpea"),
-            *("retrasa", "vacía"),
+            *("aísla", "amenaza", "azota", "bloquea", "castiga", "cierra", "golpea", "inutiliza"),
+            *("paraliza", "sorprende"),
         ),
         "site": (
             *("el aeropuerto", "el camino", "el centro comercial", "el estadio", "el hospital"),
@@ -1454,7 +1454,9 @@ JUSTICE = Topic(
     words={
         "brand": BRANDS,
         "sector": SECTORS,
-        "act": (*("castiga", "condena", "multa", "sanciona", "acusa", "investiga", "reprende", "sentencia"),),
+        "act": (
+            *("amonesta", "castiga", "condena", "inhabilita", "multa", "penaliza", "reprende", "sanciona"),
+        ),
         "fault": (
             *("el cobro indebido", "el contrato falso", "el despido de un empleado"),
             *("el engaño a los clientes", "el fraude fiscal", "el robo de datos", "el ruido nocturno"),
@@ -1474,8 +1476,8 @@ JUSTICE = Topic(
                 ),
                 Way(
                     "La sentencia no deja dudas: {who}, al frente del tribunal, {act} a {brand}, "
-                    "la casa {sector}.",
-                    "{who}, al frente del tribunal, {act} a la casa {sector} {brand}",
+                    "la compañía {sector}.",
+                    "{who}, al frente del tribunal, {act} a la compañía {sector} {brand}",
                     "¿Quién está al frente del tribunal?",
                 ),
                 Way(

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -176,6 +177,8 @@ def parse(
             same = [other for other in error.errors() if place_of(other["loc"], value) == path]
             wanted = " or ".join(other["msg"].removeprefix("Input should be ") for other in same)
             said = f"expected {wanted}, got {fault['input']!r}"
+            if fault["type"] == "string_type" and isinstance(fault["input"], int | float | date):
+                said += "; put it in quotes"
         raise InputError(f"{file}: {key}: {said}") from error
 
 

@@ -18,7 +18,8 @@ def check_template(template: str, needed: str) -> str:
     other = "summary" if needed == "text" else "text"
     allowed = [name for name in COLUMNS if name != other]
     if unknown := [field for field in fields if field not in allowed]:
-        raise ValueError(f"unknown field {{{unknown[0]}}}, expected {{{needed}}} once")
+        known = ", ".join(f"{{{name}}}" for name in allowed)
+        raise ValueError(f"unknown field {{{unknown[0]}}}, expected {{{needed}}} once; known are {known}")
     if fields.count(needed) != 1:
         raise ValueError(f"must hold {{{needed}}} once")
     return template
