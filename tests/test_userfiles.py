@@ -231,8 +231,8 @@ MESSAGE_FAULTS = [
     ([*TURNS[:1], *TURNS[2:]], "turn 2: expected assistant after user, got user: '¿Y en qué mar desemboca?'"),
     ([*TURNS[:2], TURNS[3]], "turn 3: expected user after assistant, got assistant: 'En el Mediterráneo.'"),
     ([], "expected a question and its answer, got []"),
-    ([{"role": "user"}], "turn 1: lacks content, expected role and content, got {'role': 'user'}"),
-    ([{"content": "Hola"}], "turn 1: lacks role, expected role and content, got {'content': 'Hola'}"),
+    ([{"role": "user"}], "turn 1: lacks content, got {'role': 'user'}; add it"),
+    ([{"content": "Hola"}], "turn 1: lacks role, got {'content': 'Hola'}; add it"),
     (
         [{**TURNS[0], "role": "usuario"}, TURNS[1]],
         "turn 1: unknown role 'usuario'; expected one of assistant, user",
@@ -266,7 +266,7 @@ PARQUET_FAULTS = [
         2,
         "turn 2: unknown role None; expected one of assistant, user",
     ),
-    ([[{"content": "Sí."}]], 1, "turn 1: lacks role, expected role and content, got {'content': 'Sí.'}"),
+    ([[{"content": "Sí."}]], 1, "turn 1: lacks role, got {'content': 'Sí.'}; add it"),
     (["[Usuario] Hola"], 1, "expected a list of turns, each with role and content, got '[Usuario] Hola'"),
 ]
 
