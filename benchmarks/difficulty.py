@@ -16,14 +16,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from random import Random
 
-from stages.format import FormatParams
+from stages.format import FormatParams, format_row, pairs_of
 from stages.generate import GenerateParams, SourceParams
 from stages.shared.cli import parser, run
 from stages.shared.decoding import generator, write_texts
 from stages.shared.files import read_table
 from stages.shared.models import choose_dtype, load_model, prepare_torch
 from stages.shared.params import load_params, parse_key, read_params
-from stages.shared.prompts import COLUMNS, fill
+from stages.shared.prompts import COLUMNS
 from stages.shared.rouge import SpanishRouge
 from stages.shared.sentences import sentences
 from stages.shared.spelling import load_tokenizer
@@ -148,13 +148,15 @@ def shuffled(rows: list[dict[str, str]], seed: int) -> list[dict[str, str]]:
 
 
 def tuned_on(rows: list[dict[str, str]]) -> list[str]:
-    """Return what the fine-tuned model writes for `rows`, asked with our template."""
-    template = load_params(FormatParams, "format").template
+    """Return what the fine-tuned model writes for `rows`, asked as validation and test are."""
+    asked = load_params(FormatParams, "format")
+    pair = pairs_of(asked)[0]
+    prompts = [format_row({"id": "", **row}, pair, asked.style)["prompt"] for row in rows]
     params = load_params(GenerateParams, "generate")
     source_tokens = parse_key(SourceParams, read_params(), "tokenize", "source_tokens").source_tokens
     device = prepare_torch(seed=0)
     model, tokenizer = load_model(TUNED, choose_dtype(params.precision, device)), load_tokenizer(TUNED)
-    ids, _ = encode_within(tokenizer, [fill(template, row) for row in rows], source_tokens, "instruction")
+    ids, _ = encode_within(tokenizer, prompts, source_tokens, asked.style)
     generate = generator(model, params, device)
     return write_texts(tokenizer, ids, generate, params.batch_size, "difficulty")
 

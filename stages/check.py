@@ -15,6 +15,7 @@ from stages.fetch import EmbeddedParams, FilesParams, data_params, file_splits
 from stages.finetune import FinetuneParams
 from stages.format import FormatParams, pairs_of
 from stages.generate import GenerateParams
+from stages.miniatures import TRAINING_SEED, VOCABULARY_SEED
 from stages.probe import ProbeParams
 from stages.shared.cli import InputError, parser, run
 from stages.shared.params import Block, nearest, parse_section, profile_of, read_params
@@ -108,14 +109,24 @@ def check_step(params: dict[str, Any]) -> None:
         )
 
 
-def check_probe(params: dict[str, Any]) -> None:
-    """Check that the questions about made-up news are not about the articles of the splits."""
+def check_seeds(params: dict[str, Any]) -> None:
+    """Check that the splits, the probes and the miniatures' training have made-up articles of their own."""
     probe, data = parse_section(ProbeParams, params, "probe"), data_params(params)
-    if probe.generated and isinstance(data, EmbeddedParams) and probe.seed == data.seed:
-        raise InputError(
-            f"params.yaml: probe.seed: is data.seed too, got {probe.seed}: the questions would be about "
-            "articles of the splits; choose another"
-        )
+    seeds = {"data.seed": data.seed} if isinstance(data, EmbeddedParams) else {}
+    if probe.generated:
+        if probe.seed in seeds.values():
+            raise InputError(
+                f"params.yaml: probe.seed: is data.seed too, got {probe.seed}: the questions would be about "
+                "articles of the splits; choose another"
+            )
+        seeds["probe.seed"] = probe.seed
+    if weights_source(params) == "embedded":
+        for key, seed in seeds.items():
+            if seed in (VOCABULARY_SEED, TRAINING_SEED):
+                raise InputError(
+                    f"params.yaml: {key}: the embedded miniatures have seen the news of this seed, "
+                    f"got {seed}; choose another"
+                )
 
 
 def profile_alone(params: dict[str, Any], profile: str) -> dict[str, Any]:
@@ -149,7 +160,7 @@ def check(params: dict[str, Any]) -> str:
     check_step(params)
     read_sets()
     pairs_of(parse_section(FormatParams, params, "format"))
-    check_probe(params)
+    check_seeds(params)
     for name in system_names(params):
         check_source(name, system_params(params, name), params)
     data = data_params(params)

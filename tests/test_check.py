@@ -161,6 +161,11 @@ FAULTS = [
         {"probe.seed": 2023},
         "probe.seed: is data.seed too, got 2023: the questions would be about articles of the splits; choose",
     ),
+    (
+        {"data.seed": 7102},
+        "data.seed: the embedded miniatures have seen the news of this seed, got 7102; choose",
+    ),
+    ({"probe.seed": 7101}, "probe.seed: the embedded miniatures have seen the news of this seed, got 7101"),
     ({"evaluate.confidence": 95}, "evaluate.confidence: expected less than 1, got 95"),
     ({"extract.seed": -1}, "extract.seed: expected greater than or equal to 0, got -1"),
 ]

@@ -54,8 +54,15 @@ def test_instruction_tuned_miniatures_answer_and_the_others_do_not():
     assert sum(asked) >= 200
 
 
+def test_larger_instruction_tuned_miniatures_summarize_better():
+    assert of("flan-small", "rougeL") < of("flan-base", "rougeL") < of("flan-large", "rougeL")
+
+
 def test_the_largest_miniature_answers_best():
     assert of("flan-large", "probe_exact_pct") >= 75
+    assert of("flan-large", "probe_exact_pct") > max(
+        of(name, "probe_exact_pct") for name in ("flan-small", "flan-base")
+    )
 
 
 def test_only_the_repaired_vocabulary_writes_every_word():

@@ -58,10 +58,10 @@ def within(lines: list[Ids], max_tokens: int) -> Ids:
     The oldest turns go first, one at a time; then the end of the question, the last turn. Header and
     last mark stay.
 
-    >>> header, old, older, question, mark = [1], [2, 2], [3, 3], [4, 4, 4], [5, 0]
-    >>> within([header, old, older, question, mark], 8)
+    >>> header, oldest, newer, question, mark = [1], [2, 2], [3, 3], [4, 4, 4], [5, 0]
+    >>> within([header, oldest, newer, question, mark], 8)
     [1, 3, 3, 4, 4, 4, 5, 0]
-    >>> within([header, old, older, question, mark], 5)
+    >>> within([header, oldest, newer, question, mark], 5)
     [1, 4, 4, 5, 0]
     """
     header, *turns, mark = lines
