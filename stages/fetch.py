@@ -3,10 +3,12 @@
 Reads   the embedded news, MLSUM on the hub, or the user's files
 Writes  data/raw/{train,validation,test}.parquet   id, text, summary, title, topic, url, date, and
                                                    messages if the user's files have conversations
-        metrics/data.json                          rows kept, dropped by reason and trimmed; the source
+        metrics/data.json                          rows kept, dropped by reason and trimmed; the source,
+                                                   its commit and licence
 Params  data
 
     python -m stages.fetch
+    python -m stages.fetch --pin
 """
 
 import logging
@@ -19,13 +21,23 @@ from pathlib import Path
 from random import Random
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, NonNegativeInt, PositiveInt, field_validator
+from pydantic import BeforeValidator, NonNegativeInt, PositiveInt, field_validator, model_validator
+from ruamel.yaml import YAML
 
 from stages.shared.cli import InputError, parser, run
-from stages.shared.files import CONVERSATIONS, RAW, SPLITS, whole, write_json, write_table
-from stages.shared.hub import hub_errors, resolve_commit
+from stages.shared.files import CONVERSATIONS, RAW, SPLITS, whole, write_json, write_table, write_text
+from stages.shared.hub import card_licence, fetch_files, listing, resolve_commit
+from stages.shared.mlsum import MLSUM_LICENCE, MLSUM_ROWS, check_footers, data_files, is_mlsum, read_rows
 from stages.shared.news import news_splits
-from stages.shared.params import Block, nearest, parse_section, profile_of, read_params, section_of
+from stages.shared.params import (
+    PARAMS,
+    Block,
+    nearest,
+    parse_section,
+    profile_of,
+    read_params,
+    section_of,
+)
 from stages.shared.progress import track
 from stages.shared.userfiles import read_user_rows, split_files
 from stages.shared.words import words
@@ -71,15 +83,22 @@ class EmbeddedParams(DataParams):
 
 
 class HubParams(DataParams):
-    """A dataset repository on the hub, in MLSUM's columns."""
+    """A dataset repository on the hub, in MLSUM's columns, as Parquet."""
 
     source: Literal["hub"]
     repo: str  # owner/name
     revision: str  # a commit, a tag or a branch; a branch is resolved and recorded
-    data_dir: str  # the folder of one language: es, fr, de, ru, tu
+    data_dir: str | None = None  # the folder of one language: de, es, fr, ru, tu
+    config: str | None = None  # or its name, where the repository's card has names
     train: PositiveInt | Literal["all"]  # the first rows
     validation: PositiveInt | Literal["all"]
     test: PositiveInt | Literal["all"]
+
+    @model_validator(mode="after")
+    def names_one_language(self) -> "HubParams":
+        if (self.data_dir is None) == (self.config is None):
+            raise ValueError("expected data_dir or config, one of the two, to name the language")
+        return self
 
 
 class FilesParams(DataParams):
@@ -119,7 +138,8 @@ SOURCES: dict[str, type[DataParams]] = {
 }
 
 
-PLACES = {"source", "repo", "revision", "data_dir", "path", "separator", "columns"}  # of the profile alone
+# Of the profile alone.
+PLACES = {"source", "repo", "revision", "data_dir", "config", "path", "separator", "columns"}
 
 
 def data_params(params: dict[str, Any]) -> DataParams:
@@ -253,21 +273,28 @@ def embedded_splits(params: EmbeddedParams) -> dict[str, Iterable[Row]]:
 
 
 def hub_splits(params: HubParams, commit: str) -> dict[str, Iterable[Row]]:
-    """Return the first rows of each split at `commit`, streamed: no more is fetched than is read."""
-    return {split: numbered(stream(params, commit, split), split) for split in SPLITS}
+    """Return the rows of each split at `commit`, in the repository's order.
 
-
-def stream(params: HubParams, commit: str, split: str) -> Iterator[Row]:
-    """Yield a split's rows from the hub, in MLSUM's columns."""
-    from datasets import load_dataset  # 1 s to import, and only this source needs it
-
-    with hub_errors(f"{params.repo}@{commit}"):
-        rows = load_dataset(
-            params.repo, data_dir=params.data_dir, revision=commit, split=split, streaming=True
-        )
+    Where all rows are wanted, the files are fetched whole and verified; where the first few are, they
+    are streamed by ranges: no more is fetched than the row groups that hold them.
+    """
+    files = data_files(params.repo, commit, params.data_dir, params.config)
+    documented = MLSUM_ROWS.get(params.data_dir or params.config, {}) if is_mlsum(params.repo) else {}
+    splits = {}
+    for split, paths in files.items():
         size = getattr(params, split)
-        for row in rows if size == "all" else rows.take(size):
-            yield {name: row.get(name) or "" for name in RAW.names if name != "id"}
+        if size == "all":
+            paths = whole_files(params.repo, commit, paths)
+        check_footers(split, paths, documented.get(split))
+        splits[split] = numbered(read_rows(paths, None if size == "all" else size), split)
+    return splits
+
+
+def whole_files(repo: str, commit: str, paths: list[str]) -> list[str]:
+    """Return where the files at the `hf://` paths lie here, fetched and verified."""
+    names = [path.removeprefix(f"hf://datasets/{repo}@{commit}/") for path in paths]
+    fetched = fetch_files(repo, commit, "dataset", names, listing(repo, commit, "dataset"))
+    return [str(fetched[name]) for name in names]
 
 
 def numbered(rows: Iterable[Row], prefix: str) -> Iterator[Row]:
@@ -315,17 +342,67 @@ def provenance(params: DataParams) -> dict[str, Any]:
     """Return where the rows come from, as metrics/data.json records it."""
     if isinstance(params, HubParams):
         commit = resolve_commit(params.repo, params.revision, "dataset")
-        return {"source": "hub", "repo": params.repo, "commit": commit, "data_dir": params.data_dir}
+        language = {"data_dir": params.data_dir} if params.data_dir else {"config": params.config}
+        licence = MLSUM_LICENCE
+        if not is_mlsum(params.repo):
+            licence = card_licence(params.repo, commit, "dataset")
+        return {"source": "hub", "repo": params.repo, "commit": commit, **language, "licence": licence}
     if isinstance(params, FilesParams):
         return {"source": "files", "file": Path(params.path).name}
     return {"source": "embedded", "seed": params.seed}
 
 
+def set_text(path: Path, key: str, value: str) -> None:
+    """Write `value` over the text that stands at `key` ("a.b.c") of a YAML file; every other byte stays."""
+    content = path.read_text(encoding="utf-8")
+    *sections, last = key.split(".")
+    section = YAML().load(content)
+    for name in sections:
+        section = section[name]
+    line, column = section.lc.value(last)
+    lines = content.splitlines(keepends=True)
+    old = re.match(r"\"[^\"]*\"|'[^']*'|[^\s,}]+", lines[line][column:])[0]  # as it stands there
+    lines[line] = f'{lines[line][:column]}"{value}"{lines[line][column + len(old) :]}'
+    write_text(path, "".join(lines))
+
+
+def pin() -> str:
+    """Write the commit that the profile's dataset is at now into params.yaml, and return what was done.
+
+    Raises:
+        InputError: the profile takes no rows from the hub, or the hub cannot be reached.
+    """
+    every = read_params()
+    params, profile = data_params(every), profile_of(every)
+    if not isinstance(params, HubParams):
+        raise InputError(
+            f"params.yaml: profile: {profile} takes no rows from the hub, so there is nothing to pin; set "
+            "profile: course or mlsum there first"
+        )
+    key = f"profiles.{profile}.data.revision"
+    commit = resolve_commit(params.repo, params.revision, "dataset")
+    if commit == params.revision:
+        return f"params.yaml: {key} is a commit already: {commit}"
+    set_text(PARAMS, key, commit)
+    return f"params.yaml: {key} is now {commit} (it was {params.revision})"
+
+
 def main() -> None:
-    parser(__doc__, "python -m stages.fetch").parse_args()
+    arguments = parser(__doc__, "python -m stages.fetch --pin")
+    arguments.add_argument(
+        "--pin",
+        action="store_true",
+        help="fetch nothing; write the commit that the profile's dataset is at now into params.yaml",
+    )
+    if arguments.parse_args().pin:
+        log.info("%s", pin())
+        return
     params = data_params(read_params())
     origin = provenance(params)
     if isinstance(params, HubParams):
+        log.info("%(repo)s at commit %(commit)s; licence: %(licence)s", origin)
+        if origin["commit"] != params.revision:
+            log.info("%s may move; `python -m stages.fetch --pin` writes the commit down", params.revision)
         splits = hub_splits(params, origin["commit"])
     elif isinstance(params, FilesParams):
         splits = file_splits(params)

@@ -2,7 +2,7 @@
 
 Reads   data/formatted/test.parquet (for our template), data/raw/test.parquet (for ids, references, and a
         template of the system's own), and systems.S.from: a model folder, or a .jsonl of id and prediction
-Writes  data/predictions/S.jsonl   id, prediction, source_tokens, truncated, spelled_reference
+Writes  data/predictions/S.jsonl   id, prediction, source_tokens (read), truncated, spelled_reference
 Params  systems.S, generate, tokenize.source_tokens, format.style
 
     python -m stages.generate flan-small
@@ -80,7 +80,7 @@ def summarize(
     check_vocabulary(model, tokenizer, system.path)
     prompts = own_prompts(system, [row["id"] for row in rows])
     cut_as = style if system.template is None else "instruction"
-    ids, lengths = encode_within(tokenizer, prompts, source_tokens, cut_as)
+    ids, were_cut = encode_within(tokenizer, prompts, source_tokens, cut_as)
     generate = generator(model, params.model_copy(update=system.decoding()), device)
     texts = write_texts(tokenizer, ids, generate, params.batch_size, what)
     spelled_references = spelled(tokenizer, [row["summary"] for row in rows])
@@ -88,11 +88,13 @@ def summarize(
         {
             "id": row["id"],
             "prediction": text,
-            "source_tokens": length,
-            "truncated": length > source_tokens,
+            "source_tokens": len(read),
+            "truncated": was_cut,
             "spelled_reference": spelled_reference,
         }
-        for row, text, length, spelled_reference in zip(rows, texts, lengths, spelled_references, strict=True)
+        for row, text, read, was_cut, spelled_reference in zip(
+            rows, texts, ids, were_cut, spelled_references, strict=True
+        )
     ]
 
 

@@ -10,10 +10,12 @@ Params  tokenize, finetune.base, format.style
 """
 
 import logging
+import math
 import shutil
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -37,13 +39,15 @@ from stages.shared.progress import track
 from stages.shared.spelling import (
     IGNORE_INDEX,
     PAD,
+    SPANISH,
     UNK,
     chunks,
+    count_letters,
     cut,
+    decode,
     encode,
     folded,
     load_tokenizer,
-    spelled,
     unknown_letters,
     with_letters,
 )
@@ -57,7 +61,17 @@ PRETRAINED = Path("models/pretrained")
 METRICS = Path("metrics/tokenize.json")
 TOKENIZER_FILES = ("tokenizer_config.json", "special_tokens_map.json")
 
-Lengths = tuple[int, int, int]  # in tokens: source and target before the cut, source after it
+MOST_LOST = 0.001  # letters a word of the training split that may find no spare row
+LENGTHS_SAMPLE = 2_000  # prompts encoded whole, to say how long they are
+
+
+class Lengths(NamedTuple):
+    """What is kept of a row for the metrics, in tokens."""
+
+    source: int  # after the cut
+    was_cut: bool
+    target: int  # before the cut
+
 
 IDS = pa.list_(pa.int32())
 DYNAMIC = pa.schema([("id", pa.string()), ("input_ids", IDS), ("labels", IDS)])
@@ -83,27 +97,50 @@ class StyleParams(Block):
     style: Style  # which way a prompt that is too long is cut
 
 
-def repair(base: Path, folder: Path, params: TokenizeParams) -> list[str]:
-    """Write the base's tokenizer to `folder`, with the letters that it lacks, and return them.
+def repair(base: Path, folder: Path, params: TokenizeParams) -> tuple[list[str], list[tuple[str, int]]]:
+    """Write the base's tokenizer to `folder` with the letters that it lacks.
 
     The embedding has more rows than the vocabulary has pieces (T5: 32,128 and 32,100), so the letters
     need no resize, which would destroy an untied head. Those of Spanish come first, then the most
-    frequent ones of the training split.
+    frequent ones of the training split. Returns the letters, and those for which no row is left, with
+    how often they occur.
+
+    Raises:
+        InputError: the spare rows are too few for the language.
     """
     folder.mkdir(parents=True)
     content, tokenizer = read_json(base / "tokenizer.json"), load_tokenizer(base)
     letters: list[str] = []
+    left_out: list[tuple[str, int]] = []
     if params.spell_spanish:
         rows = read_table(FORMATTED_DIR / "train.parquet", ["prompt", "completion"])
-        texts = (text for row in rows for text in (row["prompt"], row["completion"]))
-        spare = read_json(base / "config.json")["vocab_size"] - len(content["model"]["vocab"])
-        letters = unknown_letters(tokenizer, texts, params.min_letter_count)[: max(spare, 0)]
+        counts = count_letters(tokenizer, (text for row in rows for text in row.values()))
+        missing = unknown_letters(tokenizer, counts, params.min_letter_count)
+        spare = max(read_json(base / "config.json")["vocab_size"] - len(content["model"]["vocab"]), 0)
+        letters, left_out = missing[:spare], [(letter, counts[letter]) for letter in missing[spare:]]
+        check_spare_rows(base, spare, left_out, num_words=counts[" "] + counts["\n"] + 1)
     content = with_letters(content, letters, params.letter_score)
     write_json(folder / "tokenizer.json", content)
     for name in TOKENIZER_FILES:
         if (base / name).is_file():
             shutil.copyfile(base / name, folder / name)
-    return letters
+    return letters, left_out
+
+
+def check_spare_rows(base: Path, spare: int, left_out: list[tuple[str, int]], num_words: int) -> None:
+    """Raise InputError if what finds no spare row is Spanish's own, or as frequent as another language's.
+
+    Signs and emoji that find none are counted, no more: the text stays what it is without them.
+    """
+    own = [letter for letter, _ in left_out if letter in SPANISH]
+    lost = sum(count for letter, count in left_out if unicodedata.category(letter)[0] == "L")
+    if own or lost > MOST_LOST * num_words:
+        named = " ".join(letter for letter, _ in left_out[:10]) + (" …" if len(left_out) > 10 else "")
+        raise InputError(
+            f"{base}: its vocabulary lacks {spare + len(left_out)} characters that are to be written, and "
+            f"its embedding has {spare} spare rows, {len(left_out)} too few for {named}; set "
+            "tokenize.spell_spanish=false to do without, or finetune.base to a model of it"
+        )
 
 
 def encode_rows(
@@ -113,16 +150,16 @@ def encode_rows(
     style: str,
     lengths: list[Lengths],
 ) -> Iterator[dict[str, list[int]]]:
-    """Yield each row's ids, cut to the params; append its lengths, in tokens: source, target, kept source.
+    """Yield each row's ids, cut to the params, and append its lengths.
 
-    The first two are before the cut; a conversation may lose more than its limit asks for.
+    A source is encoded no further than it is read.
     """
     for chunk in chunks(rows, 500):
         prompts = [row["prompt"] for row in chunk]
-        sources, uncut = encode_within(tokenizer, prompts, params.source_tokens, style)
+        sources, were_cut = encode_within(tokenizer, prompts, params.source_tokens, style)
         targets = encode(tokenizer, [row["completion"] for row in chunk])
-        for row, source, length, target in zip(chunk, sources, uncut, targets, strict=True):
-            lengths.append((length, len(target), len(source)))
+        for row, source, was_cut, target in zip(chunk, sources, were_cut, targets, strict=True):
+            lengths.append(Lengths(len(source), was_cut, len(target)))
             yield {"id": row["id"], "input_ids": source, "labels": cut(target, params.target_tokens)}
 
 
@@ -149,8 +186,8 @@ def pad_splits(folder: Path, lengths: list[Lengths], params: TokenizeParams, pad
 
     `lengths` are those of all rows.
     """
-    sources = [kept for _, _, kept in lengths]
-    targets = [min(target, params.target_tokens) for _, target, _ in lengths]
+    sources = [row.source for row in lengths]
+    targets = [min(row.target, params.target_tokens) for row in lengths]
     source, target = max(sources), max(targets)
     for split in SPLITS:
         path = folder / f"{split}.parquet"
@@ -160,27 +197,45 @@ def pad_splits(folder: Path, lengths: list[Lengths], params: TokenizeParams, pad
     return round(100 * (1 - used / (len(lengths) * (source + target))), 2)
 
 
-def spelling(vocabulary: str, tokenizer: Tokenizer, texts: list[str]) -> dict[str, Any]:
-    """Return <unk> per 1,000 tokens, and the % of texts that encode and decode leave unchanged."""
+def spelling(vocabulary: str, tokenizer: Tokenizer) -> dict[str, Any]:
+    """Return <unk> per 1,000 tokens, and the % of references that encode and decode leave unchanged."""
     unk = tokenizer.token_to_id(UNK)
-    rows = encode(tokenizer, texts)
-    num_unk, num_tokens = sum(row.count(unk) for row in rows), sum(map(len, rows))
-    back = spelled(tokenizer, texts)
-    exact = sum(after == folded(tokenizer, text) for text, after in zip(texts, back, strict=True))
+    num_unk = num_tokens = exact = count = 0
+    for split in SPLITS:
+        for chunk in chunks(read_table(FORMATTED_DIR / f"{split}.parquet", ["completion"]), 1_000):
+            texts = [row["completion"] for row in chunk]
+            rows = encode(tokenizer, texts)
+            count += len(rows)
+            num_unk += sum(row.count(unk) for row in rows)
+            num_tokens += sum(map(len, rows))
+            for text, back in zip(texts, decode(tokenizer, rows), strict=True):
+                exact += back == folded(tokenizer, text)
     return {
         "vocabulary": vocabulary,
         "unk_per_1000_tokens": round(1000 * num_unk / num_tokens, 2),
-        "exact_round_trip_pct": round(100 * exact / len(texts), 2),
+        "exact_round_trip_pct": round(100 * exact / count, 2),
     }
 
 
-def length_row(side: str, lengths: list[int], limit: int) -> dict[str, Any]:
-    """Return lengths before truncation, in tokens, and the % of rows that were cut at `limit`."""
+def source_lengths(tokenizer: Tokenizer, count: int) -> list[int]:
+    """Return the lengths of at most LENGTHS_SAMPLE of the `count` prompts, evenly spaced, uncut."""
+    step, place, texts = math.ceil(count / LENGTHS_SAMPLE), 0, []
+    for split in SPLITS:
+        for row in read_table(FORMATTED_DIR / f"{split}.parquet", ["prompt"]):
+            if place % step == 0:
+                texts.append(row["prompt"])
+            place += 1
+    return [len(ids) for chunk in chunks(texts, 100) for ids in encode(tokenizer, chunk)]
+
+
+def length_row(side: str, lengths: list[int], truncated: list[bool]) -> dict[str, Any]:
+    """Return lengths before truncation, in tokens, of how many rows, and the % of all rows that were cut."""
     percentiles = {"median": 50, "p95": 95, "max": 100}
     return {
         "side": side,
+        "rows": len(lengths),
         **{name: int(np.percentile(lengths, rank)) for name, rank in percentiles.items()},
-        "truncated_pct": round(100 * float((np.array(lengths) > limit).mean()), 2),
+        "truncated_pct": round(100 * float(np.mean(truncated)), 2),
     }
 
 
@@ -194,7 +249,7 @@ def main() -> None:
         raise InputError(f"{base}: not found; finetune.base must name a checkpoint with weights")
 
     with whole(TOKENIZED_DIR) as partial:
-        letters = repair(base, partial / "tokenizer", params)
+        letters, left_out = repair(base, partial / "tokenizer", params)
         tokenizer = load_tokenizer(partial / "tokenizer")
         lengths: dict[str, list[Lengths]] = {split: [] for split in SPLITS}
         for split in SPLITS:
@@ -207,22 +262,22 @@ def main() -> None:
         padding_pct = 0.0
         if params.padding == "longest":
             padding_pct = pad_splits(partial, of_all, params, tokenizer.token_to_id(PAD))
-        references = [
-            row["completion"]
-            for split in SPLITS
-            for row in read_table(FORMATTED_DIR / f"{split}.parquet", ["completion"])
-        ]
-        before = spelling("before", load_tokenizer(base), references)
-        after = spelling("after", tokenizer, references)
-    sources, targets, _ = zip(*of_all, strict=True)
+        before, after = spelling("before", load_tokenizer(base)), spelling("after", tokenizer)
+        sources = source_lengths(tokenizer, len(of_all))
     metrics = {  # lists stay out of `dvc metrics show`
         "letters_added": "".join(letters),
+        "letters_left_out": len(left_out),
         "exact_round_trip_pct": after["exact_round_trip_pct"],
         "padding_pct": padding_pct,
         "spelling": [before, after],
+        "left_out": [{"letter": letter, "count": count} for letter, count in left_out],
         "lengths": [
-            length_row("source", sources, params.source_tokens),
-            length_row("target", targets, params.target_tokens),
+            length_row("source", sources, [row.was_cut for row in of_all]),
+            length_row(
+                "target",
+                [row.target for row in of_all],
+                [row.target > params.target_tokens for row in of_all],
+            ),
         ],
     }
     write_json(METRICS, metrics)

@@ -9,19 +9,21 @@ Params  weights, checkpoints.C
 
 import json
 import logging
+import os
 import shutil
-from hashlib import sha256
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from huggingface_hub import constants
 from pydantic import model_validator
 from safetensors import deserialize, safe_open
 from safetensors.numpy import save_file
 
 from stages.shared.cli import InputError, parser, run
-from stages.shared.files import whole, write_json
-from stages.shared.hub import hub_errors, resolve_commit
+from stages.shared.files import read_json, whole, write_json
+from stages.shared.hub import fetch_files, listing, resolve_commit, sha256_of
 from stages.shared.params import Block, nearest, parse, profile_of, read_params, section_of
 
 log = logging.getLogger("weights")
@@ -118,18 +120,61 @@ def unpack(miniature: Path, folder: Path) -> None:
 
 
 def download(repo: str, commit: str, folder: Path) -> None:
-    """Fetch the allowed files of `repo` at `commit` into `folder`.
+    """Fetch the allowed files of `repo` at `commit`, verified, and link them into `folder`.
+
+    They lie in huggingface_hub's cache (HF_HOME), where the next project finds them. A link is no
+    second copy, and DVC's cache links too (cache.type in .dvc/config).
 
     Raises:
-        InputError: the hub cannot be reached, or the repository has no safetensors.
+        InputError: the hub cannot be reached, or the repository holds no T5 in safetensors.
     """
-    from huggingface_hub import snapshot_download  # only this source needs it
+    where = f"{repo}@{commit}"
+    listed = {} if constants.is_offline_mode() else listing(repo, commit, "model")
+    if listed:
+        check_names(list(listed), where)
+    config = fetch_files(repo, commit, "model", ["config.json"], listed)
+    check_is_t5(config.get("config.json"), where)
+    files = fetch_files(repo, commit, "model", HUB_FILES, listed)
+    check_names(list(files), where)
+    folder.mkdir()
+    for name, path in files.items():
+        link(path.resolve(), folder / name)
 
-    with hub_errors(f"{repo}@{commit}"):
-        snapshot_download(repo, revision=commit, allow_patterns=HUB_FILES, local_dir=folder)
-    shutil.rmtree(folder / ".cache", ignore_errors=True)  # time stamps of the download
-    if not any(folder.glob("model*.safetensors")):
-        raise InputError(f"{repo}@{commit}: has no model.safetensors; other formats are not read")
+
+def check_names(names: list[str], where: str) -> None:
+    """Raise InputError unless `names` are those of a model folder that we read."""
+    for needed in ("config.json", "model*.safetensors", "tokenizer.json"):
+        if any(fnmatch(name, needed) for name in names):
+            continue
+        pickles = [name for name in names if name.endswith((".bin", ".ckpt", ".pt"))]
+        if needed.startswith("model") and pickles:
+            raise InputError(
+                f"{where}: has its weights as {pickles[0]} only, which can run code when it is read; take "
+                "a revision with model.safetensors, or save it as one and give the checkpoint its folder"
+            )
+        raise InputError(f"{where}: lacks {needed}; expected what save_pretrained writes")
+
+
+def check_is_t5(config: Path | None, where: str) -> None:
+    """Raise InputError unless config.json says T5, before gigabytes of something else are fetched."""
+    if config is None:
+        raise InputError(f"{where}: lacks config.json in the cache of HF_HOME; unset HF_HUB_OFFLINE")
+    content = read_json(config)
+    kind = content.get("model_type") if isinstance(content, dict) else None
+    if kind != "t5":
+        raise InputError(
+            f"{where}: expected a T5 (model_type t5: an encoder and a decoder), got {kind!r}; "
+            "take a T5 or Flan-T5 checkpoint"
+        )
+
+
+def link(source: Path, target: Path) -> None:
+    """Make `target` another name of `source`, or a copy where both lie on different disks."""
+    try:
+        os.link(source, target)
+    except OSError:
+        log.info("%s: copied, since HF_HOME lies on another disk", target.name)
+        shutil.copyfile(source, target)
 
 
 def copy_folder(source: Path, folder: Path) -> None:
@@ -142,14 +187,12 @@ def copy_folder(source: Path, folder: Path) -> None:
     for pattern in HUB_FILES:
         for path in source.glob(pattern):
             shutil.copyfile(path, folder / path.name)
-    for needed in ("config.json", "model*.safetensors", "tokenizer.json"):
-        if not any(folder.glob(needed)):
-            raise InputError(f"{source}: lacks {needed}; expected what save_pretrained writes")
+    check_names([path.name for path in folder.iterdir()], str(source))
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
     """Return the sha256 of each file of `folder`, by name."""
-    return {path.name: sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+    return {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ KEPT_SYSTEMS = ("t5-small", "t5-base-prefix", "flan-small", "finetuned")
 KEPT_CHECKPOINTS = ("t5-small", "t5-base", "flan-small")
 
 
-def run(folder: Path, *command: str, fails: bool = False) -> str:
+def run(folder: Path, *command: str, fails: bool = False, **variables: str) -> str:
     """Return what `command` prints in `folder`; `python` and `dvc` are those of this environment."""
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_"))},
@@ -38,6 +38,7 @@ def run(folder: Path, *command: str, fails: bool = False) -> str:
         "GIT_AUTHOR_EMAIL": "test@example.org",
         "GIT_COMMITTER_NAME": "test",
         "GIT_COMMITTER_EMAIL": "test@example.org",
+        **variables,
     }
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
@@ -75,7 +76,7 @@ def keep_few(folder: Path) -> None:
         yaml.dump(params, file)
 
 
-def small_clone(folder: Path) -> Path:
+def small_clone(folder: Path, small: dict[str, Any] = SMALL) -> Path:
     """Return a repository at `folder` with the working tree's files, scaled down, nothing run yet."""
     files = run(ROOT, "git", "ls-files", "-co", "--exclude-standard").splitlines()
     for file in files:
@@ -84,7 +85,7 @@ def small_clone(folder: Path) -> Path:
             shutil.copyfile(ROOT / file, folder / file)
     (folder / "dvc.lock").unlink(missing_ok=True)  # of the unscaled run
     keep_few(folder)
-    set_params(folder, SMALL)
+    set_params(folder, small)
     run(folder, "git", "init", "--quiet", "--initial-branch=main")
     run(folder, "git", "add", "--all")
     run(folder, "git", "commit", "--quiet", "--message=small")

@@ -463,7 +463,9 @@ def test_a_parquet_of_another_schema_names_what_it_has(project, use, fails):
 def test_a_hub_that_cannot_be_reached_is_said_with_a_way_out(set_params, fails, profile):
     set_params({"profile": profile})
     message = fails(main)
-    assert message.startswith("reciTAL/mlsum@refs/convert/parquet: HF_HUB_OFFLINE is set; unset it, or use")
+    assert message.startswith(
+        "reciTAL/mlsum@refs/convert/parquet: HF_HUB_OFFLINE is set, and HF_HOME lacks it; unset it, or use"
+    )
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data, which does not come with the code")

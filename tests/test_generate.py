@@ -45,7 +45,7 @@ def test_lengths_are_in_tokens_and_a_cut_article_is_marked(ready, base, runs):
     runs(main, "flan-small")
     prompts = [f"Resume el siguiente articulo:\n\n{row['text']}" for row in ready]
     lengths = [len(ids) for ids in encode(load_tokenizer(base), prompts)]
-    assert [row["source_tokens"] for row in made("flan-small")] == lengths
+    assert [row["source_tokens"] for row in made("flan-small")] == [min(length, 40) for length in lengths]
     assert [row["truncated"] for row in made("flan-small")] == [length > 40 for length in lengths]
 
 
@@ -92,7 +92,7 @@ def test_a_template_of_its_own_takes_the_place_of_ours(ready, base, set_params, 
     lengths = [
         len(ids) for ids in encode(load_tokenizer(base), [f"summarize: {row['text']}" for row in ready])
     ]
-    assert [row["source_tokens"] for row in made("own")] == lengths
+    assert [row["source_tokens"] for row in made("own")] == [min(length, 40) for length in lengths]
 
 
 def test_decoding_of_its_own_is_laid_over_that_of_all(ready, set_params, runs):
@@ -142,7 +142,7 @@ def test_a_conversation_loses_its_oldest_turns(talks, base, seen, runs):
     tokenizer = load_tokenizer(base)
     whole, mark = encode(tokenizer, talks), encode(tokenizer, ["[Asistente]"])[0]
     header = encode(tokenizer, ["Conversación:"])[0][:-1]
-    assert [row["source_tokens"] for row in made("flan-small")] == [len(ids) for ids in whole]
+    assert [row["source_tokens"] for row in made("flan-small")] == [len(ids) for ids in seen]
     assert [row["truncated"] for row in made("flan-small")] == [len(ids) > 60 for ids in whole]
     assert {True, False} == {len(ids) > 60 for ids in whole}
     for ids, uncut, prompt in zip(seen, whole, talks, strict=True):

@@ -1,6 +1,7 @@
 """Spelling: what T5's vocabulary cannot write, found by frequency; ids and texts as transformers has them."""
 
 import json
+from collections import Counter
 from itertools import chain
 from random import Random
 
@@ -13,6 +14,7 @@ from stages.shared.spelling import (
     SPANISH,
     base_letter,
     chunks,
+    count_letters,
     cut,
     decode,
     encode,
@@ -76,25 +78,41 @@ def test_the_shipped_vocabulary_has_t5s_hole(tokenizer):
     assert missing == set("íúñÁÍÓÚÑ¿¡") == set(SPANISH)
 
 
+def unknown(tokenizer, texts, min_count):
+    return unknown_letters(tokenizer, count_letters(tokenizer, texts), min_count)
+
+
+def test_letters_are_counted_as_the_tokenizer_sees_them(tokenizer):
+    draw, whole = Random(2), ["a", "ñ", "n\u0303", "E\u0301", *"½ª…Ω😀 \n\x07\u200b"]
+    texts = ["".join(draw.choices(whole, k=draw.randrange(40))) for _ in range(3_000)]
+    counts, slowly = count_letters(tokenizer, texts), Counter()
+    for text in texts:
+        slowly.update(folded(tokenizer, text))
+    for seen in (counts, slowly):
+        for blank in " \n":
+            seen.pop(blank, None)
+    assert counts == slowly
+
+
 def test_unknown_letters_come_most_frequent_first(tokenizer):
     texts = ["ñandú", "ñoño", "sí", "año \u200b\x07"]  # a zero-width space and a control character
     spanish = ["ñ", "í", "ú", *"¡¿ÁÍÑÓÚ"]
-    assert unknown_letters(tokenizer, texts, min_count=1) == spanish
+    assert unknown(tokenizer, texts, 1) == spanish
     strange = ["λ ΩΩΩ", "ЖЖ ΩΩΩ"]
-    assert unknown_letters(tokenizer, texts + strange, min_count=1) == [*spanish, "Ω", "Ж", "λ"]
-    assert unknown_letters(tokenizer, texts + strange, min_count=2) == [*spanish, "Ω", "Ж"]
+    assert unknown(tokenizer, texts + strange, 1) == [*spanish, "Ω", "Ж", "λ"]
+    assert unknown(tokenizer, texts + strange, 2) == [*spanish, "Ω", "Ж"]
 
 
 @pytest.mark.parametrize("texts", [[], ["", "Llueve en Madrid."]])
 @pytest.mark.parametrize("min_count", [1, 100])
 def test_the_letters_of_spanish_are_there_though_no_text_has_them(tokenizer, texts, min_count):
-    assert unknown_letters(tokenizer, texts, min_count) == sorted("íúñÁÍÓÚÑ¿¡")
+    assert unknown(tokenizer, texts, min_count) == sorted("íúñÁÍÓÚÑ¿¡")
 
 
 def test_a_letter_of_spanish_that_has_a_piece_gets_no_second_one(vocabulary, tmp_path):
     content = with_letters(read_json(vocabulary / "tokenizer.json"), ["ñ", "¿"], -12.0)
     (tmp_path / "tokenizer.json").write_text(json.dumps(content), "utf-8")
-    assert unknown_letters(load_tokenizer(tmp_path), ["ñ"], min_count=1) == sorted("íúÁÍÓÚÑ¡")
+    assert unknown(load_tokenizer(tmp_path), ["ñ"], 1) == sorted("íúÁÍÓÚÑ¡")
 
 
 def test_a_letter_added_to_the_model_round_trips_inside_words(vocabulary, tmp_path):

@@ -1,6 +1,7 @@
 """Tokenize: the vocabulary learns to spell, ids are transformers' own, padding earns no loss."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -104,26 +105,56 @@ def test_sentinels_and_all_other_pieces_keep_their_ids(tokenized, base):
     assert before.get_vocab().items() < after.get_vocab().items()
 
 
-def test_spare_rows_are_never_exceeded(project, base, runs):
-    strange = "".join(chr(code) for code in range(0x0531, 0x0557))  # 38 Armenian letters
-    row = {"id": "1", "prompt": f"Resume: {strange} ñ ñ", "completion": "El niño come."}
+def one_row_a_split(prompt):
     for split in SPLITS:
+        row = {"id": "1", "prompt": prompt, "completion": "El niño come."}
         write_table(Path(f"data/formatted/{split}.parquet"), [row], FORMATTED)
+
+
+ARMENIAN = "".join(chr(code) for code in range(0x0531, 0x0557))  # 38 letters
+
+
+def test_spare_rows_are_never_exceeded_and_what_finds_none_is_named(project, base, runs):
+    one_row_a_split(f"Resume: {ARMENIAN} ñ ñ ☂ {'a ' * 40_000}")
     runs(main)
     vocab_size = read_json(base / "config.json")["vocab_size"]
     assert load_tokenizer(TOKENIZER).get_vocab_size() == vocab_size
-    letters = read_json(Path("metrics/tokenize.json"))["letters_added"]
+    metrics = read_json(Path("metrics/tokenize.json"))
+    letters = metrics["letters_added"]
     assert letters[0] == "ñ"  # the most frequent first
     assert set(letters[: len(SPANISH)]) == set(SPANISH)
-    assert len(letters) == vocab_size - load_tokenizer(base).get_vocab_size()
+    spare = vocab_size - load_tokenizer(base).get_vocab_size()
+    assert len(letters) == spare
+    assert metrics["letters_left_out"] == len(SPANISH) + len(ARMENIAN) + 1 - spare
+    named = {row["letter"]: row["count"] for row in metrics["left_out"]}
+    assert named.keys() | set(letters) == set(SPANISH + ARMENIAN + "☂")
+    assert set(named.values()) == {1}
 
 
-def test_a_base_without_spare_rows_keeps_its_vocabulary(formatted, base, runs):
+def test_another_language_is_refused_with_the_rows_that_it_would_need(project, base, fails):
+    russian = "".join(chr(code) for code in range(0x0410, 0x0450))
+    one_row_a_split(f"Resume: {russian} {russian}")
+    message = fails(main)
+    assert re.match(
+        r"models/pretrained/flan-small: its vocabulary lacks \d+ characters that are to be written, and its "
+        r"embedding has 28 spare rows, \d+ too few for . . . ",
+        message,
+    )
+    assert message.endswith(
+        "set tokenize.spell_spanish=false to do without, or finetune.base to a model of it"
+    )
+
+
+@pytest.mark.parametrize("spare", [0, 9])
+def test_a_base_without_spare_rows_is_refused_with_their_number(formatted, base, fails, spare):
     config = read_json(base / "config.json")
-    config["vocab_size"] = load_tokenizer(base).get_vocab_size()
+    config["vocab_size"] = load_tokenizer(base).get_vocab_size() + spare
     (base / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    runs(main)
-    assert load_tokenizer(TOKENIZER).get_vocab() == load_tokenizer(base).get_vocab()
+    message = fails(main)
+    assert (
+        f"lacks 10 characters that are to be written, and its embedding has {spare} spare rows, " in message
+    )
+    assert f"{10 - spare} too few" in message
 
 
 def test_letters_are_learnt_from_the_training_split_only(formatted, base, runs):

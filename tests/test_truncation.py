@@ -1,6 +1,7 @@
 """Truncation: the oldest turns of a conversation go first, its question and its marks stay."""
 
 import json
+from random import Random
 
 import pytest
 
@@ -8,7 +9,7 @@ from stages.shared.cli import InputError
 from stages.shared.conversation import HEADER, MARKS, render
 from stages.shared.files import read_json
 from stages.shared.spelling import SPANISH, cut, encode, load_tokenizer, with_letters
-from stages.shared.truncation import encode_lines, encode_within, within
+from stages.shared.truncation import encode_beginnings, encode_lines, encode_within, within
 from tests.conversations import GOLDEN, GOLDEN_PROMPT, random_messages
 
 EOS = 1
@@ -36,7 +37,7 @@ def test_with_room_enough_a_conversation_is_encoded_whole(tokenizer):
     prompts = [render(random_messages(seed)) for seed in range(50)]
     whole = encode(tokenizer, prompts)
     longest = max(map(len, whole))
-    assert encode_within(tokenizer, prompts, longest, "conversation") == (whole, [len(ids) for ids in whole])
+    assert encode_within(tokenizer, prompts, longest, "conversation") == (whole, [False] * 50)
 
 
 def without_oldest(messages, count):
@@ -51,9 +52,9 @@ def test_the_oldest_turns_go_one_at_a_time(tokenizer):
     for count in range(3):
         most = sizes[count - 1] - 1 if count else sizes[0] + 5
         for max_tokens in (sizes[count], most):
-            ((ids,), (length,)) = encode_within(tokenizer, [GOLDEN_PROMPT], max_tokens, "conversation")
+            ((ids,), (was_cut,)) = encode_within(tokenizer, [GOLDEN_PROMPT], max_tokens, "conversation")
             assert ids == encode(tokenizer, [without_oldest(GOLDEN, count)])[0]
-            assert length == sizes[0]
+            assert was_cut == (count > 0)
 
 
 def test_a_question_that_is_too_long_by_itself_loses_its_end(tokenizer):
@@ -71,8 +72,8 @@ def test_header_question_and_mark_stay_whatever_the_limit(tokenizer):
         prompts.append(render(random_messages(seed)))
     lines = encode_lines(tokenizer, prompts)
     for max_tokens in (frame + 1, frame + 7, 60, 200):
-        rows, lengths = encode_within(tokenizer, prompts, max_tokens, "conversation")
-        for ids, turns, length in zip(rows, lines, lengths, strict=True):
+        rows, were_cut = encode_within(tokenizer, prompts, max_tokens, "conversation")
+        for ids, turns, was_cut in zip(rows, lines, were_cut, strict=True):
             assert len(ids) <= max_tokens
             assert ids[: len(header) - 1] == header[:-1]
             assert ids[-len(mark) :] == mark
@@ -83,7 +84,7 @@ def test_header_question_and_mark_stay_whatever_the_limit(tokenizer):
                 assert said == question[: len(said)]
                 assert len(ids) == max_tokens
                 assert said[: len(asked) - 1] == asked[:-1]
-            assert (len(ids) < length) == (length > max_tokens)
+            assert (len(ids) < sum(map(len, turns))) == was_cut
 
 
 def test_no_more_turns_go_than_have_to():
@@ -121,7 +122,26 @@ def test_a_prompt_of_another_style_is_not_cut_as_a_conversation(tokenizer):
 def test_an_instruction_is_cut_at_its_end(tokenizer, max_tokens):
     prompts = [GOLDEN_PROMPT, "Resume:\n\nLlueve en Logroño.", ""]
     whole = encode(tokenizer, prompts)
-    rows, lengths = encode_within(tokenizer, prompts, max_tokens, "instruction")
+    rows, were_cut = encode_within(tokenizer, prompts, max_tokens, "instruction")
     assert rows == [cut(ids, max_tokens) for ids in whole]
-    assert lengths == [len(ids) for ids in whole]
+    assert were_cut == [len(ids) > max_tokens for ids in whole]
     assert all(ids[-1] == EOS for ids in rows)
+
+
+LETTERS = "abñí¿  \n\t.«0½ª…\u0303\u200b\u00a0\x07\u200d\u0301´¨ \r\u3000\u00ad😀Ω"
+
+
+@pytest.mark.parametrize("max_tokens", [1, 2, 7, 30, 120])
+def test_a_beginning_is_enough_whatever_the_text(tokenizer, max_tokens):
+    draw = Random(max_tokens)
+    texts = ["".join(draw.choices(LETTERS, k=draw.randrange(400))) for _ in range(2_000)]
+    whole = encode(tokenizer, texts)
+    rows, were_cut = encode_within(tokenizer, texts, max_tokens, "instruction")
+    assert rows == [cut(ids, max_tokens) for ids in whole]
+    assert were_cut == [len(ids) > max_tokens for ids in whole]
+
+
+def test_no_more_is_encoded_than_is_read(tokenizer):
+    text = "La alcaldesa de Logroño presentó el proyecto. " * 300
+    (ids,) = encode_beginnings(tokenizer, [text], 100)
+    assert 100 < len(ids) < 300 < len(encode(tokenizer, [text])[0])

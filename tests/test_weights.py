@@ -107,8 +107,8 @@ def test_a_checkpoint_without_a_miniature_is_refused(set_params, fails):
 def test_a_hub_that_cannot_be_reached_is_said_with_a_way_out(set_params, fails):
     set_params({"weights": "hub"})
     commit = "df1b051c49625cf57a3d0d8d3863ed4d13564fe4"
-    message = f"google-t5/t5-small@{commit}: HF_HUB_OFFLINE is set; unset it, or use profile=mini"
-    assert fails(main, "t5-small") == message
+    said = "HF_HUB_OFFLINE is set, and HF_HOME lacks it; unset it, or use profile=mini"
+    assert fails(main, "t5-small") == f"google-t5/t5-small@{commit}: {said}"
 
 
 @pytest.mark.parametrize(

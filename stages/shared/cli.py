@@ -29,7 +29,7 @@ def run(main: Callable[[], None]) -> None:
     Anything else keeps its traceback, since it is our bug; RESUMEN_DEBUG=1 shows every one.
     """
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
-    for library in ("absl", "accelerate", "datasets", "filelock", "httpx", "transformers"):
+    for library in ("absl", "accelerate", "datasets", "filelock", "httpx2", "transformers"):
         logging.getLogger(library).setLevel(logging.WARNING)
     try:
         with logging_redirect_tqdm():  # a line logged beside a bar does not break it

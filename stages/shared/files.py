@@ -159,7 +159,7 @@ def checked(source: Any) -> pq.ParquetFile:
 
 
 @contextmanager
-def parquet_errors(path: Path) -> Iterator[None]:
+def parquet_errors(path: Path | str) -> Iterator[None]:
     """Turn Arrow's errors about `path` into an InputError."""
     try:
         yield

@@ -1,11 +1,21 @@
-"""The Hugging Face Hub: a revision resolved to its commit, and its faults said in one line."""
+"""The Hugging Face Hub: revisions resolved, files fetched and verified, its faults said in one line."""
 
-from collections.abc import Iterator
+import errno
+import logging
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from fnmatch import fnmatch
+from hashlib import file_digest, sha1
+from pathlib import Path
+from typing import TypeVar
 
 import httpx2
-from huggingface_hub import HfApi, constants
+from huggingface_hub import HfApi, constants, snapshot_download
 from huggingface_hub.errors import (
+    EntryNotFoundError,
     GatedRepoError,
     HfHubHTTPError,
     LocalEntryNotFoundError,
@@ -13,9 +23,19 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.utils import disable_progress_bars
 
 from stages.shared.cli import InputError
 from stages.shared.files import first_line
+
+log = logging.getLogger("hub")
+
+T = TypeVar("T")
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+TRIES = 3  # of what may go well the next time; huggingface_hub has its own, fewer
+OFFLINE = "HF_HUB_OFFLINE is set, and HF_HOME lacks it; unset it, or use profile=mini"
 
 
 @contextmanager
@@ -23,28 +43,170 @@ def hub_errors(where: str) -> Iterator[None]:
     """Turn the hub's exceptions into an InputError that starts with `where` and says what to do."""
     try:
         yield
-    except GatedRepoError as error:
-        raise InputError(f"{where}: gated; accept its terms on the hub and set HF_TOKEN") from error
-    except RepositoryNotFoundError as error:
-        raise InputError(f"{where}: no such repository, or a private one; set HF_TOKEN") from error
-    except RevisionNotFoundError as error:
-        raise InputError(f"{where}: no such revision in this repository") from error
-    except OfflineModeIsEnabled as error:
-        raise InputError(f"{where}: HF_HUB_OFFLINE is set; unset it, or use profile=mini") from error
-    except HfHubHTTPError as error:
-        raise InputError(f"{where}: the hub answered {first_line(error)}; try again") from error
-    except (httpx2.HTTPError, LocalEntryNotFoundError, ConnectionError) as error:
-        raise InputError(
-            f"{where}: cannot reach {constants.ENDPOINT} ({type(error).__name__}); connect, set "
-            "HF_ENDPOINT to a mirror, or use profile=mini, which needs no network"
-        ) from error
+    except OSError as given:  # huggingface_hub's, httpx2's and the disk's
+        error = cause_of(given)
+        if said := said_of(error):
+            raise InputError(f"{where}: {said}") from error
+        raise
+    except (httpx2.HTTPError, OfflineModeIsEnabled) as error:
+        raise InputError(f"{where}: {said_of(error)}") from error
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """Return what is behind the client's "not found in your cache either", or `error` itself."""
+    hidden = isinstance(error, LocalEntryNotFoundError) and error.__cause__ is not None
+    return error.__cause__ if hidden else error
+
+
+def said_of(error: BaseException) -> str:
+    """Return what went wrong and what to do; "" if it has nothing to do with the hub."""
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(error, GatedRepoError):
+        return "gated; accept its terms on the hub and set HF_TOKEN"
+    if isinstance(error, RepositoryNotFoundError):
+        return "no such repository, or a private one; mend the name, or set HF_TOKEN"
+    if isinstance(error, RevisionNotFoundError):
+        return "no such revision in this repository; take a commit, a branch or a tag that it has"
+    if isinstance(error, OfflineModeIsEnabled):
+        return OFFLINE
+    if isinstance(error, EntryNotFoundError) and status == 404:
+        return f"no such file: {error.response.url.path.rpartition('/')[2]}"
+    if status in (401, 403):
+        return f"the hub answered {status}; set HF_TOKEN to a token that may read it"
+    if isinstance(error, HfHubHTTPError):
+        return f"the hub answered {first_line(error)}; try again later"
+    if isinstance(error, httpx2.HTTPError | LocalEntryNotFoundError | ConnectionError):
+        return (
+            f"cannot reach {constants.ENDPOINT} ({type(error).__name__}); connect, set HF_ENDPOINT to a "
+            "mirror, or use profile=mini, which needs no network"
+        )
+    if getattr(error, "errno", None) == errno.ENOSPC:
+        return f"no space left for it under {constants.HF_HOME}; free some, or set HF_HOME to another disk"
+    return ""
+
+
+def may_go_well(error: BaseException) -> bool:
+    """Return whether the same request may succeed later: a cut connection, an overloaded hub."""
+    error = cause_of(error)
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status is not None:
+        return status == 429 or status >= 500
+    cut = isinstance(error, httpx2.TransportError) and not isinstance(error, httpx2.ConnectError)
+    return cut or "Consistency check failed" in str(error)
+
+
+def patiently(where: str, call: Callable[[], T]) -> T:
+    """Return what `call` returns, tried up to TRIES times where waiting may help.
+
+    Raises:
+        InputError: the hub's last answer, in one line.
+    """
+    with hub_errors(where):
+        for number in range(1, TRIES):
+            try:
+                return call()
+            except (OSError, httpx2.HTTPError) as error:
+                if not may_go_well(error):
+                    raise
+                said = first_line(cause_of(error)) or type(error).__name__
+                log.warning("%s: %s; trying again (%d of %d)", where, said, number + 1, TRIES)
+                time.sleep(2 ** (number - 1))
+        return call()
 
 
 def resolve_commit(repo: str, revision: str, repo_type: str) -> str:
     """Return the 40-digit commit that `revision` (a branch, a tag, a commit) names now.
 
+    A commit is asked for too, unless HF_HUB_OFFLINE is set: whether the hub answers is then known at once.
+
     Raises:
         InputError: the hub cannot be reached, or has no such repository or revision.
     """
-    with hub_errors(f"{repo}@{revision}"):
-        return HfApi().repo_info(repo, revision=revision, repo_type=repo_type).sha
+    if COMMIT.fullmatch(revision) and constants.is_offline_mode():
+        return revision
+    where = f"{repo}@{revision}"
+    return patiently(where, lambda: HfApi().repo_info(repo, revision=revision, repo_type=repo_type).sha)
+
+
+def card_licence(repo: str, commit: str, repo_type: str) -> str:
+    """Return the licence that the repository's card names, or that it names none."""
+    info = patiently(
+        f"{repo}@{commit}", lambda: HfApi().repo_info(repo, revision=commit, repo_type=repo_type)
+    )
+    licence = info.card_data.get("license") if info.card_data else None
+    return str(licence) if licence else "none named in the repository's card"
+
+
+def listing(repo: str, commit: str, repo_type: str) -> dict[str, RepoFile]:
+    """Return the files of a repository at `commit`, by path, with sizes and hashes.
+
+    Raises:
+        InputError: the hub cannot be reached, or has no such repository or commit.
+    """
+    with hub_errors(f"{repo}@{commit}"):  # the client itself asks up to six times
+        entries = list(HfApi().list_repo_tree(repo, revision=commit, repo_type=repo_type, recursive=True))
+    return {entry.path: entry for entry in entries if isinstance(entry, RepoFile)}
+
+
+def fetch_files(
+    repo: str, commit: str, repo_type: str, patterns: Sequence[str], listed: dict[str, RepoFile]
+) -> dict[str, Path]:
+    """Return where the files that match `patterns` lie in huggingface_hub's cache, verified, by path.
+
+    What is there already is not fetched again, and a cut connection goes on where it stopped. `listed`
+    is the listing that each file is held against: huggingface_hub checks sizes alone. Without one, as
+    under HF_HUB_OFFLINE, the files are taken as they lie there.
+
+    Raises:
+        InputError: the hub cannot be reached, or sends another content than it lists.
+    """
+    where = f"{repo}@{commit}"
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+    wanted = {path: entry for path, entry in listed.items() if any(fnmatch(path, p) for p in patterns)}
+    if wanted:
+        size = sum(entry.size for entry in wanted.values())
+        log.info("%s: %d files, %.1f MB, but for those in HF_HOME", where, len(wanted), size / 1e6)
+    for _ in range(TRIES):
+        folder = patiently(
+            where,
+            lambda: Path(
+                snapshot_download(repo, repo_type=repo_type, revision=commit, allow_patterns=list(patterns))
+            ),
+        )
+        files = {
+            path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()
+        }
+        files = {path: file for path, file in files.items() if any(fnmatch(path, p) for p in patterns)}
+        wrong = [path for path, entry in wanted.items() if not is_listed(files[path], entry)]
+        if not wrong:
+            return files
+        log.warning("%s: %s is not what the hub lists; fetching it again", where, wrong[0])
+        for path in wrong:
+            files[path].resolve().unlink()
+            files[path].unlink(missing_ok=True)
+    raise InputError(
+        f"{where}: {wrong[0]}: {TRIES} times another content than the hub lists "
+        f"({expected_hash(wanted[wrong[0]])}); try again later, or from another HF_ENDPOINT"
+    )
+
+
+def expected_hash(entry: RepoFile) -> str:
+    """Return what the hub says of a file's content: the sha256 of a large one, the git blob id of another."""
+    return entry.lfs.sha256 if entry.lfs else entry.blob_id
+
+
+def is_listed(file: Path, entry: RepoFile) -> bool:
+    """Return whether `file` has the size and the hash that the hub lists."""
+    if file.stat().st_size != entry.size:
+        return False
+    if entry.lfs:
+        return sha256_of(file) == entry.lfs.sha256
+    blob = b"blob %d\0" % entry.size + file.read_bytes()  # git's own header
+    return sha1(blob, usedforsecurity=False).hexdigest() == entry.blob_id
+
+
+def sha256_of(file: Path) -> str:
+    """Return the sha256 of a file of any size."""
+    with file.open("rb") as content:
+        return file_digest(content, "sha256").hexdigest()

@@ -4,6 +4,7 @@ A tokenizer here is the `tokenizers.Tokenizer` of a folder's tokenizer.json, whi
 uses too, without its import.
 """
 
+import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -11,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from tokenizers import Tokenizer
 from tokenizers.pre_tokenizers import Metaspace, Sequence, WhitespaceSplit
 
@@ -71,28 +73,43 @@ def spelled(tokenizer: Tokenizer, texts: list[str]) -> list[str]:
     return decode(tokenizer, encode(tokenizer, texts))
 
 
+def normalized(tokenizer: Tokenizer, text: str) -> str:
+    """Return `text` after the tokenizer's normalizer (NFKC)."""
+    return tokenizer.normalizer.normalize_str(text) if tokenizer.normalizer else text
+
+
 def folded(tokenizer: Tokenizer, text: str) -> str:
-    """Return `text` as the tokenizer sees it: normalized (NFKC), each run of white space one space."""
-    normalizer = tokenizer.normalizer
-    return " ".join((normalizer.normalize_str(text) if normalizer else text).split())
+    """Return `text` as the tokenizer sees it: normalized, each run of white space one space."""
+    return " ".join(normalized(tokenizer, text).split())
 
 
 SPANISH = "íúñÁÍÓÚÑ¿¡"  # what Spanish needs and T5's vocabulary lacks
 
 
-def unknown_letters(tokenizer: Tokenizer, texts: Iterable[str], min_count: int) -> list[str]:
-    """Return the visible characters that have no piece: those of Spanish, then those of `texts`.
-
-    Each group with the most frequent first. Spanish's own are there even if `texts` have none of
-    them: what is not in the training split may be in what is to be written.
-    """
-    counts: Counter[str] = Counter(dict.fromkeys(SPANISH, 0))
+def count_letters(tokenizer: Tokenizer, texts: Iterable[str]) -> Counter[str]:
+    """Return how often each character stands in `texts`, as the tokenizer sees them but for white space."""
+    codes = np.zeros(sys.maxunicode + 1, dtype=np.int64)
     for chunk in chunks(texts, 1_000):
-        counts.update(folded(tokenizer, "\n".join(chunk)))
+        text = unicodedata.normalize("NFC", "\n".join(chunk))  # a mark and its letter become one
+        letters = np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
+        codes += np.bincount(letters, minlength=len(codes))
+    counts: Counter[str] = Counter()
+    for code in np.flatnonzero(codes).tolist():
+        for letter in normalized(tokenizer, chr(code)):
+            counts[letter] += int(codes[code])
+    return counts
+
+
+def unknown_letters(tokenizer: Tokenizer, counts: Counter[str], min_count: int) -> list[str]:
+    """Return the visible characters that have no piece: those of Spanish, then those that `counts` has.
+
+    Each group with the most frequent first. Spanish's own are there even if no text has them: what is
+    not in the training split may be in what is to be written.
+    """
     missing = {
-        letter: count
-        for letter, count in counts.items()
-        if (count >= min_count or letter in SPANISH)
+        letter: counts[letter]
+        for letter in {*counts, *SPANISH}
+        if (counts[letter] >= min_count or letter in SPANISH)
         and tokenizer.token_to_id(letter) is None
         and unicodedata.category(letter)[0] not in "CZ"  # control, white space
     }

@@ -11,16 +11,16 @@ Ids = list[int]
 
 def encode_within(
     tokenizer: Tokenizer, prompts: list[str], max_tokens: int, style: str
-) -> tuple[list[Ids], list[int]]:
-    """Return each prompt's ids, at most `max_tokens` with </s>, and its length in tokens before the cut.
+) -> tuple[list[Ids], list[bool]]:
+    """Return each prompt's ids, at most `max_tokens` with </s>, and whether it had more and was cut.
 
     Raises:
         InputError: under style "conversation", if `max_tokens` leaves no room for a question, or a
             prompt is no conversation.
     """
     if style != "conversation":
-        uncut = encode(tokenizer, prompts)
-        return [cut(ids, max_tokens) for ids in uncut], [len(ids) for ids in uncut]
+        uncut = encode_beginnings(tokenizer, prompts, max_tokens)
+        return [cut(ids, max_tokens) for ids in uncut], [len(ids) > max_tokens for ids in uncut]
     frame = "\n".join([HEADER, MARKS["user"], MARKS["assistant"]])
     if max_tokens <= (least := len(encode(tokenizer, [frame])[0])):
         raise InputError(
@@ -28,7 +28,40 @@ def encode_within(
             f"conversation's header, its marks and a question, got {max_tokens}; raise it"
         )
     rows = encode_lines(tokenizer, prompts)
-    return [within(lines, max_tokens) for lines in rows], [sum(map(len, lines)) for lines in rows]
+    return [within(lines, max_tokens) for lines in rows], [
+        sum(map(len, lines)) > max_tokens for lines in rows
+    ]
+
+
+def encode_beginnings(tokenizer: Tokenizer, texts: list[str], max_tokens: int) -> list[Ids]:
+    """Return the ids of each text; of one with more than `max_tokens`, those of a beginning with more, too.
+
+    MLSUM's median article has 1,784 tokens, of which 512 are read. Spanish has about 2.5 tokens a word, so
+    half as many words as tokens are enough for nearly all; where they are not, the whole text is encoded.
+    T5 splits on white space before all else: the tokens of a beginning are the beginning of the tokens.
+    """
+    heads = [beginning(text, max_tokens // 2) for text in texts]
+    rows = encode(tokenizer, heads)
+    short = [
+        place
+        for place, (ids, head) in enumerate(zip(rows, heads, strict=True))
+        if len(ids) <= max_tokens + 1 and len(head) < len(texts[place])
+    ]
+    for place, ids in zip(short, encode(tokenizer, [texts[place] for place in short]), strict=True):
+        rows[place] = ids
+    return rows
+
+
+def beginning(text: str, num_words: int) -> str:
+    """Return the first words of `text`, cut at a space; all of it where none is sure to part two words.
+
+    A combining mark after the space would belong to it, so a letter or a digit has to follow.
+
+    >>> beginning("El  río crece", 3), beginning("El río", 2), beginning("El ~río", 1)
+    ('El  río ', 'El río', 'El ~río')
+    """
+    *words, rest = text.split(" ", max(num_words, 1))
+    return text[: -len(rest)] if len(words) >= num_words and rest[:1].isalnum() else text
 
 
 def encode_lines(tokenizer: Tokenizer, prompts: list[str]) -> list[list[Ids]]:

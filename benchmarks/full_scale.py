@@ -1,0 +1,181 @@
+"""MLSUM's full size: memory and speed of `fetch`, `format` and `tokenize`, beside `datasets.map`.
+
+    python -m benchmarks.full_scale                       MLSUM's 290,645 rows; half an hour, 4 GB
+    python -m benchmarks.full_scale --share 0.02          the same in small, to see that it works
+    python -m benchmarks.full_scale --base FOLDER         the tokenizer and config.json of a real checkpoint
+
+- The corpus is made up: stories of the embedded news in a row, of MLSUM's lengths (mean 800 words).
+- A hub on loopback serves it; the stages run as `dvc repro` runs them under the profile mlsum.
+- Beside `datasets.map(tokenizer, batched=True)`: the same rows, limits and ids; in turn, several rounds.
+"""
+
+import math
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stages.shared.cli import parser, run
+from stages.shared.files import FORMATTED, read_table, write_table
+from stages.shared.mlsum import MLSUM_ROWS
+from stages.shared.news import stories
+from stages.shared.spelling import load_tokenizer
+from stages.tokenize import DYNAMIC, TokenizeParams, encode_rows
+from stages.weights import miniature_path, unpack
+from tests.hub import Hub
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / ".cache/full_scale"
+COMMIT = "b" * 40
+COLUMNS = ("text", "summary", "topic", "url", "title", "date")
+MEDIAN_WORDS, SIGMA = 714, 0.477  # of a log-normal: its mean is 800
+ROWS_PER_GROUP = 1_000  # as the hub's converter writes
+MAP_ROWS = 10_000  # of the comparison
+ROUNDS = 5
+
+
+def articles(count: int, seed: int) -> Iterator[dict[str, str]]:
+    """Yield made-up rows of MLSUM's columns and lengths, no two with the same text."""
+    draw = Random(seed)
+    pool = [(story.text, story.summary, len(story.text.split())) for story in stories(2_000, seed)]
+    for number in range(count):
+        left, texts = int(draw.lognormvariate(math.log(MEDIAN_WORDS), SIGMA)), []
+        while left > 0:
+            text, summary, words = pool[draw.randrange(len(pool))]
+            texts.append(text)
+            left -= words
+        row = dict.fromkeys(COLUMNS, "sociedad")
+        yield row | {"text": f"Noticia {number}. {' '.join(texts)}", "summary": f"{summary} ({number})"}
+
+
+def make_corpus(folder: Path, share: float) -> dict[str, Path]:
+    """Return the Parquet file of each split, made unless it is there."""
+    files = {}
+    for seed, (split, count) in enumerate(MLSUM_ROWS["es"].items(), start=9_001):
+        files[f"es/{split}/0000.parquet"] = path = folder / f"{share}/{split}.parquet"
+        if path.exists():
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial, rows = path.with_suffix(".partial"), articles(int(count * share), seed)
+        schema = pa.schema([(name, pa.string()) for name in COLUMNS])
+        with pq.ParquetWriter(partial, schema, compression="snappy") as writer:
+            while group := [row for _, row in zip(range(ROWS_PER_GROUP), rows, strict=False)]:
+                writer.write_table(pa.Table.from_pylist(group, schema))
+        partial.rename(path)
+    return files
+
+
+def run_stage(name: str, project: Path, environment: dict[str, str]) -> tuple[float, float]:
+    """Return the seconds and the peak resident memory (GB) of a stage in a process of its own."""
+    start = time.monotonic()
+    process = subprocess.Popen([sys.executable, "-m", f"stages.{name}"], cwd=project, env=environment)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"stages.{name} failed")
+    return time.monotonic() - start, usage.ru_maxrss / 1e6
+
+
+def compare(rows: list[dict[str, str]], base: Path, limit: int) -> Iterator[str]:
+    """Yield lines on the articles a second of our tokenizing and of `datasets.map`, and on their ratio."""
+    from datasets import Dataset, disable_progress_bars
+    from transformers import AutoTokenizer
+
+    disable_progress_bars()
+    theirs, ours = AutoTokenizer.from_pretrained(base), load_tokenizer(base)
+    params = TokenizeParams(
+        source_tokens=limit,
+        target_tokens=128,
+        padding="dynamic",
+        spell_spanish=False,
+        min_letter_count=1,
+        letter_score=-12.0,
+    )
+
+    def with_map(folder: Path) -> Dataset:
+        def tokenize(batch: dict[str, list[str]]) -> dict:
+            made = theirs(batch["prompt"], max_length=limit, truncation=True)
+            made["labels"] = theirs(text_target=batch["completion"], max_length=128, truncation=True)[
+                "input_ids"
+            ]
+            return made
+
+        table = Dataset.from_list(rows)
+        return table.map(
+            tokenize,
+            batched=True,
+            remove_columns=["prompt", "completion"],
+            cache_file_name=str(folder / "map.arrow"),
+        )
+
+    def with_ours(folder: Path) -> Path:
+        write_table(
+            folder / "ours.parquet", encode_rows(iter(rows), ours, params, "instruction", []), DYNAMIC
+        )
+        return folder / "ours.parquet"
+
+    def seconds(call: Callable[[Path], object]) -> tuple[float, object]:
+        folder = Path(tempfile.mkdtemp(dir=CACHE))
+        start = time.monotonic()
+        made = call(folder)
+        return time.monotonic() - start, made
+
+    ratios, rates = [], {"ours": [], "datasets.map": []}
+    for number in range(ROUNDS):
+        own, path = seconds(with_ours)
+        other, table = seconds(with_map)
+        if number == 0:
+            same = [row["input_ids"] for row in read_table(path, DYNAMIC.names)] == list(table["input_ids"])
+            yield f"same ids: {same}"
+        rates["ours"].append(len(rows) / own)
+        rates["datasets.map"].append(len(rows) / other)
+        ratios.append(other / own)
+    for name, values in rates.items():
+        yield f"{name}: {statistics.median(values):,.0f} articles/s (median of {ROUNDS})"
+    yield f"ratio: {statistics.median(ratios):.2f} (median; {min(ratios):.2f} to {max(ratios):.2f})"
+
+
+def main() -> None:
+    arguments = parser(__doc__, "python -m benchmarks.full_scale --share 0.02")
+    arguments.add_argument("--share", type=float, default=1.0, help="of MLSUM's rows (default: 1)")
+    arguments.add_argument("--base", type=Path, help="a folder with tokenizer.json and config.json")
+    options = arguments.parse_args()
+    CACHE.mkdir(parents=True, exist_ok=True)
+    files = make_corpus(CACHE / "corpus", options.share)
+    with tempfile.TemporaryDirectory(dir=CACHE) as temporary, Hub() as hub:
+        project = Path(temporary)
+        hub.add("reciTAL/mlsum", COMMIT, files, kind="datasets", branch="refs/convert/parquet")
+        params = (ROOT / "params.yaml").read_text(encoding="utf-8")
+        (project / "params.yaml").write_text(
+            params.replace("profile: mini", "profile: mlsum", 1), encoding="utf-8"
+        )
+        base = project / "models/pretrained/flan-small"
+        base.parent.mkdir(parents=True)
+        if options.base:
+            shutil.copytree(options.base, base)
+        else:
+            unpack(miniature_path("flan-small"), base)
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
+        environment |= {"PYTHONPATH": str(ROOT), "HF_ENDPOINT": hub.url, "HF_HOME": str(project / "hub")}
+        for name in ("fetch", "format", "tokenize"):
+            seconds, gigabytes = run_stage(name, project, environment)
+            sys.stdout.write(f"{name}: {seconds:.0f} s, {gigabytes:.2f} GB resident\n")
+            sys.stdout.flush()
+        rows = []
+        for row in read_table(project / "data/formatted/train.parquet", FORMATTED.names):
+            rows.append(row)
+            if len(rows) == MAP_ROWS:
+                break
+        sys.stdout.writelines(f"{line}\n" for line in compare(rows, base, limit=512))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,116 @@
+"""MLSUM on the hub: where the files of a language lie, what they should hold, and their rows, streamed."""
+
+import logging
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from huggingface_hub import HfFileSystem
+from pyarrow.parquet import ParquetFile
+
+from stages.shared.cli import InputError
+from stages.shared.files import RAW, SPLITS, first_line, parquet_errors
+from stages.shared.hub import hub_errors, patiently
+from stages.shared.userfiles import text_of
+
+log = logging.getLogger("fetch")
+
+# Scialom et al. 2020, https://arxiv.org/abs/2004.14900; rows a split, as the dataset's card has them.
+MLSUM_ROWS = {
+    "de": {"train": 220_887, "validation": 11_394, "test": 10_701},
+    "es": {"train": 266_367, "validation": 10_358, "test": 13_920},
+    "fr": {"train": 392_902, "validation": 16_059, "test": 15_828},
+    "ru": {"train": 25_556, "validation": 750, "test": 757},
+    "tu": {"train": 249_277, "validation": 11_565, "test": 12_775},
+}
+READ_AHEAD = 1 << 20  # bytes beyond what is asked for, of a file that is read by ranges
+MLSUM_LICENCE = "non-commercial research only; the articles remain the newspapers'"
+
+
+def is_mlsum(repo: str) -> bool:
+    """Return whether `repo` (owner/name) is a copy of MLSUM, going by its name.
+
+    >>> is_mlsum("reciTAL/mlsum"), is_mlsum("me/noticias")
+    (True, False)
+    """
+    return repo.lower().endswith("/mlsum")
+
+
+def data_files(repo: str, commit: str, data_dir: str | None, config: str | None) -> dict[str, list[str]]:
+    """Return the Parquet files of each split, as `hf://` paths in their order, where `datasets` finds them.
+
+    Raises:
+        InputError: there is no such folder or name, a split is missing, or the files are no Parquet.
+    """
+    from datasets import load_dataset_builder  # 1 s to import, and only this source needs it
+
+    where, key = f"{repo}@{commit}", "data_dir" if data_dir else "config"
+
+    def find() -> dict[str, list[str]]:
+        builder = load_dataset_builder(repo, config, data_dir=data_dir, revision=commit)
+        return {str(split): list(files) for split, files in (builder.config.data_files or {}).items()}
+
+    try:
+        found = patiently(where, find)
+    except (FileNotFoundError, ValueError, RuntimeError) as error:  # no folder; no name; a script
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{where}: nothing for {key} {data_dir or config!r}: {first_line(error)}") from error
+    for split in SPLITS:
+        if not found.get(split):
+            raise InputError(f"{where}: {key} {data_dir or config!r} lacks {split}, has {sorted(found)}")
+        if others := [file for file in found[split] if not file.endswith(".parquet")]:
+            raise InputError(f"{others[0]}: expected Parquet; take a branch or a repository that has it")
+    return {split: found[split] for split in SPLITS}
+
+
+def check_footers(split: str, paths: list[str], documented: int | None) -> None:
+    """Hold a split's files against what MLSUM's should be; a number of rows that differs is logged.
+
+    Raises:
+        InputError: a file is not readable, or lacks a column that is needed.
+    """
+    count = 0
+    for path in paths:
+        with parquet(path) as file:
+            count, names = count + file.metadata.num_rows, file.schema_arrow.names
+        if missing := [name for name in ("text", "summary") if name not in names]:
+            raise InputError(f"{path}: lacks columns {missing}, has {names}; expected those of MLSUM")
+    if documented not in (None, count):
+        log.warning("%-10s has %d rows in the repository; MLSUM's card says %d", split, count, documented)
+
+
+@contextmanager
+def parquet(path: str) -> Iterator[ParquetFile]:
+    """Yield a Parquet file, local or of the hub (`hf://`), its faults turned into InputErrors."""
+    with hub_errors(path), parquet_errors(path):
+        source = path
+        if path.startswith("hf://"):
+            source = patiently(path, lambda: HfFileSystem().open(path, block_size=READ_AHEAD))
+        with ParquetFile(source, pre_buffer=False) as file:
+            yield file
+
+
+def read_rows(paths: list[str], count: int | None) -> Iterator[dict[str, str]]:
+    """Yield the first `count` rows of a split's files (None: all) in MLSUM's columns; what is missing is "".
+
+    A row group is read when its first row is wanted. `datasets` would ask for 32 MiB ahead, and with less
+    its reader hung at the end of the process (datasets 5.2, https://github.com/apache/arrow/issues/45214).
+
+    Raises:
+        InputError: the hub fails, a file is damaged, or a value is no text.
+    """
+    wanted = [name for name in RAW.names if name != "id"]
+    left = math.inf if count is None else count
+    for path in paths:
+        with parquet(path) as file:
+            columns = [name for name in wanted if name in file.schema_arrow.names]
+            for group in range(file.num_row_groups):
+                if left <= 0:
+                    return
+                for batch in file.iter_batches(1_000, [group], columns):
+                    for row in batch.to_pylist():
+                        if left <= 0:
+                            return
+                        left -= 1
+                        yield {name: text_of(row.get(name), path, name) for name in wanted}
