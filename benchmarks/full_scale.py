@@ -84,7 +84,7 @@ def run_stage(name: str, project: Path, environment: dict[str, str]) -> tuple[fl
     return time.monotonic() - start, usage.ru_maxrss / 1e6
 
 
-def compare(rows: list[dict[str, str]], base: Path, limit: int) -> Iterator[str]:
+def compare(rows: list[dict[str, str]], base: Path, limit: int, scratch: Path) -> Iterator[str]:
     """Yield lines on the articles a second of our tokenizing and of `datasets.map`, and on their ratio."""
     from datasets import Dataset, disable_progress_bars
     from transformers import AutoTokenizer
@@ -100,6 +100,8 @@ def compare(rows: list[dict[str, str]], base: Path, limit: int) -> Iterator[str]
         letter_score=-12.0,
     )
 
+    table = Dataset.from_list(rows)
+
     def with_map(folder: Path) -> Dataset:
         def tokenize(batch: dict[str, list[str]]) -> dict:
             made = theirs(batch["prompt"], max_length=limit, truncation=True)
@@ -108,7 +110,6 @@ def compare(rows: list[dict[str, str]], base: Path, limit: int) -> Iterator[str]
             ]
             return made
 
-        table = Dataset.from_list(rows)
         return table.map(
             tokenize,
             batched=True,
@@ -122,19 +123,22 @@ def compare(rows: list[dict[str, str]], base: Path, limit: int) -> Iterator[str]
         )
         return folder / "ours.parquet"
 
-    def seconds(call: Callable[[Path], object]) -> tuple[float, object]:
-        folder = Path(tempfile.mkdtemp(dir=CACHE))
+    def seconds(call: Callable[[Path], object], number: int) -> tuple[float, object]:
+        folder = scratch / f"{call.__name__}-{number}"
+        folder.mkdir()
         start = time.monotonic()
         made = call(folder)
         return time.monotonic() - start, made
 
     ratios, rates = [], {"ours": [], "datasets.map": []}
     for number in range(ROUNDS):
-        own, path = seconds(with_ours)
-        other, table = seconds(with_map)
+        own, path = seconds(with_ours, number)
+        other, mapped = seconds(with_map, number)
         if number == 0:
-            same = [row["input_ids"] for row in read_table(path, DYNAMIC.names)] == list(table["input_ids"])
-            yield f"same ids: {same}"
+            names = ("input_ids", "labels")
+            same = {name: [row[name] for row in read_table(path, DYNAMIC.names)] for name in names}
+            if any(same[name] != list(mapped[name]) for name in names):
+                sys.exit("ids differ: this is no comparison")
         rates["ours"].append(len(rows) / own)
         rates["datasets.map"].append(len(rows) / other)
         ratios.append(other / own)
@@ -174,7 +178,7 @@ def main() -> None:
             rows.append(row)
             if len(rows) == MAP_ROWS:
                 break
-        sys.stdout.writelines(f"{line}\n" for line in compare(rows, base, limit=512))
+        sys.stdout.writelines(f"{line}\n" for line in compare(rows, base, 512, project))
 
 
 if __name__ == "__main__":

@@ -169,11 +169,11 @@ def check_is_t5(config: Path | None, where: str) -> None:
 
 
 def link(source: Path, target: Path) -> None:
-    """Make `target` another name of `source`, or a copy where both lie on different disks."""
+    """Make `target` another name of `source`, or a copy where no link can be made, as on another disk."""
     try:
         os.link(source, target)
-    except OSError:
-        log.info("%s: copied, since HF_HOME lies on another disk", target.name)
+    except OSError as error:
+        log.info("%s: copied from HF_HOME, no link can be made (%s)", target.name, error.strerror)
         shutil.copyfile(source, target)
 
 

@@ -13,8 +13,9 @@ Laid out after what huggingface_hub 2.4.0 and datasets 5.2.0 ask (tests/test_hub
   redirected to `/api/resolve-cache/…` on the same host, large ones to another host, where the CDN would be
 - `Range` on every file
 
-No file names a Xet hash, so the clients take the plain HTTP road; with one they would ask
-`/api/…/xet-read-token/C` and then speak to Xet's own servers.
+- `GET /api/…/auth-check`: whether the files may be read
+- `GET /api/…/xet-read-token/C`, only where the listing names Xet hashes (`Repo.xet`); the clients then turn
+  to Xet's servers, which this hub is none of. Without a hash they take the plain HTTP road.
 
 What nobody planned for is answered 501 and kept in `unhandled`, which fails the test.
 """
@@ -75,6 +76,7 @@ class Repo:
     card: dict
     gated: bool = False  # its files want a token of ALLOWED
     private: bool = False  # without a token of ALLOWED there is no such repository
+    xet: bool = False  # its large files name a Xet hash, so that clients with hf_xet leave plain HTTP
     listed: dict[str, list[dict]] = field(default_factory=dict)  # tree entries, by commit
 
     def commit_of(self, revision: str) -> str | None:
@@ -90,6 +92,8 @@ class Repo:
                 folders |= {str(parent) for parent in Path(path).parents if str(parent) != "."}
                 entry = {"type": "file", "oid": blob, "size": file.size, "path": path}
                 if file.is_large:
+                    if self.xet:
+                        entry["xetHash"] = plain
                     entry["lfs"] = {"oid": plain, "size": file.size, "pointerSize": 134}
                 entries.append(entry)
             folded = [{"type": "directory", "oid": "0" * 40, "size": 0, "path": path} for path in folders]
@@ -252,6 +256,14 @@ class HubHandler(BaseHTTPRequestHandler):
                 "siblings": [{"rfilename": path} for path in sorted(repo.commits[commit])],
             }
             self.reply_json(info)
+        elif what == "auth-check":
+            may = self.headers.get("Authorization") == f"Bearer {ALLOWED}"
+            if repo.gated and not may:
+                self.fail(403, "GatedRepo", f"Access to {parts['name']} is restricted")
+            else:
+                self.reply(200, b"")
+        elif what == "xet-read-token":
+            self.reply(200, b"")  # without the headers that would name Xet's server
         elif what in ("tree", "paths-info"):
             revision, _, path = rest.partition("/")
             while repo.commit_of(revision) is None and path:  # refs/convert/parquet
@@ -337,8 +349,11 @@ class HubHandler(BaseHTTPRequestHandler):
                 at = fault.wrong_byte - place
                 block = block[:at] + bytes([block[at] ^ 1]) + block[at + 1 :]
             if fault and 0 <= fault.cut_after < place - start + len(block):
-                self.wfile.write(block[: max(0, fault.cut_after - (place - start))])
+                sent = block[: max(0, fault.cut_after - (place - start))]
+                self.wfile.write(sent)
                 self.wfile.flush()
+                with self.hub.lock:
+                    self.hub.bytes_served += len(sent)
                 self.connection.shutdown(socket.SHUT_RDWR)
                 self.close_connection = True
                 return

@@ -53,9 +53,13 @@ def raw(split):
 
 
 ENGLISH = "The mayor of the town said that the river is in the valley and that it was cold."
+GERMAN = "Was in der Stadt geschah, war ihr nicht neu: Die Polizei war in der Nacht von weit her gekommen."
+FRENCH = "On a vu dans la ville ce que la police avait fait; il y a un an, on en parlait au journal."
 SPANISH = "La alcaldesa de la villa dijo que el río está en el valle y que hacía frío."
 DROPPED = [
     (row(SPANISH), None),
+    (row(GERMAN), None),
+    (row(FRENCH), None),
     (row(""), "empty text"),
     (row(" \n\t"), "empty text"),
     (row(SPANISH, ""), "empty summary"),

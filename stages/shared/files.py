@@ -1,8 +1,10 @@
 """Files that appear whole or not at all: JSON, JSON Lines, Parquet, folders."""
 
 import json
+import os
 import re
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -44,7 +46,14 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder; a missing one is fine."""
+    """Remove a file or a folder; a missing one is fine.
+
+    DVC makes what it links read-only, which Windows would not remove.
+    """
+    if os.name == "nt":
+        for file in (path, *path.rglob("*")):
+            if file.is_file():
+                file.chmod(stat.S_IWRITE)
     if path.is_dir():
         shutil.rmtree(path)
     else:

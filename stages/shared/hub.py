@@ -18,6 +18,7 @@ from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
     HfHubHTTPError,
+    HFValidationError,
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
@@ -27,7 +28,7 @@ from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import disable_progress_bars
 
 from stages.shared.cli import InputError
-from stages.shared.files import first_line
+from stages.shared.files import first_line, remove
 
 log = logging.getLogger("hub")
 
@@ -36,6 +37,10 @@ T = TypeVar("T")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 TRIES = 3  # of what may go well the next time; huggingface_hub has its own, fewer
 OFFLINE = "HF_HUB_OFFLINE is set, and HF_HOME lacks it; unset it, or use profile=mini"
+
+
+class XetError(OSError):
+    """What hf_xet, which fetches what the hub keeps in Xet, raises as a RuntimeError or a ValueError."""
 
 
 @contextmanager
@@ -50,6 +55,10 @@ def hub_errors(where: str) -> Iterator[None]:
         raise
     except (httpx2.HTTPError, OfflineModeIsEnabled) as error:
         raise InputError(f"{where}: {said_of(error)}") from error
+    except HFValidationError as error:
+        raise InputError(
+            f"{where}: expected a repository as owner/name, such as google/flan-t5-small"
+        ) from error
 
 
 def cause_of(error: BaseException) -> BaseException:
@@ -67,8 +76,11 @@ def said_of(error: BaseException) -> str:
         return "no such repository, or a private one; mend the name, or set HF_TOKEN"
     if isinstance(error, RevisionNotFoundError):
         return "no such revision in this repository; take a commit, a branch or a tag that it has"
-    if isinstance(error, OfflineModeIsEnabled):
+    asked_offline = constants.is_offline_mode() and isinstance(error, ConnectionError)  # of `datasets`
+    if isinstance(error, OfflineModeIsEnabled) or asked_offline:
         return OFFLINE
+    if isinstance(error, XetError):
+        return f"{error}; try again later, or set HF_HUB_DISABLE_XET=1 to fetch over plain HTTP"
     if isinstance(error, EntryNotFoundError) and status == 404:
         return f"no such file: {error.response.url.path.rpartition('/')[2]}"
     if status in (401, 403):
@@ -168,12 +180,7 @@ def fetch_files(
         size = sum(entry.size for entry in wanted.values())
         log.info("%s: %d files, %.1f MB, but for those in HF_HOME", where, len(wanted), size / 1e6)
     for _ in range(TRIES):
-        folder = patiently(
-            where,
-            lambda: Path(
-                snapshot_download(repo, repo_type=repo_type, revision=commit, allow_patterns=list(patterns))
-            ),
-        )
+        folder = patiently(where, lambda: snapshot(repo, commit, repo_type, patterns))
         files = {
             path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()
         }
@@ -183,12 +190,22 @@ def fetch_files(
             return files
         log.warning("%s: %s is not what the hub lists; fetching it again", where, wrong[0])
         for path in wrong:
-            files[path].resolve().unlink()
-            files[path].unlink(missing_ok=True)
+            remove(files[path].resolve())
+            remove(files[path])
     raise InputError(
         f"{where}: {wrong[0]}: {TRIES} times another content than the hub lists "
         f"({expected_hash(wanted[wrong[0]])}); try again later, or from another HF_ENDPOINT"
     )
+
+
+def snapshot(repo: str, commit: str, repo_type: str, patterns: Sequence[str]) -> Path:
+    """Return the folder of huggingface_hub's cache that holds the files that match `patterns`."""
+    try:
+        return Path(
+            snapshot_download(repo, repo_type=repo_type, revision=commit, allow_patterns=list(patterns))
+        )
+    except (RuntimeError, ValueError) as error:
+        raise XetError(f"Xet: {first_line(error)}") from error
 
 
 def expected_hash(entry: RepoFile) -> str:

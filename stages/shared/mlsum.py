@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from huggingface_hub import HfFileSystem
+from huggingface_hub import HfApi, HfFileSystem
 from pyarrow.parquet import ParquetFile
 
 from stages.shared.cli import InputError
@@ -50,6 +50,7 @@ def data_files(repo: str, commit: str, data_dir: str | None, config: str | None)
         builder = load_dataset_builder(repo, config, data_dir=data_dir, revision=commit)
         return {str(split): list(files) for split, files in (builder.config.data_files or {}).items()}
 
+    patiently(where, lambda: HfApi().auth_check(repo, repo_type="dataset"))  # `datasets` says less of it
     try:
         found = patiently(where, find)
     except (FileNotFoundError, ValueError, RuntimeError) as error:  # no folder; no name; a script
@@ -83,18 +84,19 @@ def check_footers(split: str, paths: list[str], documented: int | None) -> None:
 @contextmanager
 def parquet(path: str) -> Iterator[ParquetFile]:
     """Yield a Parquet file, local or of the hub (`hf://`), its faults turned into InputErrors."""
-    with hub_errors(path), parquet_errors(path):
+    with parquet_errors(path), hub_errors(path):  # the hub's faults are OSErrors too
         source = path
         if path.startswith("hf://"):
             source = patiently(path, lambda: HfFileSystem().open(path, block_size=READ_AHEAD))
-        with ParquetFile(source, pre_buffer=False) as file:
+        with ParquetFile(source, pre_buffer=False, page_checksum_verification=True) as file:
             yield file
 
 
 def read_rows(paths: list[str], count: int | None) -> Iterator[dict[str, str]]:
     """Yield the first `count` rows of a split's files (None: all) in MLSUM's columns; what is missing is "".
 
-    A row group is read when its first row is wanted. `datasets` would ask for 32 MiB ahead, and with less
+    A row group is read when its first row is wanted; nothing but Parquet's own checksums, which few files
+    have, tells whether a range came as it was sent. `datasets` would ask for 32 MiB ahead, and with less
     its reader hung at the end of the process (datasets 5.2, https://github.com/apache/arrow/issues/45214).
 
     Raises:
