@@ -59,6 +59,16 @@ FORMATTED_DIR = Path("data/formatted")
 TOKENIZED_DIR = Path("data/tokenized")
 PRETRAINED = Path("models/pretrained")
 METRICS = Path("metrics/tokenize.json")
+# What google-t5's repositories lack, and without which AutoTokenizer knows no padding.
+T5_TOKENIZER = {
+    "tokenizer_class": "T5Tokenizer",
+    "eos_token": "</s>",
+    "pad_token": PAD,
+    "unk_token": UNK,
+    "extra_ids": 100,
+    "model_max_length": 512,
+    "clean_up_tokenization_spaces": False,
+}
 TOKENIZER_FILES = ("tokenizer_config.json", "special_tokens_map.json")
 
 MOST_LOST = 0.001  # letters a word of the training split that may find no spare row
@@ -121,6 +131,7 @@ def repair(base: Path, folder: Path, params: TokenizeParams) -> tuple[list[str],
         check_spare_rows(base, spare, left_out, num_words=counts[" "] + counts["\n"] + 1)
     content = with_letters(content, letters, params.letter_score)
     write_json(folder / "tokenizer.json", content)
+    write_json(folder / "tokenizer_config.json", T5_TOKENIZER)
     for name in TOKENIZER_FILES:
         if (base / name).is_file():
             shutil.copyfile(base / name, folder / name)

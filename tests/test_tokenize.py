@@ -99,6 +99,21 @@ def test_the_repaired_tokenizer_survives_being_saved_again(tokenized, tmp_path):
     assert again(text).input_ids == AutoTokenizer.from_pretrained(TOKENIZER)(text).input_ids
 
 
+def test_a_base_without_tokenizer_config_gets_t5s(formatted, base, runs):
+    """google-t5/t5-base has none; without it AutoTokenizer knows no padding, and fine-tuning stopped."""
+    theirs = AutoTokenizer.from_pretrained(base)
+    (base / "tokenizer_config.json").unlink()
+    runs(main)
+    ours = AutoTokenizer.from_pretrained(TOKENIZER)
+    assert (ours.pad_token_id, ours.eos_token_id, ours.unk_token_id) == (0, 1, 2)
+    text = "Resume: llueve <extra_id_0> en Madrid."
+    assert ours(text).input_ids == theirs(text).input_ids
+    batch = DataCollatorForSeq2Seq(ours)(
+        [{"input_ids": [5, 1], "labels": [1]}, {"input_ids": [1], "labels": [1]}]
+    )
+    assert batch["input_ids"].tolist() == [[5, 1], [1, 0]]
+
+
 def test_sentinels_and_all_other_pieces_keep_their_ids(tokenized, base):
     before, after = load_tokenizer(base), load_tokenizer(TOKENIZER)
     assert before.token_to_id("<extra_id_0>") == after.token_to_id("<extra_id_0>")
