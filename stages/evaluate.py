@@ -1,20 +1,26 @@
-"""Evaluate: score every system's predictions and answers, with intervals.
+"""Evaluate: score every system's predictions and answers, with intervals and paired differences.
 
 Reads   data/predictions/{system}.jsonl, data/answers/{system}.jsonl, data/raw/test.parquet
-Writes  data/scores.parquet             system, id, rouge1, rouge2, rougeL, rougeLsum and counts
+Writes  data/scores.parquet             system, id, ROUGE, chrF and what is copied, added, repeated, lost
         metrics/systems/{system}.json   what `dvc metrics show` prints, a row a system
-        metrics/evaluation.json         intervals, probes by kind, the signature of the scores, articles
+        metrics/evaluation.json         intervals, differences with verdicts, breakdown, probes, signature
         metrics/plots/scores.json       ROUGE with its interval, a row a system
-Params  evaluate, and the keys of systems
+Params  evaluate, the keys of systems, and generate for the signature
 
     python -m stages.evaluate
 """
 
 import logging
+import os
+import re
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial as bound
+from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -22,12 +28,14 @@ import pyarrow as pa
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from stages.shared.answers import ANSWERS, Answer, read_answers
+from stages.shared.bootstrap import bounds, compare, drawn_means
 from stages.shared.cli import InputError, parser, run
 from stages.shared.files import read_jsonl, read_table, remove_orphans, whole, write_json, write_table
-from stages.shared.params import Block, load_params, read_params
+from stages.shared.measures import Article, Measures, measure
+from stages.shared.params import Block, load_params, read_params, section_of
 from stages.shared.progress import track
-from stages.shared.rouge import ROUGE_TYPES, SpanishRouge
-from stages.shared.systems import EXTRACTIVE, system_names
+from stages.shared.scores import ROUGE_TYPES, SPLITTERS, ascii_words, rouge
+from stages.shared.systems import EXTRACTIVE, system_names, system_params
 from stages.shared.words import words
 
 log = logging.getLogger("evaluate")
@@ -40,19 +48,25 @@ SYSTEMS = Path("metrics/systems")
 EVALUATION = Path("metrics/evaluation.json")
 PLOT = Path("metrics/plots/scores.json")
 
-DRAWS_AT_ONCE = 500  # bounds the memory at that many × articles
-COUNTS = ("prediction_words", "reference_words", "lost_words")
+MOST_CHARACTERS = 100_000  # of a summary; a million of them would be scored for minutes
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+ARTICLES_AT_ONCE = 50  # that a worker is given
+LEAST_FOR_WORKERS = 20_000  # summaries; below, starting processes costs more than it saves
+INTEGERS = {name for name, kind in Measures.__annotations__.items() if kind is int} | {"lost_words"}
+COLUMNS = (*ROUGE_TYPES, "rougeL_ascii", *Measures._fields, "lost_words")
 SCHEMA = pa.schema(
     [("system", pa.string()), ("id", pa.string())]
-    + [(name, pa.float64()) for name in ROUGE_TYPES]
-    + [(name, pa.int32()) for name in COUNTS]
+    + [(name, pa.int32() if name in INTEGERS else pa.float64()) for name in COLUMNS]
 )
+
+Predictions = dict[str, dict[str, Any]]  # of one article, by system
 
 
 class EvaluateParams(Block):
     bootstrap_samples: PositiveInt
     confidence: float = Field(gt=0, lt=1)  # of the intervals
     seed: NonNegativeInt
+    stemming: Literal["none", "snowball"]  # of the words of ROUGE, but for rougeL_ascii
 
 
 def read_predictions(path: Path, ids: list[str]) -> list[dict[str, Any]]:
@@ -66,7 +80,19 @@ def read_predictions(path: Path, ids: list[str]) -> list[dict[str, Any]]:
         if row["id"] in by_id:
             raise InputError(f"{path}:{number}: id {row['id']!r} occurs twice")
         if not isinstance(row["prediction"], str):
-            raise InputError(f"{path}:{number}: prediction: expected text, got {row['prediction']!r}")
+            raise InputError(
+                f"{path}:{number}: id {row['id']!r}: prediction: expected text, got {row['prediction']!r}"
+            )
+        if len(row["prediction"]) > MOST_CHARACTERS:
+            raise InputError(
+                f"{path}:{number}: id {row['id']!r}: prediction: expected at most {MOST_CHARACTERS:,} "
+                f"characters, got {len(row['prediction']):,}; this is no summary"
+            )
+        if found := CONTROL.search(row["prediction"]):
+            raise InputError(
+                f"{path}:{number}: id {row['id']!r}: prediction: holds the control character "
+                f"{found[0]!r}; take it out"
+            )
         by_id[row["id"]] = row
     if by_id.keys() != set(ids):
         example = min(by_id.keys() ^ set(ids))
@@ -83,34 +109,54 @@ def lost_words(reference: str, spelled_reference: str) -> int:
     return (Counter(words(reference)) - Counter(words(spelled_reference))).total()
 
 
-def score_system(
-    system: str, rows: list[dict[str, str]], predictions: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """Return one row of scores an article, in the order of `rows`."""
-    references = [row["summary"] for row in rows]
-    texts = [row["prediction"] for row in predictions]
-    rouge = SpanishRouge(keep_in_memory=True).compute(
-        predictions=texts, references=references, use_aggregator=False
-    )
-    return [
-        {
+def score_article(row: dict[str, str], predictions: Predictions, stemming: str) -> Iterator[dict[str, Any]]:
+    """Yield a row of scores for each system's summary of one article."""
+    article, reference, split = Article.of(row["text"]), row["summary"], SPLITTERS[stemming]
+    for system, made in predictions.items():
+        text = made["prediction"]
+        yield {
             "system": system,
             "id": row["id"],
-            **{name: rouge[name][place] for name in ROUGE_TYPES},
-            "prediction_words": len(words(texts[place])),
-            "reference_words": len(words(references[place])),
-            "lost_words": lost_words(references[place], predictions[place]["spelled_reference"]),
+            **dict(zip(ROUGE_TYPES, rouge(text, reference, split), strict=True)),
+            "rougeL_ascii": rouge(text, reference, ascii_words)[2],
+            **measure(text, reference, article)._asdict(),
+            "lost_words": lost_words(reference, made["spelled_reference"]),
         }
+
+
+def score_articles(work: list[tuple[dict[str, str], Predictions]], stemming: str) -> list[dict[str, Any]]:
+    """Return the scores of several articles: what a worker does."""
+    return [score for row, made in work for score in score_article(row, made, stemming)]
+
+
+def score_all(
+    rows: list[dict[str, str]], made: dict[str, list[dict[str, Any]]], stemming: str
+) -> Iterable[dict[str, Any]]:
+    """Yield the scores of every article and system, article by article, on all cores where it pays."""
+    work = [
+        (row, {system: rows_made[place] for system, rows_made in made.items()})
         for place, row in enumerate(rows)
     ]
+    parts = [work[start : start + ARTICLES_AT_ONCE] for start in range(0, len(work), ARTICLES_AT_ONCE)]
+    score, what = bound(score_articles, stemming=stemming), "evaluate articles"
+    unit = f"{ARTICLES_AT_ONCE} articles"
+    if len(rows) * len(made) < LEAST_FOR_WORKERS:
+        for part in track(parts, what, len(parts), unit=unit):
+            yield from score(part)
+        return
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        for part in track(pool.map(score, parts), what, len(parts), unit=unit):
+            yield from part
 
 
 def summary_of(scores: pd.DataFrame) -> dict[str, float]:
     """Return a system's row of the table: means over articles; points, %, and a ratio of words."""
     reference_words = scores["reference_words"].sum()
     return {
-        **{name: round(float(scores[name].mean()), 2) for name in ROUGE_TYPES},
+        **{name: round(float(scores[name].mean()), 2) for name in (*ROUGE_TYPES, "rougeL_ascii", "chrf")},
         "lost_words_pct": round(100 * float(scores["lost_words"].sum() / reference_words), 2),
+        "novel_bigrams_pct": round(100 * float(scores["novel_bigrams"].mean()), 2),
+        "repeated_trigrams_pct": round(100 * float(scores["repeated_trigrams"].mean()), 2),
         "empty_pct": round(100 * float((scores["prediction_words"] == 0).mean()), 2),
         "length_ratio": round(float(scores["prediction_words"].sum() / reference_words), 2),
     }
@@ -150,21 +196,8 @@ def probe_summary(system: str, answers: list[Answer], params: EvaluateParams) ->
 
 
 def bootstrap(scores: np.ndarray, params: EvaluateParams) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lower and upper bound of each column's mean, articles drawn with replacement.
-
-    `scores` is (articles, columns). The same articles are drawn for every column, so columns may be
-    compared. Percentile interval; Koehn 2004, https://aclanthology.org/W04-3250
-    """
-    draw = np.random.default_rng(params.seed)
-    num_articles = len(scores)
-    means = np.empty((params.bootstrap_samples, scores.shape[1]))
-    for start in range(0, params.bootstrap_samples, DRAWS_AT_ONCE):
-        count = min(DRAWS_AT_ONCE, params.bootstrap_samples - start)
-        weights = draw.multinomial(num_articles, np.full(num_articles, 1 / num_articles), size=count)
-        means[start : start + count] = weights @ scores / num_articles
-    tail = (1 - params.confidence) / 2
-    lower, upper = np.quantile(means, [tail, 1 - tail], axis=0)
-    return lower, upper
+    """Return the lower and upper bound of each column's mean; `scores` is (articles, columns)."""
+    return bounds(drawn_means(scores, params.bootstrap_samples, params.seed), params.confidence)
 
 
 def intervals(by_system: dict[str, pd.DataFrame], params: EvaluateParams) -> list[dict[str, Any]]:
@@ -176,32 +209,111 @@ def intervals(by_system: dict[str, pd.DataFrame], params: EvaluateParams) -> lis
     return [{"system": system, **{name: next(named) for name in ROUGE_TYPES}} for system in by_system]
 
 
-def signature(num_articles: int, params: EvaluateParams) -> list[str]:
+def differences(by_system: dict[str, pd.DataFrame], params: EvaluateParams) -> list[dict[str, Any]]:
+    """Return the paired differences of ROUGE-L that the question is about, with verdicts."""
+    values = {system: scores["rougeL"].to_numpy() for system, scores in by_system.items()}
+    drawn = drawn_means(np.stack(list(values.values()), axis=1), params.bootstrap_samples, params.seed)
+    return compare(values, dict(zip(values, drawn.T, strict=True)), params.confidence)
+
+
+def ceilings(rows: list[dict[str, str]], made: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return the ROUGE of the references themselves once written with each vocabulary, and who has it.
+
+    No system can do better, whatever it has learnt.
+    """
+    who: dict[tuple[str, ...], list[str]] = {}
+    for system, predictions in made.items():
+        if system not in EXTRACTIVE:
+            who.setdefault(tuple(row["spelled_reference"] for row in predictions), []).append(system)
+    found = []
+    for spelled, systems in who.items():
+        scores = [rouge(text, row["summary"]) for text, row in zip(spelled, rows, strict=True)]
+        means = np.mean(scores, axis=0).round(2).tolist()
+        found.append({"systems": systems, **dict(zip(ROUGE_TYPES, means, strict=True))})
+    return found
+
+
+def breakdown(
+    rows: list[dict[str, str]], cut: set[str], by_system: dict[str, pd.DataFrame]
+) -> list[dict[str, Any]]:
+    """Return mean ROUGE-L and number of articles by topic, by thirds of length, and by whether they were cut.
+
+    `cut` are the ids of the articles that some system read only the beginning of.
+    """
+    lengths = np.array([len(words(row["text"])) for row in rows])
+    first, second = np.quantile(lengths, [1 / 3, 2 / 3]).astype(int)
+    thirds = (f"up to {first} words", f"up to {second} words", "longer")
+    groups: dict[tuple[str, str], list[str]] = {}
+    for row, length in zip(rows, lengths, strict=True):
+        third = thirds[0 if length <= first else 1 if length <= second else 2]
+        for key in (
+            ("topic", row["topic"] or "none"),
+            ("length", third),
+            ("truncated", "yes" if row["id"] in cut else "no"),
+        ):
+            groups.setdefault(key, []).append(row["id"])
+    by_id = {system: scores.set_index("id")["rougeL"] for system, scores in by_system.items()}
+    return [
+        {
+            "by": by,
+            "value": value,
+            "articles": len(ids),
+            "rougeL": {system: round(float(scores[ids].mean()), 2) for system, scores in by_id.items()},
+        }
+        for (by, value), ids in sorted(groups.items())
+    ]
+
+
+def decoding_of(system: str, every: dict[str, Any]) -> str:
+    """Return how a system's summaries were decoded, as the signature has it."""
+    if system in EXTRACTIVE:
+        return "none"
+    entry = system_params(every, system)
+    if entry.is_foreign:
+        return "foreign"
+    chosen = {**section_of(every, "generate"), **entry.decoding()}
+    names = ("num_beams", "max_new_tokens", "no_repeat_ngram_size", "length_penalty", "precision")
+    used = [name for name in names if name != "length_penalty" or chosen["num_beams"] > 1]
+    return "|".join(f"{name}:{chosen[name]}" for name in used)
+
+
+def hash_of(rows: list[dict[str, str]]) -> str:
+    """Return 12 digits that tell this test split from any other."""
+    digest = blake2b(digest_size=6)
+    for row in rows:
+        for name in ("id", "text", "summary"):
+            digest.update(row[name].encode() + b"\0")
+    return digest.hexdigest()
+
+
+def signature(rows: list[dict[str, str]], params: EvaluateParams) -> list[str]:
     """Return how the scores were made; two scores compare only if their signatures are equal."""
     return [
         "rouge",
-        f"rows:{num_articles}",
+        f"rows:{len(rows)}",
+        f"test:{hash_of(rows)}",
         "words:unicode",
-        "stem:no",
+        f"stem:{params.stemming}",
         "sentences:own",
         f"bs:{params.bootstrap_samples}",
         f"confidence:{params.confidence}",
         f"seed:{params.seed}",
-        f"rouge_score:{version('rouge_score')}",
+        *(f"{name}:{version(name)}" for name in ("rapidfuzz", "sacrebleu", "snowballstemmer")),
     ]
 
 
 def main() -> None:
     parser(__doc__, "python -m stages.evaluate").parse_args()
     params = load_params(EvaluateParams, "evaluate")
-    names = system_names(read_params())
+    every = read_params()
+    names = system_names(every)
     systems = [*EXTRACTIVE, *names]
-    rows = list(read_table(RAW_TEST, ["id", "summary"]))
+    rows = list(read_table(RAW_TEST, ["id", "text", "summary", "topic"]))
     ids = [row["id"] for row in rows]
-    scores: list[dict[str, Any]] = []
-    for system in track(systems, "evaluate systems", len(systems), unit="system"):
-        path = PREDICTIONS / f"{system}.jsonl"
-        scores += score_system(system, rows, read_predictions(path, ids))
+    if empty := [row["id"] for row in rows if not words(row["summary"])]:
+        raise InputError(f"{RAW_TEST}: id {empty[0]!r}: a reference without words; run `dvc repro`")
+    made = {system: read_predictions(PREDICTIONS / f"{system}.jsonl", ids) for system in systems}
+    scores = sorted(score_all(rows, made, params.stemming), key=lambda score: systems.index(score["system"]))
     asked = {system: with_reference(read_answers(system)) for system in names}
     probes = [probe_summary(system, answers, params) for system, answers in asked.items() if answers]
     if orphans := [*remove_orphans(PREDICTIONS, systems), *remove_orphans(ANSWERS, names)]:
@@ -214,11 +326,15 @@ def main() -> None:
         for system, group in by_system.items():
             write_json(partial / f"{system}.json", {**summary_of(group), **answered.get(system, {})})
     systems_with_intervals = intervals(by_system, params)
+    cut = {row["id"] for rows_made in made.values() for row in rows_made if row.get("truncated")}
     evaluation = {  # lists, which `dvc metrics show` leaves out of its table
         "num_articles": len(rows),
         "confidence": params.confidence,
-        "signature": signature(len(rows), params),
-        "systems": systems_with_intervals,
+        "signature": signature(rows, params),
+        "systems": [{**row, "decoding": decoding_of(row["system"], every)} for row in systems_with_intervals],
+        "differences": differences(by_system, params),
+        "ceilings": ceilings(rows, made),
+        "breakdown": breakdown(rows, cut, by_system),
         "probes": probes,
     }
     points = [

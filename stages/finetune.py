@@ -46,7 +46,8 @@ from stages.shared.models import (
 )
 from stages.shared.params import Block, load_params
 from stages.shared.progress import track
-from stages.shared.rouge import ROUGE_TYPES, SpanishRouge
+from stages.shared.rouge import SpanishRouge
+from stages.shared.scores import ROUGE_TYPES
 from stages.shared.spelling import IGNORE_INDEX, load_tokenizer
 
 log = logging.getLogger("finetune")

@@ -116,12 +116,19 @@ def test_push_clone_pull_and_nothing_runs(clone, tmp_path):
 
 
 def test_an_experiment_is_compared_with_the_committed_run(clone):
-    said = run(clone, "dvc", "exp", "run", "-S", "evaluate.seed=8", "-S", "finetune.learning_rate=1e-5")
+    said = run(clone, "dvc", "exp", "run", "-S", "finetune.learning_rate=1e-5")
     assert ran(said) == {"finetune", "generate@finetuned", "probe@finetuned", "evaluate", "report"}
     params = json.loads(run(clone, "dvc", "params", "diff", "--json"))["params.yaml"]
     assert params["finetune.learning_rate"] == {"old": None, "new": 1e-05}
     metrics = json.loads(run(clone, "dvc", "metrics", "diff", "--json"))
     assert "metrics/finetune.json" in metrics
+    said = run(clone, sys.executable, "-m", "stages.compare", "HEAD")
+    assert re.search(r"^finetuned .*, p = ", said, re.MULTILINE)
+    assert re.search(r"^equal in both, article by article: flan-small, lead-1", said, re.MULTILINE)
+    set_params(clone, {"evaluate.seed": 8})
+    run(clone, "dvc", "repro")
+    said = run(clone, sys.executable, "-m", "stages.compare", "HEAD", fails=True)
+    assert "scored in different ways (seed:7, seed:8)" in said
     run(clone, "git", "checkout", "--quiet", ".")
     assert ran(run(clone, "dvc", "repro")) == set()
 

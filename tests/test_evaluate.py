@@ -10,13 +10,15 @@ import pytest
 from stages.evaluate import (
     EvaluateParams,
     bootstrap,
+    breakdown,
+    ceilings,
     exact_pct,
     intervals,
     lost_words,
     main,
     probe_summary,
     read_predictions,
-    score_system,
+    score_all,
     signature,
     summary_of,
     with_reference,
@@ -25,12 +27,14 @@ from stages.extract import main as extract
 from stages.shared.answers import Answer
 from stages.shared.cli import InputError
 from stages.shared.files import read_json
-from stages.shared.rouge import ROUGE_TYPES
+from stages.shared.scores import ROUGE_TYPES
 from stages.shared.systems import EXTRACTIVE
 
 
 def params(**changes):
-    return EvaluateParams(**{"bootstrap_samples": 1000, "confidence": 0.95, "seed": 7, **changes})
+    return EvaluateParams(
+        **{"bootstrap_samples": 1000, "confidence": 0.95, "seed": 7, "stemming": "none", **changes}
+    )
 
 
 def test_constant_scores_give_an_interval_without_width():
@@ -81,7 +85,7 @@ def test_one_seed_draws_the_same_articles_for_every_system():
 def test_draws_do_not_depend_on_how_many_are_held_at_once(monkeypatch, at_once):
     scores = np.random.default_rng(1).uniform(0, 100, size=(20, 3))
     lower, upper = bootstrap(scores, params(bootstrap_samples=1250))
-    monkeypatch.setattr("stages.evaluate.DRAWS_AT_ONCE", at_once)
+    monkeypatch.setattr("stages.shared.bootstrap.DRAWS_AT_ONCE", at_once)
     again = bootstrap(scores, params(bootstrap_samples=1250))
     # the sums of a product may be taken in another order; another draw moves a bound by a tenth
     np.testing.assert_allclose(again, (lower, upper), rtol=0, atol=1e-9)
@@ -102,15 +106,22 @@ def test_words_that_the_vocabulary_cannot_write_are_counted(reference, spelled, 
     assert lost_words(reference, spelled) == expected
 
 
-ROWS = [{"id": "1", "summary": "El año pasó."}, {"id": "2", "summary": "Llueve."}]
+ROWS = [
+    {"id": "1", "text": "Por fin el año pasó en Vigo.", "summary": "El año pasó.", "topic": "vida"},
+    {"id": "2", "text": "Llueve mucho.", "summary": "Llueve.", "topic": ""},
+]
 PREDICTIONS = [
     {"id": "1", "prediction": "El ano pasó", "spelled_reference": "El ao pasó."},
     {"id": "2", "prediction": "", "spelled_reference": "Llueve."},
 ]
 
 
+def scores_of(stemming="none"):
+    return list(score_all(ROWS, {"s": PREDICTIONS}, stemming))
+
+
 def test_every_article_has_its_scores_and_counts():
-    first, second = score_system("s", ROWS, PREDICTIONS)
+    first, second = scores_of()
     assert (first["system"], first["id"]) == ("s", "1")
     assert first["rouge1"] == first["rougeL"] == pytest.approx(200 / 3)
     assert (first["prediction_words"], first["reference_words"], first["lost_words"]) == (3, 3, 1)
@@ -119,20 +130,24 @@ def test_every_article_has_its_scores_and_counts():
 
 
 def test_a_summary_is_worked_by_hand():
-    scores = pd.DataFrame(score_system("s", ROWS, PREDICTIONS))
+    scores = pd.DataFrame(scores_of())
     assert summary_of(scores) == {
         "rouge1": 33.33,
         "rouge2": 0.0,
         "rougeL": 33.33,
         "rougeLsum": 33.33,
+        "rougeL_ascii": 28.57,  # el, ano, pas against el, a, o, pas
+        "chrf": round(sum(row["chrf"] for row in scores_of()) / 2, 2),
         "lost_words_pct": 25.0,
+        "novel_bigrams_pct": 50.0,  # both of the first are new; the second has none
+        "repeated_trigrams_pct": 0.0,
         "empty_pct": 50.0,
         "length_ratio": 0.75,
     }
 
 
 def test_an_interval_holds_its_mean():
-    scores = pd.DataFrame(score_system("s", ROWS, PREDICTIONS))
+    scores = pd.DataFrame(scores_of())
     (row,) = intervals({"s": scores}, params())
     assert row["system"] == "s"
     for name in ROUGE_TYPES:
@@ -158,13 +173,41 @@ def test_a_systems_interval_does_not_depend_on_the_others():
     assert intervals({"a": one, "b": other}, params())[1] == intervals({"b": other}, params())[0]
 
 
-def test_a_signature_tells_recipes_apart():
-    assert signature(10, params()) == signature(10, params())
+def test_a_signature_tells_recipes_and_articles_apart():
+    changes = ({"seed": 1}, {"confidence": 0.9}, {"stemming": "snowball"})
+    other_text = [{**ROWS[0], "text": "Otro."}, ROWS[1]]
+    assert signature(ROWS, params()) == signature(ROWS, params())
     others = [
-        signature(11, params()),
-        *(signature(10, params(**c)) for c in ({"seed": 1}, {"confidence": 0.9})),
+        signature(ROWS[:1], params()),
+        signature(other_text, params()),
+        *(signature(ROWS, params(**change)) for change in changes),
     ]
-    assert all(other != signature(10, params()) for other in others)
+    assert all(other != signature(ROWS, params()) for other in others)
+
+
+def test_workers_make_the_same_rows_in_the_same_order(monkeypatch):
+    alone = scores_of()
+    monkeypatch.setattr("stages.evaluate.LEAST_FOR_WORKERS", 0)
+    monkeypatch.setattr("stages.evaluate.ARTICLES_AT_ONCE", 1)
+    assert scores_of() == alone
+
+
+def test_a_vocabulary_caps_what_its_systems_can_score():
+    whole = [
+        {**row, "spelled_reference": made["summary"]} for row, made in zip(PREDICTIONS, ROWS, strict=True)
+    ]
+    lost, found = ceilings(ROWS, {"lead-3": whole, "a": PREDICTIONS, "b": PREDICTIONS, "tuned": whole})
+    assert (lost["systems"], found["systems"]) == (["a", "b"], ["tuned"])
+    assert lost["rouge1"] == 83.33  # "ao" for "año": two of three words, and all of the second
+    assert found["rouge1"] == found["rougeL"] == 100.0
+
+
+def test_a_breakdown_counts_every_article_once_in_each_way():
+    rows = breakdown(ROWS, {"2"}, {"s": pd.DataFrame(scores_of())})
+    for by in ("topic", "length", "truncated"):
+        assert sum(row["articles"] for row in rows if row["by"] == by) == len(ROWS)
+    cut = {row["value"]: row["rougeL"]["s"] for row in rows if row["by"] == "truncated"}
+    assert cut == {"yes": 0.0, "no": 66.67}
 
 
 PREDICTION_FAULTS = [
@@ -185,8 +228,24 @@ def test_predictions_that_do_not_match_the_test_ids_are_refused(write, ids, mess
 
 def test_a_prediction_that_is_no_text_is_refused(write):
     path = write("p.jsonl", '{"id": "1", "prediction": null, "spelled_reference": ""}\n')
-    with pytest.raises(InputError, match=r"p\.jsonl:1: prediction: expected text, got None"):
+    with pytest.raises(InputError, match=r"p\.jsonl:1: id '1': prediction: expected text, got None"):
         read_predictions(path, ["1"])
+
+
+NO_SUMMARIES = [
+    (3, "expected text, got 3"),
+    ("a" * 1_000_000, "expected at most 100,000 characters, got 1,000,000; this is no summary"),
+    ("El \x07 niño\x1b[31m", "holds the control character '\\x07'; take it out"),
+]
+
+
+@pytest.mark.parametrize(("prediction", "message"), NO_SUMMARIES)
+def test_what_is_no_summary_is_refused_with_its_system_and_id(write, prediction, message):
+    row = {"id": "1", "prediction": prediction, "spelled_reference": ""}
+    path = write("data/predictions/own.jsonl", jsonl([row]))
+    with pytest.raises(InputError) as error:
+        read_predictions(path, ["1"])
+    assert str(error.value) == f"{path}:1: id '1': prediction: {message}"
 
 
 def test_predictions_come_in_the_order_of_the_test_split(write):
@@ -361,6 +420,35 @@ def test_a_system_that_is_gone_leaves_no_file(predicted, write, runs):
 def test_a_missing_file_of_predictions_is_named(predicted, fails):
     Path("data/predictions/lead-3.jsonl").unlink()
     assert fails(main) == "data/predictions/lead-3.jsonl: not found; `dvc repro` makes what is missing"
+
+
+def test_differences_name_the_pairs_that_are_there(predicted, write, set_params, runs):
+    systems = {name: {"from": f"others/{name}.jsonl"} for name in ("finetuned", "flan-small")}
+    set_params({"systems": systems})
+    good = Path("data/predictions/copy.jsonl").read_text(encoding="utf-8")
+    write("data/predictions/finetuned.jsonl", good)
+    bad = [{**json.loads(line), "prediction": "xyz"} for line in good.splitlines()]
+    write("data/predictions/flan-small.jsonl", jsonl(bad))
+    for name in systems:
+        write(f"data/answers/{name}.jsonl", "")
+    runs(main)
+    rows = read_json(Path("metrics/evaluation.json"))["differences"]
+    assert [(row["system"], row["against"]) for row in rows] == [
+        ("finetuned", "flan-small"),
+        ("finetuned", "lead-3"),
+    ]
+    assert rows[0]["verdict"] == "better"
+    assert rows[0]["difference"] == pytest.approx(100, abs=5)
+    assert rows[0]["p"] <= rows[0]["p_holm"]
+
+
+def test_a_reference_without_words_stops_the_stage(predicted, write, fails):
+    from stages.shared.files import RAW, write_table
+
+    rows = [{**row, "summary": "¡…!"} for row in predicted]
+    write_table(Path("data/raw/test.parquet"), rows, RAW)
+    said = f"data/raw/test.parquet: id {predicted[0]['id']!r}: a reference without words; run `dvc repro`"
+    assert fails(main) == said
 
 
 def test_predictions_of_other_articles_stop_the_stage(predicted, write, fails):

@@ -21,7 +21,7 @@ READS = {
     "extract": {"extract"},
     "generate": {"systems.${key}", "generate", "tokenize.source_tokens", "format.style"},
     "probe": {"systems.${key}", "probe"},
-    "evaluate": {"evaluate", "systems"},
+    "evaluate": {"evaluate", "generate", "systems"},
     "report": {"checkpoints", "finetune.base", "profile", "systems", "weights"},
 }
 

@@ -1,14 +1,21 @@
 """ROUGE over Unicode words: golden rows, and equal to rouge_score given the same words."""
 
+import json
 from pathlib import Path
+from random import Random
 
 import evaluate
 import pytest
-from rouge_score import rouge_scorer
+from rouge_score import rouge_scorer, tokenizers
 
-from stages.shared.rouge import ROUGE_TYPES, SpanishRouge, UnicodeWords
+from stages.shared.rouge import SpanishRouge
+from stages.shared.scores import ROUGE_TYPES, SPLITTERS, ascii_words
+from stages.shared.scores import rouge as rouge_of
+from stages.shared.sentences import sentences
+from stages.shared.words import words
 
 ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared/data"
 
 # prediction, reference, ROUGE-1, ROUGE-2, ROUGE-L (F1 in points)
 GOLDEN = [
@@ -24,6 +31,10 @@ GOLDEN = [
     ("mucho llueve hoy", "hoy llueve mucho", 100, 0, 100 / 3),  # same words, another order
     ("el gato negro duerme", "el gato duerme", 600 / 7, 40, 600 / 7),
     ("el el el", "el", 50, 0, 50),  # a word counts as often as the reference has it
+    ("¡¿…?!", "llueve", 0, 0, 0),  # only punctuation
+    ("llueve", "llueve", 100, 0, 100),  # one word has no bigram
+    ("Путин en 東京 2020", "Путин en 東京 2020", 100, 100, 100),  # mixed scripts
+    ("en 東京", "en 大阪", 50, 0, 50),
 ]
 
 
@@ -47,13 +58,47 @@ def test_lsum_pairs_the_sentences_and_l_the_whole():
     assert scores["rougeL"] == pytest.approx(50)
 
 
-def test_scores_equal_rouge_score_with_the_same_words(rouge):
-    predictions, references = [row[0] for row in GOLDEN], [row[1] for row in GOLDEN]
-    ours = rouge.compute(predictions=predictions, references=references, use_aggregator=False)
-    scorer = rouge_scorer.RougeScorer(ROUGE_TYPES, tokenizer=UnicodeWords())
-    for place, (prediction, reference) in enumerate(zip(predictions, references, strict=True)):
-        for name, score in scorer.score(reference, prediction).items():
-            assert ours[name][place] == pytest.approx(100 * score.fmeasure), name
+class Words(tokenizers.Tokenizer):
+    """A splitter of ours, in the shape that rouge_score wants."""
+
+    def __init__(self, split):
+        self.split = split
+
+    def tokenize(self, text):
+        return self.split(text)
+
+
+def apart(pairs, split):
+    """Return the largest difference of any score of `pairs` from rouge_score's, in points."""
+    scorer, largest = rouge_scorer.RougeScorer(ROUGE_TYPES, tokenizer=Words(split)), 0.0
+    for prediction, reference in pairs:
+        lines = ("\n".join(sentences(text)) for text in (reference, prediction))
+        theirs = scorer.score(*lines)
+        for name, ours in zip(ROUGE_TYPES, rouge_of(prediction, reference, split), strict=True):
+            largest = max(largest, abs(ours - 100 * theirs[name].fmeasure))
+    return largest
+
+
+@pytest.mark.parametrize("split", [words, ascii_words, SPLITTERS["snowball"]])
+def test_scores_equal_rouge_scores_with_the_same_words(split):
+    draw, few = Random(1), "el niño y la niña cantan . No canta nadie ? ¿ Sí ! Año 3".split()
+    pairs = [tuple(" ".join(draw.choices(few, k=draw.randrange(30))) for _ in "ab") for _ in range(500)]
+    assert apart([*pairs, *(row[:2] for row in GOLDEN)], split) <= 1e-9
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data, which does not come with the code")
+@pytest.mark.parametrize("split", [words, ascii_words])
+def test_scores_equal_rouge_scores_on_real_pairs(split):
+    lines = (SHARED / "articles-es/headlines-1543.jsonl").open(encoding="utf-8")
+    articles = [sentences(json.loads(line)["text"]) for line in lines]
+    pairs = [(" ".join(article[:2]), " ".join(article[1:4])) for article in articles][:1_500]
+    assert len(pairs) == 1_500
+    assert apart(pairs, split) <= 1e-9
+
+
+def test_stems_join_the_forms_of_a_word():
+    assert rouge_of("cantaban los niños", "canta el niño", words)[0] == 0
+    assert rouge_of("cantaban los niños", "canta el niño", SPLITTERS["snowball"])[0] == pytest.approx(200 / 3)
 
 
 def test_the_mean_is_over_articles(rouge):

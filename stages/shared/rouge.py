@@ -1,4 +1,4 @@
-"""ROUGE for Spanish, as an `evaluate.Metric`: the formulas of rouge_score, the words of Unicode.
+"""ROUGE for Spanish, as an `evaluate.Metric`: the formulas of rouge_score, the words of Unicode, faster.
 
 rouge_score's own splitter takes everything outside [a-z0-9] for a border: "artículo" becomes "art" and
 "culo". Here a word is a lower-cased run of letters and digits, accents and ñ included.
@@ -11,19 +11,8 @@ Paper: Lin 2004, https://aclanthology.org/W04-1013
 
 import datasets
 import evaluate
-from rouge_score import rouge_scorer, tokenizers
 
-from stages.shared.sentences import sentences
-from stages.shared.words import words
-
-ROUGE_TYPES = ("rouge1", "rouge2", "rougeL", "rougeLsum")
-
-
-class UnicodeWords(tokenizers.Tokenizer):
-    """`words`, in the shape that rouge_score wants."""
-
-    def tokenize(self, text: str) -> list[str]:
-        return words(text)
+from stages.shared.scores import ROUGE_TYPES, rouge
 
 
 class SpanishRouge(evaluate.Metric):
@@ -43,12 +32,8 @@ class SpanishRouge(evaluate.Metric):
         self, predictions: list[str], references: list[str], use_aggregator: bool = True
     ) -> dict[str, float | list[float]]:
         """Return each score's mean, or (use_aggregator=False) one value an article, in their order."""
-        scorer = rouge_scorer.RougeScorer(ROUGE_TYPES, tokenizer=UnicodeWords())
-        scores: dict[str, list[float]] = {name: [] for name in ROUGE_TYPES}
-        for prediction, reference in zip(predictions, references, strict=True):
-            split = ("\n".join(sentences(text)) for text in (reference, prediction))
-            for name, score in scorer.score(*split).items():
-                scores[name].append(100.0 * score.fmeasure)
+        rows = [rouge(*texts) for texts in zip(predictions, references, strict=True)]
+        scores = dict(zip(ROUGE_TYPES, map(list, zip(*rows, strict=True)), strict=True))
         if not use_aggregator:
             return scores
         return {name: sum(values) / len(values) for name, values in scores.items()}
