@@ -2,22 +2,26 @@
 
 `dvc metrics diff` shows two means; here the same articles are paired, and the difference has an interval, a
 p-value (corrected for the number of systems, Holm) and a verdict. Scores made in other ways are refused.
+Runs joined by commas are one side, such as one recipe under several seeds: the scores of an article are
+averaged, and a difference has to show among the runs as well as among the articles.
 
 Reads   data/scores.parquet and metrics/evaluation.json of both, through DVC
 
     python -m stages.compare HEAD                    the workspace against the last commit
     python -m stages.compare as-the-course ours      two experiments (`dvc exp show` names them)
     python -m stages.compare HEAD --measure chrf --system finetuned
+    python -m stages.compare seed-13,seed-14,seed-15 mine-13,mine-14,mine-15
 """
 
 import io
 import json
 import logging
 import sys
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student
 
 from stages.evaluate import EvaluateParams
 from stages.shared.bootstrap import Difference, difference, drawn_means, holm, verdict
@@ -61,63 +65,133 @@ def read(revision: str) -> Scored:
     return Scored(revision, pd.read_parquet(io.BytesIO(content[SCORES])), evaluation["signature"])
 
 
-def check_comparable(one: Scored, other: Scored, measure: str) -> None:
-    """Raise InputError unless both were scored in the same way, on the same articles, by `measure`."""
-    if one.signature != other.signature:
-        apart = sorted(set(one.signature) ^ set(other.signature))
-        raise InputError(
-            f"{one.name} and {other.name} were scored in different ways ({', '.join(apart)}); no difference "
-            "between them would mean anything. Run both with the same data, versions and `evaluate`"
-        )
-    for scored in (one, other):
-        if measure not in scored.scores.select_dtypes("number").columns:
-            known = list(scored.scores.select_dtypes("number").columns)
-            raise InputError(f"--measure: {scored.name} has no {measure!r}{nearest(measure, known)}")
+class Group(NamedTuple):
+    """Runs that are one side of a comparison."""
 
+    name: str
+    runs: list[Scored]
 
-def values_of(scored: Scored, measure: str) -> dict[str, pd.Series]:
-    """Return each system's values by article."""
-    return {system: group.set_index("id")[measure] for system, group in scored.scores.groupby("system")}
-
-
-def differences(
-    one: Scored, other: Scored, measure: str, systems: list[str], params: EvaluateParams
-) -> list[dict[str, Any]]:
-    """Return, for each of `systems`, the means, the paired difference (`other` − `one`) and its verdict."""
-    before, after = values_of(one, measure), values_of(other, measure)
-    found: list[tuple[str, float, float, Difference, int]] = []
-    for system in systems:
-        first = before[system].to_numpy(dtype=float)
-        second = after[system].loc[before[system].index].to_numpy(dtype=float)
-        apart = second - first
-        drawn = drawn_means(apart[:, None], params.bootstrap_samples, params.seed)[:, 0]
-        row = difference(apart, drawn, params.confidence)
-        found.append((system, float(first.mean()), float(second.mean()), row, len(apart)))
-    corrected = holm([row.p for *_, row, _ in found])
-    return [
-        {
-            "system": system,
-            one.name: first,
-            other.name: second,
-            "row": row,
-            "p": p,
-            "verdict": verdict(row, p, count, params.confidence),
+    def values(self, measure: str) -> dict[str, pd.DataFrame]:
+        """Return each system's values, (articles, runs), by id, of the systems that all runs have."""
+        found = [
+            {system: rows.set_index("id")[measure] for system, rows in run.scores.groupby("system")}
+            for run in self.runs
+        ]
+        return {
+            system: pd.concat([run[system] for run in found], axis=1)
+            for system in found[0]
+            if all(system in run for run in found)
         }
-        for (system, first, second, row, count), p in zip(found, corrected, strict=True)
-    ]
 
 
-def lines(
-    one: Scored, other: Scored, rows: list[dict[str, Any]], equal: list[str], params: EvaluateParams
-) -> list[str]:
+def read_group(revisions: str) -> Group:
+    """Return the runs that `revisions`, joined by commas, name."""
+    runs = [read(revision) for revision in revisions.split(",") if revision]
+    if not runs:
+        raise InputError(f"expected a revision, or several joined by commas, got {revisions!r}")
+    return Group(runs[0].name if len(runs) == 1 else f"{runs[0].name} and {len(runs) - 1} more", runs)
+
+
+def check_comparable(runs: list[Scored], measure: str) -> None:
+    """Raise InputError unless all were scored in the same way, on the same articles, by `measure`."""
+    one = runs[0]
+    for other in runs[1:]:
+        if one.signature != other.signature:
+            apart = sorted(set(one.signature) ^ set(other.signature))
+            raise InputError(
+                f"{one.name} and {other.name} were scored in different ways ({', '.join(apart)}); no "
+                "difference between them would mean anything. Run both with the same data, versions and "
+                "`evaluate`"
+            )
+    for scored in runs:
+        known = list(scored.scores.select_dtypes("number").columns)
+        if measure not in known:
+            raise InputError(f"--measure: {scored.name} has no {measure!r}{nearest(measure, known)}")
+        if (bad := scored.scores[~np.isfinite(scored.scores[measure].astype(float))]).size:
+            row = bad.iloc[0]
+            raise InputError(
+                f"{scored.name}: system {row['system']}, id {row['id']!r}: {measure} is {row[measure]}, no "
+                "number; score it anew (`dvc repro --force evaluate`)"
+            )
+
+
+class Spread(NamedTuple):
+    """What the runs of both sides, apart from the articles, say of a difference, in points."""
+
+    lower: float  # of the interval of the mean difference over runs; infinite of one run a side
+    upper: float
+    deviation: float  # of a side's runs, the larger
+
+
+def spread(before: np.ndarray, after: np.ndarray, confidence: float) -> Spread:
+    """Return how far the difference of two means of runs can be trusted; each is (runs,).
+
+    Student's interval for unequal variances (Welch 1947), on the safe side with the degrees of freedom of the
+    smaller side. A side of one run is taken as fixed, such as a system that is not trained here.
+    """
+    sides = [side for side in (before, after) if len(side) > 1]
+    if not sides:
+        return Spread(-np.inf, np.inf, 0.0)
+    error = float(np.sqrt(sum(side.var(ddof=1) / len(side) for side in sides)))
+    reach = float(student.ppf(0.5 + confidence / 2, min(map(len, sides)) - 1)) * error
+    mean = float(after.mean() - before.mean())
+    return Spread(mean - reach, mean + reach, float(max(side.std(ddof=1) for side in sides)))
+
+
+def survives(said: str, found: Spread) -> str:
+    """Return the articles' verdict, taken back where the runs do not bear it out.
+
+    >>> survives("better", Spread(-0.2, 3.0, 1.1))
+    'cannot tell: the runs differ as much among themselves'
+    """
+    if said in ("better", "worse") and found.lower <= 0 <= found.upper:
+        return "cannot tell: the runs differ as much among themselves"
+    return said
+
+
+class Compared(NamedTuple):
+    """What is said of one system."""
+
+    system: str
+    before: float
+    after: float
+    row: Difference
+    p: float  # corrected
+    runs: Spread | None  # None: one run a side
+    verdict: str
+
+
+def compared(pairs: dict[str, tuple[pd.DataFrame, pd.DataFrame]], params: EvaluateParams) -> list[Compared]:
+    """Return for each name what the second side has over the first; a side is (articles, runs), by id."""
+    found = []
+    for name, (before, after) in pairs.items():
+        first = before.to_numpy(dtype=float)
+        second = after.loc[before.index].to_numpy(dtype=float)
+        apart = second.mean(axis=1) - first.mean(axis=1)
+        drawn = drawn_means(apart[:, None], params.bootstrap_samples, params.seed)[:, 0]
+        one_each = first.shape[1] == second.shape[1] == 1
+        runs = None if one_each else spread(first.mean(axis=0), second.mean(axis=0), params.confidence)
+        row = difference(apart, drawn, params.confidence)
+        found.append((name, float(first.mean()), float(second.mean()), row, runs, len(apart)))
+    corrected = holm([row.p for *_, row, _, _ in found])
+    made = []
+    for (name, before, after, row, runs, count), p in zip(found, corrected, strict=True):
+        said = verdict(row, p, count, params.confidence)
+        made.append(Compared(name, before, after, row, p, runs, survives(said, runs) if runs else said))
+    return made
+
+
+def lines(head: str, rows: list[Compared], equal: list[str], params: EvaluateParams) -> list[str]:
     """Return the table as it is printed."""
-    head = f"{one.name} → {other.name}"
-    said = [f"{'system':<20} {head:<40} difference, {100 * params.confidence:g} % interval"]
-    for made in rows:
-        row = made["row"]
-        means = f"{made[one.name]:.2f} → {made[other.name]:.2f}"
-        interval = f"{row.mean:+.2f} ({row.lower:+.2f} to {row.upper:+.2f}), p = {made['p']:.4f}"
-        said.append(f"{made['system']:<20} {means:<40} {interval}: {made['verdict']}")
+    interval = f"{100 * params.confidence:g} % interval"
+    said = [f"{'system':<20} {head:<40} difference, {interval} by the articles"]
+    for name, before, after, row, p, runs, verdict_ in rows:
+        means = f"{before:.2f} → {after:.2f}"
+        by_articles = f"{row.mean:+.2f} ({row.lower:+.2f} to {row.upper:+.2f}), p = {p:.4f}"
+        said.append(f"{name:<20} {means:<40} {by_articles}: {verdict_}")
+        if runs:
+            by_runs = f"by the runs {runs.lower:+.2f} to {runs.upper:+.2f}"
+            said.append(f"{'':<20} {by_runs}; a run's deviation {runs.deviation:.2f}")
         said.append(f"{'':<20} these articles can show a difference of {row.detectable:.2f}")
     if equal:
         said.append(f"equal in both, article by article: {', '.join(equal)}")
@@ -126,23 +200,31 @@ def lines(
 
 def main() -> None:
     arguments = parser(__doc__, "python -m stages.compare HEAD --measure rougeL")
-    arguments.add_argument("revision", help="a commit, a branch or an experiment")
+    arguments.add_argument("revision", help="a commit, a branch or an experiment; several, joined by commas")
     arguments.add_argument("other", nargs="?", default=WORKSPACE, help="another (default: the workspace)")
     arguments.add_argument("--measure", default="rougeL", help="a column of the scores (default: rougeL)")
     arguments.add_argument("--system", help="one system (default: all that both have)")
     options = arguments.parse_args()
     params = load_params(EvaluateParams, "evaluate")
-    one, other = read(options.revision), read(options.other)
-    check_comparable(one, other, options.measure)
-    before, after = values_of(one, options.measure), values_of(other, options.measure)
+    one, other = read_group(options.revision), read_group(options.other)
+    check_comparable([*one.runs, *other.runs], options.measure)
+    before, after = one.values(options.measure), other.values(options.measure)
     both = [system for system in before if system in after]
     if options.system and options.system not in both:
         raise InputError(f"--system: not in both: {options.system!r}{nearest(options.system, both)}")
+    if not both:
+        raise InputError(f"{one.name} and {other.name} have no system in common; nothing to compare")
     systems = [options.system] if options.system else both
-    equal = [name for name in systems if np.array_equal(before[name], after[name].loc[before[name].index])]
-    apart = [name for name in systems if name not in equal]
-    rows = differences(one, other, options.measure, apart, params)
-    sys.stdout.writelines(f"{line}\n" for line in lines(one, other, rows, equal, params))
+    equal = [system for system in systems if are_equal(before[system], after[system])]
+    pairs = {system: (before[system], after[system]) for system in systems if system not in equal}
+    head = f"{one.name} → {other.name}"
+    sys.stdout.writelines(f"{line}\n" for line in lines(head, compared(pairs, params), equal, params))
+
+
+def are_equal(before: pd.DataFrame, after: pd.DataFrame) -> bool:
+    """Return whether every run of both sides has the same value for every article."""
+    every = np.hstack([before.to_numpy(), after.loc[before.index].to_numpy()])
+    return bool((every == every[:, :1]).all())
 
 
 if __name__ == "__main__":

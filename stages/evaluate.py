@@ -5,7 +5,8 @@ Writes  data/scores.parquet             system, id, ROUGE, chrF and what is copi
         metrics/systems/{system}.json   what `dvc metrics show` prints, a row a system
         metrics/evaluation.json         intervals, differences with verdicts, breakdown, probes, signature
         metrics/plots/scores.json       ROUGE with its interval, a row a system
-Params  evaluate, the keys of systems, and generate for the signature
+        metrics/plots/lengths.json      words of the summaries, a row a system
+Params  evaluate, finetune.base, the keys of systems, and generate for the signature
 
     python -m stages.evaluate
 """
@@ -28,14 +29,14 @@ import pyarrow as pa
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from stages.shared.answers import ANSWERS, Answer, read_answers
-from stages.shared.bootstrap import bounds, compare, drawn_means
+from stages.shared.bootstrap import bounds, compare, drawn_means, pairs
 from stages.shared.cli import InputError, parser, run
 from stages.shared.files import read_jsonl, read_table, remove_orphans, whole, write_json, write_table
 from stages.shared.measures import Article, Measures, measure
 from stages.shared.params import Block, load_params, read_params, section_of
 from stages.shared.progress import track
 from stages.shared.scores import ROUGE_TYPES, SPLITTERS, ascii_words, rouge
-from stages.shared.systems import EXTRACTIVE, system_names, system_params
+from stages.shared.systems import EXTRACTIVE, base_system, system_names, system_params
 from stages.shared.words import words
 
 log = logging.getLogger("evaluate")
@@ -46,7 +47,7 @@ PREDICTIONS = Path("data/predictions")
 SCORES = Path("data/scores.parquet")
 SYSTEMS = Path("metrics/systems")
 EVALUATION = Path("metrics/evaluation.json")
-PLOT = Path("metrics/plots/scores.json")
+PLOTS = Path("metrics/plots")
 
 MOST_CHARACTERS = 100_000  # of a summary; a million of them would be scored for minutes
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -162,6 +163,19 @@ def summary_of(scores: pd.DataFrame) -> dict[str, float]:
     }
 
 
+def lengths(by_system: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
+    """Return the words of the summaries, of the references first: median, 5th and 95th percentile."""
+    counts = {system: scores["prediction_words"] for system, scores in by_system.items()}
+    reference = next(iter(by_system.values()))["reference_words"]
+    return [
+        {
+            "system": name,
+            **dict(zip(("lower", "words", "upper"), found.quantile([0.05, 0.5, 0.95]), strict=True)),
+        }
+        for name, found in {"reference": reference, **counts}.items()
+    ]
+
+
 def with_reference(answers: list[Answer]) -> list[Answer]:
     """Return the answers to probes with just one right answer."""
     return [answer for answer in answers if answer.reference is not None]
@@ -209,11 +223,16 @@ def intervals(by_system: dict[str, pd.DataFrame], params: EvaluateParams) -> lis
     return [{"system": system, **{name: next(named) for name in ROUGE_TYPES}} for system in by_system]
 
 
-def differences(by_system: dict[str, pd.DataFrame], params: EvaluateParams) -> list[dict[str, Any]]:
-    """Return the paired differences of ROUGE-L that the question is about, with verdicts."""
+def differences(
+    by_system: dict[str, pd.DataFrame], base: str | None, params: EvaluateParams
+) -> list[dict[str, Any]]:
+    """Return the paired differences of ROUGE-L that the question is about, with verdicts.
+
+    `base` is the system that runs the base of the fine-tuning, if there is one.
+    """
     values = {system: scores["rougeL"].to_numpy() for system, scores in by_system.items()}
     drawn = drawn_means(np.stack(list(values.values()), axis=1), params.bootstrap_samples, params.seed)
-    return compare(values, dict(zip(values, drawn.T, strict=True)), params.confidence)
+    return compare(pairs(base), values, dict(zip(values, drawn.T, strict=True)), params.confidence)
 
 
 def ceilings(rows: list[dict[str, str]], made: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -332,7 +351,7 @@ def main() -> None:
         "confidence": params.confidence,
         "signature": signature(rows, params),
         "systems": [{**row, "decoding": decoding_of(row["system"], every)} for row in systems_with_intervals],
-        "differences": differences(by_system, params),
+        "differences": differences(by_system, base_system(every), params),
         "ceilings": ceilings(rows, made),
         "breakdown": breakdown(rows, cut, by_system),
         "probes": probes,
@@ -341,12 +360,13 @@ def main() -> None:
         {
             "system": row["system"],
             **{name: row[name]["mean"] for name in ROUGE_TYPES},
-            **{f"rougeL_{bound}": row["rougeL"][bound] for bound in ("lower", "upper")},
+            **{bound: row["rougeL"][bound] for bound in ("lower", "upper")},
         }
         for row in systems_with_intervals
     ]
     write_json(EVALUATION, evaluation)
-    write_json(PLOT, points)
+    write_json(PLOTS / "scores.json", points)
+    write_json(PLOTS / "lengths.json", lengths(by_system))
     write_table(SCORES, scores, SCHEMA)
     log.info("scored %d systems on %d articles", len(systems), len(rows))
 

@@ -3,8 +3,8 @@
 Reads   the embedded news, MLSUM on the hub, or the user's files
 Writes  data/raw/{train,validation,test}.parquet   id, text, summary, title, topic, url, date, and
                                                    messages if the user's files have conversations
-        metrics/data.json                          rows kept, dropped by reason and trimmed; the source,
-                                                   its commit and licence
+        metrics/data.json                          the audit: rows kept, dropped and left in by reason,
+                                                   examples, lengths; the source, its commit and licence
 Params  data
 
     python -m stages.fetch
@@ -15,7 +15,6 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -24,6 +23,17 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, NonNegativeInt, PositiveInt, field_validator, model_validator
 from ruamel.yaml import YAML
 
+from stages.shared.audit import (
+    UNUSABLE,
+    Audit,
+    Fingerprint,
+    Place,
+    Read,
+    Seen,
+    identifier,
+    own_defects,
+    without_edition_note,
+)
 from stages.shared.cli import InputError, parser, run
 from stages.shared.files import CONVERSATIONS, RAW, SPLITS, whole, write_json, write_table, write_text
 from stages.shared.hub import card_licence, fetch_files, listing, resolve_commit
@@ -40,7 +50,6 @@ from stages.shared.params import (
 )
 from stages.shared.progress import track
 from stages.shared.userfiles import read_user_rows, split_files
-from stages.shared.words import words
 
 log = logging.getLogger("fetch")
 
@@ -62,6 +71,21 @@ def check_size(value: Any) -> Any:
 Size = Annotated[int | float | Literal["all"], BeforeValidator(check_size)]
 
 
+class DropParams(Block):
+    """Which rows are dropped; the others are counted as left. The reasons are those of shared/audit.py."""
+
+    short_summary: bool
+    other_language: bool
+    duplicate_text: bool
+    near_duplicate: bool
+    text_in_earlier_split: bool
+    near_duplicate_in_earlier_split: bool
+    verbatim_summary: bool
+    title_as_summary: bool
+    repeated_summary: bool
+    long_summary: bool
+
+
 class DataParams(Block):
     """What every source has."""
 
@@ -70,7 +94,22 @@ class DataParams(Block):
     validation: Size
     test: Size
     seed: NonNegativeInt  # of the embedded news, and of the split of a single file
-    min_summary_words: PositiveInt  # runs of letters and digits; shorter references are dropped
+    language: str  # ISO 639-1 code of what the articles are written in, or any
+    min_summary_words: PositiveInt  # runs of letters and digits; less is a short summary
+    trim_edition_note: bool  # cut MLSUM's note on the printed edition off the text
+    drop: DropParams
+
+    @field_validator("language")
+    @classmethod
+    def can_be_told(cls, language: str) -> str:
+        known = [*identifier().labels, "any"]
+        if language not in known:
+            raise ValueError(f"unknown language{nearest(language, known)}")
+        return language
+
+    def drops(self, reason: str) -> bool:
+        """Return whether rows with this defect are dropped."""
+        return reason in UNUSABLE or getattr(self.drop, reason.replace(" ", "_"))
 
 
 class EmbeddedParams(DataParams):
@@ -159,82 +198,36 @@ def data_params(params: dict[str, Any]) -> DataParams:
     return parse_section(SOURCES[source], params, "data")
 
 
-# No word of them is frequent in another language of MLSUM: German has "in", "was" and "her".
-ENGLISH = frozenset("the of and to is that for with his by it from has have been".split())
-SPANISH = frozenset("el la los las de del y que en un una por con su se es al para".split())
-
-
-def is_english(text: str) -> bool:
-    """Return whether more of the words are English function words than Spanish ones.
-
-    MLSUM es holds rows of El País in English, 13 of 500 test rows.
-    """
-    found = words(text)
-    return sum(word in ENGLISH for word in found) > sum(word in SPANISH for word in found)
-
-
-def drop_reason(row: Row, min_summary_words: int) -> str | None:
-    """Return why `row` can be neither trained nor scored on, or None to keep it."""
-    if not words(row["text"]):
-        return "empty text"
-    num_words = len(words(row["summary"]))
-    if num_words < min_summary_words:
-        return "short summary" if num_words else "empty summary"
-    if is_english(row["text"]):
-        return "English text"
-    return None
-
-
-# MLSUM es: "* Este artículo apareció en la edición impresa del Martes, 1 de junio de 2010"
-EDITION_NOTE = re.compile(r"\s*\*?\s*Este artículo apareció en la edición impresa\b[^.\n]*\.?\s*$")
-
-
-def without_edition_note(text: str) -> str:
-    """Return `text` without the note on the printed edition, which says nothing of the news.
-
-    >>> without_edition_note("Llueve. * Este artículo apareció en la edición impresa del lunes.")
-    'Llueve.'
-    """
-    return EDITION_NOTE.sub("", text)
-
-
 def in_words(counts: Counter) -> str:
     """Return the counts by reason, the most frequent first.
 
-    >>> in_words(Counter({"empty text": 1, "English text": 5}))
-    '5 English text, 1 empty text'
+    >>> in_words(Counter({"empty text": 1, "other language": 5}))
+    '5 other language, 1 empty text'
     """
     return ", ".join(f"{count} {reason}" for reason, count in counts.most_common()) or "none"
 
 
-def clean(
-    rows: Iterable[Row],
-    split: str,
-    seen: dict[bytes, str],
-    params: DataParams,
-    dropped: Counter,
-    trimmed: Counter,
-) -> Iterator[Row]:
-    """Yield the usable rows of a split in their order; count the others in `dropped`, by reason.
+def clean(rows: Iterable[Row], audit: Audit, seen: Seen, params: DataParams) -> Iterator[Row]:
+    """Yield the rows of a split that are not to be dropped, in their order; count in `audit` what is wrong.
 
-    What is cut off a row that stays is counted in `trimmed`. `seen` holds, across calls, the digest of
-    each text and the split that it came in: a later split
-    loses what an earlier one has, so that no test article was trained on.
+    `seen` goes from split to split: a later one loses what an earlier one has, so that no test article was
+    trained on.
     """
     for given in rows:
-        row = given | {"text": without_edition_note(given["text"])}
-        reason = drop_reason(row, params.min_summary_words)
+        text = without_edition_note(given["text"]) if params.trim_edition_note else given["text"]
+        row = given | {"text": text}
+        read = Read.of(row)
+        defects = dict.fromkeys(own_defects(row, read, params.min_summary_words, params.language))
+        if not defects.keys() & set(UNUSABLE):
+            fingerprint = Fingerprint.of(read)
+            defects |= seen.repeated(fingerprint, audit.split)
+        reason = next((name for name in defects if params.drops(name)), None)
+        audit.count(row["id"], defects, reason)
         if reason is None:
-            digest = blake2b(row["text"].strip().encode(), digest_size=16).digest()
-            if digest in seen:
-                first = seen[digest]
-                reason = "duplicate text" if first == split else f"text also in {first}"
-            seen.setdefault(digest, split)
-        if reason is None:
-            trimmed["edition note"] += row["text"] != given["text"]
+            audit.trimmed["edition note"] += row["text"] != given["text"]
+            audit.measure(read)
+            seen.keep(fingerprint, Place(audit.split, row["id"]))
             yield row
-        else:
-            dropped[reason] += 1
 
 
 def shuffled_shares(rows: list[Row], params: FilesParams) -> dict[str, list[Row]]:
@@ -410,26 +403,23 @@ def main() -> None:
     else:
         splits = embedded_splits(params)
 
-    seen: dict[bytes, str] = {}
-    audit = []
+    seen, found = Seen(), []
     schema = CONVERSATIONS if isinstance(params, FilesParams) and "messages" in params.columns else RAW
     with whole(RAW_DIR) as partial:
         for split in SPLITS:
-            dropped, trimmed = Counter(), Counter()
-            rows = clean(splits[split], split, seen, params, dropped, trimmed)
-            rows = track(rows, f"fetch {split}")
+            audit = Audit(split)
+            rows = track(clean(splits[split], audit, seen, params), f"fetch {split}")
             kept = write_table(partial / f"{split}.parquet", rows, schema)
             if not kept:
                 raise InputError(
                     f"data: expected at least one usable row in {split}, got none; dropped: "
-                    f"{in_words(dropped)}; look at the rows, or at data.{split}"
+                    f"{in_words(audit.dropped)}; look at the rows, at data.{split} or at data.drop"
                 )
-            counts = {"dropped": dict(sorted(dropped.items())), "trimmed": dict(+trimmed)}
-            audit.append({"split": split, "kept": kept, **counts})
-            said = in_words(dropped), in_words(+trimmed)
-            log.info("%-10s kept %6d; dropped %s; trimmed %s", split, kept, *said)
-    write_json(AUDIT, {"provenance": [origin], "splits": audit})  # lists stay out of `dvc metrics show`
-    log.info("wrote %s: %d rows from %s", RAW_DIR, sum(row["kept"] for row in audit), origin["source"])
+            found.append(audit.report())
+            said = in_words(audit.dropped), in_words(audit.left), in_words(+audit.trimmed)
+            log.info("%-10s kept %6d; dropped %s; left in %s; trimmed %s", split, kept, *said)
+    write_json(AUDIT, {"provenance": [origin], "splits": found})  # lists stay out of `dvc metrics show`
+    log.info("wrote %s: %d rows from %s", RAW_DIR, sum(row["kept"] for row in found), origin["source"])
 
 
 if __name__ == "__main__":

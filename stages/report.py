@@ -42,13 +42,13 @@ BASELINES = {
     "oracle": "the three sentences nearest to the reference: a ceiling, no system",
     "random-3": "three sentences at random",
 }
-# What the question is about: a heading, and the two systems whose difference answers it.
-QUESTIONS = (
-    ("Instruction tuning", "flan-small", "t5-small"),
-    ("Instruction tuning, the course's comparison", "flan-base", "t5-base"),
-    ("Fine-tuning", "finetuned", "the base"),
-    ("Fine-tuning against copying", "finetuned", "lead-3"),
-)
+# The differences that answer the question, and what each is called there.
+ANSWERS = {
+    "instruction tuning": "Instruction tuning",
+    "instruction tuning, the course's comparison": "Instruction tuning, the course's comparison",
+    "fine-tuning": "Fine-tuning",
+    "use": "Fine-tuning against copying",
+}
 MARKS = ("<!-- results: made by `make readme` -->", "<!-- /results -->")
 
 
@@ -95,24 +95,18 @@ def what_is(system: Any, checkpoints: dict[str, str], params: dict[str, Any]) ->
     return "; ".join([said, *(f"{key} {value}" for key, value in system.decoding().items())])
 
 
-def answer_of(rows: list[dict[str, Any]], base: str | None) -> list[str]:
-    """Return the answer in plain sentences, each with the numbers behind it.
-
-    `base` is the system that runs the base of the fine-tuning with our template, if there is one.
-    """
+def answer_of(rows: list[dict[str, Any]], evaluation: dict[str, Any]) -> list[str]:
+    """Return the answer in plain sentences, each with the numbers behind it and a verdict."""
     scores = {row["name"]: row["rougeL"] for row in rows}
     said = []
-    for what, better, worse in QUESTIONS:
-        other = base if worse == "the base" else worse
-        if better in scores and other in scores:
-            said.append(f"{what}: {better} {scores[better]:.2f} against {other} {scores[other]:.2f} ROUGE-L.")
+    for row in evaluation["differences"]:
+        if row["question"] in ANSWERS:
+            one, other = (f"{row[side]} {scores[row[side]]:.2f}" for side in ("system", "against"))
+            interval = f"{row['difference']:+.2f} ({row['lower']:+.2f} to {row['upper']:+.2f})"
+            said.append(
+                f"{ANSWERS[row['question']]}: {one} against {other} ROUGE-L, {interval}: {row['verdict']}."
+            )
     return said
-
-
-def base_system(params: dict[str, Any]) -> str | None:
-    """Return the system that runs the base of the fine-tuning with our template, if there is one."""
-    base = {"from": (PRETRAINED / params["finetune"]["base"]).as_posix()}
-    return next((name for name, entry in params["systems"].items() if entry == base), None)
 
 
 def examples(systems: list[str]) -> list[dict[str, Any]]:
@@ -161,7 +155,7 @@ def page_values(params: dict[str, Any]) -> dict[str, Any]:
     evaluation = read_json(METRICS / "evaluation.json")
     systems, names = system_rows(params, evaluation), system_names(params)
     return {
-        "answer": answer_of(systems, base_system(params)),
+        "answer": answer_of(systems, evaluation),
         "base": params["finetune"]["base"],
         "checkpoints": played_by(params),
         "confidence_pct": 100 * evaluation["confidence"],

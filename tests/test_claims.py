@@ -2,13 +2,13 @@
 
 import json
 import subprocess
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from benchmarks.difficulty import Slots, nearest_summaries, rouge_l, skeleton_shares
 from stages.fetch import clean, data_params, embedded_splits
+from stages.shared.audit import Audit, Seen
 from stages.shared.params import read_params
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,9 +75,9 @@ def splits(tmp_path_factory) -> dict[str, list[dict[str, str]]]:
     """The rows that `fetch` leaves of the embedded news, with the committed params."""
     path = tmp_path_factory.mktemp("committed") / "params.yaml"
     path.write_bytes(of_last_commit("params.yaml"))
-    params, seen = data_params(read_params(path)), {}
+    params, seen = data_params(read_params(path)), Seen()
     return {
-        split: list(clean(rows, split, seen, params, Counter(), Counter()))
+        split: list(clean(rows, Audit(split), seen, params))
         for split, rows in embedded_splits(params).items()
     }
 

@@ -1,9 +1,10 @@
 """Compare: two revisions article by article, and nothing said of scores that were made in other ways."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from stages.compare import Scored, check_comparable, differences, lines, main
+from stages.compare import Group, Scored, check_comparable, compared, lines, main, spread
 from stages.evaluate import EvaluateParams
 from stages.shared.cli import InputError
 
@@ -21,22 +22,30 @@ def scored(name, shift=0.0, signature=("rows:40",), order=1):
     return Scored(name, pd.DataFrame(rows[::order]), list(signature))
 
 
+def found(one, other, system="a"):
+    """Return what is said of a system; a side is a run or a list of runs."""
+    sides = [Group("side", side if isinstance(side, list) else [side]) for side in (one, other)]
+    before, after = (side.values("rougeL")[system] for side in sides)
+    (row,) = compared({system: (before, after)}, PARAMS)
+    return row
+
+
 def test_a_difference_is_paired_by_article_whatever_the_order():
     one, other = scored("HEAD"), scored("ours", shift=1.0, order=-1)
-    (row,) = differences(one, other, "rougeL", ["a"], PARAMS)
-    assert row["row"].mean == pytest.approx(1.975, abs=0.01)
-    assert row["row"].lower > 1.6
-    assert row["row"].upper < 2.3
-    assert row["verdict"] == "better"
-    (back,) = differences(other, one, "rougeL", ["a"], PARAMS)
-    assert back["row"].mean == pytest.approx(-row["row"].mean)
-    assert back["verdict"] == "worse"
+    row = found(one, other)
+    assert row.row.mean == pytest.approx(1.975, abs=0.01)
+    assert row.row.lower > 1.6
+    assert row.row.upper < 2.3
+    assert row.verdict == "better"
+    assert row.runs is None
+    back = found(other, one)
+    assert back.row.mean == pytest.approx(-row.row.mean)
+    assert back.verdict == "worse"
 
 
 def test_what_is_printed_names_both_the_interval_and_what_can_be_shown():
-    one, other = scored("HEAD"), scored("ours", shift=1.0)
-    rows = differences(one, other, "rougeL", ["a"], PARAMS)
-    said = lines(one, other, rows, ["lead-3"], PARAMS)
+    row = found(scored("HEAD"), scored("ours", shift=1.0))
+    said = lines("HEAD → ours", [row], ["lead-3"], PARAMS)
     assert said[0].startswith("system               HEAD → ours")
     assert "+1.9" in said[1]
     assert said[1].endswith(": better")
@@ -44,14 +53,49 @@ def test_what_is_printed_names_both_the_interval_and_what_can_be_shown():
     assert said[3] == "equal in both, article by article: lead-3"
 
 
+def test_better_has_to_survive_the_runs_too():
+    before = scored("HEAD")
+    steady = [scored(f"steady-{place}", shift=1 + place / 10) for place in range(3)]
+    erratic = [scored(f"erratic-{place}", shift=shift) for place, shift in enumerate((4.0, -0.5, 0.1))]
+    assert found(before, steady).verdict == "better"
+    row = found(before, erratic)
+    assert row.row.lower > 0  # by the articles alone it would be better
+    assert row.verdict == "cannot tell: the runs differ as much among themselves"
+    assert "by the runs" in "".join(lines("x", [row], [], PARAMS))
+
+
+def test_the_runs_interval_is_worked_by_hand():
+    # 10, 12, 14 against a fixed 9: mean 3, deviation 2, error 2 / √3, t of 2 degrees of freedom 4.303
+    one = spread(np.array([9.0]), np.array([10.0, 12.0, 14.0]), 0.95)
+    assert (one.lower, one.upper) == pytest.approx((3 - 4.303 * 2 / 3**0.5, 3 + 4.303 * 2 / 3**0.5), abs=1e-3)
+    assert one.deviation == 2
+    both = spread(
+        np.array([8.0, 10.0]), np.array([10.0, 12.0, 14.0]), 0.95
+    )  # error √(2/2 + 4/3), t of 1: 12.706
+    assert both.upper - 3 == pytest.approx(12.706 * (1 + 4 / 3) ** 0.5, abs=1e-2)
+
+
+def test_runs_of_one_side_are_averaged_article_by_article():
+    row = found(scored("HEAD"), [scored("up", shift=1.0), scored("down", shift=-1.0)])
+    assert row.row.mean == pytest.approx(0)
+    assert row.row.upper == pytest.approx(0)
+
+
+def test_a_score_that_is_no_number_names_system_and_article():
+    broken = scored("ours")
+    broken.scores.loc[5, "rougeL"] = float("nan")
+    with pytest.raises(InputError, match=r"ours: system a, id 'test-5': rougeL is nan, no number"):
+        check_comparable([scored("HEAD"), broken], "rougeL")
+
+
 def test_scores_made_in_other_ways_are_refused():
     with pytest.raises(InputError, match=r"were scored in different ways \(rows:40, rows:41\)"):
-        check_comparable(scored("HEAD"), scored("ours", signature=("rows:41",)), "rougeL")
+        check_comparable([scored("HEAD"), scored("ours", signature=("rows:41",))], "rougeL")
 
 
 def test_an_unknown_measure_is_refused_with_the_nearest():
     with pytest.raises(InputError, match=r"--measure: HEAD has no 'rougel'; did you mean rougeL\?"):
-        check_comparable(scored("HEAD"), scored("ours"), "rougel")
+        check_comparable([scored("HEAD"), scored("ours")], "rougel")
 
 
 def test_a_revision_that_is_not_there_is_said(project, fails):

@@ -423,8 +423,8 @@ def test_a_missing_file_of_predictions_is_named(predicted, fails):
 
 
 def test_differences_name_the_pairs_that_are_there(predicted, write, set_params, runs):
-    systems = {name: {"from": f"others/{name}.jsonl"} for name in ("finetuned", "flan-small")}
-    set_params({"systems": systems})
+    systems = {"finetuned": "models/finetuned", "flan-small": "models/pretrained/flan-small"}
+    set_params({"systems": {name: {"from": source} for name, source in systems.items()}})
     good = Path("data/predictions/copy.jsonl").read_text(encoding="utf-8")
     write("data/predictions/finetuned.jsonl", good)
     bad = [{**json.loads(line), "prediction": "xyz"} for line in good.splitlines()]

@@ -9,20 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stages.fetch import (
-    FilesParams,
-    clean,
-    drop_reason,
-    file_splits,
-    is_english,
-    main,
-    shuffled_shares,
-    without_edition_note,
-)
+from stages.fetch import FilesParams, clean, file_splits, main, shuffled_shares
+from stages.shared.audit import Audit, Place, Seen, without_edition_note
 from stages.shared.cli import InputError
 from stages.shared.files import CONVERSATIONS, RAW, SPLITS, read_json, read_table
+from stages.shared.params import read_yaml
 
 SHARED = Path(__file__).resolve().parents[2] / "shared/data"
+DATA = read_yaml(Path(__file__).resolve().parent.parent / "params.yaml")["data"]
 EXAMPLE = {
     "source": "files",
     "path": "data/example.csv",
@@ -32,7 +26,7 @@ EXAMPLE = {
     "validation": 0.1,
     "test": 0.1,
     "seed": 1,
-    "min_summary_words": 3,
+    **{name: value for name, value in DATA.items() if name not in ("seed", *SPLITS)},
 }
 
 
@@ -41,11 +35,17 @@ def params(**changes):
 
 
 def row(text, summary="Un resumen corto."):
-    return {"text": text, "summary": summary}
+    return {"id": text, "text": text, "summary": summary}
+
+
+def cleaned(rows, split="train", seen=None):
+    """Return the rows that stay, and the audit."""
+    audit = Audit(split)
+    return list(clean(rows, audit, Seen() if seen is None else seen, params())), audit
 
 
 def numbered_rows(count):
-    return [{"id": f"row-{number}", **row(f"Texto {number}.")} for number in range(count)]
+    return [{**row(f"Texto {number}."), "id": f"row-{number}"} for number in range(count)]
 
 
 def raw(split):
@@ -58,8 +58,8 @@ FRENCH = "On a vu dans la ville ce que la police avait fait; il y a un an, on en
 SPANISH = "La alcaldesa de la villa dijo que el río está en el valle y que hacía frío."
 DROPPED = [
     (row(SPANISH), None),
-    (row(GERMAN), None),
-    (row(FRENCH), None),
+    (row(GERMAN), "other language"),
+    (row(FRENCH), "other language"),
     (row(""), "empty text"),
     (row(" \n\t"), "empty text"),
     (row(SPANISH, ""), "empty summary"),
@@ -72,14 +72,16 @@ DROPPED = [
     (row(SPANISH, "Dos palabras"), "short summary"),
     (row(SPANISH, "Tres palabras ya"), None),
     (row(SPANISH, "¿Dónde?—¡Allí,ñandú!"), None),  # signs part words as white space does
-    (row(ENGLISH), "English text"),
+    (row(ENGLISH), "other language"),
     (row("", ""), "empty text"),
 ]
 
 
 @pytest.mark.parametrize(("given", "reason"), DROPPED)
 def test_a_row_is_dropped_for_its_first_reason(given, reason):
-    assert drop_reason(given, min_summary_words=3) == reason
+    kept, audit = cleaned([given])
+    assert kept == ([] if reason else [given])
+    assert audit.dropped == ({reason: 1} if reason else {})
 
 
 NOTE = "* Este artículo apareció en la edición impresa del Martes, 1 de junio de 2010"
@@ -99,43 +101,44 @@ def test_edition_note_is_cut_off_the_end(text, expected):
 
 
 def test_edition_notes_are_counted_and_do_not_hide_a_duplicate():
-    dropped, trimmed = Counter(), Counter()
-    rows = [row("Llueve."), row(f"Llueve. {NOTE}"), row(f"Nieva. {NOTE}"), row(NOTE)]
-    kept = list(clean(rows, "train", {}, params(), dropped, trimmed))
+    kept, audit = cleaned([row("Llueve."), row(f"Llueve. {NOTE}"), row(f"Nieva. {NOTE}"), row(NOTE)])
     assert [one["text"] for one in kept] == ["Llueve.", "Nieva."]
-    assert dropped == {"duplicate text": 1, "empty text": 1}
-    assert trimmed == {"edition note": 1}
+    assert audit.dropped == {"duplicate text": 1, "empty text": 1}
+    assert audit.trimmed == {"edition note": 1}
+
+
+def test_an_edition_note_can_stay():
+    given, audit = row(f"Nieva. {NOTE}"), Audit("train")
+    assert list(clean([given], audit, Seen(), params(trim_edition_note=False))) == [given]
+    assert not +audit.trimmed
 
 
 def test_a_spanish_text_with_an_english_quotation_is_spanish():
-    assert not is_english(f"{SPANISH} {SPANISH} «{ENGLISH}»")
-    assert not is_english("")
+    assert cleaned([row(f"{SPANISH} {SPANISH} «{ENGLISH}»")])[0]
 
 
 def test_every_row_is_kept_or_counted():
     rows = [{**given, "text": f"{given['text']} {'x' * place}"} for place, (given, _) in enumerate(DROPPED)]
-    dropped = Counter()
-    kept = list(clean(rows * 2, "train", {}, params(), dropped, Counter()))
-    assert len(kept) + dropped.total() == 2 * len(rows)
-    assert dropped["duplicate text"] == len(kept) > 0
+    kept, audit = cleaned(rows * 2)
+    assert len(kept) + audit.dropped.total() == 2 * len(rows)
+    assert audit.dropped["duplicate text"] + audit.dropped["near duplicate"] > len(kept) > 0
 
 
 def test_a_text_of_an_earlier_split_is_dropped_from_a_later_one():
-    seen, dropped = {}, Counter()
-    train = list(clean([row("uno"), row("dos"), row("uno ")], "train", seen, params(), dropped, Counter()))
-    test = list(
-        clean(
-            [row("tres"), row(" dos", "Otro resumen distinto.")], "test", seen, params(), dropped, Counter()
-        )
-    )
+    seen = Seen()
+    train, first = cleaned([row("uno"), row("dos"), row("uno ")], "train", seen)
+    test, second = cleaned([row("tres"), row(" dos", "Otro resumen distinto.")], "test", seen)
     assert [kept["text"] for kept in train + test] == ["uno", "dos", "tres"]
-    assert dropped == {"duplicate text": 1, "text also in train": 1}
+    assert first.dropped == {"duplicate text": 1}
+    assert second.dropped == {"text in earlier split": 1}
+    assert second.examples["text in earlier split"] == [{"id": " dos", "of": "dos"}]
+    assert Place("train", "dos") in seen.texts.values()
 
 
 def test_a_row_that_was_dropped_does_not_make_its_text_a_duplicate():
-    dropped = Counter()
-    kept = list(clean([row("uno", ""), row("uno")], "train", {}, params(), dropped, Counter()))
+    kept, audit = cleaned([row("uno", ""), row("uno")])
     assert kept == [row("uno")]
+    assert audit.dropped == {"empty summary": 1}
 
 
 @pytest.mark.parametrize("count", [*range(10, 60), 108, 999])
@@ -255,8 +258,8 @@ def test_a_share_of_a_folder_is_refused(write, use, fails):
 
 def test_an_empty_test_split_is_refused(write, use, fails):
     use(folder_of_splits(write, test=0), train="all", validation="all", test="all")
-    message = "expected at least one usable row in test, got none; dropped: none; look at the rows, or at"
-    assert fails(main) == f"data: {message} data.test"
+    message = "expected at least one usable row in test, got none; dropped: none; look at the rows, at"
+    assert fails(main) == f"data: {message} data.test or at data.drop"
 
 
 def test_rows_that_are_all_unusable_are_counted_by_reason(write, use, fails):
@@ -266,7 +269,7 @@ def test_rows_that_are_all_unusable_are_counted_by_reason(write, use, fails):
     counts = {reason: int(count) for count, reason in re.findall(r"(\d+) ([a-z]+ [a-z]+)", message)}
     assert counts.keys() == {"short summary", "empty text"}
     assert sum(counts.values()) == 8  # of ten rows, the share of train
-    assert message.endswith("; look at the rows, or at data.train")
+    assert message.endswith("; look at the rows, at data.train or at data.drop")
 
 
 @pytest.mark.parametrize("second", ["7", ""])

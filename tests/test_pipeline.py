@@ -1,4 +1,6 @@
 import ast
+import json
+import re
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,7 @@ READS = {
     "extract": {"extract"},
     "generate": {"systems.${key}", "generate", "tokenize.source_tokens", "format.style"},
     "probe": {"systems.${key}", "probe"},
-    "evaluate": {"evaluate", "generate", "systems"},
+    "evaluate": {"evaluate", "finetune.base", "generate", "systems"},
     "report": {"checkpoints", "finetune.base", "profile", "systems", "weights"},
 }
 
@@ -119,3 +121,13 @@ def test_metrics_are_kept_by_git_and_data_by_dvc():
             assert path.startswith("metrics/")
             assert options["cache"] is False
         assert all(out.split("/")[0] in ("data", "models", "reports") for out in stage["outs"])
+
+
+def test_the_template_of_the_plots_draws_fields_that_they_have():
+    template = (ROOT / ".dvc/plots/intervals.json").read_text(encoding="utf-8")
+    drawn = {field for field in re.findall(r'"field": "(\w+)"', template) if field != "rev"}
+    plots = {path: options for plot in STAGES["evaluate"]["plots"] for path, options in plot.items()}
+    assert all(options["template"] == "intervals" for options in plots.values())
+    for path, options in plots.items():
+        row = json.loads((ROOT / path).read_text(encoding="utf-8"))[0]
+        assert drawn | {options["x"], options["y"]} <= row.keys()

@@ -23,7 +23,6 @@ from stages.probe import main as probe
 from stages.report import (
     MARKS,
     answer_of,
-    base_system,
     exact_table,
     main,
     markdown_table,
@@ -35,7 +34,7 @@ from stages.report import (
 )
 from stages.shared.files import RAW, read_json, read_table, write_json
 from stages.shared.params import read_params
-from stages.shared.systems import SystemParams
+from stages.shared.systems import SystemParams, base_system
 from stages.tokenize import main as tokenize
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -321,23 +320,30 @@ def row(name, score):
     return {"name": name, "what": "x | y\nz", **scores, "lower": score - 1, "upper": score + 1}
 
 
-def test_the_answer_says_both_numbers_of_each_difference():
+def apart(question, system, against, difference):
+    bounds = {"difference": difference, "lower": difference - 1, "upper": difference + 1}
+    return {"question": question, "system": system, "against": against, **bounds, "verdict": "better"}
+
+
+def test_the_answer_says_both_numbers_of_each_difference_and_the_verdict():
     rows = [row("t5-small", 10.0), row("flan-small", 15.5), row("finetuned", 40.25), row("lead-3", 30.0)]
-    assert answer_of(rows, "t5-small") == [
-        "Instruction tuning: flan-small 15.50 against t5-small 10.00 ROUGE-L.",
-        "Fine-tuning: finetuned 40.25 against t5-small 10.00 ROUGE-L.",
-        "Fine-tuning against copying: finetuned 40.25 against lead-3 30.00 ROUGE-L.",
+    evaluation = {
+        "differences": [
+            apart("instruction tuning", "flan-small", "t5-small", 5.5),
+            apart("size", "flan-small", "t5-small", 5.5),  # no part of the question
+            apart("use", "finetuned", "lead-3", 10.25),
+        ]
+    }
+    assert answer_of(rows, evaluation) == [
+        "Instruction tuning: flan-small 15.50 against t5-small 10.00 ROUGE-L, "
+        "+5.50 (+4.50 to +6.50): better.",
+        "Fine-tuning against copying: finetuned 40.25 against lead-3 30.00 ROUGE-L, "
+        "+10.25 (+9.25 to +11.25): better.",
     ]
 
 
-def test_the_answer_leaves_fine_tuning_out_where_its_base_does_not_run():
-    rows = [row("flan-small", 15.5), row("finetuned", 40.25)]
-    assert answer_of(rows, None) == []
-    assert answer_of(rows, "own") == []
-
-
 def test_the_answer_is_empty_without_the_systems_it_compares():
-    assert answer_of([row("own", 10.0)], "own") == []
+    assert answer_of([row("own", 10.0)], {"differences": []}) == []
 
 
 BASES = [

@@ -99,29 +99,36 @@ def verdict(found: Difference, p: float, count: int, confidence: float) -> str:
     return f"{said}; about {math.ceil(least / step) * step:,} articles would be needed"
 
 
-# What the question is about: a name, the system that is to be better, the one it is held against.
-PAIRS = (
-    ("instruction tuning, the course's comparison", "flan-base", "t5-base"),
-    ("instruction tuning", "flan-small", "t5-small"),
-    ("the prompt", "t5-base-prefix", "t5-base"),
-    ("size", "flan-large", "flan-base"),
-    ("size", "flan-base", "flan-small"),
-    ("fine-tuning", "finetuned", "flan-small"),
-    ("use", "finetuned", "lead-3"),
-)
+def pairs(base: str | None) -> list[tuple[str, str, str]]:
+    """Return what the question is about: a name, the system that is to be better, the one it is held against.
+
+    `base` is the system that runs the base of the fine-tuning, if there is one.
+    """
+    return [
+        ("instruction tuning, the course's comparison", "flan-base", "t5-base"),
+        ("instruction tuning", "flan-small", "t5-small"),
+        ("the prompt", "t5-base-prefix", "t5-base"),
+        ("size", "flan-large", "flan-base"),
+        ("size", "flan-base", "flan-small"),
+        *([("fine-tuning", "finetuned", base)] if base else []),
+        ("use", "finetuned", "lead-3"),
+    ]
 
 
 def compare(
-    values: dict[str, np.ndarray], means: dict[str, np.ndarray], confidence: float
+    asked: list[tuple[str, str, str]],
+    values: dict[str, np.ndarray],
+    means: dict[str, np.ndarray],
+    confidence: float,
 ) -> list[dict[str, Any]]:
-    """Return the PAIRS whose systems are both there: difference, interval, p, corrected p, verdict.
+    """Return those of `pairs` whose systems are both there: difference, interval, p, corrected p, verdict.
 
     `values` has each system's scores (articles,), `means` its drawn means (samples,).
     """
-    pairs = [pair for pair in PAIRS if pair[1] in values and pair[2] in values]
+    there = [pair for pair in asked if pair[1] in values and pair[2] in values]
     found = [
         difference(values[one] - values[other], means[one] - means[other], confidence)
-        for _, one, other in pairs
+        for _, one, other in there
     ]
     corrected = holm([row.p for row in found])
     return [
@@ -137,5 +144,5 @@ def compare(
             "detectable": round(row.detectable, 2),
             "verdict": verdict(row, p, len(values[one]), confidence),
         }
-        for (question, one, other), row, p in zip(pairs, found, corrected, strict=True)
+        for (question, one, other), row, p in zip(there, found, corrected, strict=True)
     ]

@@ -83,3 +83,9 @@ def system_params(params: dict[str, Any], name: str) -> SystemParams:
     if name not in names:
         raise InputError(f"params.yaml: systems.{name}: no such system{nearest(name, names)}")
     return parse(SystemParams, params["systems"][name], f"systems.{name}")
+
+
+def base_system(params: dict[str, Any]) -> str | None:
+    """Return the system that runs the base of the fine-tuning with our template, if there is one."""
+    base = {"from": f"models/pretrained/{params['finetune']['base']}"}
+    return next((name for name, entry in params["systems"].items() if entry == base), None)

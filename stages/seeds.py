@@ -1,0 +1,159 @@
+"""Seeds: fine-tune under several seeds, and tell what is a gain and what is luck.
+
+The seed decides the order of the articles and what dropout drops, and with them several points. Each seed is
+an experiment of DVC's queue, in a folder of its own; those that have run are not run again, and what needs no
+training comes from the cache. A difference is called better or worse where it shows both among the articles
+and among the seeds.
+
+Reads   data/scores.parquet and metrics/evaluation.json of the experiments, through DVC
+Params  evaluate; finetune.seed is set for each
+
+    python -m stages.seeds
+    python -m stages.seeds --seeds 13,14,15 --name slow -S finetune.learning_rate=1e-3
+    python -m stages.compare seed-13,seed-14,seed-15 slow-13,slow-14,slow-15
+"""
+
+import logging
+import subprocess
+import sys
+from argparse import ArgumentTypeError
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stages.compare import Group, check_comparable, compared, lines, read
+from stages.evaluate import EvaluateParams
+from stages.shared.bootstrap import bounds, drawn_means, pairs
+from stages.shared.cli import InputError, parser, run
+from stages.shared.params import load_params, read_params
+from stages.shared.systems import NAME, base_system
+
+log = logging.getLogger("seeds")
+
+TRAINED = "finetuned"
+MEASURE = "rougeL"
+
+
+def seeds_of(text: str) -> list[int]:
+    """Return the seeds of "13,14,15"; at least two, each once.
+
+    >>> seeds_of("13,14")
+    [13, 14]
+    """
+    try:
+        found = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ArgumentTypeError(f"expected whole numbers joined by commas, got {text!r}") from None
+    if len(found) < 2 or len(set(found)) < len(found) or min(found) < 0:
+        raise ArgumentTypeError(f"expected at least two different seeds ≥ 0, got {text!r}")
+    return found
+
+
+def experiments() -> set[str]:
+    """Return the names of the experiments of the last commit that have run."""
+    from dvc.repo import Repo  # 1 s to import
+
+    with Repo() as repo:
+        return {name for found in repo.experiments.ls(rev="HEAD").values() for name, _ in found}
+
+
+def dvc(*arguments: str) -> None:
+    """Run `dvc`, its output being the user's.
+
+    Raises:
+        InputError: it failed; what it said stands above.
+    """
+    command = [sys.executable, "-m", "dvc", *arguments]
+    if code := subprocess.run(command, check=False).returncode:  # noqa: S603
+        raise InputError(
+            f"`dvc {' '.join(arguments)}` failed with exit code {code}; what it said stands above"
+        )
+
+
+def params_of(revision: str) -> dict[str, Any]:
+    """Return the params.yaml of an experiment without the seed."""
+    import dvc.api
+    from ruamel.yaml import YAML
+
+    params = YAML(typ="safe", pure=True).load(dvc.api.read("params.yaml", rev=revision))
+    params["finetune"].pop("seed")
+    return params
+
+
+def check_alike(names: list[str], own: dict[str, Any] | None) -> None:
+    """Raise InputError unless the runs differ in their seed alone; from `own`, if given, too."""
+    first, whose = own, "params.yaml" if own else names[0]
+    for name in names:
+        params = params_of(name)
+        if first is not None and params != first:
+            raise InputError(
+                f"experiment {name} was run with other params than {whose} has; take another --name, or "
+                f"`dvc exp remove {name}` and run it again"
+            )
+        first = params
+
+
+def summary(group: Group, params: EvaluateParams) -> list[str]:
+    """Return the scores of the trained system by seed, their spread, and the articles' interval."""
+    values = group.values(MEASURE)[TRAINED].to_numpy(dtype=float)
+    means = values.mean(axis=0)
+    drawn = drawn_means(values.mean(axis=1)[:, None], params.bootstrap_samples, params.seed)
+    (lower,), (upper,) = bounds(drawn, params.confidence)
+    said = [f"{run.name:<20} {mean:.2f}" for run, mean in zip(group.runs, means, strict=True)]
+    return [
+        f"{TRAINED}, ROUGE-L on {len(values)} articles, by seed",
+        *said,
+        f"{'mean':<20} {means.mean():.2f}; of a seed, deviation {means.std(ddof=1):.2f}, "
+        f"range {np.ptp(means):.2f}; {100 * params.confidence:g} % interval by the articles {lower:.2f} to "
+        f"{upper:.2f}",
+    ]
+
+
+def against(group: Group, base: str | None) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
+    """Return the pairs of systems that the seed moves, as `compared` takes them."""
+    values = group.values(MEASURE)
+    return {
+        f"{question} (− {other})": (values[other].iloc[:, :1], values[system])
+        for question, system, other in pairs(base)
+        if system == TRAINED and other in values
+    }
+
+
+def main() -> None:
+    arguments = parser(__doc__, "python -m stages.seeds --seeds 13,14,15")
+    arguments.add_argument("--seeds", type=seeds_of, default="13,14,15,16,17", help="(default: %(default)s)")
+    arguments.add_argument(
+        "--name", default="seed", help="the experiments are called NAME-SEED (default: seed)"
+    )
+    arguments.add_argument("--jobs", type=int, default=1, help="experiments at a time (default: 1)")
+    arguments.add_argument(
+        "-S", "--set-param", action="append", default=[], metavar="KEY=VALUE", help="as dvc's"
+    )
+    options = arguments.parse_args()
+    if options.set_param and options.name == "seed":
+        raise InputError("-S: the runs need a name of their own; add --name, such as --name slow")
+    if not NAME.fullmatch(options.name):
+        raise InputError(f"--name: expected letters, digits, - and _, got {options.name!r}")
+    params, every = load_params(EvaluateParams, "evaluate"), read_params()
+    names = {f"{options.name}-{seed}": seed for seed in options.seeds}
+    missing = [name for name in names if name not in experiments()]
+    log.info("%d of %d seeds have run", len(names) - len(missing), len(names))
+    changes = [part for change in options.set_param for part in ("-S", change)]
+    for name in missing:
+        dvc("exp", "run", "--queue", "--quiet", "-n", name, "-S", f"finetune.seed={names[name]}", *changes)
+    if missing:
+        dvc("exp", "run", "--run-all", "--jobs", str(options.jobs))
+    if failed := [name for name in missing if name not in experiments()]:
+        raise InputError(f"{', '.join(failed)} did not run to its end; `dvc queue logs {failed[0]}` says why")
+    every["finetune"].pop("seed")
+    check_alike(list(names), None if changes else every)
+    group = Group(options.name, [read(name) for name in names])
+    check_comparable(group.runs, MEASURE)
+    rows = compared(against(group, base_system(every)), params)
+    table = lines(f"the other → {TRAINED}", rows, [], params)
+    sys.stdout.writelines(f"{line}\n" for line in [*summary(group, params), "", *table])
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,223 @@
+"""What is wrong with a row of news: by itself, and beside the rows that came before it.
+
+Each reason is counted whether or not its rows are dropped (`data.drop` in params.yaml).
+"""
+
+import re
+from collections import Counter, defaultdict
+from functools import cache
+from hashlib import blake2b
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from py3langid.langid import MODEL_FILE, LanguageIdentifier
+from rensa import RMinHash, RMinHashLSH
+
+from stages.shared.words import words
+
+UNUSABLE = ("empty text", "empty summary")  # always dropped: nothing to read, or nothing to score against
+SWITCHED = (
+    "short summary",  # fewer words than `data.min_summary_words`
+    "other language",  # than `data.language`
+    "duplicate text",  # word for word, in the same split
+    "near duplicate",  # in the same split
+    "text in earlier split",
+    "near duplicate in earlier split",
+    "verbatim summary",  # stands in the article, word for word
+    "title as summary",
+    "repeated summary",  # that of an earlier row of the split: "Televisión"
+    "long summary",  # no shorter than its article
+)
+
+NUM_EXAMPLES = 3  # of each reason, by id
+NUM_HASHES = 128  # of a MinHash; the estimate of a similarity of 0.8 has a deviation of 0.035
+NUM_BANDS = 32  # of 4 hashes: two texts as alike as NEAR are compared with a probability of 1 − 5e-8
+NEAR = 0.8  # share of their neighbouring word pairs that two near duplicates have in common (Jaccard)
+FEWEST_WORDS = 10  # of a text whose language, or likeness to others, can be told
+BEGINNING = 1_000  # characters by which the language is told
+
+# MLSUM es: "* Este artículo apareció en la edición impresa del Martes, 1 de junio de 2010"
+EDITION_NOTE = re.compile(r"\s*\*?\s*Este artículo apareció en la edición impresa\b[^.\n]*\.?\s*$")
+
+
+def without_edition_note(text: str) -> str:
+    """Return `text` without the note on the printed edition, which says nothing of the news.
+
+    >>> without_edition_note("Llueve. * Este artículo apareció en la edición impresa del lunes.")
+    'Llueve.'
+    """
+    return EDITION_NOTE.sub("", text)
+
+
+class Read(NamedTuple):
+    """The words of a row, found once."""
+
+    text: list[str]
+    summary: list[str]
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> "Read":
+        return cls(words(row["text"]), words(row["summary"]))
+
+
+@cache
+def identifier() -> LanguageIdentifier:
+    """Return the identifier of 100 languages (Lui and Baldwin 2012, https://aclanthology.org/P12-3005)."""
+    return LanguageIdentifier.from_model_file(MODEL_FILE)
+
+
+def language_of(text: str) -> str:
+    """Return the ISO 639-1 code of the language of `text`, by its beginning, in lower case.
+
+    Texts in capitals pass for other languages otherwise.
+
+    >>> language_of("La alcaldesa dijo que el río está en el valle y que hacía frío.")
+    'es'
+    """
+    return identifier().classify(text[:BEGINNING].lower())[0]
+
+
+def own_defects(row: dict[str, Any], read: Read, min_summary_words: int, language: str) -> list[str]:
+    """Return what is wrong with `row` by itself; if it is one of UNUSABLE, that alone.
+
+    `language` is a code, or "any".
+    """
+    text, summary = read
+    if not text:
+        return ["empty text"]
+    if not summary:
+        return ["empty summary"]
+    found = []
+    if len(summary) < min_summary_words:
+        found.append("short summary")
+    if language != "any" and len(text) >= FEWEST_WORDS and language_of(row["text"]) != language:
+        found.append("other language")
+    if f" {' '.join(summary)} " in f" {' '.join(text)} ":
+        found.append("verbatim summary")
+    if words(row.get("title") or "") == summary:
+        found.append("title as summary")
+    if len(summary) >= len(text):
+        found.append("long summary")
+    return found
+
+
+class Place(NamedTuple):
+    """Where a row that was kept stands."""
+
+    split: str
+    id: str
+
+
+class Fingerprint(NamedTuple):
+    """What tells whether two rows repeat one another."""
+
+    text: bytes
+    summary: bytes
+    sketch: RMinHash | None  # of the text's pairs of neighbouring words (Broder 1997); None of few words
+
+    @classmethod
+    def of(cls, read: Read) -> "Fingerprint":
+        sketch = None
+        if len(read.text) >= FEWEST_WORDS:
+            sketch = RMinHash(num_perm=NUM_HASHES, seed=1)
+            sketch.update([f"{one} {other}" for one, other in pairwise(read.text)])
+        return cls(digest(read.text), digest(read.summary), sketch)
+
+
+def digest(found: list[str]) -> bytes:
+    """Return 16 bytes that tell a text by its words."""
+    return blake2b(" ".join(found).encode(), digest_size=16).digest()
+
+
+class Seen:
+    """The rows that were kept so far, in this split and in earlier ones."""
+
+    def __init__(self) -> None:
+        self.texts: dict[bytes, Place] = {}
+        self.summaries: dict[tuple[str, bytes], Place] = {}
+        self.near = RMinHashLSH(threshold=NEAR, num_perm=NUM_HASHES, num_bands=NUM_BANDS)
+        self.sketched: list[tuple[Place, RMinHash]] = []  # by their key in `near`
+
+    def repeated(self, row: Fingerprint, split: str) -> dict[str, Place]:
+        """Return in what a row repeats an earlier one, and which."""
+        found = {}
+        if first := self.texts.get(row.text):
+            found["duplicate text" if first.split == split else "text in earlier split"] = first
+        elif first := self.nearest(row.sketch):
+            same = first.split == split
+            found["near duplicate" if same else "near duplicate in earlier split"] = first
+        if first := self.summaries.get((split, row.summary)):
+            found["repeated summary"] = first
+        return found
+
+    def nearest(self, sketch: RMinHash | None) -> Place | None:
+        """Return the first row that is a near duplicate."""
+        candidates = [] if sketch is None else sorted(self.near.query(sketch))
+        for place, other in map(self.sketched.__getitem__, candidates):
+            if sketch.jaccard(other) >= NEAR:
+                return place
+        return None
+
+    def keep(self, row: Fingerprint, place: Place) -> None:
+        """Remember a row."""
+        self.texts.setdefault(row.text, place)
+        self.summaries.setdefault((place.split, row.summary), place)
+        if row.sketch is not None:
+            self.near.insert(len(self.sketched), row.sketch)
+            self.sketched.append((place, row.sketch))
+
+
+class Audit:
+    """What was found in a split: counts by reason, examples, and the lengths of the rows that stay."""
+
+    def __init__(self, split: str) -> None:
+        self.split = split
+        self.dropped, self.left, self.trimmed = Counter(), Counter(), Counter()
+        self.examples: dict[str, list[dict[str, str]]] = defaultdict(list)
+        self.text_words: list[int] = []
+        self.summary_words: list[int] = []
+
+    def count(self, row_id: str, defects: dict[str, Place | None], reason: str | None) -> None:
+        """Count the `defects` of a row, each with the row that it repeats, if it does.
+
+        Of a row that is dropped, its `reason` alone counts.
+        """
+        if reason:
+            self.dropped[reason] += 1
+        else:
+            self.left.update(list(defects))
+        for name in [reason] if reason else defects:
+            if len(self.examples[name]) < NUM_EXAMPLES:
+                first = defects[name]
+                self.examples[name].append({"id": row_id, **({"of": first.id} if first else {})})
+
+    def measure(self, read: Read) -> None:
+        """Take the lengths of a row that stays."""
+        self.text_words.append(len(read.text))
+        self.summary_words.append(len(read.summary))
+
+    def report(self) -> dict[str, Any]:
+        """Return the split's entry of metrics/data.json; lengths in words, compression in words a word."""
+        text, summary = np.array(self.text_words), np.array(self.summary_words)
+        return {
+            "split": self.split,
+            "kept": len(text),
+            "dropped": dict(sorted(self.dropped.items())),
+            "left": dict(sorted(self.left.items())),
+            "trimmed": dict(+self.trimmed),
+            "text_words": quantiles(text),
+            "summary_words": quantiles(summary),
+            "compression": quantiles(text / summary),
+            "examples": {name: self.examples[name] for name in sorted(self.examples)},
+        }
+
+
+def quantiles(values: np.ndarray) -> dict[str, float]:
+    """Return what a distribution looks like, rounded to one place.
+
+    >>> quantiles(np.array([1, 2, 3]))
+    {'least': 1.0, 'p5': 1.1, 'median': 2.0, 'p95': 2.9, 'most': 3.0}
+    """
+    found = np.quantile(values, [0, 0.05, 0.5, 0.95, 1]).round(1).tolist()
+    return dict(zip(("least", "p5", "median", "p95", "most"), found, strict=True))
