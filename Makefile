@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-slow check format miniatures readme clean
+.PHONY: help repro test browser test-slow check format miniatures readme clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,10 @@ repro: $(BIN)/.installed  ## install, run what has changed, print the table of s
 test: $(BIN)/.installed  ## the unit tests, and the pipeline scaled down (about 10 minutes)
 	@pytest -q -n 2 -m "not pipeline and not slow"
 	@pytest -q -m "pipeline and not slow"
+
+browser: $(BIN)/.installed  ## what the tests of the page need: playwright, and chromium where apt gives it
+	@python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@command -v chromium || (apt-get update -qq && apt-get install -qq --no-install-recommends chromium)
 
 test-slow: $(BIN)/.installed  ## every row of what re-runs, two clones compared, miniatures rebuilt
 	@pytest -q -m slow

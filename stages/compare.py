@@ -183,16 +183,17 @@ def compared(pairs: dict[str, tuple[pd.DataFrame, pd.DataFrame]], params: Evalua
 
 def lines(head: str, rows: list[Compared], equal: list[str], params: EvaluateParams) -> list[str]:
     """Return the table as it is printed."""
+    width = max([20, *(len(row.system) + 1 for row in rows)])
     interval = f"{100 * params.confidence:g} % interval"
-    said = [f"{'system':<20} {head:<40} difference, {interval} by the articles"]
+    said = [f"{'system':<{width}} {head:<40} difference, {interval} by the articles"]
     for name, before, after, row, p, runs, verdict_ in rows:
         means = f"{before:.2f} → {after:.2f}"
         by_articles = f"{row.mean:+.2f} ({row.lower:+.2f} to {row.upper:+.2f}), p = {p:.4f}"
-        said.append(f"{name:<20} {means:<40} {by_articles}: {verdict_}")
+        said.append(f"{name:<{width}} {means:<40} {by_articles}: {verdict_}")
         if runs:
             by_runs = f"by the runs {runs.lower:+.2f} to {runs.upper:+.2f}"
-            said.append(f"{'':<20} {by_runs}; a run's deviation {runs.deviation:.2f}")
-        said.append(f"{'':<20} these articles can show a difference of {row.detectable:.2f}")
+            said.append(f"{'':<{width}} {by_runs}; a run's deviation {runs.deviation:.2f}")
+        said.append(f"{'':<{width}} these articles can show a difference of {row.detectable:.2f}")
     if equal:
         said.append(f"equal in both, article by article: {', '.join(equal)}")
     return said

@@ -1,9 +1,9 @@
 """Report: put the answer, the scores, the curve and the probes on one page.
 
-Reads   metrics/, data/predictions/, data/answers/, data/raw/test.parquet
+Reads   metrics/, data/predictions/, data/answers/, data/scores.parquet, data/raw/test.parquet
 Writes  reports/report.html     one file, opens from disk without a network
         reports/model_card.md   what travels with the fine-tuned model
-Params  profile, weights, checkpoints, systems, finetune.base
+Params  profile, weights, checkpoints, systems, and the other sections to print them
 
     python -m stages.report
     python -m stages.report --show      print the table of systems
@@ -13,15 +13,17 @@ Params  profile, weights, checkpoints, systems, finetune.base
 import logging
 import re
 import sys
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
 from stages.shared.answers import NEWS, read_answers
+from stages.shared.charts import curve, intervals
 from stages.shared.cli import InputError, parser, run
+from stages.shared.explorer import MEASURES, as_script, explorer
 from stages.shared.files import read_json, read_jsonl, read_table, write_text
 from stages.shared.params import profile_of, read_params, section_of
 from stages.shared.systems import EXTRACTIVE, system_names, system_params
@@ -34,7 +36,10 @@ METRICS = Path("metrics")
 PRETRAINED = Path("models/pretrained")
 REPORTS = Path("reports")
 README = Path("README.md")
-NUM_EXAMPLES = 3  # articles, and questions about generated news
+SCORES = Path("data/scores.parquet")
+SCRIPT = Path("stages/report.js")
+NUM_EXAMPLES = 3  # questions about generated news
+SECTIONS = ("data", "format", "tokenize", "finetune", "generate", "probe", "extract", "evaluate")
 
 BASELINES = {
     "lead-1": "the first sentence",
@@ -109,15 +114,19 @@ def answer_of(rows: list[dict[str, Any]], evaluation: dict[str, Any]) -> list[st
     return said
 
 
-def examples(systems: list[str]) -> list[dict[str, Any]]:
-    """Return the first test articles with every system's summary."""
-    rows = islice(read_table(RAW_TEST, ["id", "text", "summary"]), NUM_EXAMPLES)
-    shown = {row["id"]: {**row, "reference": row["summary"], "predictions": {}} for row in rows}
+def explored(systems: list[str]) -> dict[str, Any]:
+    """Return what the explorer of the test articles holds."""
+    rows = list(read_table(RAW_TEST, ["id", "text", "summary", "topic"]))
+    place = {row["id"]: number for number, row in enumerate(rows)}
+    predictions, scores = {}, {}
     for system in systems:
-        for row in read_jsonl(PREDICTIONS / f"{system}.jsonl", ("id", "prediction")):
-            if row["id"] in shown:
-                shown[row["id"]]["predictions"][system] = row["prediction"]
-    return list(shown.values())
+        made = read_jsonl(PREDICTIONS / f"{system}.jsonl", ("id", "prediction", "spelled_reference"))
+        predictions[system] = sorted(made, key=lambda row: place[row["id"]])
+        scores[system] = {measure: [0.0] * len(rows) for measure in MEASURES}
+    for row in read_table(SCORES, ["system", "id", *MEASURES]):
+        for measure in MEASURES:
+            scores[row["system"]][measure][place[row["id"]]] = row[measure]
+    return explorer(rows, predictions, scores)
 
 
 def probe_rows(systems: list[str]) -> list[dict[str, Any]]:
@@ -154,43 +163,113 @@ def page_values(params: dict[str, Any]) -> dict[str, Any]:
     """Return all that the templates show."""
     evaluation = read_json(METRICS / "evaluation.json")
     systems, names = system_rows(params, evaluation), system_names(params)
+    shown = explored([*EXTRACTIVE, *names])
     return {
         "answer": answer_of(systems, evaluation),
         "base": params["finetune"]["base"],
+        "charts": {
+            "systems": intervals(systems, "name", "rougeL", "ROUGE-L, points"),
+            "differences": intervals(
+                labelled(evaluation["differences"]), "pair", "difference", "ROUGE-L, points"
+            ),
+            "curve": curve(read_json(METRICS / "plots/training.json")),
+        },
         "checkpoints": played_by(params),
         "confidence_pct": 100 * evaluation["confidence"],
         "curve": read_json(METRICS / "plots/training.json"),
         "data": read_json(METRICS / "data.json"),
         "evaluation": evaluation,
         "exact": exact_table(evaluation["probes"]),
-        "examples": examples([*EXTRACTIVE, *names]),
+        "how": {
+            "template": params["format"]["template"],
+            "source_tokens": section_of(params, "tokenize")["source_tokens"],
+            "generate": section_of(params, "generate"),
+            "style": params["format"]["style"],
+        },
+        "every": shown["every"],
+        "explorer": as_script(shown),
         "finetune": read_json(METRICS / "finetune.json"),
-        "metadata": metadata(params, systems),
+        "metadata": metadata(params, systems, evaluation),
+        "parameters": parameters(params),
         "miniature": section_of(params, "weights") == "embedded",
         "probes": shown_probes(probe_rows(names)),
         "profile": profile_of(params),
+        "script": Markup(SCRIPT.read_text(encoding="utf-8")),  # noqa: S704  ours
         "systems": systems,
         "tokenize": read_json(METRICS / "tokenize.json"),
     }
 
 
-def metadata(params: dict[str, Any], systems: list[dict[str, Any]]) -> str:
-    """Return the model card's YAML header, as the Hub reads it."""
-    base = params["checkpoints"][params["finetune"]["base"]]
-    scores = next((row for row in systems if row["name"] == "finetuned"), {})
+def labelled(differences: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the differences, each with its pair of systems as one label."""
+    return [{**row, "pair": f"{row['system']} − {row['against']}"} for row in differences]
+
+
+def parameters(params: dict[str, Any]) -> str:
+    """Return the sections that were in force, the profile merged in, as YAML."""
+    merged = {name: section_of(params, name) for name in SECTIONS}
+    return yaml.safe_dump(merged, allow_unicode=True, sort_keys=False)
+
+
+SPANISH = (
+    (r"Instruction tuning, the course's comparison", "Ajuste por instrucciones, la comparación del curso"),
+    (r"instruction tuning, the course's comparison", "ajuste por instrucciones, la comparación del curso"),
+    (r"Instruction tuning", "Ajuste por instrucciones"),
+    (r"instruction tuning", "ajuste por instrucciones"),
+    (r"Fine-tuning against copying", "Ajuste fino frente a copiar"),
+    (r"Fine-tuning", "Ajuste fino"),
+    (r"fine-tuning", "ajuste fino"),
+    (r"^the prompt$", "la instrucción"),
+    (r"^size$", "el tamaño"),
+    (r"^use$", "el uso"),
+    (r" against ", " frente a "),
+    (r"\b(\S+) to (\S+)\b", r"\1 a \2"),
+    (r"\bbetter\b", "mejor"),
+    (r"\bworse\b", "peor"),
+    (r"cannot tell from one article", "con un artículo no se puede decir"),
+    (r"cannot tell at n", "no se puede decir con n"),
+    (r"about ([\d,]+) articles would be needed", r"harían falta unos \1 artículos"),
+)
+
+
+def in_spanish(said: str) -> str:
+    """Return an answer, a question's name or a verdict in Spanish.
+
+    >>> in_spanish("cannot tell at n = 200; about 930 articles would be needed")
+    'no se puede decir con n = 200; harían falta unos 930 artículos'
+    """
+    for english, spanish in SPANISH:
+        said = re.sub(english, spanish, said)
+    return said
+
+
+def metadata(params: dict[str, Any], systems: list[dict[str, Any]], evaluation: dict[str, Any]) -> str:
+    """Return the model card's YAML header, as the Hub reads it; each score has its interval in `args`."""
+    base, data = params["checkpoints"][params["finetune"]["base"]], section_of(params, "data")
     header: dict[str, Any] = {"language": "es", "library_name": "transformers"}
     if "repo" in base and section_of(params, "weights") == "hub":
         header["base_model"] = base["repo"]
-    header["pipeline_tag"] = "summarization"
-    header["tags"] = ["summarization", "t5"]
+    if data["source"] == "hub":
+        header |= {"license": "other", "license_name": "non-commercial-research", "datasets": [data["repo"]]}
+        header["license_link"] = f"https://huggingface.co/datasets/{data['repo']}"
+    elif data["source"] == "embedded":
+        header["license"] = "apache-2.0"
+    header |= {"pipeline_tag": "summarization", "tags": ["summarization", "t5"], "metrics": ["rouge"]}
+    scores = next((row for row in systems if row["name"] == "finetuned"), None)
     if scores:
+        found = next(row for row in evaluation["systems"] if row["system"] == "finetuned")
         task = {"type": "summarization", "name": "Summarization"}
-        data = {"type": params["profile"], "name": f"test split, profile {params['profile']}"}
+        where = {"type": data.get("repo", params["profile"]), "split": "test"}
+        where["name"] = f"test split, profile {params['profile']}, {evaluation['num_articles']} articles"
         values = [
-            {"type": name.lower(), "name": name, "value": scores[name]}
+            {
+                **{"type": name.lower(), "name": name, "value": found[name]["mean"]},
+                "args": {bound: found[name][bound] for bound in ("lower", "upper")}
+                | {"confidence": evaluation["confidence"]},
+            }
             for name in ("rouge1", "rouge2", "rougeL")
         ]
-        results = [{"task": task, "dataset": data, "metrics": values}]
+        results = [{"task": task, "dataset": where, "metrics": values}]
         header["model-index"] = [{"name": "resumen", "results": results}]
     return yaml.safe_dump(header, allow_unicode=True, sort_keys=False)
 
@@ -205,6 +284,8 @@ def render(values: dict[str, Any]) -> dict[str, str]:
         trim_blocks=True,
     )
     environment.filters["two_places"] = two_places
+    environment.filters["in_spanish"] = in_spanish
+    environment.filters["one_line"] = one_line
     names = {"report.html": "report.html.j2", "model_card.md": "model_card.md.j2"}
     return {name: environment.get_template(file).render(values) for name, file in names.items()}
 
@@ -214,6 +295,15 @@ def two_places(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
 
+def one_line(text: str) -> str:
+    """Return `text` as it may stand in the cell of a Markdown table.
+
+    >>> one_line("a | b\\n c")
+    'a \\\\| b c'
+    """
+    return " ".join(text.split()).replace("|", "\\|")
+
+
 def markdown_table(rows: list[dict[str, Any]]) -> str:
     """Return the systems' scores as a Markdown table."""
     lines = [
@@ -221,7 +311,7 @@ def markdown_table(rows: list[dict[str, Any]]) -> str:
         "|---|---|---:|---:|---:|---|---:|---:|",
     ]
     for row in rows:
-        what = " ".join(row["what"].split()).replace("|", "\\|")
+        what = one_line(row["what"])
         lines.append(
             f"| `{row['name']}` | {what} | {row['rouge1']:.2f} | {row['rouge2']:.2f} | "
             f"{row['rougeL']:.2f} | {row['lower']:.2f}–{row['upper']:.2f} | {row['lost_words_pct']:.2f} | "

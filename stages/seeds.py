@@ -137,14 +137,16 @@ def main() -> None:
         raise InputError(f"--name: expected letters, digits, - and _, got {options.name!r}")
     params, every = load_params(EvaluateParams, "evaluate"), read_params()
     names = {f"{options.name}-{seed}": seed for seed in options.seeds}
-    missing = [name for name in names if name not in experiments()]
+    done = experiments()
+    missing = [name for name in names if name not in done]
     log.info("%d of %d seeds have run", len(names) - len(missing), len(names))
     changes = [part for change in options.set_param for part in ("-S", change)]
     for name in missing:
         dvc("exp", "run", "--queue", "--quiet", "-n", name, "-S", f"finetune.seed={names[name]}", *changes)
     if missing:
         dvc("exp", "run", "--run-all", "--jobs", str(options.jobs))
-    if failed := [name for name in missing if name not in experiments()]:
+    done = experiments()
+    if failed := [name for name in missing if name not in done]:
         raise InputError(f"{', '.join(failed)} did not run to its end; `dvc queue logs {failed[0]}` says why")
     every["finetune"].pop("seed")
     check_alike(list(names), None if changes else every)

@@ -9,6 +9,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages.shared.cli import run
+from stages.shared.files import RAW, read_table
 
 ROOT = Path(__file__).resolve().parent.parent
 READ_BESIDE_THE_CODE = (
@@ -24,6 +26,7 @@ READ_BESIDE_THE_CODE = (
     "stages/probes.yaml",
     "stages/templates.yaml",
     "stages/report.html.j2",
+    "stages/report.js",
     "stages/model_card.md.j2",
 )
 OUTPUTS = ("data", "models", "metrics", "reports")
@@ -215,3 +218,52 @@ def tokenized(formatted, base, set_params, runs) -> dict[str, list[dict[str, str
     set_params({"tokenize.source_tokens": 60, "tokenize.target_tokens": 24})
     runs(main)
     return formatted
+
+
+SCRIPT = "<script>alert('hola')</script>"
+STAGES = ("fetch", "format", "tokenize", "finetune", "extract", "generate", "probe", "evaluate")
+SMALL = {
+    "data.train": 8,
+    "data.validation": 4,
+    "data.test": 4,
+    "tokenize.source_tokens": 40,
+    "tokenize.target_tokens": 20,
+    "finetune.epochs": 1,
+    "finetune.max_new_tokens": 3,
+    "generate.max_new_tokens": 3,
+    "probe.generated": 12,
+    "evaluate.bootstrap_samples": 50,
+    "systems": {
+        "flan-small": {"from": "models/pretrained/flan-small"},
+        "finetuned": {"from": "models/finetuned", "num_beams": 2},
+        "gpt": {"from": "others/gpt.jsonl"},
+    },
+}
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """Where a whole small run is kept, once it was made."""
+    return tmp_path_factory.mktemp("finished") / "run"
+
+
+@pytest.fixture
+def small_run(project, finished, base, write, set_params, runs):
+    """The project after every stage but report; a system made elsewhere writes a script."""
+    set_params(SMALL)
+    if finished.exists():
+        for folder in ("data", "metrics", "models", "others"):
+            shutil.copytree(finished / folder, project / folder, dirs_exist_ok=True)
+        return project
+    stage = {name: import_module(f"stages.{name}").main for name in STAGES}
+    for name in ("fetch", "format", "tokenize", "finetune", "extract"):
+        runs(stage[name])
+    ids = [row["id"] for row in read_table(Path("data/raw/test.parquet"), RAW.names)]
+    write("others/gpt.jsonl", "".join(json.dumps({"id": name, "prediction": SCRIPT}) + "\n" for name in ids))
+    for system in SMALL["systems"]:
+        runs(stage["generate"], system)
+        runs(stage["probe"], system)
+    runs(stage["evaluate"])
+    for folder in ("data", "metrics", "models", "others"):
+        shutil.copytree(project / folder, finished / folder)
+    return project

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from stages.report import SECTIONS
 from stages.shared.params import read_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,7 +25,7 @@ READS = {
     "generate": {"systems.${key}", "generate", "tokenize.source_tokens", "format.style"},
     "probe": {"systems.${key}", "probe"},
     "evaluate": {"evaluate", "finetune.base", "generate", "systems"},
-    "report": {"checkpoints", "finetune.base", "profile", "systems", "weights"},
+    "report": {"checkpoints", "profile", "systems", "weights", *SECTIONS},
 }
 
 

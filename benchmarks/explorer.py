@@ -1,0 +1,98 @@
+"""The report's page at MLSUM's size: 13,920 articles × 9 systems, in a real browser.
+
+    python -m benchmarks.explorer               a minute or two
+    python -m benchmarks.explorer --share 0.05  the same in small, to see that it works
+
+Takes the committed run's page (`dvc repro` first) and puts made-up articles of MLSUM's length into its
+explorer. Needs tests/requirements.txt and a chromium on the PATH.
+"""
+
+import shutil
+import statistics
+import sys
+import tempfile
+from importlib import import_module
+from pathlib import Path
+from random import Random
+
+from benchmarks.full_scale import articles
+from stages.report import page_values, render
+from stages.shared.cli import InputError, parser, run
+from stages.shared.explorer import MEASURES, as_script, explorer
+from stages.shared.mlsum import MLSUM_ROWS
+from stages.shared.params import read_params
+from stages.shared.sentences import sentences
+
+NUM_SYSTEMS = 9
+ROUNDS = 9
+SHOWN = "document.body.offsetHeight"  # lays the page out
+SPENT = "performance.now() - start"
+# What a reader does; milliseconds until the list shows it.
+DEEDS = {
+    "search": "at('search').value = 'alcald'",
+    "search again": "at('search').value = 'alcaldesa'",
+    "topic": "at('search').value = ''; at('topic').selectedIndex = 1",
+    "sort by a score": "at('topic').selectedIndex = 0; at('system').selectedIndex = 3",
+    "sort by a difference": "at('minus').selectedIndex = 5",
+    "the other way round": "at('descending').checked = !at('descending').checked",
+}
+
+
+def page_of(count: int) -> str:
+    """Return the page with `count` made-up test articles."""
+    draw, rows, predictions, scores = Random(3), [], {}, {}
+    for place, row in enumerate(articles(count, 5)):
+        rows.append({"id": f"test-{place}", "topic": "", **row})
+    systems = [f"system-{number}" for number in range(NUM_SYSTEMS)]
+    for system in systems:
+        predictions[system] = [
+            {
+                "prediction": " ".join(sentences(row["text"])[:2]),
+                "truncated": False,
+                "spelled_reference": row["summary"],
+            }
+            for row in rows
+        ]
+        scores[system] = {measure: [100 * draw.random() for _ in rows] for measure in MEASURES}
+    shown = explorer(rows, predictions, scores)
+    values = page_values(read_params()) | {"explorer": as_script(shown), "every": shown["every"]}
+    return render(values)["report.html"]
+
+
+def main() -> None:
+    arguments = parser(__doc__, "python -m benchmarks.explorer --share 0.05")
+    arguments.add_argument("--share", type=float, default=1.0, help="of MLSUM's test articles (default: 1)")
+    share = arguments.parse_args().share
+    try:
+        sync_playwright = import_module("playwright.sync_api").sync_playwright
+    except ModuleNotFoundError as error:
+        raise InputError("playwright: not installed; `pip install -r tests/requirements.txt`") from error
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        raise InputError("chromium: not on the PATH; on Debian `apt install chromium`")
+    count = round(share * MLSUM_ROWS["es"]["test"])
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        file = Path(folder) / "report.html"
+        file.write_text(page_of(count), encoding="utf-8")
+        say(f"{count} articles × {NUM_SYSTEMS} systems: {file.stat().st_size / 1e6:.1f} MB")
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        painted = []
+        for _ in range(3):
+            page.goto(file.as_uri())
+            painted.append(page.evaluate("performance.getEntriesByType('paint').at(-1).startTime"))
+        say(f"first paint: {statistics.median(painted):.0f} ms")
+        for deed, script in DEEDS.items():
+            timed = f"() => {{ {script}; const start = performance.now(); find(); {SHOWN}; return {SPENT}; }}"
+            milliseconds = sorted(page.evaluate(timed) for _ in range(ROUNDS))
+            say(f"{deed:<22} {statistics.median(milliseconds):.0f} ms ({milliseconds[-1]:.0f} at most)")
+        browser.close()
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    run(main)

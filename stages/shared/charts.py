@@ -1,0 +1,69 @@
+"""Charts of the report: Vega-Lite drawn to SVG, which needs no script and takes its colours from the page."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import vl_convert
+from markupsafe import Markup
+
+VEGA_LITE = "5.20"
+# CSS variables of the page: they differ in light and dark.
+COLOURS = {"labelColor": "currentColor", "titleColor": "currentColor"}
+LINES = {"gridColor": "var(--line)", "domainColor": "var(--line)", "tickColor": "var(--line)"}
+CONFIG = {
+    "background": None,
+    "padding": {"left": 25, "right": 5, "top": 5, "bottom": 5},  # a page's letters may be wider than ours
+    "font": "system-ui, sans-serif",
+    "view": {"stroke": None},
+    "axis": {**COLOURS, **LINES, "labelFontSize": 13, "titleFontSize": 13, "labelLimit": 400},
+    "legend": {**COLOURS, "labelFontSize": 13},
+}
+BAR = "var(--bar)"
+NAMESPACES = re.compile(r' xmlns(:\w+)?="[^"]*"')  # which HTML does not need
+
+
+def drawn(spec: dict[str, Any]) -> Markup:
+    """Return a Vega-Lite specification as the text of an SVG that is as wide as its place."""
+    svg = vl_convert.vegalite_to_svg({"config": CONFIG, **spec}, vl_version=VEGA_LITE)
+    inline = NAMESPACES.sub("", svg).replace("<svg", '<svg aria-hidden="true"', 1)
+    return Markup(inline)  # noqa: S704  Vega escapes texts
+
+
+def intervals(rows: Iterable[dict[str, Any]], name: str, value: str, title: str) -> Markup:
+    """Return a point and its interval (`lower`, `upper`) for each row; `name` and `value` are its fields."""
+    x = {"type": "quantitative", "title": title}
+    dot = {"type": "point", "filled": True, "size": 60, "opacity": 1, "color": BAR}
+    return drawn(
+        {
+            "data": {"values": [{key: row[key] for key in (name, value, "lower", "upper")} for row in rows]},
+            "width": 560,
+            "height": {"step": 24},
+            "encoding": {"y": {"field": name, "type": "nominal", "sort": None, "title": None}},
+            "layer": [
+                {"mark": {"type": "rule", "color": "var(--line)"}, "encoding": {"x": {"datum": 0}}},
+                {
+                    "mark": {"type": "rule", "strokeWidth": 5, "opacity": 0.45, "color": BAR},
+                    "encoding": {"x": {"field": "lower", **x}, "x2": {"field": "upper"}},
+                },
+                {"mark": dot, "encoding": {"x": {"field": value, **x}}},
+            ],
+        }
+    )
+
+
+def curve(rows: list[dict[str, Any]]) -> Markup:
+    """Return the training curve: ROUGE-L on validation by epoch."""
+    axis = {"tickMinStep": 1, "format": "d"}
+    return drawn(
+        {
+            "data": {"values": [{"epoch": row["epoch"], "rougeL": row["rougeL"]} for row in rows]},
+            "width": 560,
+            "height": 200,
+            "mark": {"type": "line", "point": {"filled": True, "color": BAR, "size": 50}, "color": BAR},
+            "encoding": {
+                "x": {"field": "epoch", "type": "quantitative", "title": "epoch", "axis": axis},
+                "y": {"field": "rougeL", "type": "quantitative", "title": "ROUGE-L"},
+            },
+        }
+    )
