@@ -24,7 +24,15 @@ import pandas as pd
 from scipy.stats import t as student
 
 from stages.evaluate import EvaluateParams
-from stages.shared.bootstrap import Difference, difference, drawn_means, holm, verdict
+from stages.shared.bootstrap import (
+    Difference,
+    comparisons_left,
+    detectable,
+    difference,
+    drawn_means,
+    holm,
+    verdict,
+)
 from stages.shared.cli import InputError, parser, run
 from stages.shared.params import load_params, nearest
 
@@ -32,6 +40,12 @@ log = logging.getLogger("compare")
 
 SCORES, EVALUATION = "data/scores.parquet", "metrics/evaluation.json"
 WORKSPACE = "workspace"
+# Of the measures that are not named here, more is neither better nor worse.
+MORE_IS_BETTER = frozenset(
+    "rouge1 rouge2 rougeL rougeLsum rouge1_ascii rouge2_ascii rougeL_ascii rougeLsum_ascii chrf".split()
+)
+LESS_IS_BETTER = frozenset("repeated_trigrams foreign_numbers foreign_names lost_words".split())
+SHARES = frozenset("novel_unigrams novel_bigrams novel_trigrams repeated_trigrams coverage".split())
 
 
 class Scored(NamedTuple):
@@ -77,8 +91,9 @@ class Group(NamedTuple):
             {system: rows.set_index("id")[measure] for system, rows in run.scores.groupby("system")}
             for run in self.runs
         ]
+        percent = 100 if measure in SHARES else 1
         return {
-            system: pd.concat([run[system] for run in found], axis=1)
+            system: percent * pd.concat([run[system] for run in found], axis=1)
             for system in found[0]
             if all(system in run for run in found)
         }
@@ -103,7 +118,14 @@ def check_comparable(runs: list[Scored], measure: str) -> None:
                 "difference between them would mean anything. Run both with the same data, versions and "
                 "`evaluate`"
             )
+    ids = one.scores.groupby("system")["id"].apply(sorted)
     for scored in runs:
+        for system, found in scored.scores.groupby("system")["id"].apply(sorted).items():
+            if len(set(found)) < len(found) or found != ids.iloc[0]:
+                raise InputError(
+                    f"{scored.name}: system {system}: its ids are not those of {one.name}, or one occurs "
+                    "twice; score it anew (`dvc repro --force evaluate`)"
+                )
         known = list(scored.scores.select_dtypes("number").columns)
         if measure not in known:
             raise InputError(f"--measure: {scored.name} has no {measure!r}{nearest(measure, known)}")
@@ -118,21 +140,22 @@ def check_comparable(runs: list[Scored], measure: str) -> None:
 class Spread(NamedTuple):
     """What the runs of both sides, apart from the articles, say of a difference, in points."""
 
-    lower: float  # of the interval of the mean difference over runs; infinite of one run a side
+    lower: float  # of the interval of the mean difference over runs
     upper: float
     deviation: float  # of a side's runs, the larger
 
 
-def spread(before: np.ndarray, after: np.ndarray, confidence: float) -> Spread:
+def spread(before: np.ndarray, after: np.ndarray, confidence: float, is_fixed: bool) -> Spread:
     """Return how far the difference of two means of runs can be trusted; each is (runs,).
 
     Student's interval for unequal variances (Welch 1947), on the safe side with the degrees of freedom of the
-    smaller side. A side of one run is taken as fixed, such as a system that is not trained here.
+    smaller side. A side of one run is taken to vary as the other does; `is_fixed`: not at all, since
+    nothing in it was trained.
     """
     sides = [side for side in (before, after) if len(side) > 1]
-    if not sides:
-        return Spread(-np.inf, np.inf, 0.0)
     error = float(np.sqrt(sum(side.var(ddof=1) / len(side) for side in sides)))
+    if len(sides) == 1 and not is_fixed:
+        error = float(np.sqrt(error**2 + sides[0].var(ddof=1)))
     reach = float(student.ppf(0.5 + confidence / 2, min(map(len, sides)) - 1)) * error
     mean = float(after.mean() - before.mean())
     return Spread(mean - reach, mean + reach, float(max(side.std(ddof=1) for side in sides)))
@@ -157,28 +180,53 @@ class Compared(NamedTuple):
     after: float
     row: Difference
     p: float  # corrected
+    detectable: float
     runs: Spread | None  # None: one run a side
     verdict: str
 
 
-def compared(pairs: dict[str, tuple[pd.DataFrame, pd.DataFrame]], params: EvaluateParams) -> list[Compared]:
-    """Return for each name what the second side has over the first; a side is (articles, runs), by id."""
+def compared(
+    pairs: dict[str, tuple[pd.DataFrame, pd.DataFrame]],
+    params: EvaluateParams,
+    measure: str,
+    is_fixed: bool = False,
+) -> list[Compared]:
+    """Return for each name what the second side has over the first; a side is (articles, runs), by id.
+
+    `is_fixed` is said of a first side that is one run: nothing in it was trained.
+    """
     found = []
     for name, (before, after) in pairs.items():
         first = before.to_numpy(dtype=float)
         second = after.loc[before.index].to_numpy(dtype=float)
         apart = second.mean(axis=1) - first.mean(axis=1)
         drawn = drawn_means(apart[:, None], params.bootstrap_samples, params.seed)[:, 0]
-        one_each = first.shape[1] == second.shape[1] == 1
-        runs = None if one_each else spread(first.mean(axis=0), second.mean(axis=0), params.confidence)
+        runs = None
+        if first.shape[1] > 1 or second.shape[1] > 1:
+            runs = spread(first.mean(axis=0), second.mean(axis=0), params.confidence, is_fixed)
         row = difference(apart, drawn, params.confidence)
-        found.append((name, float(first.mean()), float(second.mean()), row, runs, len(apart)))
-    corrected = holm([row.p for *_, row, _, _ in found])
+        found.append((name, float(first.mean()), float(second.mean()), row, runs))
+    p_values = [row.p for *_, row, _ in found]
     made = []
-    for (name, before, after, row, runs, count), p in zip(found, corrected, strict=True):
-        said = verdict(row, p, count, params.confidence)
-        made.append(Compared(name, before, after, row, p, runs, survives(said, runs) if runs else said))
+    for (name, before, after, row, runs), p, tests in zip(
+        found, holm(p_values), comparisons_left(p_values), strict=True
+    ):
+        said, least = verdict(row, p, params.confidence, tests), detectable(row, params.confidence, tests)
+        said = in_direction(survives(said, runs) if runs else said, measure)
+        made.append(Compared(name, before, after, row, p, least, runs, said))
     return made
+
+
+def in_direction(said: str, measure: str) -> str:
+    """Return a verdict on scores of which more is better in the words that `measure` asks for.
+
+    >>> in_direction("better", "lost_words"), in_direction("worse", "density")
+    ('worse', 'lower')
+    """
+    if measure in MORE_IS_BETTER:
+        return said
+    turned = ("worse", "better") if measure in LESS_IS_BETTER else ("higher", "lower")
+    return dict(zip(("better", "worse"), turned, strict=True)).get(said, said)
 
 
 def lines(head: str, rows: list[Compared], equal: list[str], params: EvaluateParams) -> list[str]:
@@ -186,14 +234,18 @@ def lines(head: str, rows: list[Compared], equal: list[str], params: EvaluatePar
     width = max([20, *(len(row.system) + 1 for row in rows)])
     interval = f"{100 * params.confidence:g} % interval"
     said = [f"{'system':<{width}} {head:<40} difference, {interval} by the articles"]
-    for name, before, after, row, p, runs, verdict_ in rows:
-        means = f"{before:.2f} → {after:.2f}"
-        by_articles = f"{row.mean:+.2f} ({row.lower:+.2f} to {row.upper:+.2f}), p = {p:.4f}"
-        said.append(f"{name:<{width}} {means:<40} {by_articles}: {verdict_}")
-        if runs:
-            by_runs = f"by the runs {runs.lower:+.2f} to {runs.upper:+.2f}"
-            said.append(f"{'':<{width}} {by_runs}; a run's deviation {runs.deviation:.2f}")
-        said.append(f"{'':<{width}} these articles can show a difference of {row.detectable:.2f}")
+    for made in rows:
+        row, means = made.row, f"{made.before:.2f} → {made.after:.2f}"
+        by_articles = f"{row.mean:+.2f} ({row.lower:+.2f} to {row.upper:+.2f}), p = {made.p:.4f}"
+        said.append(f"{made.system:<{width}} {means:<40} {by_articles}: {made.verdict}")
+        if made.runs:
+            by_runs = f"by the runs {made.runs.lower:+.2f} to {made.runs.upper:+.2f}"
+            said.append(f"{'':<{width}} {by_runs}; a run's deviation {made.runs.deviation:.2f}")
+        said.append(f"{'':<{width}} these articles can show a difference of {made.detectable:.2f}")
+    if rows and not any(made.runs for made in rows):
+        said.append(
+            "one run a side: if it was trained, the luck of its seed is in the difference (stages.seeds)"
+        )
     if equal:
         said.append(f"equal in both, article by article: {', '.join(equal)}")
     return said
@@ -219,7 +271,8 @@ def main() -> None:
     equal = [system for system in systems if are_equal(before[system], after[system])]
     pairs = {system: (before[system], after[system]) for system in systems if system not in equal}
     head = f"{one.name} → {other.name}"
-    sys.stdout.writelines(f"{line}\n" for line in lines(head, compared(pairs, params), equal, params))
+    rows = compared(pairs, params, options.measure)
+    sys.stdout.writelines(f"{line}\n" for line in lines(head, rows, equal, params))
 
 
 def are_equal(before: pd.DataFrame, after: pd.DataFrame) -> bool:

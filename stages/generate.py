@@ -9,15 +9,16 @@ Params  systems.S, generate, tokenize.source_tokens, format.style
 """
 
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
 from pydantic import PositiveInt
 
 from stages.shared.cli import InputError, parser, run
-from stages.shared.conversation import Style
+from stages.shared.conversation import Style, shown
 from stages.shared.decoding import Decoding, generator, write_texts
-from stages.shared.files import read_jsonl, read_table, write_jsonl
+from stages.shared.files import numbered_jsonl, read_table, write_jsonl
 from stages.shared.models import Precision, check_vocabulary, choose_dtype, load_model, prepare_torch
 from stages.shared.params import Block, load_params, parse_key, read_params
 from stages.shared.prompts import COLUMNS, fill
@@ -30,6 +31,9 @@ log = logging.getLogger("generate")
 RAW_TEST = Path("data/raw/test.parquet")
 FORMATTED_TEST = Path("data/formatted/test.parquet")
 PREDICTIONS = Path("data/predictions")
+
+MOST_CHARACTERS = 100_000  # of a summary made elsewhere; a million of them would be scored for minutes
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 class GenerateParams(Decoding):
@@ -98,26 +102,45 @@ def summarize(
     ]
 
 
-def take_in(path: Path, rows: list[dict[str, str]]) -> list[dict[str, Any]]:
+def check_prediction(where: str, system: str, row: dict[str, Any]) -> None:
+    """Raise InputError, with system and id, unless a row made elsewhere has a summary that can be scored."""
+    if not isinstance(row["id"], str):
+        raise InputError(f"{where}: system {system}: id: expected text, got {shown(row['id'])}")
+    text, said = row["prediction"], f"{where}: system {system}, id {row['id']!r}: prediction: expected"
+    if not isinstance(text, str):
+        raise InputError(f"{said} text, got {shown(text)}")
+    if len(text) > MOST_CHARACTERS:
+        raise InputError(
+            f"{said} at most {MOST_CHARACTERS:,} characters, got {len(text):,}; this is no summary"
+        )
+    if found := CONTROL.search(text):
+        raise InputError(f"{said} no control character, got {found[0]!r}; take it out")
+
+
+def take_in(path: Path, rows: list[dict[str, str]], system: str) -> list[dict[str, Any]]:
     """Return somebody else's predictions, in the order of the test split.
 
     Raises:
-        InputError: the file's ids are not exactly those of the test split, or a prediction is no text.
+        InputError: the file's ids are not exactly those of the test split, or a prediction cannot be scored.
     """
+    if not path.exists():
+        raise InputError(f"{path}: not found; it is the `from` of systems.{system} in params.yaml")
     predictions: dict[str, str] = {}
-    for number, row in enumerate(read_jsonl(path, keys=("id", "prediction")), start=1):
-        for key in ("id", "prediction"):
-            if not isinstance(row[key], str):
-                raise InputError(f"{path}:{number}: {key}: expected text, got {row[key]!r}")
+    for number, row in numbered_jsonl(path, keys=("id", "prediction")):
+        check_prediction(f"{path}:{number}", system, row)
         if row["id"] in predictions:
-            raise InputError(f"{path}:{number}: id {row['id']!r} occurs twice")
+            raise InputError(f"{path}:{number}: system {system}: id {row['id']!r} occurs twice")
         predictions[row["id"]] = row["prediction"]
+    if not predictions:
+        raise InputError(
+            f"{path}: system {system}: no predictions; expected an object of id and prediction a line"
+        )
     wanted = {row["id"] for row in rows}
-    for what, ids in (("lacks", wanted - predictions.keys()), ("has unknown", predictions.keys() - wanted)):
+    for what, ids in (("lacks", wanted - predictions.keys()), ("has, unknown,", predictions.keys() - wanted)):
         if ids:
             raise InputError(
-                f"{path}: {what} {len(ids)} of {len(wanted)} test ids, such as {min(ids)!r}; "
-                "the ids are those of data/raw/test.parquet"
+                f"{path}: system {system}: {what} {len(ids)} ids, such as {min(ids)!r}, of {len(wanted)} "
+                "articles; the ids are those of data/raw/test.parquet"
             )
     return [
         {
@@ -142,7 +165,7 @@ def main() -> None:
     style = parse_key(StyleParams, every, "format", "style").style
     rows = list(read_table(RAW_TEST, ["id", "summary"]))
     if system.is_foreign:
-        predictions = take_in(system.path, rows)
+        predictions = take_in(system.path, rows, name)
     else:
         predictions = summarize(system, rows, params, source_tokens, style, f"generate {name}")
     write_jsonl(PREDICTIONS / f"{name}.jsonl", predictions)

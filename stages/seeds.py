@@ -2,8 +2,8 @@
 
 The seed decides the order of the articles and what dropout drops, and with them several points. Each seed is
 an experiment of DVC's queue, in a folder of its own; those that have run are not run again, and what needs no
-training comes from the cache. A difference is called better or worse where it shows both among the articles
-and among the seeds.
+training comes from the cache. What else is queued runs too. A difference is called better or worse where it
+shows both among the articles and among the seeds.
 
 Reads   data/scores.parquet and metrics/evaluation.json of the experiments, through DVC
 Params  evaluate; finetune.seed is set for each
@@ -51,11 +51,28 @@ def seeds_of(text: str) -> list[int]:
 
 
 def experiments() -> set[str]:
-    """Return the names of the experiments of the last commit that have run."""
-    from dvc.repo import Repo  # 1 s to import
+    """Return the names of the experiments of the last commit that have run.
 
-    with Repo() as repo:
-        return {name for found in repo.experiments.ls(rev="HEAD").values() for name, _ in found}
+    Read from git, where DVC keeps them (refs/exps/…): `dvc exp list` would wait for the lock of a run.
+    """
+    head = git("rev-parse", "HEAD").strip()
+    return set(
+        git("for-each-ref", "--format=%(refname:lstrip=4)", f"refs/exps/{head[:2]}/{head[2:]}").split()
+    )
+
+
+def git(*arguments: str) -> str:
+    """Return what git says.
+
+    Raises:
+        InputError: it failed, as outside a repository.
+    """
+    made = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    if made.returncode:
+        raise InputError(
+            f"`git {' '.join(arguments)}`: {made.stderr.strip()}; run from a clone with a commit"
+        )
+    return made.stdout
 
 
 def dvc(*arguments: str) -> None:
@@ -99,7 +116,7 @@ def summary(group: Group, params: EvaluateParams) -> list[str]:
     values = group.values(MEASURE)[TRAINED].to_numpy(dtype=float)
     means = values.mean(axis=0)
     drawn = drawn_means(values.mean(axis=1)[:, None], params.bootstrap_samples, params.seed)
-    (lower,), (upper,) = bounds(drawn, params.confidence)
+    (lower,), (upper,) = bounds(drawn, len(values), params.confidence)
     said = [f"{run.name:<20} {mean:.2f}" for run, mean in zip(group.runs, means, strict=True)]
     return [
         f"{TRAINED}, ROUGE-L on {len(values)} articles, by seed",
@@ -152,7 +169,11 @@ def main() -> None:
     check_alike(list(names), None if changes else every)
     group = Group(options.name, [read(name) for name in names])
     check_comparable(group.runs, MEASURE)
-    rows = compared(against(group, base_system(every)), params)
+    if any(TRAINED not in set(one.scores["system"]) for one in group.runs):
+        raise InputError(
+            f"params.yaml: systems.{TRAINED}: no such system; the seeds move it alone, so add it"
+        )
+    rows = compared(against(group, base_system(every)), params, MEASURE, is_fixed=True)
     table = lines(f"the other → {TRAINED}", rows, [], params)
     sys.stdout.writelines(f"{line}\n" for line in [*summary(group, params), "", *table])
 

@@ -368,7 +368,8 @@ def count(text: str) -> int:
     return int(text)
 
 
-def main() -> None:
+def options_of(given: list[str] | None = None) -> argparse.Namespace:
+    """Return the command line's options, or those of `given`."""
     arguments = parser(__doc__, "python -m stages.summarize news.txt")
     arguments.add_argument("paths", nargs="*", metavar="PATH", help="files or folders; - is standard input")
     arguments.add_argument("--json", action="store_true", help="write an object a line")
@@ -383,7 +384,11 @@ def main() -> None:
     arguments.add_argument("--beams", type=count, metavar="N", help="instead of generate.num_beams")
     arguments.add_argument("--max-tokens", type=count, metavar="N", help="instead of generate.max_new_tokens")
     arguments.add_argument("--batch-size", type=count, metavar="N", help="instead of generate.batch_size")
-    options = arguments.parse_args()
+    return arguments.parse_args(given)
+
+
+def main() -> None:
+    options = options_of()
     sources = sources_of(options.paths, ".jsonl" if options.jsonl else ".txt")
     summarizer = load_summarizer(options)
     if not options.paths and sys.stdin.isatty():

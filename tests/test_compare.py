@@ -4,8 +4,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.compare import Group, Scored, check_comparable, compared, lines, main, spread
-from stages.evaluate import EvaluateParams
+from stages.compare import (
+    LESS_IS_BETTER,
+    MORE_IS_BETTER,
+    SHARES,
+    Group,
+    Scored,
+    check_comparable,
+    compared,
+    in_direction,
+    lines,
+    main,
+    spread,
+)
+from stages.evaluate import COLUMNS, EvaluateParams
 from stages.shared.cli import InputError
 
 PARAMS = EvaluateParams(bootstrap_samples=500, confidence=0.95, seed=7, stemming="none")
@@ -22,11 +34,11 @@ def scored(name, shift=0.0, signature=("rows:40",), order=1):
     return Scored(name, pd.DataFrame(rows[::order]), list(signature))
 
 
-def found(one, other, system="a"):
+def found(one, other, system="a", is_fixed=True):
     """Return what is said of a system; a side is a run or a list of runs."""
     sides = [Group("side", side if isinstance(side, list) else [side]) for side in (one, other)]
     before, after = (side.values("rougeL")[system] for side in sides)
-    (row,) = compared({system: (before, after)}, PARAMS)
+    (row,) = compared({system: (before, after)}, PARAMS, "rougeL", is_fixed)
     return row
 
 
@@ -50,7 +62,8 @@ def test_what_is_printed_names_both_the_interval_and_what_can_be_shown():
     assert "+1.9" in said[1]
     assert said[1].endswith(": better")
     assert "can show a difference of" in said[2]
-    assert said[3] == "equal in both, article by article: lead-3"
+    assert said[3].startswith("one run a side: if it was trained")
+    assert said[4] == "equal in both, article by article: lead-3"
 
 
 def test_better_has_to_survive_the_runs_too():
@@ -66,11 +79,14 @@ def test_better_has_to_survive_the_runs_too():
 
 def test_the_runs_interval_is_worked_by_hand():
     # 10, 12, 14 against a fixed 9: mean 3, deviation 2, error 2 / √3, t of 2 degrees of freedom 4.303
-    one = spread(np.array([9.0]), np.array([10.0, 12.0, 14.0]), 0.95)
+    one = spread(np.array([9.0]), np.array([10.0, 12.0, 14.0]), 0.95, is_fixed=True)
     assert (one.lower, one.upper) == pytest.approx((3 - 4.303 * 2 / 3**0.5, 3 + 4.303 * 2 / 3**0.5), abs=1e-3)
     assert one.deviation == 2
+    # that one run was trained too, and varies as much: error √(4/3 + 4)
+    trained = spread(np.array([9.0]), np.array([10.0, 12.0, 14.0]), 0.95, is_fixed=False)
+    assert trained.upper - 3 == pytest.approx(4.303 * (4 / 3 + 4) ** 0.5, abs=1e-2)
     both = spread(
-        np.array([8.0, 10.0]), np.array([10.0, 12.0, 14.0]), 0.95
+        np.array([8.0, 10.0]), np.array([10.0, 12.0, 14.0]), 0.95, is_fixed=False
     )  # error √(2/2 + 4/3), t of 1: 12.706
     assert both.upper - 3 == pytest.approx(12.706 * (1 + 4 / 3) ** 0.5, abs=1e-2)
 
@@ -100,3 +116,40 @@ def test_an_unknown_measure_is_refused_with_the_nearest():
 
 def test_a_revision_that_is_not_there_is_said(project, fails):
     assert fails(main, "no-such-branch").startswith("no-such-branch: cannot read data/scores.parquet (")
+
+
+DIRECTIONS = [
+    ("rougeL", "better"),
+    ("chrf", "better"),
+    ("lost_words", "worse"),
+    ("repeated_trigrams", "worse"),
+    ("foreign_names", "worse"),
+    ("density", "higher"),
+    ("prediction_words", "higher"),
+]
+
+
+@pytest.mark.parametrize(("measure", "said"), DIRECTIONS)
+def test_more_of_a_measure_is_better_worse_or_only_higher(measure, said):
+    assert in_direction("better", measure) == said
+    assert in_direction("cannot tell at n = 2", measure) == "cannot tell at n = 2"
+
+
+def test_every_measure_has_its_direction():
+    known = MORE_IS_BETTER | LESS_IS_BETTER
+    assert known | SHARES <= set(COLUMNS)
+    assert set(COLUMNS) - known == {
+        *("prediction_words", "reference_words", "coverage", "density", "compression"),
+        *("novel_unigrams", "novel_bigrams", "novel_trigrams"),
+    }
+
+
+def test_ids_that_are_not_the_same_are_refused():
+    twice, other = scored("ours"), scored("ours")
+    twice.scores.loc[1, "id"] = "test-0"
+    other.scores.loc[1, "id"] = "test-99"
+    for broken in (twice, other):
+        with pytest.raises(
+            InputError, match="ours: system a: its ids are not those of HEAD, or one occurs twice"
+        ):
+            check_comparable([scored("HEAD"), broken], "rougeL")

@@ -220,18 +220,36 @@ def test_predictions_made_elsewhere_come_in_any_order(news, foreign, runs):
 FOREIGN_FAULTS = [
     (
         lambda rows: rows[1:],
-        ": lacks 1 of 6 test ids, such as 'test-1'; the ids are those of data/raw/test.parquet",
+        ": system gpt: lacks 1 ids, such as 'test-1', of 6 articles; the ids are those of",
     ),
-    (lambda rows: [*rows, {"id": "x", "prediction": ""}], ": has unknown 1 of 6 test ids, such as 'x'"),
-    (lambda rows: [*rows, rows[0]], ":7: id 'test-1' occurs twice"),
-    (lambda rows: [{**rows[0], "prediction": None}, *rows[1:]], ":1: prediction: expected text, got None"),
-    (lambda rows: [{**rows[0], "id": 1}, *rows[1:]], ":1: id: expected text, got 1"),
-    (lambda rows: [{**rows[0], "id": ["test-1"]}, *rows[1:]], ":1: id: expected text, got ['test-1']"),
+    (lambda rows: [*rows, {"id": "x", "prediction": ""}], ": system gpt: has, unknown, 1 ids, such as 'x'"),
+    (lambda rows: [*rows, rows[0]], ":7: system gpt: id 'test-1' occurs twice"),
+    (
+        lambda rows: [{**rows[0], "prediction": None}, *rows[1:]],
+        ":1: system gpt, id 'test-1': prediction: expected text, got None",
+    ),
+    (
+        lambda rows: [{**rows[0], "prediction": 3.5}, *rows[1:]],
+        ":1: system gpt, id 'test-1': prediction: expected text, got 3.5",
+    ),
+    (
+        lambda rows: [{**rows[0], "prediction": "a" * 1_000_000}, *rows[1:]],
+        ":1: system gpt, id 'test-1': prediction: expected at most 100,000 characters, got 1,000,000",
+    ),
+    (
+        lambda rows: [{**rows[0], "prediction": "El \x07 niño\x1b[31m"}, *rows[1:]],
+        ":1: system gpt, id 'test-1': prediction: expected no control character, got '\\x07'; take it out",
+    ),
+    (lambda rows: [{**rows[0], "id": 1}, *rows[1:]], ":1: system gpt: id: expected text, got 1"),
+    (
+        lambda rows: [{**rows[0], "id": ["test-1"]}, *rows[1:]],
+        ":1: system gpt: id: expected text, got ['test-1']",
+    ),
     (
         lambda rows: [*rows[:2], {"id": "test-3", "summary": "x"}],
         ":3: lacks ['prediction'], has ['id', 'summary']",
     ),
-    (lambda rows: [], ": lacks 6 of 6 test ids"),
+    (lambda rows: [], ": system gpt: no predictions; expected an object of id and prediction a line"),
 ]
 
 

@@ -1,6 +1,7 @@
 """What is wrong with a row of news: by itself, and beside the rows that came before it.
 
-Each reason is counted whether or not its rows are dropped (`data.drop` in params.yaml).
+A row that stays is counted under all that is wrong with it, one that is dropped under the first that its
+switch (`data.drop` in params.yaml) drops it for; what repeats a dropped row repeats nothing.
 """
 
 import re
