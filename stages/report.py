@@ -222,6 +222,18 @@ SPANISH = (
     (r"^the prompt$", "la instrucción"),
     (r"^size$", "el tamaño"),
     (r"^use$", "el uso"),
+    (r"^the first sentence$", "la primera frase"),
+    (r"^the first three sentences$", "las tres primeras frases"),
+    (
+        r"^the three sentences nearest to the reference: a ceiling, no system$",
+        "las tres frases más cercanas a la referencia: un techo, no un sistema",
+    ),
+    (r"^three sentences at random$", "tres frases al azar"),
+    (r"^predictions made elsewhere", "resúmenes hechos fuera de aquí"),
+    (r"^miniature, standing in for ", "miniatura, en lugar de "),
+    (r"^a local (model )?folder", "una carpeta local"),
+    (r", fine-tuned", ", ajustado"),
+    (r"; prompt “", "; instrucción “"),
     (r" against ", " frente a "),
     (r"\b(\S+) to (\S+)\b", r"\1 a \2"),
     (r"\bbetter\b", "mejor"),
@@ -233,7 +245,7 @@ SPANISH = (
 
 
 def in_spanish(said: str) -> str:
-    """Return an answer, a question's name or a verdict in Spanish.
+    """Return an answer, a question's name, a verdict or what a system is in Spanish.
 
     >>> in_spanish("cannot tell at n = 200; about 930 articles would be needed")
     'no se puede decir con n = 200; harían falta unos 930 artículos'

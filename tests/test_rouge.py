@@ -8,6 +8,7 @@ import evaluate
 import pytest
 from rouge_score import rouge_scorer, tokenizers
 
+from stages.shared.news import stories
 from stages.shared.rouge import SpanishRouge
 from stages.shared.scores import ROUGE_TYPES, SPLITTERS, ascii_words
 from stages.shared.scores import rouge as rouge_of
@@ -115,3 +116,12 @@ def test_evaluate_loads_it_by_path(rouge, monkeypatch, tmp_path):
     loaded = evaluate.load("stages/shared/rouge.py", keep_in_memory=True)
     texts = {"predictions": ["el año"], "references": ["el ano"]}
     assert loaded.compute(**texts) == rouge.compute(**texts)
+
+
+def test_the_ascii_words_are_those_of_rouge_scores_own_splitter():
+    own = tokenizers.DefaultTokenizer(use_stemmer=False)
+    texts = [text for prediction, reference, *_ in GOLDEN for text in (prediction, reference)]
+    texts += [story.text for story in stories(50, 8)]
+    texts += ["½ kilo, 3.5 %; S.A. «O'Donnell» naïve İstanbul ﬁn K", "\u0301a\u200bb a_b \x07"]
+    for text in texts:
+        assert ascii_words(text) == own.tokenize(text), text
