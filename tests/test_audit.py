@@ -228,6 +228,15 @@ def test_a_text_of_few_words_is_of_no_language_and_like_no_other():
     assert len(list(clean([row, almost], audit, seen, params(other_language=True, near_duplicate=True)))) == 2
 
 
+def test_short_texts_that_differ_in_a_word_are_not_near_duplicates():
+    text = "[Usuario] ¿Qué río pasa por aquí? [Asistente] Por aquí pasa el {}. [Usuario] ¿Y dónde desemboca?"
+    rivers = ("Ebro número 1", "Ebro número 2", "Tajo número 3")
+    rows = [
+        {"id": river, "text": text.format(river), "summary": f"El {river} desemboca."} for river in rivers
+    ]
+    assert len(list(clean(rows, Audit("train"), Seen(), params(near_duplicate=True)))) == 3
+
+
 def test_another_language_can_be_the_right_one():
     row = {"id": "1", "text": LANGUAGES["fr"], "summary": "Un musée ouvre.", "title": ""}
     french = params(other_language=True).model_copy(update={"language": "fr"})

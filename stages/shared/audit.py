@@ -35,7 +35,8 @@ NUM_EXAMPLES = 3  # of each reason, by id
 NUM_HASHES = 128  # of a MinHash; the estimate of a similarity of 0.8 has a deviation of 0.035
 NUM_BANDS = 32  # of 4 hashes: two texts as alike as NEAR are compared with a probability of 1 − 5e-8
 NEAR = 0.8  # share of their neighbouring word pairs that two near duplicates have in common (Jaccard)
-FEWEST_WORDS = 10  # of a text whose language, or likeness to others, can be told
+FEWEST_TOLD = 10  # words of a text whose language can be told
+FEWEST_COMPARED = 50  # words of a text that may be a near duplicate; in fewer, one word is a difference
 BEGINNING = 1_000  # characters by which the language is told
 
 # MLSUM es: "* Este artículo apareció en la edición impresa del Martes, 1 de junio de 2010"
@@ -92,7 +93,7 @@ def own_defects(row: dict[str, Any], read: Read, min_summary_words: int, languag
     found = []
     if len(summary) < min_summary_words:
         found.append("short summary")
-    if language != "any" and len(text) >= FEWEST_WORDS and language_of(row["text"]) != language:
+    if language != "any" and len(text) >= FEWEST_TOLD and language_of(row["text"]) != language:
         found.append("other language")
     if f" {' '.join(summary)} " in f" {' '.join(text)} ":
         found.append("verbatim summary")
@@ -120,7 +121,7 @@ class Fingerprint(NamedTuple):
     @classmethod
     def of(cls, read: Read) -> "Fingerprint":
         sketch = None
-        if len(read.text) >= FEWEST_WORDS:
+        if len(read.text) >= FEWEST_COMPARED:
             sketch = RMinHash(num_perm=NUM_HASHES, seed=1)
             sketch.update([f"{one} {other}" for one, other in pairwise(read.text)])
         return cls(digest(read.text), digest(read.summary), sketch)
