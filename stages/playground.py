@@ -27,7 +27,8 @@ log = logging.getLogger("playground")
 
 RAW_TEST = Path("data/raw/test.parquet")
 HERE = "127.0.0.1"
-HEADERS = ["system", "summary", "words", "tokens read", "seconds"]
+WIDTHS = ["23%", "60%", "17%"]
+HEADERS = ["system", "summary", "words"]
 
 
 def offered() -> list[str]:
@@ -85,7 +86,7 @@ def compare(text: str, systems: list[str]) -> tuple[list[tuple[str, str | None]]
         model = summarizer(system)
         article = Article("the article", "article", {"text": text, "title": "", "topic": ""})
         (made,) = model.summarize([article])
-        rows.append([system, made["summary"], len(words(made["summary"])), made["tokens"], made["seconds"]])
+        rows.append([system, made["summary"], len(words(made["summary"]))])
         furthest = max(furthest, end_of_read(model, article))
     return parts(text, furthest), rows
 
@@ -110,7 +111,7 @@ def page(systems: list[str], example: str) -> Any:
                 chosen = gradio.CheckboxGroup(systems, value=systems[-1:], label="Systems")
                 button = gradio.Button("Summarize", variant="primary")
             with gradio.Column():
-                rows = gradio.Dataframe(headers=HEADERS, label="Summaries", wrap=True)
+                rows = gradio.Dataframe(headers=HEADERS, label="Summaries", wrap=True, column_widths=WIDTHS)
                 read = gradio.HighlightedText(label="What was read", color_map={"not read": "red"})
         button.click(asked, [text, chosen], [read, rows])
     return blocks
@@ -122,6 +123,7 @@ def main() -> None:
     port = arguments.parse_args().port
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_OFFLINE"] = "1"
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     systems = offered()
     example = next(iter(read_table(RAW_TEST, ["text"])), {"text": ""})["text"] if RAW_TEST.exists() else ""
     try:
