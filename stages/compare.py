@@ -233,7 +233,7 @@ def lines(head: str, rows: list[Compared], equal: list[str], params: EvaluatePar
     """Return the table as it is printed."""
     width = max([20, *(len(row.system) + 1 for row in rows)])
     interval = f"{100 * params.confidence:g} % interval"
-    said = [f"{'system':<{width}} {head:<40} difference, {interval} by the articles"]
+    said = [f"{'system':<{width}} {head:<40} difference, {interval} by the articles"] if rows else [head]
     for made in rows:
         row, means = made.row, f"{made.before:.2f} → {made.after:.2f}"
         by_articles = f"{row.mean:+.2f} ({row.lower:+.2f} to {row.upper:+.2f}), p = {made.p:.4f}"
@@ -272,7 +272,10 @@ def main() -> None:
     pairs = {system: (before[system], after[system]) for system in systems if system not in equal}
     head = f"{one.name} → {other.name}"
     rows = compared(pairs, params, options.measure)
-    sys.stdout.writelines(f"{line}\n" for line in lines(head, rows, equal, params))
+    said = lines(head, rows, equal, params)
+    if alone := sorted(before.keys() ^ after.keys()):
+        said.append(f"in one of the two only, and not compared: {', '.join(alone)}")
+    sys.stdout.writelines(f"{line}\n" for line in said)
 
 
 def are_equal(before: pd.DataFrame, after: pd.DataFrame) -> bool:
