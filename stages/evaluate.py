@@ -65,7 +65,7 @@ class EvaluateParams(Block):
     bootstrap_samples: PositiveInt
     confidence: float = Field(gt=0, lt=1)  # of the intervals
     seed: NonNegativeInt
-    stemming: Literal["none", "snowball"]  # of the words of ROUGE, but for rougeL_ascii
+    stemming: Literal["none", "snowball"]  # of the words of ROUGE, but for the ASCII ones
 
 
 def read_predictions(path: Path, ids: list[str]) -> list[dict[str, Any]]:

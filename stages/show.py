@@ -28,6 +28,7 @@ from typing import Any
 import pyarrow.compute as pc
 from tokenizers import Encoding, Tokenizer
 
+from stages.report import BASELINES
 from stages.shared.cli import InputError, parser, run
 from stages.shared.files import SPLITS, checked, load_table, opened, parquet_errors, read_jsonl
 from stages.shared.params import nearest, parse_key, read_params
@@ -62,12 +63,6 @@ COLOURED = str.maketrans(
     }
 )
 
-COPIED = {  # how the baselines of `extract` choose
-    "lead-1": "the first sentence",
-    "lead-3": "the first three sentences",
-    "oracle": "the three sentences nearest to the reference: a ceiling, no system",
-    "random-3": "three sentences at random",
-}
 LEGEND = (
     f"{NEW}word{END_NEW}: not in the article. ROUGE and chrF: points of 100, against the reference. new "
     "pairs: neighbouring words that are no neighbours in the article. repeated: runs of three words that "
@@ -201,7 +196,7 @@ def prediction_view(
     known = set(words(article))
     return {
         "system": system,
-        "from": entry.source if entry else COPIED[system],
+        "from": entry.source if entry else BASELINES[system],
         "template": entry.template if entry else None,
         **{name: made.get(name) for name in ("prediction", "source_tokens", "truncated")},
         "words_not_in_article": [word for word in words(made["prediction"]) if word not in known],
