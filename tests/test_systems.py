@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stages.shared.cli import InputError
-from stages.shared.systems import EXTRACTIVE, SystemParams, system_names, system_params
+from stages.shared.systems import EXTRACTIVE, SystemParams, is_miniature, system_names, system_params
 
 
 def params(**systems):
@@ -66,3 +66,26 @@ def test_a_faulty_entry_is_named(name, entry, message):
     with pytest.raises(InputError) as error:
         system_params(params(aa=entry), name)
     assert str(error.value).startswith(f"params.yaml: {message}")
+
+
+@pytest.mark.parametrize(
+    ("source", "weights", "entry", "expected"),
+    [
+        ("models/pretrained/c", "embedded", {"repo": "a/b"}, True),
+        ("models/finetuned", "embedded", {"repo": "a/b"}, True),
+        ("models/pretrained/c", "hub", {"repo": "a/b"}, False),
+        ("models/finetuned", "hub", {"repo": "a/b"}, False),
+        ("models/finetuned", "embedded", {"folder": "mine"}, False),
+        ("mine", "embedded", {"repo": "a/b"}, False),
+        ("others/gpt.jsonl", "embedded", {"repo": "a/b"}, False),
+    ],
+)
+def test_a_miniature_stands_in_where_weights_are_embedded(source, weights, entry, expected):
+    every = params(s={"from": source}) | {
+        "profile": "mini",
+        "profiles": {"mini": {"weights": weights}},
+        "weights": None,
+        "checkpoints": {"c": entry},
+        "finetune": {"base": "c"},
+    }
+    assert is_miniature(every, "s") == expected

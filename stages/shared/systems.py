@@ -7,10 +7,12 @@ from typing import Any
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from stages.shared.cli import InputError
-from stages.shared.params import Block, nearest, parse
+from stages.shared.params import Block, nearest, parse, section_of
 from stages.shared.prompts import check_template
 
 EXTRACTIVE = ("lead-1", "lead-3", "oracle", "random-3")  # made by `extract`, no model needed
+PRETRAINED = Path("models/pretrained")  # / a key of `checkpoints`
+FINETUNED = Path("models/finetuned")
 NAME = re.compile(r"[A-Za-z0-9_-]+")  # DVC takes no dots and no spaces in the key of a foreach
 
 
@@ -85,7 +87,23 @@ def system_params(params: dict[str, Any], name: str) -> SystemParams:
     return parse(SystemParams, params["systems"][name], f"systems.{name}")
 
 
+def is_miniature(params: dict[str, Any], name: str) -> bool:
+    """Return whether a shipped miniature stands in for the checkpoint behind system `name`.
+
+    A fine-tuned miniature is one, too; a local folder and somebody else's predictions are not.
+    """
+    source = system_params(params, name).path
+    if source == FINETUNED:
+        checkpoint = params["finetune"]["base"]
+    elif source.parent == PRETRAINED:
+        checkpoint = source.name
+    else:
+        return False
+    entry = params["checkpoints"].get(checkpoint, {})
+    return section_of(params, "weights") == "embedded" and "folder" not in entry
+
+
 def base_system(params: dict[str, Any]) -> str | None:
     """Return the system that runs the base of the fine-tuning with our template, if there is one."""
-    base = {"from": f"models/pretrained/{params['finetune']['base']}"}
+    base = {"from": (PRETRAINED / params["finetune"]["base"]).as_posix()}
     return next((name for name, entry in params["systems"].items() if entry == base), None)
