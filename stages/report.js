@@ -2,21 +2,29 @@
 "use strict";
 
 const SAID = {
-  en: { found: "articles", more: "show more", order: "order of the test split", none: "none", all: "all topics",
+  en: { found: ["article", "articles"], more: "show more", order: "order of the test split", none: "none", all: "all topics",
         any: "any length", text: "Article", reference: "Reference", absent: "not in this page, which holds every {k}th article; ",
-        show: "python -m stages.show ", cut: "read only its beginning", spelled: "as {s} writes it", words: "words" },
-  es: { found: "artículos", more: "mostrar más", order: "orden del conjunto de prueba", none: "ninguno", all: "todos los temas",
+        show: "python -m stages.show ", cut: "read only its beginning", spelled: "as {s} writes it", words: "words",
+        miniature: "miniature", foreign: "foreign" },
+  es: { found: ["artículo", "artículos"], more: "mostrar más", order: "orden del conjunto de prueba", none: "ninguno", all: "todos los temas",
         any: "cualquier longitud", text: "Artículo", reference: "Referencia", absent: "no está en esta página, que tiene uno de cada {k}; ",
-        show: "python -m stages.show ", cut: "leyó solo el principio", spelled: "como lo escribe {s}", words: "palabras" },
+        show: "python -m stages.show ", cut: "leyó solo el principio", spelled: "como lo escribe {s}", words: "palabras",
+        miniature: "miniatura", foreign: "ajeno" },
 };
-const LABELS = { rougeL: "ROUGE-L", rouge1: "ROUGE-1", rouge2: "ROUGE-2", chrf: "chrF", novel_bigrams: "novel bigrams %",
-                 repeated_trigrams: "repeated trigrams %", lost_words: "lost words" };
+const LABELS = {
+  en: { rougeL: "ROUGE-L", rouge1: "ROUGE-1", rouge2: "ROUGE-2", chrf: "chrF", novel_bigrams: "new bigrams %",
+        repeated_trigrams: "repeated trigrams %", lost_words: "lost words" },
+  es: { rougeL: "ROUGE-L", rouge1: "ROUGE-1", rouge2: "ROUGE-2", chrf: "chrF", novel_bigrams: "bigramas nuevos %",
+        repeated_trigrams: "trigramas repetidos %", lost_words: "palabras perdidas" },
+};
 const AT_ONCE = 50;
 const WORD = /[\p{L}\p{N}]+/gu;
+const LETTER = /.\p{M}*/gsu; // with the accents that stand after it
 
 const page = document.documentElement;
 const at = (id) => document.getElementById(id);
 const said = (key) => SAID[page.lang][key];
+const label = (measure) => LABELS[page.lang][measure];
 const plain = (text) => text.toLowerCase().normalize("NFD").replace(/\p{M}/gu, "");
 
 // An element with text and children; text is never read as HTML.
@@ -34,6 +42,9 @@ const sorted = data.articles.map((row) => row.words).sort((a, b) => a - b);
 const thirds = [1, 2].map((part) => sorted[Math.floor(part * sorted.length / 3)] ?? 0);
 let found = [], shown = AT_ONCE, open = null;
 
+// A system's name, with what it is if it is no published model.
+function named(system) { return system in data.marks ? `${system} (${said(data.marks[system])})` : system; }
+
 function scoreOf(measure, system, place) { return data.scores[measure][system][place] / 10; }
 
 // Fill the menus; what was chosen stays chosen when the language changes.
@@ -42,9 +53,9 @@ function menus() {
   const choices = {
     topic: [["", said("all")], ...topics.map((topic) => [topic, topic])],
     length: [["", said("any")], ["0", `≤ ${thirds[0]} ${said("words")}`], ["1", `≤ ${thirds[1]} ${said("words")}`], ["2", `> ${thirds[1]} ${said("words")}`]],
-    measure: data.measures.map((name, place) => [place, LABELS[name]]),
-    system: [["", said("order")], ...data.systems.map((name, place) => [place, name])],
-    minus: [["", said("none")], ...data.systems.map((name, place) => [place, name])],
+    measure: data.measures.map((name, place) => [place, label(name)]),
+    system: [["", said("order")], ...data.systems.map((name, place) => [place, named(name)])],
+    minus: [["", said("none")], ...data.systems.map((name, place) => [place, named(name)])],
   };
   for (const [id, options] of Object.entries(choices)) {
     const chosen = at(id).value;
@@ -59,7 +70,7 @@ function key(place) {
   return scoreOf(measure, system, place) - (minus === "" ? 0 : scoreOf(measure, minus, place));
 }
 
-// Find and sort; the list shows the first of them.
+// Find and sort; the list shows the first of them. An article that is no longer found gives way to the first.
 function find() {
   const query = plain(at("search").value.trim()), topic = at("topic").value, length = at("length").value;
   const third = (count) => (count <= thirds[0] ? "0" : count <= thirds[1] ? "1" : "2");
@@ -72,14 +83,15 @@ function find() {
   found.sort((a, b) => sign * (keys.get(a) - keys.get(b)) || a - b);
   shown = AT_ONCE;
   list(keys);
+  if (!found.includes(open)) choose(found[0] ?? null);
 }
 
 function list(keys) {
   const chosen = at("system").value !== "";
-  at("count").textContent = `${found.length} ${said("found")}`;
+  at("count").textContent = `${found.length} ${said("found")[found.length === 1 ? 0 : 1]}`;
   at("list").replaceChildren(...found.slice(0, shown).map((place) => {
     const row = data.articles[place], number = chosen ? keys.get(place).toFixed(1) + " · " : "";
-    const button = element("button", `${number}${row.id} · ${row.reference}`, { type: "button", "data-place": place });
+    const button = element("button", `${number}${row.id} · ${row.reference}`, { type: "button", "data-place": place, lang: data.language });
     button.setAttribute("aria-pressed", place === open);
     button.addEventListener("click", () => choose(place));
     return element("li", null, {}, button);
@@ -101,52 +113,54 @@ function marked(text, known) {
   return made;
 }
 
-// The reference, with the letters marked that a vocabulary drops on writing it.
-function dropped(reference, spelled) {
+// The reference, with the letters marked that a vocabulary loses; it reads them after NFKC.
+function dropped(reference, lost) {
   const made = element("span", null);
-  let place = 0;
-  for (const sign of reference) {
-    if (spelled.startsWith(sign, place)) { made.append(sign); place += sign.length; }
-    else made.append(element("mark", sign, { class: "lost" }));
+  for (const [sign] of reference.matchAll(LETTER)) {
+    made.append([...sign.normalize("NFKC")].some((letter) => lost.includes(letter)) ? element("mark", sign, { class: "lost" }) : sign);
   }
+  made.normalize();
   return made;
 }
 
 function choose(place) {
   open = place;
   const row = data.articles[place], texts = data.texts[place], parts = [];
+  for (const button of at("list").querySelectorAll("button")) button.setAttribute("aria-pressed", Number(button.dataset.place) === place);
+  if (!row) { at("article").replaceChildren(); return; }
   parts.push(element("h3", `${row.id}${row.topic ? " · " + row.topic : ""} · ${row.words} ${said("words")}`));
-  if (texts) parts.push(element("details", null, { open: "" }, element("summary", said("text")), element("p", texts.text, { class: "text", dir: "auto" })));
+  if (texts) parts.push(element("details", null, { open: "" }, element("summary", said("text")), element("p", texts.text, { class: "text", dir: "auto", lang: data.language })));
   else parts.push(element("p", said("absent").replace("{k}", data.every), { class: "note" }, element("code", said("show") + row.id)));
   const body = element("tbody", null), known = new Set((texts?.text ?? "").toLowerCase().match(WORD) ?? []);
-  const line = (name, content, scores) => body.append(element("tr", null, {},
-    element("th", name, { scope: "row" }), element("td", null, { dir: "auto" }, content), element("td", scores, { class: "n" })));
+  const measure = label(data.measures[at("measure").value]);
+  const line = (name, content, score, note = "") => body.append(element("tr", null, {},
+    element("th", name, { scope: "row" }), element("td", null, { dir: "auto" }, element("span", null, { lang: data.language }, content), note),
+    element("td", score, { class: "n", "data-label": measure })));
   line(said("reference"), texts ? marked(row.reference, known) : row.reference, "");
-  for (const [system, spelled] of Object.entries(texts?.spelled ?? {})) {
-    if (spelled !== row.reference) line(said("spelled").replace("{s}", system), dropped(row.reference, spelled), "");
+  for (const [system, lost] of Object.entries(data.lost)) {
+    const content = dropped(row.reference, lost);
+    if (content.querySelector("mark")) line(said("spelled").replace("{s}", named(system)), content, "");
   }
   data.systems.forEach((system, number) => {
-    const content = texts ? marked(texts.predictions[number], known) : "…";
-    if (texts?.read[number]) content.append(element("small", ` (${said("cut")})`));
-    line(system, content, scoreOf(at("measure").value, number, place).toFixed(1));
+    line(named(system), texts ? marked(texts.predictions[number], known) : "…", scoreOf(at("measure").value, number, place).toFixed(1),
+      texts?.read[number] ? element("small", ` (${said("cut")})`) : "");
   });
-  const label = LABELS[data.measures[at("measure").value]];
-  const head = element("thead", null, {}, element("tr", null, {}, element("td", ""), element("td", ""), element("th", label, { scope: "col", class: "n" })));
+  const head = element("thead", null, {}, element("tr", null, {}, element("td", ""), element("td", ""), element("th", measure, { scope: "col", class: "n" })));
   parts.push(element("div", null, { class: "wide" }, element("table", null, {}, head, body)));
   at("article").replaceChildren(...parts);
-  for (const button of at("list").querySelectorAll("button")) button.setAttribute("aria-pressed", Number(button.dataset.place) === place);
 }
 
 function speak(language) {
   page.lang = language;
+  document.title = document.querySelector("title").dataset[language];
   for (const button of document.querySelectorAll("[data-speak]")) button.setAttribute("aria-pressed", button.dataset.speak === language);
   at("search").placeholder = at("search").dataset[language];
   menus();
   find();
-  if (open !== null) choose(open);
+  choose(open);
 }
 
-for (const id of ["search", "topic", "length", "measure", "system", "minus", "descending"]) at(id).addEventListener("input", () => { find(); if (open !== null) choose(open); });
+for (const id of ["search", "topic", "length", "measure", "system", "minus", "descending"]) at(id).addEventListener("input", find);
+at("measure").addEventListener("input", () => choose(open));
 for (const button of document.querySelectorAll("[data-speak]")) button.addEventListener("click", () => speak(button.dataset.speak));
 speak("en");
-if (data.articles.length) choose(0);

@@ -1,6 +1,7 @@
 """Report: put the answer, the scores, the curve and the probes on one page.
 
 Reads   metrics/, data/predictions/, data/answers/, data/scores.parquet, data/raw/test.parquet
+        stages/templates.yaml   if format.templates names a set of it
 Writes  reports/report.html     one file, opens from disk without a network
         reports/model_card.md   what travels with the fine-tuned model
 Params  profile, weights, checkpoints, systems, and the other sections to print them
@@ -13,6 +14,7 @@ Params  profile, weights, checkpoints, systems, and the other sections to print 
 import logging
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +25,32 @@ from markupsafe import Markup
 from stages.shared.answers import NEWS, read_answers
 from stages.shared.charts import curve, intervals
 from stages.shared.cli import InputError, parser, run
+from stages.shared.conversation import HEADER, MARKS
 from stages.shared.explorer import MEASURES, as_script, explorer
 from stages.shared.files import read_json, read_jsonl, read_table, write_text
 from stages.shared.params import profile_of, read_params, section_of
-from stages.shared.systems import EXTRACTIVE, system_names, system_params
+from stages.shared.prompts import fields_of
+from stages.shared.spanish import Both, both, group_of, question_of, verdict_of
+from stages.shared.systems import (
+    EXTRACTIVE,
+    FINETUNED,
+    PRETRAINED,
+    SystemParams,
+    is_miniature,
+    system_names,
+    system_params,
+)
+from stages.shared.templates import chosen_set
 
 log = logging.getLogger("report")
 
 RAW_TEST = Path("data/raw/test.parquet")
 PREDICTIONS = Path("data/predictions")
 METRICS = Path("metrics")
-PRETRAINED = Path("models/pretrained")
 REPORTS = Path("reports")
 README = Path("README.md")
 SCORES = Path("data/scores.parquet")
 SCRIPT = Path("stages/report.js")
-NUM_EXAMPLES = 3  # questions about generated news
 SECTIONS = ("data", "format", "tokenize", "finetune", "generate", "probe", "extract", "evaluate")
 
 BASELINES = {
@@ -47,71 +59,110 @@ BASELINES = {
     "oracle": "the three sentences nearest to the reference: a ceiling, no system",
     "random-3": "three sentences at random",
 }
-# The differences that answer the question, and what each is called there.
+# The differences that answer the question, and what each is about.
 ANSWERS = {
-    "instruction tuning": "Instruction tuning",
-    "instruction tuning, the course's comparison": "Instruction tuning, the course's comparison",
-    "fine-tuning": "Fine-tuning",
-    "use": "Fine-tuning against copying",
+    "instruction tuning": Both("instruction tuning", "el ajuste por instrucciones"),
+    "fine-tuning": Both("fine-tuning", "el ajuste fino"),
 }
-MARKS = ("<!-- results: made by `make readme` -->", "<!-- /results -->")
+LANGUAGES = {"de": "German", "es": "Spanish", "fr": "French", "ru": "Russian", "tr": "Turkish"}
+VERSIONED = ("numpy", "rapidfuzz", "sacrebleu", "snowballstemmer", "torch", "transformers")
+AS_TRAINED = {"from": FINETUNED.as_posix()}  # the fine-tuned model, in our template
+RESULTS = ("<!-- results: made by `make readme` -->", "<!-- /results -->")
 
 
-def played_by(params: dict[str, Any]) -> dict[str, str]:
-    """Return what stands behind each checkpoint, in words."""
-    embedded = section_of(params, "weights") == "embedded"
-    said = {}
-    for name, entry in params["checkpoints"].items():
-        if "folder" in entry:
-            said[name] = "a local folder"
-        elif embedded:
-            said[name] = f"miniature, standing in for {entry['repo']}"
-        else:
-            said[name] = f"{entry['repo']} at {entry['revision']}"
-    return said
+def played_by(params: dict[str, Any], checkpoint: str) -> Both:
+    """Return what stands behind a checkpoint, in words."""
+    entry = params["checkpoints"][checkpoint]
+    if "folder" in entry:
+        return both("a local folder")
+    if section_of(params, "weights") == "embedded":
+        repo = entry["repo"]
+        return Both(f"miniature, standing in for {repo}", f"miniatura, en lugar de {repo}")
+    return Both(*(f"{entry['repo']} {at} {entry['revision']}" for at in ("at", "en")))
+
+
+def what_is(params: dict[str, Any], name: str) -> Both:
+    """Return a system in words: its checkpoint, its own template, its own decoding."""
+    system = system_params(params, name)
+    if system.is_foreign:
+        return both("foreign: predictions made elsewhere")
+    if system.path == FINETUNED:
+        base, small = params["finetune"]["base"], is_miniature(params, name)
+        said = Both(
+            f"{base}, fine-tuned{': a miniature' if small else ''}",
+            f"{base}, con ajuste fino{': una miniatura' if small else ''}",
+        )
+    elif system.path.parent == PRETRAINED:
+        said = played_by(params, system.path.name)
+    else:
+        said = both("a local model folder")
+    decoding = "".join(f"; {key} {value}" for key, value in system.decoding().items())
+    asked = Both("", "")
+    if system.template is not None:
+        asked = Both(f"; prompt “{system.template}”", f"; instrucción “{system.template}”")
+    return Both(said.en + asked.en + decoding, said.es + asked.es + decoding)
+
+
+def marks_of(params: dict[str, Any]) -> dict[str, str]:
+    """Return the word that follows the name of a system wherever the page has it, if one does."""
+    marks = {}
+    for name in system_names(params):
+        if system_params(params, name).is_foreign:
+            marks[name] = "foreign"
+        elif is_miniature(params, name):
+            marks[name] = "miniature"
+    return marks
+
+
+def named(name: str, marks: dict[str, str]) -> Both:
+    """Return a system's name with its mark, as `gpt (foreign)`."""
+    return Both(*(f"{name} ({mark})" for mark in both(marks[name]))) if name in marks else Both(name, name)
 
 
 def system_rows(params: dict[str, Any], evaluation: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the table of systems: what each is, its scores, the interval of ROUGE-L."""
-    checkpoints, rows = played_by(params), []
+    rows = []
     intervals = {row["system"]: row["rougeL"] for row in evaluation["systems"]}
     for name in [*EXTRACTIVE, *system_names(params)]:
-        if name in BASELINES:
-            what = BASELINES[name]
-        else:
-            what = what_is(system_params(params, name), checkpoints, params)
+        what = both(BASELINES[name]) if name in BASELINES else what_is(params, name)
         scores = read_json(METRICS / f"systems/{name}.json")
         bounds = {bound: intervals[name][bound] for bound in ("lower", "upper")}
         rows.append({"name": name, "what": what, **scores, **bounds})
     return rows
 
 
-def what_is(system: Any, checkpoints: dict[str, str], params: dict[str, Any]) -> str:
-    """Return a system in words: its checkpoint, its own template, its own decoding."""
-    if system.is_foreign:
-        return "predictions made elsewhere"
-    if system.path == Path("models/finetuned"):
-        said = f"{params['finetune']['base']}, fine-tuned"
-    else:
-        ours = system.path.parent == PRETRAINED
-        said = checkpoints[system.path.name] if ours else "a local model folder"
-    if system.template is not None:
-        said += f"; prompt “{system.template}”"
-    return "; ".join([said, *(f"{key} {value}" for key, value in system.decoding().items())])
-
-
-def answer_of(rows: list[dict[str, Any]], evaluation: dict[str, Any]) -> list[str]:
-    """Return the answer in plain sentences, each with the numbers behind it and a verdict."""
+def answer_of(rows: list[dict[str, Any]], evaluation: dict[str, Any], marks: dict[str, str]) -> list[Both]:
+    """Return the answer: a sentence on instruction tuning, one on fine-tuning, with numbers and verdicts."""
     scores = {row["name"]: row["rougeL"] for row in rows}
-    said = []
-    for row in evaluation["differences"]:
-        if row["question"] in ANSWERS:
-            one, other = (f"{row[side]} {scores[row[side]]:.2f}" for side in ("system", "against"))
-            interval = f"{row['difference']:+.2f} ({row['lower']:+.2f} to {row['upper']:+.2f})"
-            said.append(
-                f"{ANSWERS[row['question']]}: {one} against {other} ROUGE-L, {interval}: {row['verdict']}."
-            )
-    return said
+    return [
+        sentence(ANSWERS[row["question"]], row, scores, marks, evaluation["confidence"])
+        for row in evaluation["differences"]
+        if row["question"] in ANSWERS
+    ]
+
+
+def sentence(
+    what: Both, row: dict[str, Any], scores: dict[str, float], marks: dict[str, str], confidence: float
+) -> Both:
+    """Return a difference as a sentence on `what` makes it."""
+    verdict = verdict_of(row["verdict"])
+    one, other = named(row["system"], marks), named(row["against"], marks)
+    after, before = f"{scores[row['system']]:.2f}", f"{scores[row['against']]:.2f}"
+    difference, lower, upper = (f"{row[key]:+.2f}" for key in ("difference", "lower", "upper"))
+    interval = f"{100 * confidence:g} %"
+    if row["verdict"] in ("better", "worse"):
+        lead = Both(
+            f"{what.en.capitalize()} makes the summaries {verdict.en}",
+            f"{what.es.capitalize()} hace {verdict.es}es los resúmenes",
+        )
+    else:
+        lead = Both(f"What {what.en} buys, one {verdict.en}", f"Lo que aporta {what.es} {verdict.es}")
+    return Both(
+        f"{lead.en}: ROUGE-L goes from {before} points, of {other.en}, to {after}, of {one.en}, "
+        f"a difference of {difference} ({interval} interval {lower} to {upper}).",
+        f"{lead.es}: ROUGE-L pasa de {before} puntos, de {other.es}, a {after}, de {one.es}, "
+        f"una diferencia de {difference} (intervalo del {interval}, de {lower} a {upper}).",
+    )
 
 
 def explored(systems: list[str]) -> dict[str, Any]:
@@ -139,14 +190,18 @@ def probe_rows(systems: list[str]) -> list[dict[str, Any]]:
     return list(rows.values())
 
 
-def shown_probes(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Return by kind what the page shows of `rows`: our own prompts, and a few questions about news."""
-    own = [row for row in rows if not row["kind"].startswith(NEWS)]
-    news = [row for row in rows if row["kind"].startswith(NEWS)]
-    kinds: dict[str, list[dict[str, Any]]] = {}
-    for row in [*own, *news[:NUM_EXAMPLES]]:
-        kinds.setdefault(row["kind"], []).append(row)
-    return kinds
+def shown_probes(systems: list[str]) -> dict[str, Any]:
+    """Return the table of probes: all prompts of ours, and of each kind about news the first, by kind."""
+    rows, kinds = probe_rows(systems), {}
+    for row in rows:
+        group = kinds.setdefault(row["kind"], [])
+        if not group or not row["kind"].startswith(NEWS):
+            group.append(row)
+    return {
+        "kinds": kinds,
+        "num_news": sum(row["kind"].startswith(NEWS) for row in rows),
+        "systems": [name for name in systems if any(name in row["answers"] for row in rows)],
+    }
 
 
 def exact_table(probes: list[dict[str, Any]]) -> dict[str, Any]:
@@ -159,50 +214,135 @@ def exact_table(probes: list[dict[str, Any]]) -> dict[str, Any]:
     return {"kinds": asked, "rows": rows}
 
 
+def in_both(draw: Callable[[str], Markup]) -> Both:
+    """Return what `draw` makes of each language of the page."""
+    return Both(*map(draw, Both._fields))
+
+
+def charts_of(
+    systems: list[dict[str, Any]], differences: list[dict[str, Any]], marks: dict[str, str]
+) -> dict[str, Both]:
+    """Return the charts of the page."""
+    points, epoch = Both("ROUGE-L, points", "ROUGE-L, puntos"), Both("epoch", "época")
+    training = read_json(METRICS / "plots/training.json")
+
+    def scores(language: str) -> Markup:
+        rows = [{**row, "name": getattr(named(row["name"], marks), language)} for row in systems]
+        return intervals(rows, "name", "rougeL", getattr(points, language))
+
+    def pairs(language: str) -> Markup:
+        rows = []
+        for row in differences:
+            names = (getattr(named(row[side], marks), language) for side in ("system", "against"))
+            rows.append({**row, "pair": " − ".join(names)})
+        return intervals(rows, "pair", "difference", getattr(points, language))
+
+    return {
+        "systems": in_both(scores),
+        "differences": in_both(pairs),
+        "curve": in_both(lambda language: curve(training, getattr(epoch, language))),
+    }
+
+
+def asked_how(params: dict[str, Any]) -> dict[str, Any]:
+    """Return how the fine-tuned model is asked for a summary, as `generate` and `summarize` ask it."""
+    ours, every = params["format"], [system_params(params, name) for name in system_names(params)]
+    system = next((one for one in every if one.path == FINETUNED), SystemParams.model_validate(AS_TRAINED))
+    template, style = system.template, "instruction"
+    if template is None:
+        template = chosen_set(ours["templates"])[0].prompt if ours["templates"] else ours["template"]
+        style = ours["style"]
+    options = {**section_of(params, "generate"), **system.decoding()}
+    wanted = ["max_new_tokens", "num_beams"]
+    wanted += ["length_penalty"] * (options["num_beams"] > 1)
+    wanted += ["no_repeat_ngram_size"] * (options["no_repeat_ngram_size"] > 0)
+    return {
+        "template": template,
+        "fields": sorted(set(fields_of(template))),
+        "style": style,
+        "header": f"{HEADER}\n{MARKS['user']} ",
+        "mark": f"\n{MARKS['assistant']}",
+        "options": ", ".join(f"{name}={options[name]}" for name in wanted),
+        "source_tokens": section_of(params, "tokenize")["source_tokens"],
+    }
+
+
+def news_of(provenance: dict[str, Any]) -> str:
+    """Return what the model was trained on, in words, from the provenance in metrics/data.json."""
+    return {
+        "embedded": "made-up news",
+        "files": f"the file {provenance.get('file')}",
+        "hub": f"{provenance.get('repo')} at {provenance.get('commit')}",
+    }[provenance["source"]]
+
+
+def groups_of(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the breakdown with its groups in both languages, short articles before long ones."""
+
+    def order(row: dict[str, Any]) -> tuple[str, int]:
+        number = re.search(r"\d+", row["value"]) if row["by"] == "length" else None
+        return row["by"], int(number[0]) if number else sys.maxsize
+
+    rows = sorted(evaluation["breakdown"], key=order)
+    return [{**row, "group": group_of(row["by"], row["value"])} for row in rows]
+
+
+def versions_of(evaluation: dict[str, Any]) -> list[str]:
+    """Return the libraries that made the scores and the summaries, each with its version."""
+    said = [
+        *evaluation["signature"],
+        *(entry for row in evaluation["systems"] for entry in row["decoding"].split("|")),
+    ]
+    return sorted({" ".join(entry.split(":")) for entry in said if entry.split(":")[0] in VERSIONED})
+
+
 def page_values(params: dict[str, Any]) -> dict[str, Any]:
     """Return all that the templates show."""
-    evaluation = read_json(METRICS / "evaluation.json")
-    systems, names = system_rows(params, evaluation), system_names(params)
+    evaluation, audit = read_json(METRICS / "evaluation.json"), read_json(METRICS / "data.json")
+    systems, names, marks = system_rows(params, evaluation), system_names(params), marks_of(params)
     shown = explored([*EXTRACTIVE, *names])
+    language, base = section_of(params, "data")["language"], params["finetune"]["base"]
+    speech = {"marks": marks, "language": "" if language == "any" else language}
+    differences = [
+        {**row, "asks": question_of(row["question"]), "said": verdict_of(row["verdict"])}
+        for row in evaluation["differences"]
+    ]
     return {
-        "answer": answer_of(systems, evaluation),
-        "base": params["finetune"]["base"],
-        "charts": {
-            "systems": intervals(systems, "name", "rougeL", "ROUGE-L, points"),
-            "differences": intervals(
-                labelled(evaluation["differences"]), "pair", "difference", "ROUGE-L, points"
-            ),
-            "curve": curve(read_json(METRICS / "plots/training.json")),
-        },
-        "checkpoints": played_by(params),
+        **speech,
+        "answer": answer_of(systems, evaluation, marks),
+        "base": base,
+        "breakdown": groups_of(evaluation),
+        "charts": charts_of(systems, differences, marks),
+        "checkpoints": {name: played_by(params, name) for name in params["checkpoints"]},
         "confidence_pct": 100 * evaluation["confidence"],
         "curve": read_json(METRICS / "plots/training.json"),
-        "data": read_json(METRICS / "data.json"),
+        "data": audit,
+        "differences": differences,
         "evaluation": evaluation,
-        "exact": exact_table(evaluation["probes"]),
-        "how": {
-            "template": params["format"]["template"],
-            "source_tokens": section_of(params, "tokenize")["source_tokens"],
-            "generate": section_of(params, "generate"),
-            "style": params["format"]["style"],
-        },
         "every": shown["every"],
-        "explorer": as_script(shown),
+        "exact": exact_table(evaluation["probes"]),
+        "explorer": as_script(shown | speech),
         "finetune": read_json(METRICS / "finetune.json"),
+        "how": asked_how(params),
+        "is_miniature": is_small(params),
         "metadata": metadata(params, systems, evaluation),
+        "news": news_of(audit["provenance"][0]),
         "parameters": parameters(params),
-        "miniature": section_of(params, "weights") == "embedded",
-        "probes": shown_probes(probe_rows(names)),
+        "probes": shown_probes(names),
         "profile": profile_of(params),
         "script": Markup(SCRIPT.read_text(encoding="utf-8")),  # noqa: S704  ours
         "systems": systems,
         "tokenize": read_json(METRICS / "tokenize.json"),
+        "tongue": "any language"
+        if language == "any"
+        else LANGUAGES.get(language, f"the language {language}"),
+        "versions": versions_of(evaluation),
     }
 
 
-def labelled(differences: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the differences, each with its pair of systems as one label."""
-    return [{**row, "pair": f"{row['system']} − {row['against']}"} for row in differences]
+def is_small(params: dict[str, Any]) -> bool:
+    """Return whether the fine-tuned model is a miniature."""
+    return is_miniature(params | {"systems": {"finetuned": AS_TRAINED}}, "finetuned")
 
 
 def parameters(params: dict[str, Any]) -> str:
@@ -211,54 +351,11 @@ def parameters(params: dict[str, Any]) -> str:
     return yaml.safe_dump(merged, allow_unicode=True, sort_keys=False)
 
 
-SPANISH = (
-    (r"Instruction tuning, the course's comparison", "Ajuste por instrucciones, la comparación del curso"),
-    (r"instruction tuning, the course's comparison", "ajuste por instrucciones, la comparación del curso"),
-    (r"Instruction tuning", "Ajuste por instrucciones"),
-    (r"instruction tuning", "ajuste por instrucciones"),
-    (r"Fine-tuning against copying", "Ajuste fino frente a copiar"),
-    (r"Fine-tuning", "Ajuste fino"),
-    (r"fine-tuning", "ajuste fino"),
-    (r"^the prompt$", "la instrucción"),
-    (r"^size$", "el tamaño"),
-    (r"^use$", "el uso"),
-    (r"^the first sentence$", "la primera frase"),
-    (r"^the first three sentences$", "las tres primeras frases"),
-    (
-        r"^the three sentences nearest to the reference: a ceiling, no system$",
-        "las tres frases más cercanas a la referencia: un techo, no un sistema",
-    ),
-    (r"^three sentences at random$", "tres frases al azar"),
-    (r"^predictions made elsewhere", "resúmenes hechos fuera de aquí"),
-    (r"^miniature, standing in for ", "miniatura, en lugar de "),
-    (r"^a local (model )?folder", "una carpeta local"),
-    (r", fine-tuned", ", ajustado"),
-    (r"; prompt “", "; instrucción “"),
-    (r" against ", " frente a "),
-    (r"\b(\S+) to (\S+)\b", r"\1 a \2"),
-    (r"\bbetter\b", "mejor"),
-    (r"\bworse\b", "peor"),
-    (r"cannot tell from one article", "con un artículo no se puede decir"),
-    (r"cannot tell at n", "no se puede decir con n"),
-    (r"about ([\d,]+) articles would be needed", r"harían falta unos \1 artículos"),
-)
-
-
-def in_spanish(said: str) -> str:
-    """Return an answer, a question's name, a verdict or what a system is in Spanish.
-
-    >>> in_spanish("cannot tell at n = 200; about 930 articles would be needed")
-    'no se puede decir con n = 200; harían falta unos 930 artículos'
-    """
-    for english, spanish in SPANISH:
-        said = re.sub(english, spanish, said)
-    return said
-
-
 def metadata(params: dict[str, Any], systems: list[dict[str, Any]], evaluation: dict[str, Any]) -> str:
     """Return the model card's YAML header, as the Hub reads it; each score has its interval in `args`."""
     base, data = params["checkpoints"][params["finetune"]["base"]], section_of(params, "data")
-    header: dict[str, Any] = {"language": "es", "library_name": "transformers"}
+    header: dict[str, Any] = {} if data["language"] == "any" else {"language": data["language"]}
+    header["library_name"], small = "transformers", is_small(params)
     if "repo" in base and section_of(params, "weights") == "hub":
         header["base_model"] = base["repo"]
     if data["source"] == "hub":
@@ -266,7 +363,8 @@ def metadata(params: dict[str, Any], systems: list[dict[str, Any]], evaluation: 
         header["license_link"] = f"https://huggingface.co/datasets/{data['repo']}"
     elif data["source"] == "embedded":
         header["license"] = "apache-2.0"
-    header |= {"pipeline_tag": "summarization", "tags": ["summarization", "t5"], "metrics": ["rouge"]}
+    tags = ["summarization", "t5", *(["miniature"] if small else [])]
+    header |= {"pipeline_tag": "summarization", "tags": tags, "metrics": ["rouge"]}
     scores = next((row for row in systems if row["name"] == "finetuned"), None)
     if scores:
         found = next(row for row in evaluation["systems"] if row["system"] == "finetuned")
@@ -282,7 +380,7 @@ def metadata(params: dict[str, Any], systems: list[dict[str, Any]], evaluation: 
             for name in ("rouge1", "rouge2", "rougeL")
         ]
         results = [{"task": task, "dataset": where, "metrics": values}]
-        header["model-index"] = [{"name": "resumen", "results": results}]
+        header["model-index"] = [{"name": "resumen-miniature" if small else "resumen", "results": results}]
     return yaml.safe_dump(header, allow_unicode=True, sort_keys=False)
 
 
@@ -295,9 +393,7 @@ def render(values: dict[str, Any]) -> dict[str, str]:
         keep_trailing_newline=True,
         trim_blocks=True,
     )
-    environment.filters["two_places"] = two_places
-    environment.filters["in_spanish"] = in_spanish
-    environment.filters["one_line"] = one_line
+    environment.filters |= {"two_places": two_places, "one_line": one_line, "both": both, "literal": repr}
     names = {"report.html": "report.html.j2", "model_card.md": "model_card.md.j2"}
     return {name: environment.get_template(file).render(values) for name, file in names.items()}
 
@@ -323,7 +419,7 @@ def markdown_table(rows: list[dict[str, Any]]) -> str:
         "|---|---|---:|---:|---:|---|---:|---:|",
     ]
     for row in rows:
-        what = one_line(row["what"])
+        what = one_line(row["what"].en)
         lines.append(
             f"| `{row['name']}` | {what} | {row['rouge1']:.2f} | {row['rouge2']:.2f} | "
             f"{row['rougeL']:.2f} | {row['lower']:.2f}–{row['upper']:.2f} | {row['lost_words_pct']:.2f} | "
@@ -354,18 +450,17 @@ def with_results(readme: str, params: dict[str, Any]) -> str:
     Raises:
         InputError: the marks are gone.
     """
-    pattern = re.compile(f"{re.escape(MARKS[0])}.*?{re.escape(MARKS[1])}", re.DOTALL)
+    pattern = re.compile(f"{re.escape(RESULTS[0])}.*?{re.escape(RESULTS[1])}", re.DOTALL)
     if len(pattern.findall(readme)) != 1:
-        raise InputError(f"{README}: expected the marks {MARKS[0]} and {MARKS[1]} once")
+        raise InputError(f"{README}: expected the marks {RESULTS[0]} and {RESULTS[1]} once")
     evaluation = read_json(METRICS / "evaluation.json")
-    embedded = section_of(params, "weights") == "embedded"
-    title = "Miniature" if embedded else f"Profile {params['profile']}"
+    title = "Miniature" if is_small(params) else f"Profile {params['profile']}"
     body = (
         f"**{title}**, {evaluation['num_articles']} test articles, F1 in points, ROUGE-L with its "
         f"{100 * evaluation['confidence']:g} % interval:\n\n"
         f"{markdown_table(system_rows(params, evaluation))}"
     )
-    return pattern.sub(lambda _: f"{MARKS[0]}\n{body}\n{MARKS[1]}", readme)
+    return pattern.sub(lambda _: f"{RESULTS[0]}\n{body}\n{RESULTS[1]}", readme)
 
 
 def main() -> None:

@@ -5,13 +5,14 @@ from collections.abc import Iterable
 from typing import Any
 
 import vl_convert
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 VEGA_LITE = "5.20"
 # CSS variables of the page: they differ in light and dark.
 COLOURS = {"labelColor": "currentColor", "titleColor": "currentColor"}
 LINES = {"gridColor": "var(--line)", "domainColor": "var(--line)", "tickColor": "var(--line)"}
 CONFIG = {
+    "aria": False,  # the whole has one label
     "background": None,
     "padding": {"left": 25, "right": 5, "top": 5, "bottom": 5},  # a page's letters may be wider than ours
     "font": "system-ui, sans-serif",
@@ -23,21 +24,23 @@ BAR = "var(--bar)"
 NAMESPACES = re.compile(r' xmlns(:\w+)?="[^"]*"')  # which HTML does not need
 
 
-def drawn(spec: dict[str, Any]) -> Markup:
-    """Return a Vega-Lite specification as the text of an SVG that is as wide as its place."""
+def drawn(spec: dict[str, Any], label: str) -> Markup:
+    """Return a Vega-Lite specification as the text of an SVG; `label` is what one hears of it."""
     svg = vl_convert.vegalite_to_svg({"config": CONFIG, **spec}, vl_version=VEGA_LITE)
-    inline = NAMESPACES.sub("", svg).replace("<svg", '<svg aria-hidden="true"', 1)
+    inline = NAMESPACES.sub("", svg).replace("<svg", f'<svg role="img" aria-label="{escape(label)}"', 1)
     return Markup(inline)  # noqa: S704  Vega escapes texts
 
 
 def intervals(rows: Iterable[dict[str, Any]], name: str, value: str, title: str) -> Markup:
     """Return a point and its interval (`lower`, `upper`) for each row; `name` and `value` are its fields."""
     x = {"type": "quantitative", "title": title}
+    rows = [{key: row[key] for key in (name, value, "lower", "upper")} for row in rows]
+    label = f"{title}: {', '.join(f'{row[name]} {row[value]:.2f}' for row in rows)}"
     dot = {"type": "point", "filled": True, "size": 60, "opacity": 1, "color": BAR}
     return drawn(
         {
-            "data": {"values": [{key: row[key] for key in (name, value, "lower", "upper")} for row in rows]},
-            "width": 560,
+            "data": {"values": rows},
+            "width": 480,
             "height": {"step": 24},
             "encoding": {"y": {"field": name, "type": "nominal", "sort": None, "title": None}},
             "layer": [
@@ -48,22 +51,24 @@ def intervals(rows: Iterable[dict[str, Any]], name: str, value: str, title: str)
                 },
                 {"mark": dot, "encoding": {"x": {"field": value, **x}}},
             ],
-        }
+        },
+        label,
     )
 
 
-def curve(rows: list[dict[str, Any]]) -> Markup:
-    """Return the training curve: ROUGE-L on validation by epoch."""
+def curve(rows: list[dict[str, Any]], title: str) -> Markup:
+    """Return the training curve: ROUGE-L on validation by epoch, which `title` is the word for."""
     axis = {"tickMinStep": 1, "format": "d"}
     return drawn(
         {
             "data": {"values": [{"epoch": row["epoch"], "rougeL": row["rougeL"]} for row in rows]},
-            "width": 560,
+            "width": 480,
             "height": 200,
             "mark": {"type": "line", "point": {"filled": True, "color": BAR, "size": 50}, "color": BAR},
             "encoding": {
-                "x": {"field": "epoch", "type": "quantitative", "title": "epoch", "axis": axis},
+                "x": {"field": "epoch", "type": "quantitative", "title": title, "axis": axis},
                 "y": {"field": "rougeL", "type": "quantitative", "title": "ROUGE-L"},
             },
-        }
+        },
+        "ROUGE-L: " + ", ".join(f"{title} {row['epoch']} {row['rougeL']:.2f}" for row in rows),
     )

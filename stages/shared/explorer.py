@@ -2,6 +2,7 @@
 
 import json
 import math
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -25,7 +26,7 @@ def explorer(
     measure, in their order too. All articles come with their scores and reference; where texts and
     summaries are more than LARGEST characters, every k-th article has them (`every` is k).
     """
-    systems, spelled = list(predictions), spellings(rows, predictions)
+    systems = list(predictions)
     sizes = [
         len(row["text"]) + sum(len(predictions[system][place]["prediction"]) for system in systems)
         for place, row in enumerate(rows)
@@ -35,6 +36,7 @@ def explorer(
         "systems": systems,
         "measures": list(MEASURES),
         "every": every,
+        "lost": lost_letters(rows, predictions),
         "articles": [
             {
                 "id": row["id"],
@@ -54,7 +56,6 @@ def explorer(
                 "text": rows[place]["text"],
                 "predictions": [predictions[system][place]["prediction"] for system in systems],
                 "read": [bool(predictions[system][place].get("truncated")) for system in systems],
-                "spelled": {system: texts[place] for system, texts in spelled.items()},
             }
             for place in range(0, len(rows), every)
         },
@@ -70,17 +71,27 @@ def tenths(values: Iterable[float], is_share: bool) -> list[int]:
     return [round(value * (1_000 if is_share else 10)) for value in values]
 
 
-def spellings(
-    rows: list[dict[str, Any]], predictions: dict[str, list[dict[str, Any]]]
-) -> dict[str, list[str]]:
-    """Return the references as each vocabulary writes them that loses something, under its first system."""
-    found: dict[tuple[str, ...], str] = {}
-    references = tuple(row["summary"] for row in rows)
+def lost_letters(rows: list[dict[str, Any]], predictions: dict[str, list[dict[str, Any]]]) -> dict[str, str]:
+    """Return the letters of the references that a vocabulary loses, under the first system that has it.
+
+    A vocabulary has a letter or has it not: what it loses is nowhere in what it wrote. T5 reads text after
+    NFKC, and white space as spaces: those are rewritten, not lost.
+    """
+    found: dict[str, str] = {}
+    asked = letters_of(row["summary"] for row in rows)
     for system, made in predictions.items():
-        texts = tuple(row["spelled_reference"] for row in made)
-        if texts != references:
-            found.setdefault(texts, system)
-    return {system: list(texts) for texts, system in found.items()}
+        if lost := asked - letters_of(row["spelled_reference"] for row in made):
+            found.setdefault("".join(sorted(lost)), system)
+    return {system: lost for lost, system in found.items()}
+
+
+def letters_of(texts: Iterable[str]) -> set[str]:
+    """Return the letters and signs of `texts` after NFKC, but for white space.
+
+    >>> sorted(letters_of(["2ª ½"]))
+    ['1', '2', 'a', '⁄']
+    """
+    return {letter for letter in set(unicodedata.normalize("NFKC", "\n".join(texts))) if not letter.isspace()}
 
 
 def as_script(value: Any) -> Markup:
