@@ -145,7 +145,7 @@ function choose(place) {
     line(named(system), texts ? marked(texts.predictions[number], known) : "…", scoreOf(at("measure").value, number, place).toFixed(1),
       texts?.read[number] ? element("small", ` (${said("cut")})`) : "");
   });
-  const head = element("thead", null, {}, element("tr", null, {}, element("td", ""), element("td", ""), element("th", measure, { scope: "col", class: "n" })));
+  const head = element("thead", null, {}, element("tr", null, {}, element("td", ""), element("td", ""), element("th", measure, { scope: "col", class: "n r" })));
   parts.push(element("div", null, { class: "wide" }, element("table", null, {}, head, body)));
   at("article").replaceChildren(...parts);
 }

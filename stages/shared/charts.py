@@ -14,7 +14,7 @@ LINES = {"gridColor": "var(--line)", "domainColor": "var(--line)", "tickColor": 
 CONFIG = {
     "aria": False,  # the whole has one label
     "background": None,
-    "padding": {"left": 25, "right": 5, "top": 5, "bottom": 5},  # a page's letters may be wider than ours
+    "padding": {"left": 60, "right": 5, "top": 5, "bottom": 5},  # a page's letters may be wider than ours
     "font": "system-ui, sans-serif",
     "view": {"stroke": None},
     "axis": {**COLOURS, **LINES, "labelFontSize": 13, "titleFontSize": 13, "labelLimit": 400},
