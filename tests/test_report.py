@@ -13,21 +13,31 @@ from huggingface_hub import ModelCard
 from jinja2 import Environment
 
 from stages.report import (
-    MARKS,
+    RESULTS,
     answer_of,
+    asked_how,
     exact_table,
     main,
     markdown_table,
+    marks_of,
     metadata,
-    played_by,
+    page_values,
+    render,
     text_table,
     what_is,
     with_results,
 )
+from stages.shared.audit import SWITCHED, UNUSABLE
+from stages.shared.bootstrap import Difference, pairs, verdict
+from stages.shared.explorer import lost_letters
 from stages.shared.files import read_json, write_json
 from stages.shared.mlsum import MLSUM_LICENCE
 from stages.shared.params import read_params
-from stages.shared.systems import SystemParams, base_system
+from stages.shared.probes import KINDS, NEWS_KINDS
+from stages.shared.spanish import QUESTIONS, SPANISH, both, verdict_of
+from stages.shared.spelling import load_tokenizer, spelled
+from stages.shared.systems import base_system, system_params
+from stages.summarize import asking_of
 from tests.conftest import SCRIPT
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,7 +97,7 @@ def test_the_card_names_a_base_only_where_its_weights_are_the_hubs(set_params, c
 
 
 @pytest.mark.parametrize("source", ["embedded", "files", "hub"])
-def test_the_card_speaks_of_mlsums_licence_only_where_that_was_read(small_run, runs, source):
+def test_the_card_says_what_the_model_was_trained_on(small_run, runs, source):
     audit = read_json(Path("metrics/data.json"))
     origin = {
         "source": source,
@@ -101,13 +111,101 @@ def test_the_card_speaks_of_mlsums_licence_only_where_that_was_read(small_run, r
     runs(main)
     card = Path("reports/model_card.md").read_text(encoding="utf-8")
     assert ("non-commercial research only" in card) == (source == "hub")
+    assert ("made-up news" in card) == (source == "embedded")
+    assert ("the file a.csv" in card) == (source == "files")
     assert "Summaries can be wrong" in card
+
+
+@pytest.mark.parametrize(("language", "said"), [("fr", "in French"), ("ca", "in the language ca")])
+def test_the_card_and_the_page_have_the_language_of_the_data(small_run, set_params, runs, language, said):
+    set_params({"data.language": language})
+    runs(main)
+    card = ModelCard.load("reports/model_card.md")
+    assert card.data.language == language
+    assert said in card.text
+    assert "Spanish" not in card.text.split("| system |")[0]
+    assert f'"language":"{language}"' in report()
+
+
+ASKED = [
+    {},
+    {"format.templates": "flan"},
+    {"format.style": "conversation"},
+    {"format.template": "{title}: {{¿}} '{text}' \U0001f600\n", "format.style": "conversation"},
+    {"systems.finetuned.template": 'Resume "esto":\n{text}', "format.style": "conversation"},
+    {"systems": {"own": {"from": "models/finetuned", "template": "Di: {text}"}, "finetuned": {"from": "a"}}},
+]
+
+
+@pytest.mark.parametrize("changes", ASKED)
+def test_the_cards_code_asks_as_summarize_does(small_run, set_params, changes):
+    if "systems" not in changes:
+        set_params(changes)
+    params = read_params()
+    if "systems" in changes:
+        params["systems"] = changes["systems"]
+    name = next(name for name in params["systems"] if params["systems"][name]["from"] == "models/finetuned")
+    values = page_values(read_params()) | {"how": asked_how(params)}
+    code = render(values)["model_card.md"].split("```python\n")[1].split("```")[0]
+    article = "Llueve {mucho}\n\nen  Logroño."
+    lines = code.split('article = "…"\n')[1].split("ids = ")[0]
+    made = {"article": article}
+    exec(lines, made)  # noqa: S102  ours
+    row = {"text": article, "title": "", "topic": ""}
+    assert made["prompt"] == asking_of(params, system_params(params, name)).prompt(row)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"systems.finetuned.num_beams": 1}, "max_new_tokens=3, num_beams=1, no_repeat_ngram_size=6"),
+        (
+            {"systems.finetuned.length_penalty": 1.5},
+            "max_new_tokens=3, num_beams=2, length_penalty=1.5, no_repeat_ngram_size=6",
+        ),
+        ({"systems.finetuned.no_repeat_ngram_size": 0}, "num_beams=2, length_penalty=1.0"),
+    ],
+)
+def test_the_cards_code_decodes_as_the_system_does(small_run, set_params, runs, changes, said):
+    set_params(changes)
+    runs(main)
+    card = Path("reports/model_card.md").read_text(encoding="utf-8")
+    assert f"{said})" in card.split("model.generate(")[1].splitlines()[0]
 
 
 def test_a_miniature_is_never_shown_under_a_real_models_name_alone(small_run, runs):
     runs(main)
     assert "miniature, standing in for google/flan-t5-small" in report()
-    assert "**Miniature.**" in Path("reports/model_card.md").read_text(encoding="utf-8")
+    assert "flan-small, fine-tuned: a miniature" in report()
+    card = ModelCard.load("reports/model_card.md")
+    assert "**Miniature.**" in card.text
+    assert "flan-small, fine-tuned: a miniature" in card.text
+    assert "miniature" in card.data.tags
+    assert {result.dataset_name for result in card.data.eval_results} != set()
+    assert card.data.model_name == "resumen-miniature"
+
+
+def test_a_folder_of_ones_own_is_no_miniature(small_run, set_params, runs):
+    set_params({"checkpoints.flan-small": {"folder": "own"}})
+    runs(main)
+    card = ModelCard.load("reports/model_card.md")
+    assert "iniature" not in card.content
+    assert "(miniature)" not in page_text()
+    assert '<p class="note"><strong>' not in report()
+
+
+def page_text():
+    """Return what the page says in English, without its marks."""
+    return re.sub(r"<[^>]+>", "", re.sub(r'<span class="t" lang="es">.*?</span>', "", report()))
+
+
+def test_a_system_made_elsewhere_is_called_foreign_wherever_it_is_named(small_run, runs):
+    runs(main)
+    said = re.sub(r"<script.*", "", report(), flags=re.DOTALL)
+    said = re.sub(r"<pre.*?</pre>", "", said, flags=re.DOTALL)
+    places = re.findall(r"\bgpt\b.{0,60}", said, re.DOTALL)
+    assert len(places) >= 5  # chart, table of systems, ceilings, breakdown, signatures
+    assert all("foreign" in place or "ajeno" in place for place in places)
 
 
 def test_equal_runs_give_equal_bytes(small_run, runs):
@@ -131,25 +229,32 @@ def probe_part():
     return report().split('<h2 id="probes">')[1].split("<h2")[0]
 
 
-def test_the_page_shows_every_prompt_of_ours_by_kind_with_every_systems_answer(small_run, runs):
+def test_the_table_of_probes_has_every_prompt_of_ours_and_every_systems_answer(small_run, runs):
     runs(main)
     page, rows = probe_part(), answers_of("flan-small")
     own = [row for row in rows if not row["id"].startswith("news-")]
     places = [page.index(escaped(row["prompt"])) for row in own]
     assert places == sorted(places)
     assert len(own) >= 16
-    for kind in {row["kind"] for row in own}:
-        assert page.count(f"<summary>{kind}</summary>") == 1
-    assert page.count('<th scope="row">finetuned</th><td>') == len(own) + 3
-    assert '<th scope="row">gpt</th>' not in page  # it answers nothing
+    assert page.count('<table class="small probes">') == 1
+    for kind in {row["kind"] for row in rows}:
+        assert (
+            page.count(f'<tbody><tr><th scope="rowgroup" colspan="4"><span class="t" lang="en">{kind}<') == 1
+        )
+    for answer in [row for system in ("flan-small", "finetuned") for row in answers_of(system)]:
+        if answer["id"] in {row["id"] for row in own}:
+            assert f">{escaped(answer['answer'])}</span>" in page
+    assert ">gpt" not in page  # it answers nothing
 
 
-def test_the_page_shows_one_question_about_news_of_each_kind_and_not_the_others(small_run, runs):
+def test_the_table_of_probes_says_how_many_questions_about_news_it_leaves_out(small_run, runs):
     runs(main)
     news = [row for row in answers_of("flan-small") if row["id"].startswith("news-")]
     shown = [row["id"] for row in news if escaped(row["prompt"]) in probe_part()]
     assert len(news) == 12
     assert shown == ["news-who-001", "news-number-001", "news-other-001"]
+    said = re.sub(r'<span class="t" lang="es">.*?</span>|<[^>]+>', "", probe_part())
+    assert "and of the 12 questions about made-up news the first of each kind" in said
 
 
 def test_the_page_marks_what_is_right_and_what_is_wrong_and_only_that(small_run, write, runs):
@@ -159,12 +264,12 @@ def test_the_page_marks_what_is_right_and_what_is_wrong_and_only_that(small_run,
     openly["answer"] = "nobody is right here"
     put_answers(write, "flan-small", rows)
     runs(main)
-    assert f'<td>{right["answer"]}</td>\n<td class="n">✓ right</td>' in probe_part()
-    assert '<td>neither of them</td>\n<td class="n">✗ wrong</td>' in probe_part()
-    assert "<td>nobody is right here</td>\n</tr>" in probe_part()
-    assert f"Right: <strong>{right['reference']}</strong>" in probe_part()
-    with_one = [row for row in rows if row["reference"] and not row["id"].startswith("news-")]
-    assert probe_part().count("Right: <strong>") == len(with_one) + 3
+    cells = re.findall(r"<td>(?:<span lang=\"..\">(.*?)</span>(.*?))?</td>", probe_part())
+    marks = {text: re.sub(r"<[^>]+>", "", mark).strip() for text, mark in cells}
+    assert marks[escaped(right["answer"])] == "✓ right✓ correcta"
+    assert marks["neither of them"] == "✗ wrong✗ incorrecta"
+    assert marks["nobody is right here"] == ""
+    assert f'<td lang="es">{right["reference"]}</td>' in probe_part()
 
 
 def test_the_page_escapes_prompts_answers_and_references(small_run, write, runs):
@@ -184,7 +289,7 @@ def test_the_page_has_the_table_of_exact_answers_by_kind(small_run, runs):
     write_json(Path("metrics/evaluation.json"), {**evaluation, "probes": [{**one, "kinds": kinds}]})
     runs(main)
     table = probe_part().split("</table>")[0]
-    assert "news-who<br><small>of 80</small>" in table
+    assert re.search(r"news-who</span>.*?<br><small>.*?of</span>.*?</span> 80</small>", table)
     assert '<td class="n">12.34</td>' in table
     assert "5.67–23.45" in table
     assert '<td class="n">12.50</td>' in table
@@ -230,11 +335,11 @@ def test_show_prints_the_table_and_writes_nothing(small_run, runs, capsys):
 
 
 def test_readme_gets_the_results_between_its_marks_only(small_run, write, runs):
-    write("README.md", f"# Antes\n\n{MARKS[0]}\nviejo\n{MARKS[1]}\n\nDespués \\1 \\g<0>\n")
+    write("README.md", f"# Antes\n\n{RESULTS[0]}\nviejo\n{RESULTS[1]}\n\nDespués \\1 \\g<0>\n")
     runs(main, "--readme")
     text = Path("README.md").read_text(encoding="utf-8")
-    assert text.startswith(f"# Antes\n\n{MARKS[0]}\n")
-    assert text.endswith(f"{MARKS[1]}\n\nDespués \\1 \\g<0>\n")
+    assert text.startswith(f"# Antes\n\n{RESULTS[0]}\n")
+    assert text.endswith(f"{RESULTS[1]}\n\nDespués \\1 \\g<0>\n")
     assert "viejo" not in text
     assert "iniature" in text
     assert "| `finetuned` |" in text
@@ -247,12 +352,12 @@ def test_readme_gets_the_results_between_its_marks_only(small_run, write, runs):
 def test_readme_says_the_confidence_of_the_intervals(small_run, write, runs):
     evaluation = read_json(Path("metrics/evaluation.json"))
     write_json(Path("metrics/evaluation.json"), {**evaluation, "confidence": 0.995})
-    write("README.md", f"{MARKS[0]}\n{MARKS[1]}\n")
+    write("README.md", f"{RESULTS[0]}\n{RESULTS[1]}\n")
     runs(main, "--readme")
     assert "ROUGE-L with its 99.5 % interval" in Path("README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("text", ["# Nada\n", f"{MARKS[0]}\n", f"{MARKS[1]}\n{MARKS[0]}\n"])
+@pytest.mark.parametrize("text", ["# Nada\n", f"{RESULTS[0]}\n", f"{RESULTS[1]}\n{RESULTS[0]}\n"])
 def test_a_readme_without_the_marks_is_left_alone(small_run, write, fails, text):
     write("README.md", text)
     assert fails(main, "--readme").startswith("README.md: expected the marks ")
@@ -266,33 +371,62 @@ def test_a_missing_metric_is_named(small_run, fails):
 
 def row(name, score):
     scores = {"rouge1": 30.0, "rouge2": 10.0, "rougeL": score, "lost_words_pct": 1.5}
-    return {"name": name, "what": "x | y\nz", **scores, "lower": score - 1, "upper": score + 1}
+    return {"name": name, "what": both("x | y\nz"), **scores, "lower": score - 1, "upper": score + 1}
 
 
-def apart(question, system, against, difference):
+def apart(question, system, against, difference, said="better"):
     bounds = {"difference": difference, "lower": difference - 1, "upper": difference + 1}
-    return {"question": question, "system": system, "against": against, **bounds, "verdict": "better"}
+    return {"question": question, "system": system, "against": against, **bounds, "verdict": said}
 
 
-def test_the_answer_says_both_numbers_of_each_difference_and_the_verdict():
-    rows = [row("t5-small", 10.0), row("flan-small", 15.5), row("finetuned", 40.25), row("lead-3", 30.0)]
+def test_the_answer_is_two_sentences_with_both_numbers_the_difference_and_the_verdict():
+    rows = [row("t5-small", 10.0), row("a-better-one", 15.5), row("finetuned", 15.0)]
+    unsure = "cannot tell at n = 200; about 8,800 articles would be needed"
     evaluation = {
+        "confidence": 0.95,
         "differences": [
-            apart("instruction tuning", "flan-small", "t5-small", 5.5),
-            apart("size", "flan-small", "t5-small", 5.5),  # no part of the question
-            apart("use", "finetuned", "lead-3", 10.25),
-        ]
+            apart("instruction tuning", "a-better-one", "t5-small", 5.5),
+            apart("size", "a-better-one", "t5-small", 5.5),  # no part of the answer
+            apart("fine-tuning", "finetuned", "a-better-one", -0.5, unsure),
+        ],
     }
-    assert answer_of(rows, evaluation) == [
-        "Instruction tuning: flan-small 15.50 against t5-small 10.00 ROUGE-L, "
-        "+5.50 (+4.50 to +6.50): better.",
-        "Fine-tuning against copying: finetuned 40.25 against lead-3 30.00 ROUGE-L, "
-        "+10.25 (+9.25 to +11.25): better.",
-    ]
+    first, second = answer_of(rows, evaluation, {"t5-small": "miniature"})
+    assert first == (
+        "Instruction tuning makes the summaries better: ROUGE-L goes from 10.00 points, of t5-small "
+        "(miniature), to 15.50, of a-better-one, a difference of +5.50 (95 % interval +4.50 to +6.50).",
+        "El ajuste por instrucciones hace mejores los resúmenes: ROUGE-L pasa de 10.00 puntos, de t5-small "
+        "(miniatura), a 15.50, de a-better-one, una diferencia de +5.50 (intervalo del 95 %, de +4.50 a "
+        "+6.50).",
+    )
+    assert second.en.startswith(f"What fine-tuning buys, one {unsure}: ROUGE-L goes from 15.50 points, of ")
+    assert second.es.startswith(
+        "Lo que aporta el ajuste fino no se puede decir con n = 200; harían falta unos 8,800 artículos: "
+    )
+
+
+def test_every_fixed_word_of_another_module_has_its_spanish():
+    assert {*UNUSABLE, *SWITCHED, *KINDS, *NEWS_KINDS} <= SPANISH.keys()
+    assert {name for name, _, _ in pairs("flan-small")} == QUESTIONS.keys()
+
+
+@pytest.mark.parametrize("mean", [2.0, -2.0, 0.5, 0.0])
+def test_every_verdict_has_its_spanish(mean):
+    said = verdict(Difference(mean, mean - 1, mean + 1, 0.3, 6.06, 200), 0.001 if mean**2 > 1 else 0.6, 0.95)
+    spanish = verdict_of(said).es
+    assert spanish != said
+    assert not re.search("better|worse|tell|needed|articles", spanish)
+
+
+def test_lost_letters_are_those_that_the_vocabulary_cannot_write_and_not_what_it_rewrites(vocabulary):
+    texts = ["El año… terminó…", "El 5½ de Íñigo", "La 2ª\nvez\u00a0 más"]
+    rows = [{"summary": text} for text in texts]
+    written = [{"spelled_reference": text} for text in spelled(load_tokenizer(vocabulary), texts)]
+    whole = [{"spelled_reference": text} for text in texts]
+    assert lost_letters(rows, {"whole": whole, "t5": written, "flan": written}) == {"t5": "Íñ⁄"}
 
 
 def test_the_answer_is_empty_without_the_systems_it_compares():
-    assert answer_of([row("own", 10.0)], {"differences": []}) == []
+    assert answer_of([row("own", 10.0)], {"confidence": 0.95, "differences": []}, {}) == []
 
 
 BASES = [
@@ -317,18 +451,25 @@ def test_the_base_is_the_system_that_runs_it_as_it_was_trained(set_params, chang
 
 
 SYSTEMS = [
-    ({"from": "models/finetuned"}, "flan-small, fine-tuned"),
+    ({"from": "models/finetuned"}, "flan-small, fine-tuned: a miniature"),
     ({"from": "models/pretrained/t5-base"}, "miniature, standing in for google-t5/t5-base"),
     ({"from": "own/t5-base"}, "a local model folder"),  # the name of a checkpoint, not its weights
     ({"from": "own/model", "num_beams": 4}, "a local model folder; num_beams 4"),
-    ({"from": "others/gpt.jsonl"}, "predictions made elsewhere"),
+    ({"from": "others/gpt.jsonl"}, "foreign: predictions made elsewhere"),
 ]
 
 
 @pytest.mark.parametrize(("entry", "said"), SYSTEMS)
 def test_a_system_is_said_in_words(project, entry, said):
-    params = read_params()
-    assert what_is(SystemParams.model_validate(entry), played_by(params), params) == said
+    params = read_params() | {"systems": {"s": entry}}
+    assert what_is(params, "s").en == said
+    assert ("miniature" in said) == (marks_of(params).get("s") == "miniature")
+
+
+def test_a_prompt_is_quoted_in_spanish_as_it_is(project):
+    quoted = "translate English to Spanish, better: {text}"
+    params = read_params() | {"systems": {"s": {"from": "own/model", "template": quoted}}}
+    assert what_is(params, "s").es == f"una carpeta local con un modelo; instrucción “{quoted}”"
 
 
 def test_a_markdown_row_stays_one_row():
