@@ -43,7 +43,7 @@ const thirds = [1, 2].map((part) => sorted[Math.floor(part * sorted.length / 3)]
 let found = [], shown = AT_ONCE, open = null;
 
 // A system's name, with what it is if it is no published model.
-function named(system) { return system in data.marks ? `${system} (${said(data.marks[system])})` : system; }
+function named(system) { return Object.hasOwn(data.marks, system) ? `${system} (${said(data.marks[system])})` : system; }
 
 function scoreOf(measure, system, place) { return data.scores[measure][system][place] / 10; }
 
