@@ -246,7 +246,8 @@ def charts_of(
 
 def asked_how(params: dict[str, Any]) -> dict[str, Any]:
     """Return how the fine-tuned model is asked for a summary, as `generate` and `summarize` ask it."""
-    ours, every = params["format"], [system_params(params, name) for name in system_names(params)]
+    ours, names = params["format"], sorted(system_names(params), key=lambda name: name != "finetuned")
+    every = (system_params(params, name) for name in names)  # what `summarize` takes by default comes first
     system = next((one for one in every if one.path == FINETUNED), SystemParams.model_validate(AS_TRAINED))
     template, style = system.template, "instruction"
     if template is None:

@@ -127,25 +127,27 @@ def test_the_card_and_the_page_have_the_language_of_the_data(small_run, set_para
     assert f'"language":"{language}"' in report()
 
 
-ASKED = [
-    {},
-    {"format.templates": "flan"},
-    {"format.style": "conversation"},
-    {"format.template": "{title}: {{¿}} '{text}' \U0001f600\n", "format.style": "conversation"},
-    {"systems.finetuned.template": 'Resume "esto":\n{text}', "format.style": "conversation"},
-    {"systems": {"own": {"from": "models/finetuned", "template": "Di: {text}"}, "finetuned": {"from": "a"}}},
+TUNED = {"from": "models/finetuned"}
+ASKED = [  # what is changed, and the system that the card is to ask as
+    ({}, "finetuned"),
+    ({"format.templates": "flan"}, "finetuned"),
+    ({"format.style": "conversation"}, "finetuned"),
+    (
+        {"format.template": "{title}: {{¿}} '{text}' \U0001f600\n", "format.style": "conversation"},
+        "finetuned",
+    ),
+    ({"systems.finetuned.template": 'Resume "esto":\n{text}', "format.style": "conversation"}, "finetuned"),
+    ({"systems": {"own": TUNED | {"template": "Di: {text}"}, "finetuned": {"from": "own/model"}}}, "own"),
+    ({"systems": {"own": TUNED | {"template": "Di: {text}"}, "finetuned": TUNED}}, "finetuned"),
 ]
 
 
-@pytest.mark.parametrize("changes", ASKED)
-def test_the_cards_code_asks_as_summarize_does(small_run, set_params, changes):
-    if "systems" not in changes:
-        set_params(changes)
+@pytest.mark.parametrize(("changes", "name"), ASKED)
+def test_the_cards_code_asks_as_summarize_does(small_run, set_params, changes, name):
+    values = page_values(read_params())
+    set_params(changes)
     params = read_params()
-    if "systems" in changes:
-        params["systems"] = changes["systems"]
-    name = next(name for name in params["systems"] if params["systems"][name]["from"] == "models/finetuned")
-    values = page_values(read_params()) | {"how": asked_how(params)}
+    values |= {"how": asked_how(params)}
     code = render(values)["model_card.md"].split("```python\n")[1].split("```")[0]
     article = "Llueve {mucho}\n\nen  Logroño."
     lines = code.split('article = "…"\n')[1].split("ids = ")[0]
