@@ -124,6 +124,17 @@ def test_miniatures_are_named_as_such_in_a_line_a_side():
     assert miniature_lines([real, real], ["a"]) == []
 
 
+def test_the_command_names_the_miniatures_that_it_compares(runs, capsys, monkeypatch):
+    small = frozenset({"a"})
+    made = {name: scored(name, shift)._replace(miniatures=small) for name, shift in (("HEAD", 0), ("b", 1))}
+    monkeypatch.setattr("stages.compare.read", made.get)
+    runs(main, "HEAD", "b")
+    said = "miniatures in HEAD and b, which know only our made-up news: a"
+    assert capsys.readouterr().out.splitlines()[-1] == said
+    runs(main, "HEAD", "b", "--system", "lead-3")
+    assert "miniature" not in capsys.readouterr().out
+
+
 def test_which_are_miniatures_is_read_from_the_params_of_a_revision(project, set_params):
     path = project / "params.yaml"
     set_params({"systems.gpt": {"from": "others/gpt.jsonl"}})
