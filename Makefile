@@ -22,7 +22,7 @@ test: $(BIN)/.installed  ## the unit tests, and the pipeline scaled down (about 
 
 browser: $(BIN)/.installed  ## what the tests of the page need: playwright, and chromium where apt gives it
 	@python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
-	@command -v chromium || (apt-get update -qq && apt-get install -qq --no-install-recommends chromium)
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || (apt-get update -qq && apt-get install -qq --no-install-recommends chromium)
 
 test-slow: $(BIN)/.installed  ## every row of what re-runs, two clones compared, miniatures rebuilt
 	@pytest -q -m slow

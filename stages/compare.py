@@ -5,7 +5,7 @@ p-value (corrected for the number of systems, Holm) and a verdict. Scores made i
 Runs joined by commas are one side, such as one recipe under several seeds: the scores of an article are
 averaged, and a difference has to show among the runs as well as among the articles.
 
-Reads   data/scores.parquet and metrics/evaluation.json of both, through DVC
+Reads   data/scores.parquet, metrics/evaluation.json and params.yaml of both, through DVC
 
     python -m stages.compare HEAD                    the workspace against the last commit
     python -m stages.compare as-the-course ours      two experiments (`dvc exp show` names them)
@@ -17,10 +17,11 @@ import io
 import json
 import logging
 import sys
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from ruamel.yaml import YAML, YAMLError
 from scipy.stats import t as student
 
 from stages.evaluate import EvaluateParams
@@ -35,10 +36,11 @@ from stages.shared.bootstrap import (
 )
 from stages.shared.cli import InputError, parser, run
 from stages.shared.params import load_params, nearest
+from stages.shared.systems import is_miniature, system_names
 
 log = logging.getLogger("compare")
 
-SCORES, EVALUATION = "data/scores.parquet", "metrics/evaluation.json"
+SCORES, EVALUATION, PARAMS = "data/scores.parquet", "metrics/evaluation.json", "params.yaml"
 WORKSPACE = "workspace"
 # Of the measures that are not named here, more is neither better nor worse.
 MORE_IS_BETTER = frozenset(
@@ -54,6 +56,7 @@ class Scored(NamedTuple):
     name: str
     scores: pd.DataFrame
     signature: list[str]
+    miniatures: frozenset[str] = frozenset()  # systems for which a miniature stands in
 
 
 def read(revision: str) -> Scored:
@@ -65,7 +68,7 @@ def read(revision: str) -> Scored:
     import dvc.api  # 1 s to import
 
     content = {}
-    for path in (SCORES, EVALUATION):
+    for path in (SCORES, EVALUATION, PARAMS):
         try:
             rev = None if revision == WORKSPACE else revision
             content[path] = dvc.api.read(path, rev=rev, mode="rb")
@@ -76,7 +79,20 @@ def read(revision: str) -> Scored:
                 "and `dvc pull` or `dvc repro` it if its data are elsewhere"
             ) from error
     evaluation = json.loads(content[EVALUATION])
-    return Scored(revision, pd.read_parquet(io.BytesIO(content[SCORES])), evaluation["signature"])
+    scores = pd.read_parquet(io.BytesIO(content[SCORES]))
+    return Scored(revision, scores, evaluation["signature"], miniatures_of(content[PARAMS]))
+
+
+def miniatures_of(content: bytes) -> frozenset[str]:
+    """Return the systems of a params.yaml for which a miniature stands in; none of one that we cannot read.
+
+    It may be older than today's keys.
+    """
+    try:
+        params: dict[str, Any] = YAML(typ="safe", pure=True).load(content)
+        return frozenset(name for name in system_names(params) if is_miniature(params, name))
+    except (InputError, YAMLError, KeyError, TypeError, AttributeError):
+        return frozenset()
 
 
 class Group(NamedTuple):
@@ -84,6 +100,10 @@ class Group(NamedTuple):
 
     name: str
     runs: list[Scored]
+
+    def miniatures(self, systems: list[str]) -> list[str]:
+        """Return those of `systems` for which a miniature stands in, in any run."""
+        return [system for system in systems if any(system in run.miniatures for run in self.runs)]
 
     def values(self, measure: str) -> dict[str, pd.DataFrame]:
         """Return each system's values, (articles, runs), by id, of the systems that all runs have."""
@@ -251,6 +271,18 @@ def lines(head: str, rows: list[Compared], equal: list[str], params: EvaluatePar
     return said
 
 
+def miniature_lines(sides: list[Group], systems: list[str]) -> list[str]:
+    """Return a line for each side that has miniatures among `systems`; sides with the same share one."""
+    found: dict[str, list[str]] = {}
+    for side in sides:
+        if small := side.miniatures(systems):
+            found.setdefault(", ".join(small), []).append(side.name)
+    return [
+        f"miniatures in {' and '.join(names)}, which know only our made-up news: {small}"
+        for small, names in found.items()
+    ]
+
+
 def main() -> None:
     arguments = parser(__doc__, "python -m stages.compare HEAD --measure rougeL")
     arguments.add_argument("revision", help="a commit, a branch or an experiment; several, joined by commas")
@@ -275,6 +307,7 @@ def main() -> None:
     said = lines(head, rows, equal, params)
     if alone := sorted(before.keys() ^ after.keys()):
         said.append(f"in one of the two only, and not compared: {', '.join(alone)}")
+    said += miniature_lines([one, other], systems)
     sys.stdout.writelines(f"{line}\n" for line in said)
 
 

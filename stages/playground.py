@@ -11,15 +11,17 @@ Needs requirements-try.txt. Only this machine can open it.
 
 import logging
 import os
+from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from stages.shared.cli import InputError, parser, run
+from stages.shared.conversation import squeezed
 from stages.shared.files import read_table
 from stages.shared.params import read_params
-from stages.shared.systems import system_names, system_params
+from stages.shared.systems import is_miniature, system_names, system_params
 from stages.shared.words import words
 from stages.summarize import Article, Summarizer, load_summarizer, options_of
 
@@ -27,8 +29,20 @@ log = logging.getLogger("playground")
 
 RAW_TEST = Path("data/raw/test.parquet")
 HERE = "127.0.0.1"
-WIDTHS = ["23%", "60%", "17%"]
-HEADERS = ["system", "summary", "words"]
+LEAST_WIDTH = 220  # pixels of a summary; narrower screens have them below one another
+SOME, NONE = "not read by all", "not read"
+COLOURS = {SOME: "yellow", NONE: "red"}
+NUM_LAST = 5  # words before the cut that are shown
+
+Marked = list[tuple[str, str | None]]  # an article in parts, as the page highlights it
+
+
+class Card(NamedTuple):
+    """What the page shows of a system."""
+
+    system: str
+    summary: str
+    read: str
 
 
 def offered() -> list[str]:
@@ -52,27 +66,58 @@ def summarizer(system: str) -> Summarizer:
     return load_summarizer(options_of(["--model", system]))
 
 
-def parts(text: str, read: int) -> list[tuple[str, str | None]]:
-    """Return a text as what was read of it and what was not, as the page highlights it.
+def labels_of(systems: Sequence[str]) -> dict[str, str]:
+    """Return how each system is called on the page, where a miniature is named as such."""
+    params = read_params()
+    return {
+        system: f"{system} (a miniature)" if is_miniature(params, system) else system for system in systems
+    }
 
-    >>> parts("Llueve hoy.", 6)
-    [('Llueve', None), (' hoy.', 'not read')]
+
+def parts(text: str, ends: Sequence[int]) -> Marked:
+    """Return a text as what all, some and none of the systems read; they read to `ends`.
+
+    >>> parts("Llueve hoy en Soria.", [6, 10])
+    [('Llueve', None), (' hoy', 'not read by all'), (' en Soria.', 'not read')]
     """
-    return [(text[:read], None), *([(text[read:], "not read")] if text[read:].strip() else [])]
+    least, most = min(ends), max(ends)
+    cut = [(text[least:most], SOME), (text[most:], NONE)]
+    return [(text[:least], None), *((part, label) for part, label in cut if part.strip())]
 
 
 def end_of_read(model: Summarizer, article: Article) -> int:
-    """Return how many characters of an article a model reads; of a conversation, all that is asked."""
-    text = article.values["text"]
+    """Return how many characters of an article a model reads."""
     (prompt,) = model.prompts(article)
-    start, encoding = prompt.find(text), model.tokenizer.encode(prompt)
-    if start < 0 or len(encoding.ids) <= model.source_tokens:
+    line, room = prompt, model.source_tokens - 1  # the last place is that of </s>
+    if model.asking.style == "conversation":  # header and mark stay
+        header, line, mark = prompt.split("\n")
+        room = model.source_tokens - len(model.tokenizer.encode(f"{header}\n{mark}").ids)
+    line, text = squeezed(line), article.values["text"]
+    encoding = model.tokenizer.encode(line)
+    if len(encoding.ids) - 1 <= room:
         return len(text)
-    return max(0, encoding.offsets[model.source_tokens - 2][1] - start)  # the last place is that of </s>
+    read = line[line.index(squeezed(text)) : encoding.offsets[room - 1][1]]
+    places = [place for place, letter in enumerate(text) if not letter.isspace()]
+    num_read = len("".join(read.split()))
+    return places[num_read - 1] + 1 if num_read else 0
 
 
-def compare(text: str, systems: list[str]) -> tuple[list[tuple[str, str | None]], list[list[Any]]]:
-    """Return the article with what no chosen system read, and a row for each: HEADERS.
+def said_of(text: str, end: int) -> str:
+    """Return how much of a text was read, and where that ended.
+
+    >>> said_of("Hoy llueve en Soria.", 13)
+    '3 of 4 words, to «Hoy llueve en»'
+    """
+    read, count = words(text[:end]), len(words(text))
+    if end == len(text):
+        return f"all {count} words"
+    if not read:
+        return f"none of {count} words"
+    return f"{len(read)} of {count} words, to «{' '.join(text[:end].split()[-NUM_LAST:])}»"
+
+
+def compare(text: str, systems: Sequence[str]) -> tuple[Marked, list[Card]]:
+    """Return the article with what was not read of it, and what each system made of it.
 
     Raises:
         InputError: there is no article, or no system is chosen.
@@ -81,39 +126,53 @@ def compare(text: str, systems: list[str]) -> tuple[list[tuple[str, str | None]]
         raise InputError("paste an article first")
     if not systems:
         raise InputError("choose a system first")
-    rows, furthest = [], 0
+    cards, ends = [], []
+    article = Article("the article", "article", {"text": text, "title": "", "topic": ""})
     for system in systems:
         model = summarizer(system)
-        article = Article("the article", "article", {"text": text, "title": "", "topic": ""})
         (made,) = model.summarize([article])
-        rows.append([system, made["summary"], len(words(made["summary"]))])
-        furthest = max(furthest, end_of_read(model, article))
-    return parts(text, furthest), rows
+        ends.append(end_of_read(model, article))
+        cards.append(Card(system, made["summary"], said_of(text, ends[-1])))
+    return parts(text, ends), cards
 
 
 def page(systems: list[str], example: str) -> Any:
     """Return the page, with `example` in it."""
     gradio = import_module("gradio")
+    labels = labels_of(systems)
 
-    def asked(text: str, chosen: list[str]) -> tuple[list[tuple[str, str | None]], list[list[Any]]]:
+    def asked(text: str, chosen: list[str]) -> list[Any]:
         try:
-            return compare(text, chosen)
+            marked, cards = compare(text, chosen)
         except InputError as error:
             raise gradio.Error(str(error)) from error
+        made = {card.system: card for card in cards}
+        shown = [made.get(system, Card(system, "", "")) for system in systems]
+        columns = [gradio.Column(visible=system in made) for system in systems]
+        return [marked, *columns, *(card.summary for card in shown), *(card.read for card in shown)]
 
-    with gradio.Blocks(title="Resumen", analytics_enabled=False) as blocks:
-        gradio.Markdown(
-            "# Resumen\nAn article, and what each system makes of it. The miniatures know only our news."
+    said = "# Resumen\nAn article, and what each system makes of it."
+    if set(labels) != set(labels.values()):
+        said += (
+            " A miniature knows only our made-up news; a real one is made by `dvc exp run -S profile=course`."
         )
+    with gradio.Blocks(title="Resumen", analytics_enabled=False) as blocks:
+        gradio.Markdown(said)
         with gradio.Row():
-            with gradio.Column():
+            with gradio.Column(scale=1):
                 text = gradio.Textbox(example, label="Article", lines=14)
-                chosen = gradio.CheckboxGroup(systems, value=systems[-1:], label="Systems")
+                choices = [(label, system) for system, label in labels.items()]
+                chosen = gradio.CheckboxGroup(choices, value=systems[-1:], label="Systems")
                 button = gradio.Button("Summarize", variant="primary")
-            with gradio.Column():
-                rows = gradio.Dataframe(headers=HEADERS, label="Summaries", wrap=True, column_widths=WIDTHS)
-                read = gradio.HighlightedText(label="What was read", color_map={"not read": "red"})
-        button.click(asked, [text, chosen], [read, rows])
+                marked = gradio.HighlightedText(label="What was read", color_map=COLOURS)
+            with gradio.Column(scale=2), gradio.Row():
+                columns, summaries, read = [], [], []
+                for label in labels.values():
+                    with gradio.Column(visible=False, min_width=LEAST_WIDTH) as column:
+                        summaries.append(gradio.Textbox(label=label, lines=4))
+                        read.append(gradio.Textbox(label="What it read"))
+                    columns.append(column)
+        button.click(asked, [text, chosen], [marked, *columns, *summaries, *read], api_name="summarize")
     return blocks
 
 
@@ -122,7 +181,6 @@ def main() -> None:
     arguments.add_argument("--port", type=int, default=7860, help="(default: 7860)")
     port = arguments.parse_args().port
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["HF_HUB_OFFLINE"] = "1"
     logging.getLogger("httpx").setLevel(logging.WARNING)
     systems = offered()
     example = next(iter(read_table(RAW_TEST, ["text"])), {"text": ""})["text"] if RAW_TEST.exists() else ""

@@ -1,6 +1,7 @@
 """Publish: put the fine-tuned model and its card together, check them, and copy or push them.
 
-Reads   models/finetuned/, reports/model_card.md, metrics/systems/finetuned.json
+Reads   models/finetuned/, reports/model_card.md, metrics/systems/finetuned.json, metrics/evaluation.json;
+        dvc.lock, data/predictions: whether the card tells of this model
 Writes  a folder, or a repository on the hub (HF_TOKEN, or `hf auth login`)
 
     python -m stages.publish --to ../resumen-flan-small
@@ -8,24 +9,35 @@ Writes  a folder, or a repository on the hub (HF_TOKEN, or `hf auth login`)
     python -m stages.publish --to me/resumen-flan-small --private
 """
 
+import json
 import logging
 import re
 import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import file_digest, md5
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import HfApi, ModelCard
-from huggingface_hub.utils import validate_repo_id
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import disable_progress_bars, validate_repo_id
 from safetensors import SafetensorError, safe_open
 
 from stages.shared.cli import InputError, parser, run
 from stages.shared.files import first_line, read_json, whole, write_text
 from stages.shared.hub import hub_errors
+from stages.shared.params import read_yaml
 
 log = logging.getLogger("publish")
 
 MODEL = Path("models/finetuned")
 CARD = Path("reports/model_card.md")
 SCORES = Path("metrics/systems/finetuned.json")
+EVALUATION = Path("metrics/evaluation.json")
+LOCK = Path("dvc.lock")
+PREDICTIONS = Path("data/predictions")
 NEEDED = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 CARRIED = {".json", ".safetensors", ".model", ".txt"}  # no pickle, no code
 REPO = re.compile(r"[\w.-]+/[\w.-]+")
@@ -58,11 +70,47 @@ def checked_files(model: Path) -> list[Path]:
     return files
 
 
-def checked_card(card: Path, scores: dict[str, float]) -> str:
+def md5_of(path: Path) -> str:
+    """Return the hash that DVC gives a file or a folder, as it stands in dvc.lock."""
+    if path.is_dir():
+        files = sorted((file.relative_to(path).as_posix(), file) for file in path.rglob("*"))
+        listed = [{"md5": md5_of(file), "relpath": name} for name, file in files if file.is_file()]
+        return md5(json.dumps(listed).encode(), usedforsecurity=False).hexdigest() + ".dir"
+    with path.open("rb") as content:
+        return file_digest(content, "md5").hexdigest()
+
+
+def check_run(lock: dict[str, Any]) -> None:
+    """Raise InputError unless the card was written of summaries that these very weights wrote.
+
+    `lock` is dvc.lock: what each stage of the last run read and wrote.
+    """
+    for path, stage, side in (
+        (MODEL, "generate@finetuned", "deps"),
+        (PREDICTIONS / "finetuned.jsonl", "generate@finetuned", "outs"),
+        (PREDICTIONS, "evaluate", "deps"),
+        (PREDICTIONS, "report", "deps"),
+        (EVALUATION, "evaluate", "outs"),
+        (EVALUATION, "report", "deps"),
+        (CARD, "report", "outs"),
+    ):
+        if not path.exists():
+            raise InputError(f"{path}: not found; `dvc repro` makes it, `dvc pull` fetches it")
+        entries = lock.get("stages", {}).get(stage, {}).get(side, [])
+        recorded = next((entry["md5"] for entry in entries if entry["path"] == path.as_posix()), None)
+        if recorded != md5_of(path):
+            did = "read" if side == "deps" else "wrote"
+            raise InputError(
+                f"{path}: not what `{stage}` {did} when {CARD} was made, so the card tells of another "
+                "model; run `dvc repro`"
+            )
+
+
+def checked_card(card: Path, scores: dict[str, float], intervals: dict[str, Any]) -> str:
     """Return the card's text, its header read as the Hub reads it.
 
     Raises:
-        InputError: there is no card, its header is faulty, or its numbers are not those of `scores`.
+        InputError: there is no card, its header is faulty, or its numbers are not those of the metrics.
     """
     try:
         text = card.read_text(encoding="utf-8")
@@ -73,13 +121,61 @@ def checked_card(card: Path, scores: dict[str, float]) -> str:
         raise InputError(
             f"{card}: its header is faulty: {first_line(error)}; `dvc repro --force report`"
         ) from error
-    found = {result.metric_name: result.metric_value for result in results}
+    found = {result.metric_name: result for result in results}
     for name in ("rouge1", "rouge2", "rougeL"):
-        if found.get(name) != scores[name]:
-            raise InputError(
-                f"{card}: says {name} {found.get(name)}, {SCORES} says {scores[name]}; run `dvc repro` first"
-            )
+        result = found.get(name)
+        said = {"value": result.metric_value, **(result.metric_args or {})} if result else {}
+        for key, number, path in (
+            ("value", scores[name], SCORES),
+            ("lower", intervals[name]["lower"], EVALUATION),
+            ("upper", intervals[name]["upper"], EVALUATION),
+        ):
+            if said.get(key) != number:
+                raise InputError(
+                    f"{card}: says {name} {key} {said.get(key)}, {path} says {number}; run `dvc repro` first"
+                )
     return text
+
+
+def intervals_of(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """Return the scores of the fine-tuned model with their intervals.
+
+    Raises:
+        InputError: it was not scored.
+    """
+    found = [row for row in evaluation["systems"] if row["system"] == MODEL.name]
+    if not found:
+        raise InputError(f"{EVALUATION}: lacks system {MODEL.name}; run `dvc repro`")
+    return found[0]
+
+
+def card_of_this_model() -> str:
+    """Return the text of the card.
+
+    Raises:
+        InputError: it is faulty, or tells of another model.
+    """
+    check_run(read_yaml(LOCK) or {})
+    return checked_card(CARD, read_json(SCORES), intervals_of(read_json(EVALUATION)))
+
+
+def repo_of(to: str) -> str | None:
+    """Return the hub's repository that `--to` names, or None where it names a folder.
+
+    Raises:
+        InputError: it may be either, or the hub takes no such name.
+    """
+    if not REPO.fullmatch(to) or to.startswith("."):
+        return None
+    instead = f"for a folder write ./{to}"
+    if (owner := to.split("/")[0]) and Path(owner).is_dir():
+        raise InputError(f"--to: {to}: would be a repository on the hub, and {owner} is a folder; {instead}")
+    try:
+        validate_repo_id(to)
+    except HFValidationError as error:
+        why = first_line(error).rstrip(".")
+        raise InputError(f"--to: {to}: no name of a repository: {why}; {instead}") from error
+    return to
 
 
 def put_together(folder: Path, files: list[Path], card: str) -> None:
@@ -91,54 +187,79 @@ def put_together(folder: Path, files: list[Path], card: str) -> None:
         write_text(partial / "README.md", card)
 
 
-def push(repo: str, folder: Path, private: bool) -> str:
-    """Push `folder` to a model repository, which is made if it is not there, and return its address.
+@contextmanager
+def push_errors(repo: str) -> Iterator[None]:
+    """Turn what a push raises besides the hub's own errors into an InputError that starts with `repo`."""
+    try:
+        with hub_errors(repo):
+            yield
+    except InputError as error:
+        answer = getattr(error.__cause__, "response", None)
+        if answer is not None and answer.status_code in (401, 403):
+            raise InputError(
+                f"{repo}: the hub answered {answer.status_code}; set HF_TOKEN to a token that may write to it"
+            ) from error
+        raise
+    except (RuntimeError, ValueError) as error:  # of an upload, of hf_xet, of the card's header
+        why = f" ({first_line(error.__cause__)})" if error.__cause__ else ""
+        raise InputError(f"{repo}: {first_line(error)}{why}; nothing was committed, run it again") from error
+
+
+def push(repo: str, files: list[Path], card: str, private: bool) -> str:
+    """Push to a model repository, which is made if it is not there, and return who sees it, and where.
 
     Raises:
-        InputError: the hub cannot be reached, or refuses.
+        InputError: the hub cannot be reached, or refuses; or the repository is public, and was not to be.
     """
-    with hub_errors(repo):
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+    with push_errors(repo):
         api = HfApi()
         api.create_repo(repo, private=private, exist_ok=True)
-        return str(api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Publish the model"))
+        is_private = api.repo_info(repo).private
+    if private and not is_private:
+        raise InputError(
+            f"{repo}: there already, and public; make it private on the hub, or leave --private out"
+        )
+    staged = Path(".cache/publish") / repo.replace("/", "--")
+    put_together(staged, files, card)
+    try:
+        with push_errors(repo):
+            made = api.upload_folder(repo_id=repo, folder_path=staged, commit_message="Publish the model")
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    return f"{'private' if is_private else 'public'}: {made}"
 
 
 def main() -> None:
     arguments = parser(__doc__, "python -m stages.publish --to me/resumen-flan-small --dry-run")
-    where = "a new folder, such as ./mine, or a repository as owner/name"
-    arguments.add_argument("--to", required=True, metavar="DIR|REPO", help=where)
+    to = "a new folder, such as ./mine, or a repository on the hub as owner/name"
+    arguments.add_argument("--to", required=True, metavar="DIR|REPO", help=to)
     arguments.add_argument("--private", action="store_true", help="make the repository private")
     arguments.add_argument("--dry-run", action="store_true", help="check, say what would go, send nothing")
     options = arguments.parse_args()
+    repo, folder = repo_of(options.to), Path(options.to)
+    where = f"folder {folder}"
+    if repo:
+        new = "private" if options.private else "public unless --private is given"
+        where = f"repository {repo} on the hub (a new one is {new})"
+    elif options.private:
+        raise InputError(f"--private: is said of a repository, got the {where}")
+    elif folder.exists():
+        raise InputError(f"--to: {where} is there already; name a new folder, or remove it")
     files = checked_files(MODEL)
-    card = checked_card(CARD, read_json(SCORES))
-    is_repo = bool(REPO.fullmatch(options.to)) and not options.to.startswith(".")
-    title = options.to if is_repo else Path(options.to).name
-    card = card.replace('"models/finetuned"', f'"{title}"')
+    card = card_of_this_model().replace('"models/finetuned"', f'"{repo or folder.name}"')
     if "**Miniature.**" in card:
         log.warning("this is a miniature: its card says so; `dvc exp run -S profile=course` makes a real one")
-    if is_repo:
-        validate_repo_id(options.to)
     size = sum(file.stat().st_size for file in files)
-    log.info("%d files, %.1f MB, and the card", len(files), size / 1e6)
+    log.info("%d files, %.1f MB, and the card, to the %s", len(files), size / 1e6, where)
     if options.dry_run:
-        log.info(
-            "dry run: %s and README.md would go to %s", ", ".join(file.name for file in files), options.to
-        )
-        return
-    if is_repo:
-        staged = Path(".cache/publish") / title.replace("/", "--")
-        put_together(staged, files, card)
-        try:
-            log.info("pushed to %s", push(options.to, staged, options.private))
-        finally:
-            shutil.rmtree(staged, ignore_errors=True)
-        return
-    folder = Path(options.to)
-    if folder.exists():
-        raise InputError(f"--to: {folder} is there already; name a new folder, or remove it")
-    put_together(folder, files, card)
-    log.info("wrote %s", folder)
+        log.info("dry run: %s and README.md would go there", ", ".join(file.name for file in files))
+    elif repo:
+        log.info("pushed to the repository %s, %s", repo, push(repo, files, card, options.private))
+    else:
+        put_together(folder, files, card)
+        log.info("wrote the %s", where)
 
 
 if __name__ == "__main__":

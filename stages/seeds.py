@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.compare import Group, check_comparable, compared, lines, read
+from stages.compare import Group, check_comparable, compared, lines, miniature_lines, read
 from stages.evaluate import EvaluateParams
 from stages.shared.bootstrap import bounds, drawn_means, pairs
 from stages.shared.cli import InputError, parser, run
@@ -173,9 +173,11 @@ def main() -> None:
         raise InputError(
             f"params.yaml: systems.{TRAINED}: no such system; the seeds move it alone, so add it"
         )
-    rows = compared(against(group, base_system(every)), params, MEASURE, is_fixed=True)
+    base = base_system(every)
+    rows = compared(against(group, base), params, MEASURE, is_fixed=True)
     table = lines(f"the other → {TRAINED}", rows, [], params)
-    sys.stdout.writelines(f"{line}\n" for line in [*summary(group, params), "", *table])
+    small = miniature_lines([group], [TRAINED, *([base] if base else [])])
+    sys.stdout.writelines(f"{line}\n" for line in [*summary(group, params), "", *table, *small])
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 Reads   data/raw, data/formatted, data/tokenized, data/predictions, data/scores.parquet, and tokenizer.json
         of data/tokenized/tokenizer and models/pretrained/<base>; what is not there yet is named
 Writes  nothing
-Params  systems, finetune.base, format.style
+Params  systems, finetune.base, format.style; which are miniatures: checkpoints, weights
 
     python -m stages.show                        the first test article
     python -m stages.show train-5 --full         a training row, its texts whole
@@ -33,7 +33,7 @@ from stages.shared.cli import InputError, parser, run
 from stages.shared.files import SPLITS, checked, load_table, opened, parquet_errors, read_jsonl
 from stages.shared.params import nearest, parse_key, read_params
 from stages.shared.spelling import IGNORE_INDEX, UNK, folded, load_tokenizer, spelled
-from stages.shared.systems import EXTRACTIVE, SystemParams, system_names, system_params
+from stages.shared.systems import EXTRACTIVE, SystemParams, is_miniature, system_names, system_params
 from stages.shared.truncation import encode_lines
 from stages.shared.words import WORD, words
 from stages.tokenize import FORMATTED_DIR, PRETRAINED, TOKENIZED_DIR, BaseParams, StyleParams
@@ -68,6 +68,7 @@ LEGEND = (
     "pairs: neighbouring words that are no neighbours in the article. repeated: runs of three words that "
     "came before. lost: words of the reference that the vocabulary cannot write."
 )
+MINIATURE = "a miniature: a stand-in that knows only our made-up news."
 
 
 # What is seen at each border: from values to values.
@@ -190,13 +191,17 @@ def tokenized_view(
 
 
 def prediction_view(
-    system: str, entry: SystemParams | None, made: View, article: str, scores: View | None
+    system: str, entry: SystemParams | None, is_small: bool, made: View, article: str, scores: View | None
 ) -> View:
-    """Return what is shown of a system's summary; `entry` is None for one that copies sentences."""
+    """Return what is shown of a system's summary; `entry` is None for one that copies sentences.
+
+    `is_small`: a miniature wrote it.
+    """
     known = set(words(article))
     return {
         "system": system,
         "from": entry.source if entry else BASELINES[system],
+        "miniature": is_small,
         "template": entry.template if entry else None,
         **{name: made.get(name) for name in ("prediction", "source_tokens", "truncated")},
         "words_not_in_article": [word for word in words(made["prediction"]) if word not in known],
@@ -378,7 +383,8 @@ def prediction_lines(view: View, raw: View, width: int, full: bool) -> list[str]
         how_much = "its prompt was cut" if view["truncated"] else "all of its prompt"
         read = f", read {view['source_tokens']} pieces, {how_much}"
     asked = f", asked {clean(view['template'])!r}" if view["template"] else ""
-    lines = field(view["system"], f"{DIM}{view['from']}{asked}{read}{END}", width)
+    small = "a miniature, " if view["miniature"] else ""
+    lines = field(view["system"], f"{DIM}{small}{view['from']}{asked}{read}{END}", width)
     text = shortened(marked(clean(view["prediction"]), raw["text"]), full)
     lines += field("", text or "(empty)", width)
     said = scores_said(view["scores"], raw["summary_words"]) if view["scores"] else "no scores yet"
@@ -387,7 +393,8 @@ def prediction_lines(view: View, raw: View, width: int, full: bool) -> list[str]
 
 def predictions_lines(view: View, raw: View, width: int, full: bool) -> list[str]:
     """Return the lines of the last border."""
-    lines = field("", f"{DIM}{LEGEND}{END}", width)
+    has_small = any(row.get("miniature") for row in view["systems"])
+    lines = field("", f"{DIM}{LEGEND}{f' {MINIATURE}' if has_small else ''}{END}", width)
     lines += ["", *field("reference", shortened(clean(raw["summary"]), full), width)]
     for row in view["systems"]:
         lines += ["", *prediction_lines(row, raw, width, full)]
@@ -557,7 +564,9 @@ def predictions_border(split: str, raw: View, every: View, systems: Sequence[str
     def of(system: str) -> View:
         entry = None if system in EXTRACTIVE else system_params(every, system)
         written = prediction_of(system, raw["id"])
-        return prediction_view(system, entry, written, raw["text"], None if problem else scored.get(system))
+        is_small = entry is not None and is_miniature(every, system)
+        scores = None if problem else scored.get(system)
+        return prediction_view(system, entry, is_small, written, raw["text"], scores)
 
     views = [{"system": system, **attempt(lambda system=system: of(system))} for system in systems]
     return {"systems": views, **({"scores_problem": problem} if problem else {})}

@@ -7,7 +7,7 @@ Reads   PATH ...            .jsonl: an article a line, with text and perhaps id;
 Writes  standard output     a summary a line, in the order of the articles; --json: an object a line of
                             id (a row's own, or FILE-N), summary, seconds (of generation: those of its batch,
                             shared evenly), tokens (read, the prompt's included), truncated
-        standard error      articles that were cut, progress
+        standard error      that it is a miniature, articles that were cut, progress
 Params  systems.S, generate, tokenize.source_tokens, format: as `generate` reads them, with the same result
 
     python -m stages.summarize news.txt
@@ -40,7 +40,7 @@ from stages.shared.progress import track
 from stages.shared.prompts import fields_of, fill
 from stages.shared.sentences import sentences
 from stages.shared.spelling import chunks, load_tokenizer
-from stages.shared.systems import SystemParams, system_names, system_params
+from stages.shared.systems import SystemParams, is_miniature, system_names, system_params
 from stages.shared.truncation import encode_within
 from stages.shared.userfiles import check_csv
 
@@ -310,6 +310,16 @@ def chosen_system(params: dict[str, Any], name: str) -> SystemParams:
     return system
 
 
+def warn_of_miniature(params: dict[str, Any], name: str) -> None:
+    """Say so where a miniature summarizes; `name` is a system or a model folder."""
+    systems = {"asked": {"from": chosen_system(params, name).source}}
+    if is_miniature({**params, "systems": systems}, "asked"):
+        log.warning(
+            "%s is a miniature that knows only our made-up news; a real one: `dvc exp run -S profile=course`",
+            name,
+        )
+
+
 def asking_of(params: dict[str, Any], system: SystemParams) -> Asking:
     """Return how a system is asked: in its own template, or as `format` asks test articles."""
     if system.template is not None:
@@ -391,6 +401,7 @@ def main() -> None:
     options = options_of()
     sources = sources_of(options.paths, ".jsonl" if options.jsonl else ".txt")
     summarizer = load_summarizer(options)
+    warn_of_miniature(read_params(), options.model)
     if not options.paths and sys.stdin.isatty():
         log.info("reading standard input; an end of file (Ctrl-D) ends the article")
     summaries = summarizer.summarize(articles_of(sources, fields_of(summarizer.asking.template)))

@@ -17,9 +17,16 @@ Laid out after what huggingface_hub 2.4.0 and datasets 5.2.0 ask (tests/test_hub
 - `GET /api/…/xet-read-token/C`, only where the listing names Xet hashes (`Repo.xet`); the clients then turn
   to Xet's servers, which this hub is none of. Without a hash they take the plain HTTP road.
 
+To be pushed to, by a client with the token ALLOWED and HF_HUB_DISABLE_XET=1 (else it asks for a Xet token):
+
+- `POST /api/repos/create`, `/api/validate-yaml`, `/api/models/R/preupload/main`: how each file is to come
+- `POST /R.git/info/lfs/objects/batch`, then `PUT /lfs/SHA256` on the other host: the large files
+- `POST /api/models/R/commit/main`: a line each, small files in it, large ones by their sha256
+
 What nobody planned for is answered 501 and kept in `unhandled`, which fails the test.
 """
 
+import base64
 import contextlib
 import json
 import re
@@ -124,6 +131,7 @@ class Hub:
         self.faults: list[Fault] = []
         self.requests: list[str] = []  # "METHOD path", in the order in which they came
         self.unhandled: list[str] = []
+        self.objects: dict[str, bytes] = {}  # large files that were pushed, by sha256
         self.bytes_served = 0  # of files
         self.lock = threading.Lock()
 
@@ -200,6 +208,9 @@ class HubHandler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.answer()
 
+    def do_PUT(self) -> None:
+        self.answer()
+
     def answer(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
         self.body = self.rfile.read(length)
@@ -215,6 +226,8 @@ class HubHandler(BaseHTTPRequestHandler):
 
     def route(self, url: object, fault: Fault | None) -> None:
         """Find the handler of a path, and check what the repository asks of its readers."""
+        if self.write(url.path):
+            return
         for pattern, handle in ((API, self.api), (BLOB, self.blob), (RESOLVE, self.resolve)):
             if found := pattern.fullmatch(url.path):
                 parts = {key: unquote(value or "") for key, value in found.groupdict().items()}
@@ -294,6 +307,81 @@ class HubHandler(BaseHTTPRequestHandler):
             paths = parse_qs(self.body.decode())["paths"]
         self.reply_json([entry for entry in repo.entries(commit) if entry["path"] in paths])
 
+    # ---- what is pushed
+
+    def write(self, path: str) -> bool:
+        """Answer a request of a push, and return whether it was one."""
+        for pattern, handle in (
+            (r"POST /api/repos/create", self.create),
+            (r"POST /api/validate-yaml", self.validate),
+            (r"POST /api/models/([^/]+/[^/]+)/preupload/main", self.preupload),
+            (r"POST /([^/]+/[^/]+)\.git/info/lfs/objects/batch", self.batch),
+            (r"PUT /lfs/(\w+)", self.take),
+            (r"POST /api/models/([^/]+/[^/]+)/commit/main", self.commit),
+        ):
+            if found := re.fullmatch(pattern, f"{self.command} {path}"):
+                if handle in (self.take, self.validate) or self.may_write():
+                    handle(*found.groups())
+                else:
+                    self.fail(401, "", "Invalid username or password.")
+                return True
+        return False
+
+    def may_write(self) -> bool:
+        return self.headers.get("Authorization") == f"Bearer {ALLOWED}"
+
+    def create(self) -> None:
+        wanted = json.loads(self.body)
+        name = f"{wanted['organization']}/{wanted['name']}"
+        is_there = ("models", name) in self.hub.repos
+        if not is_there:
+            first = sha1(name.encode(), usedforsecurity=False).hexdigest()
+            private = wanted.get("visibility") == "private"
+            self.hub.add(name, first, {".gitattributes": b""}, private=private)
+        self.reply_json({"url": f"{self.hub.url}/{name}"}, 409 if is_there else 200)
+
+    def validate(self) -> None:
+        self.reply_json({"errors": [], "warnings": []})
+
+    def preupload(self, name: str) -> None:
+        repo = self.hub.repos["models", name]
+        known = {entry["path"]: entry for entry in repo.entries(repo.branches["main"])}
+        files = []
+        for path in (file["path"] for file in json.loads(self.body)["files"]):
+            oid = known[path].get("lfs", known[path])["oid"] if path in known else None
+            mode = "lfs" if LARGE.fullmatch(path) else "regular"
+            files.append({"path": path, "uploadMode": mode, "shouldIgnore": False, "oid": oid})
+        self.reply_json({"files": files})
+
+    def batch(self, name: str) -> None:
+        objects = json.loads(self.body)["objects"]
+        for entry in objects:
+            if entry["oid"] not in self.hub.objects:
+                entry["actions"] = {"upload": {"href": f"{self.hub.cdn}/lfs/{entry['oid']}"}}
+        self.reply_json({"transfer": "basic", "objects": objects})
+
+    def take(self, oid: str) -> None:
+        if "Authorization" in self.headers:
+            self.not_planned()  # the token went to another host
+        elif sha256(self.body).hexdigest() != oid:
+            self.fail(400, "", "another content than was announced")
+        else:
+            self.hub.objects[oid] = self.body
+            self.reply(200, b"")
+
+    def commit(self, name: str) -> None:
+        repo = self.hub.repos["models", name]
+        files = {path: file.content for path, file in repo.commits[repo.branches["main"]].items()}
+        for line in map(json.loads, self.body.splitlines()):
+            value = line["value"]
+            if line["key"] == "file":
+                files[value["path"]] = base64.b64decode(value["content"])
+            elif line["key"] == "lfsFile":
+                files[value["path"]] = self.hub.objects[value["oid"]]
+        commit = sha1(repo.branches["main"].encode() + self.body, usedforsecurity=False).hexdigest()
+        self.hub.add(name, commit, files, private=repo.private)
+        self.reply_json({"commitUrl": f"{self.hub.url}/{name}/commit/{commit}", "commitOid": commit})
+
     # ---- files
 
     def resolve(self, repo: Repo, kind: str, parts: dict, query: dict, fault: Fault | None) -> None:
@@ -367,8 +455,8 @@ class HubHandler(BaseHTTPRequestHandler):
     def fail(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
         self.reply(status, b"", {"X-Error-Code": code, "X-Error-Message": message, **(headers or {})})
 
-    def reply_json(self, value: object) -> None:
-        self.reply(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
+    def reply_json(self, value: object, status: int = 200) -> None:
+        self.reply(status, json.dumps(value).encode(), {"Content-Type": "application/json"})
 
     def reply(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)

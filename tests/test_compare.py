@@ -15,6 +15,8 @@ from stages.compare import (
     in_direction,
     lines,
     main,
+    miniature_lines,
+    miniatures_of,
     spread,
 )
 from stages.evaluate import COLUMNS, EvaluateParams
@@ -107,6 +109,42 @@ def test_a_score_that_is_no_number_names_system_and_article():
 def test_scores_made_in_other_ways_are_refused():
     with pytest.raises(InputError, match=r"were scored in different ways \(rows:40, rows:41\)"):
         check_comparable([scored("HEAD"), scored("ours", signature=("rows:41",))], "rougeL")
+
+
+def test_miniatures_are_named_as_such_in_a_line_a_side():
+    small, real = (
+        Group(name, [scored(name)._replace(miniatures=frozenset(found))])
+        for name, found in (("HEAD", ["a", "b"]), ("course", []))
+    )
+    said = "miniatures in HEAD, which know only our made-up news: b, a"
+    assert miniature_lines([small, real], ["b", "a", "lead-3"]) == [said]
+    assert miniature_lines([small, small._replace(name="ours")], ["a"]) == [
+        "miniatures in HEAD and ours, which know only our made-up news: a"
+    ]
+    assert miniature_lines([real, real], ["a"]) == []
+
+
+def test_the_command_names_the_miniatures_that_it_compares(runs, capsys, monkeypatch):
+    small = frozenset({"a"})
+    made = {name: scored(name, shift)._replace(miniatures=small) for name, shift in (("HEAD", 0), ("b", 1))}
+    monkeypatch.setattr("stages.compare.read", made.get)
+    runs(main, "HEAD", "b")
+    said = "miniatures in HEAD and b, which know only our made-up news: a"
+    assert capsys.readouterr().out.splitlines()[-1] == said
+    runs(main, "HEAD", "b", "--system", "lead-3")
+    assert "miniature" not in capsys.readouterr().out
+
+
+def test_which_are_miniatures_is_read_from_the_params_of_a_revision(project, set_params):
+    path = project / "params.yaml"
+    set_params({"systems.gpt": {"from": "others/gpt.jsonl"}})
+    found = miniatures_of(path.read_bytes())
+    assert {"t5-small", "finetuned"} < found
+    assert "gpt" not in found
+    set_params({"weights": "hub"})
+    assert miniatures_of(path.read_bytes()) == frozenset()
+    for other in (b"systems: {a: {from: models/finetuned}}", b"model: t5", b"- 1", b"{", b""):
+        assert miniatures_of(other) == frozenset()
 
 
 def test_an_unknown_measure_is_refused_with_the_nearest():

@@ -4,14 +4,14 @@ import pytest
 
 from stages.compare import Group
 from stages.evaluate import EvaluateParams
-from stages.seeds import against, check_alike, main, seeds_of, summary
+from stages.seeds import TRAINED, against, check_alike, main, seeds_of, summary
 from stages.shared.cli import InputError
 from tests.test_compare import scored
 
 PARAMS = EvaluateParams(bootstrap_samples=500, confidence=0.95, seed=7, stemming="none")
 
 
-def runs(*shifts):
+def seeded(*shifts):
     """Return the runs of some seeds, system `a` being the trained one."""
     made = [scored(f"seed-{13 + place}", shift=shift) for place, shift in enumerate(shifts)]
     for one in made:
@@ -20,7 +20,7 @@ def runs(*shifts):
 
 
 def test_each_seed_has_a_line_and_their_spread_stands_beside_the_articles_interval():
-    head, first, second, last = summary(runs(1.0, 3.0), PARAMS)
+    head, first, second, last = summary(seeded(1.0, 3.0), PARAMS)
     assert head == "finetuned, ROUGE-L on 40 articles, by seed"
     assert first.split() == ["seed-13", "14.85"]
     assert second.split() == ["seed-14", "18.80"]
@@ -30,7 +30,7 @@ def test_each_seed_has_a_line_and_their_spread_stands_beside_the_articles_interv
 
 
 def test_only_pairs_with_the_trained_system_are_compared():
-    assert list(against(runs(1.0, 1.2), "flan-small")) == ["use (− lead-3)"]
+    assert list(against(seeded(1.0, 1.2), "flan-small")) == ["use (− lead-3)"]
 
 
 @pytest.mark.parametrize("text", ["13", "13,13", "13,x", "", "-1,2"])
@@ -63,6 +63,17 @@ def test_runs_with_other_params_are_refused(monkeypatch):
         InputError, match=r"than params\.yaml has; take another --name, or `dvc exp remove seed-14`"
     ):
         check_alike(["seed-14"], {"finetune": {"epochs": 4}})
+
+
+@pytest.mark.parametrize("miniatures", [{TRAINED}, set()])
+def test_a_trained_miniature_is_named_as_such(runs, capsys, monkeypatch, miniatures):
+    made = {run.name: run._replace(miniatures=frozenset(miniatures)) for run in seeded(1.0, 1.2).runs}
+    monkeypatch.setattr("stages.seeds.experiments", lambda: set(made))
+    monkeypatch.setattr("stages.seeds.check_alike", lambda *given: None)
+    monkeypatch.setattr("stages.seeds.read", made.get)
+    runs(main, "--seeds", "13,14")
+    said = "miniatures in seed, which know only our made-up news: finetuned\n"
+    assert capsys.readouterr().out.endswith(said) == bool(miniatures)
 
 
 def test_seeds_are_read():

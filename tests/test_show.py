@@ -214,6 +214,18 @@ def test_what_a_system_read_and_was_asked_is_said_where_it_is_known(finished, se
     assert "models/finetuned, asked 'summarize: {text}', read 60 pieces" in squeezed(shows())
 
 
+def test_a_miniature_is_named_as_such(finished, set_params, view, shows):
+    def miniatures():
+        return [row["system"] for row in view()["predictions"]["systems"] if row["miniature"]]
+
+    assert miniatures() == ["finetuned"]
+    assert "finetuned a miniature, models/finetuned, read 60 pieces" in squeezed(shows())
+    set_params({"weights": "hub"})
+    assert miniatures() == []
+    assert "finetuned models/finetuned, read 60 pieces" in squeezed(shows())
+    assert "miniature" not in shows()
+
+
 def test_a_training_row_has_no_predictions(finished, view, shows):
     assert list(view("train-5")["predictions"]) == ["problem"]
     said = "only test articles are summarized and scored, and this is a row of train"

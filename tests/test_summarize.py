@@ -21,6 +21,9 @@ from stages.summarize import Article, Asking, Summarizer, articles_of, main, win
 KEYS = ("id", "summary", "seconds", "tokens", "truncated")
 SHORT = "El río creció en Logroño."
 LONG = " ".join(f"En Ávila llovió el día {number}, y los niños miraron el río." for number in range(1, 30))
+MINIATURE = (
+    "finetuned is a miniature that knows only our made-up news; a real one: `dvc exp run -S profile=course`"
+)
 PROMPT = "Resume el siguiente articulo:\n\n{text}"
 
 
@@ -165,6 +168,7 @@ def test_a_cut_article_is_announced_and_marked(ready, write, summarized, caplog)
     corto, largo = summarized("corto.txt", "largo.txt", "--json")
     assert (corto["truncated"], largo["truncated"], largo["tokens"]) == (False, True, 40)
     said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert said.pop(0) == MINIATURE
     assert said == ["largo: 40 tokens were read, the rest was not; --windows summarizes all of it, in parts"]
 
 
@@ -209,7 +213,7 @@ def test_windows_read_the_whole_of_a_long_article(
     assert row["tokens"] == sum(map(len, read))
     assert row["truncated"] is False
     assert all(decoded.count(f" {number}, y los ni") == 1 for number in range(1, 30))
-    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [MINIATURE]
 
 
 def test_the_summary_of_windows_is_theirs_in_order(ready, write, summarized):
@@ -248,6 +252,17 @@ def test_a_model_is_a_system_or_a_folder(ready, write, set_params, summarized):
     set_params({"systems.short": {"from": "models/finetuned", "template": "Di: {text}", "max_new_tokens": 1}})
     assert summarized("corto.txt", "--model", "models/finetuned") == summarized("corto.txt")
     assert summarized("corto.txt", "--model", "short") != summarized("corto.txt")
+
+
+def test_a_miniature_is_named_as_such_on_standard_error(ready, write, set_params, summarized, caplog):
+    write("corto.txt", SHORT)
+    summarized("corto.txt")
+    summarized("corto.txt", "--model", "models/finetuned")
+    assert caplog.messages == [MINIATURE, MINIATURE.replace("finetuned", "models/finetuned")]
+    caplog.clear()
+    set_params({"weights": "hub"})
+    assert len(summarized("corto.txt")) == 1
+    assert "miniature" not in caplog.text
 
 
 def test_options_take_the_place_of_the_decoding(ready, write, set_params, summarized):
