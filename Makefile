@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test browser test-slow try check format miniatures readme clean
+.PHONY: help repro test browser test-slow bench try check format miniatures readme clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,10 @@ browser: $(BIN)/.installed  ## what the tests of the page need: playwright, and 
 
 test-slow: $(BIN)/.installed  ## every row of what re-runs, two clones compared, miniatures rebuilt
 	@pytest -q -m slow
+
+bench: $(BIN)/.installed  ## speed beside what people would otherwise run (half an hour, nothing else running)
+	@python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
+	@python -m benchmarks.speed
 
 try: $(BIN)/.installed  ## a page on this machine: an article, and the systems' summaries side by side
 	@python -m pip install --quiet --disable-pip-version-check -r requirements-try.txt

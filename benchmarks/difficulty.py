@@ -20,13 +20,14 @@ from stages.format import FormatParams, format_row, pairs_of
 from stages.generate import GenerateParams, SourceParams
 from stages.shared.cli import parser, run
 from stages.shared.decoding import generator, write_texts
+from stages.shared.device import choose_dtype, prepare_torch
 from stages.shared.files import read_table
-from stages.shared.models import choose_dtype, load_model, prepare_torch
 from stages.shared.params import load_params, parse_key, read_params
 from stages.shared.prompts import COLUMNS
 from stages.shared.rouge import SpanishRouge
 from stages.shared.sentences import sentences
 from stages.shared.spelling import load_tokenizer
+from stages.shared.t5 import load_t5
 from stages.shared.truncation import encode_within
 from stages.shared.words import words
 
@@ -155,9 +156,9 @@ def tuned_on(rows: list[dict[str, str]]) -> list[str]:
     params = load_params(GenerateParams, "generate")
     source_tokens = parse_key(SourceParams, read_params(), "tokenize", "source_tokens").source_tokens
     device = prepare_torch(seed=0)
-    model, tokenizer = load_model(TUNED, choose_dtype(params.precision, device)), load_tokenizer(TUNED)
+    model, tokenizer = load_t5(TUNED, choose_dtype(params.precision, device), device), load_tokenizer(TUNED)
     ids, _ = encode_within(tokenizer, prompts, source_tokens, asked.style)
-    generate = generator(model, params, device)
+    generate = generator(model, params)
     return write_texts(tokenizer, ids, generate, params.batch_size, "difficulty")
 
 

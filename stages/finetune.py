@@ -15,13 +15,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import torch
-from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from tokenizers import Tokenizer
-from torch.nn.functional import cross_entropy
 from transformers import (
     AutoTokenizer,
     DataCollatorForSeq2Seq,
@@ -33,22 +31,17 @@ from transformers import (
 )
 
 from stages.shared.cli import InputError, parser, run
-from stages.shared.decoding import generator, greedy, write_texts
+from stages.shared.decoding import batches, generator, greedy, write_texts
+from stages.shared.device import choose_dtype, prepare_torch
 from stages.shared.files import load_table, read_table, remove, whole, write_json
-from stages.shared.models import (
-    Precision,
-    check_vocabulary,
-    choose_dtype,
-    load_model,
-    prepare_torch,
-    save_model,
-    start_letters,
-)
-from stages.shared.params import Block, load_params
+from stages.shared.models import load_model, save_model, shape_of, start_letters
+from stages.shared.params import load_params
 from stages.shared.progress import track
+from stages.shared.recipe import FinetuneParams
 from stages.shared.rouge import SpanishRouge
 from stages.shared.scores import ROUGE_TYPES
-from stages.shared.spelling import IGNORE_INDEX, load_tokenizer
+from stages.shared.spelling import load_tokenizer
+from stages.shared.t5 import T5, check_vocabulary
 
 log = logging.getLogger("finetune")
 
@@ -58,35 +51,6 @@ RAW_VALIDATION = Path("data/raw/validation.parquet")
 FINETUNED = Path("models/finetuned")
 METRICS = Path("metrics/finetune.json")
 CURVE = Path("metrics/plots/training.json")
-
-
-def check_rows(value: Any) -> Any:
-    """Return `value` if it is a number of rows ≥ 1 or "all"."""
-    if value == "all" or value is None or (type(value) is int and value >= 1):
-        return value
-    raise ValueError("expected a number of rows ≥ 1, or all")
-
-
-Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy takes
-Share = Annotated[float, Field(ge=0, lt=1)]
-
-
-class FinetuneParams(Block):
-    base: str  # a key of `checkpoints`
-    epochs: PositiveInt
-    learning_rate: PositiveFloat  # peak
-    batch_size: PositiveInt  # articles a forward pass
-    gradient_accumulation: PositiveInt  # forward passes a step
-    schedule: Literal["linear", "cosine", "constant"]  # after the warm-up
-    warmup_ratio: Share  # of the steps
-    weight_decay: NonNegativeFloat
-    max_grad_norm: PositiveFloat
-    label_smoothing: Share
-    dropout: Share  # in every layer
-    precision: Precision  # of the arithmetic; the weights stay in float32
-    max_new_tokens: PositiveInt  # of a validation summary, which is greedy
-    validation_rows: Annotated[int | Literal["all"], BeforeValidator(check_rows)]  # scored each epoch
-    seed: Seed
 
 
 class TokenizedRows(torch.utils.data.Dataset):
@@ -103,41 +67,24 @@ class TokenizedRows(torch.utils.data.Dataset):
         return {name: self.table[name][place].as_py() for name in self.table.column_names}
 
 
-def token_loss(label_smoothing: float) -> Callable[..., torch.Tensor]:
-    """Return the mean cross-entropy over the target tokens of a whole step.
+class Arithmetic:
+    """The loss of a model's parameters as they are, in `dtype`; they and their gradients stay in float32."""
 
-    Trainer passes `num_items_in_batch`, the target tokens of all forward passes of the step, so that
-    2 × 4 articles give the gradient of 1 × 8. T5's own loss ignores it: with accumulation 4 it came
-    out four times too large.
-    """
+    def __init__(self, model: T5ForConditionalGeneration, dtype: torch.dtype) -> None:
+        self.parameters, self.shape, self.dtype = dict(model.named_parameters()), shape_of(model), dtype
 
-    def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
-        total = cross_entropy(
-            outputs.logits.float().flatten(0, 1),
-            labels.flatten(),
-            ignore_index=IGNORE_INDEX,
-            label_smoothing=label_smoothing,
-            reduction="sum",
-        )
-        return total / (labels.ne(IGNORE_INDEX).sum() if num_items_in_batch is None else num_items_in_batch)
-
-    return loss
+    def now(self) -> T5:
+        return T5(self.parameters.__getitem__, self.shape, self.dtype)
 
 
 @torch.inference_mode()
-def validation_loss(
-    model: T5ForConditionalGeneration, rows: torch.utils.data.Dataset, collate: Callable, batch_size: int
-) -> float:
+def validation_loss(t5: T5, rows: torch.utils.data.Dataset, collate: Callable, batch_size: int) -> float:
     """Return the mean cross-entropy over all target tokens of `rows`, without label smoothing."""
-    by_length = sorted(range(len(rows)), key=lambda place: -len(rows[place]["input_ids"]))
     total, tokens = 0.0, 0
-    for start in range(0, len(rows), batch_size):
-        batch = collate([rows[place] for place in by_length[start : start + batch_size]])
-        batch = batch.to(model.device)
-        labels = batch.pop("labels")
-        count = labels.ne(IGNORE_INDEX).sum()
-        total += float(token_loss(0.0)(model(**batch), labels) * count)
-        tokens += int(count)
+    for places in batches([len(rows[place]["input_ids"]) for place in range(len(rows))], batch_size):
+        batch = collate([rows[place] for place in places]).to(t5.embedding.device)
+        total += float(t5.loss(batch))
+        tokens += int(batch["labels"].ge(0).sum())
     return total / tokens
 
 
@@ -165,29 +112,39 @@ class Validation:
         self.references = [references[rows.ids[place]] for place in places]
         self.tokenizer, self.collate, self.params = tokenizer, collate, params
 
-    def __call__(self, model: T5ForConditionalGeneration) -> dict[str, float]:
+    def __call__(self, t5: T5) -> dict[str, float]:
         """Return `loss` and each ROUGE type, in points."""
-        model.eval()
-        batch_size = 4 * self.params.batch_size  # no gradients to keep
-        pad = model.config.pad_token_id
-        sources = [[token for token in row["input_ids"] if token != pad] for row in self.rows]
-        generate = generator(model, greedy(self.params.max_new_tokens), model.device)
+        batch_size = 8 * self.params.batch_size  # no gradients to keep
+        sources = [[token for token in row["input_ids"] if token != t5.shape.pad] for row in self.rows]
+        generate = generator(t5, greedy(self.params.max_new_tokens))
         texts = write_texts(self.tokenizer, sources, generate, batch_size, "finetune validation")
         rouge = SpanishRouge(keep_in_memory=True)
         scores = rouge.compute(predictions=texts, references=self.references)
-        loss = validation_loss(model, self.rows, self.collate, batch_size)
+        loss = validation_loss(t5, self.rows, self.collate, batch_size)
         return {"loss": loss, **scores}
 
 
 class SummaryTrainer(Seq2SeqTrainer):
-    """Seq2SeqTrainer with our validation: its own shuffles the rows under group_by_length."""
+    """Seq2SeqTrainer with our loss and our validation.
 
-    def __init__(self, validation: Validation, **kwargs: Any) -> None:
+    The loss is the mean over the target tokens of a whole step, which Trainer counts: so 2 × 4 articles give
+    the gradient of 1 × 8. T5's own ignores the count; with accumulation 4 it came out four times too large.
+    Trainer's own validation shuffles the rows under group_by_length.
+    """
+
+    def __init__(
+        self, arithmetic: Arithmetic, validation: Validation, params: FinetuneParams, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
-        self.validation = validation
+        self.arithmetic, self.validation, self.params = arithmetic, validation, params
 
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None) -> torch.Tensor:
+        total = self.arithmetic.now().loss(inputs, self.params.label_smoothing, self.params.dropout)
+        return total / num_items_in_batch
+
+    @torch.inference_mode()
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        metrics = {f"eval_{name}": value for name, value in self.validation(self.model).items()}
+        metrics = {f"eval_{name}": value for name, value in self.validation(self.arithmetic.now()).items()}
         self.log(metrics)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -239,17 +196,8 @@ def curve_row(epoch: int, step: int, train_loss: float | None, scores: dict) -> 
     }
 
 
-def set_dropout(model: T5ForConditionalGeneration, share: float) -> None:
-    """Set the dropout of every layer; the saved configuration keeps the checkpoint's own."""
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = share
-        elif isinstance(getattr(module, "dropout", None), float):  # T5Attention
-            module.dropout = share
-
-
 def training_arguments(
-    params: FinetuneParams, scratch: str, device: torch.device, bf16: bool
+    params: FinetuneParams, scratch: str, device: torch.device
 ) -> Seq2SeqTrainingArguments:
     """Return Trainer's arguments; what it would write goes to `scratch` and is thrown away."""
     return Seq2SeqTrainingArguments(
@@ -262,7 +210,6 @@ def training_arguments(
         warmup_steps=params.warmup_ratio,
         weight_decay=params.weight_decay,
         max_grad_norm=params.max_grad_norm,
-        bf16=bf16,
         use_cpu=device.type == "cpu",
         seed=params.seed,
         data_seed=params.seed,
@@ -284,17 +231,19 @@ def train(
     device: torch.device,
 ) -> tuple[list[dict[str, Any]], int]:
     """Train `model`, `save` it at each best epoch, and return the curve and the number of steps."""
-    bf16 = choose_dtype(params.precision, device) is torch.bfloat16
-    curve = [curve_row(0, 0, None, validation(model.to(device)))]
+    arithmetic = Arithmetic(model.to(device), choose_dtype(params.precision, device))
+    with torch.inference_mode():
+        curve = [curve_row(0, 0, None, validation(arithmetic.now()))]
     with tempfile.TemporaryDirectory() as scratch:
         trainer = SummaryTrainer(
+            arithmetic,
             validation,
+            params,
             model=model,
-            args=training_arguments(params, scratch, device, bf16),
+            args=training_arguments(params, scratch, device),
             train_dataset=rows,
             eval_dataset=validation.rows,
             data_collator=validation.collate,
-            compute_loss_func=token_loss(params.label_smoothing),
             callbacks=[Progress(), KeepBest(save, curve)],
         )
         trainer.remove_callback(PrinterCallback)
@@ -316,9 +265,8 @@ def main() -> None:
     base = PRETRAINED / params.base
     model = load_model(base)
     tokenizer = load_tokenizer(TOKENIZED / "tokenizer")
-    check_vocabulary(model, tokenizer, base)
+    check_vocabulary(model.shared.num_embeddings, tokenizer, base)
     start_letters(model, load_tokenizer(base), tokenizer)
-    set_dropout(model, params.dropout)
     collate = DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(TOKENIZED / "tokenizer"), model)
     references = {row["id"]: row["summary"] for row in read_table(RAW_VALIDATION, ["id", "summary"])}
     validation_table = load_table(TOKENIZED / "validation.parquet")

@@ -18,12 +18,13 @@ from pydantic import PositiveInt
 from stages.shared.cli import InputError, parser, run
 from stages.shared.conversation import Style, shown
 from stages.shared.decoding import Decoding, generator, write_texts
+from stages.shared.device import Precision, choose_dtype, prepare_torch
 from stages.shared.files import numbered_jsonl, read_table, write_jsonl
-from stages.shared.models import Precision, check_vocabulary, choose_dtype, load_model, prepare_torch
 from stages.shared.params import Block, load_params, parse_key, read_params
 from stages.shared.prompts import COLUMNS, fill
 from stages.shared.spelling import load_tokenizer, spelled
 from stages.shared.systems import SystemParams, system_params
+from stages.shared.t5 import check_vocabulary, load_t5
 from stages.shared.truncation import encode_within
 
 log = logging.getLogger("generate")
@@ -37,7 +38,7 @@ CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 class GenerateParams(Decoding):
-    batch_size: PositiveInt  # articles
+    batch_size: PositiveInt  # articles of the greatest length; of shorter ones there are more
     precision: Precision
 
 
@@ -79,13 +80,13 @@ def summarize(
     `style` is that of our prompts; a template of the system's own is always an instruction.
     """
     device = prepare_torch(seed=0)  # greedy and beam search draw nothing
-    model = load_model(system.path, choose_dtype(params.precision, device))
+    model = load_t5(system.path, choose_dtype(params.precision, device), device)
     tokenizer = load_tokenizer(system.path)
-    check_vocabulary(model, tokenizer, system.path)
+    check_vocabulary(model.num_rows, tokenizer, system.path)
     prompts = own_prompts(system, [row["id"] for row in rows])
     cut_as = style if system.template is None else "instruction"
     ids, were_cut = encode_within(tokenizer, prompts, source_tokens, cut_as)
-    generate = generator(model, params.model_copy(update=system.decoding()), device)
+    generate = generator(model, params.model_copy(update=system.decoding()))
     texts = write_texts(tokenizer, ids, generate, params.batch_size, what)
     spelled_references = spelled(tokenizer, [row["summary"] for row in rows])
     return [

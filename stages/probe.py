@@ -17,16 +17,17 @@ from pydantic import NonNegativeInt
 from stages.shared.answers import ANSWERS, Answer
 from stages.shared.cli import parser, run
 from stages.shared.decoding import encode_prompts, generator, greedy, write_texts
+from stages.shared.device import prepare_torch
 from stages.shared.files import write_jsonl
-from stages.shared.models import check_vocabulary, load_model, prepare_torch
 from stages.shared.params import Block, parse_section, read_params
 from stages.shared.probes import news_probes, read_probes
 from stages.shared.spelling import load_tokenizer
 from stages.shared.systems import system_params
+from stages.shared.t5 import check_vocabulary, load_t5
 
 log = logging.getLogger("probe")
 
-BATCH_SIZE = 16  # prompts; in float32 the companions of a prompt do not change its answer
+BATCH_SIZE = 64  # of the longest prompts; in float32 the companions of a prompt do not change its answer
 
 
 class ProbeParams(Block):
@@ -37,9 +38,9 @@ class ProbeParams(Block):
 def answer(folder: Path, prompts: list[str], max_new_tokens: int, what: str) -> list[str]:
     """Return the answer of the model in `folder` to each prompt, in order."""
     device = prepare_torch(seed=0)  # greedy search draws nothing
-    model, tokenizer = load_model(folder, torch.float32), load_tokenizer(folder)
-    check_vocabulary(model, tokenizer, folder)
-    generate = generator(model, greedy(max_new_tokens), device)
+    model, tokenizer = load_t5(folder, torch.float32, device), load_tokenizer(folder)
+    check_vocabulary(model.num_rows, tokenizer, folder)
+    generate = generator(model, greedy(max_new_tokens))
     ids, _ = encode_prompts(tokenizer, prompts, max_tokens=None)
     return write_texts(tokenizer, ids, generate, BATCH_SIZE, what)
 

@@ -33,14 +33,15 @@ from stages.generate import GenerateParams, SourceParams
 from stages.shared.cli import InputError, parser, run
 from stages.shared.conversation import check_turn, is_visible, render, shown
 from stages.shared.decoding import Generate, generator, write_texts
+from stages.shared.device import choose_dtype, prepare_torch
 from stages.shared.files import column_names, not_utf8, numbered_jsonl, opened, read_table
-from stages.shared.models import check_vocabulary, choose_dtype, load_model, prepare_torch
 from stages.shared.params import nearest, parse_key, parse_section, read_params
 from stages.shared.progress import track
 from stages.shared.prompts import fields_of, fill
 from stages.shared.sentences import sentences
 from stages.shared.spelling import chunks, load_tokenizer
 from stages.shared.systems import SystemParams, is_miniature, system_names, system_params
+from stages.shared.t5 import check_vocabulary, load_t5
 from stages.shared.truncation import encode_within
 from stages.shared.userfiles import check_csv
 
@@ -342,12 +343,12 @@ def load_summarizer(options: argparse.Namespace) -> Summarizer:
     asked = {"num_beams": options.beams, "max_new_tokens": options.max_tokens}
     chosen = system.decoding() | {key: value for key, value in asked.items() if value is not None}
     device = prepare_torch(seed=0)  # greedy and beam search draw nothing
-    model = load_model(system.path, choose_dtype(params.precision, device))
+    model = load_t5(system.path, choose_dtype(params.precision, device), device)
     tokenizer = load_tokenizer(system.path)
-    check_vocabulary(model, tokenizer, system.path)
+    check_vocabulary(model.num_rows, tokenizer, system.path)
     return Summarizer(
         tokenizer=tokenizer,
-        generate=generator(model, params.model_copy(update=chosen), device),
+        generate=generator(model, params.model_copy(update=chosen)),
         asking=asking,
         source_tokens=source_tokens,
         batch_size=options.batch_size or params.batch_size,

@@ -1,6 +1,5 @@
 """Finetune: the gradient is that of the whole step, validation is scored in its own order, runs are equal."""
 
-import math
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,20 +11,20 @@ from transformers import AutoTokenizer, DataCollatorForSeq2Seq, TrainerCallback
 
 from stages.finetune import (
     RAW_VALIDATION,
+    Arithmetic,
     FinetuneParams,
     KeepBest,
     SummaryTrainer,
     TokenizedRows,
     Validation,
     main,
-    set_dropout,
-    token_loss,
     train,
     validation_loss,
 )
 from stages.shared.cli import InputError
+from stages.shared.device import prepare_torch
 from stages.shared.files import RAW, load_table, read_json, write_table
-from stages.shared.models import load_model, prepare_torch
+from stages.shared.models import load_model
 from stages.shared.params import load_params
 from stages.shared.rouge import ROUGE_TYPES
 from stages.shared.spelling import IGNORE_INDEX, encode, load_tokenizer, spelled
@@ -73,7 +72,6 @@ def first_step(folder, params, monkeypatch):
     monkeypatch.setattr("stages.finetune.SummaryTrainer", Remembering)
     device = prepare_torch(params.seed)
     model = load_model(folder)
-    set_dropout(model, params.dropout)
     rows = TokenizedRows(load_table(TRAIN).slice(0, 8))
     assert len({len(row["labels"]) for row in rows}) > 1
     references = dict.fromkeys(rows.ids, "x")
@@ -111,35 +109,13 @@ def test_accumulating_2_by_4_is_1_by_8_is_the_plain_gradient(tiny, quick, monkey
             torch.testing.assert_close(gradient, plain[name], rtol=1e-4, atol=1e-6, msg=name)
 
 
-class Outputs:
-    """What a model returns, as far as the loss is concerned."""
-
-    def __init__(self, logits):
-        self.logits = torch.tensor(logits)
-
-
-def test_the_loss_is_the_mean_over_the_tokens_that_are_not_padding():
-    # probabilities 1/2 and 1/4 of the right token; the third position is padding
-    outputs = Outputs([[[0.0, 0.0], [math.log(3.0), 0.0], [9.0, -9.0]]])
-    labels = torch.tensor([[0, 1, IGNORE_INDEX]])
-    expected = (math.log(2) + math.log(4)) / 2
-    assert token_loss(0.0)(outputs, labels).item() == pytest.approx(expected)
-    assert token_loss(0.0)(outputs, labels, num_items_in_batch=6).item() == pytest.approx(expected / 3)
-
-
-def test_label_smoothing_is_as_torch_defines_it():
-    torch.manual_seed(1)
-    logits, labels = torch.randn(2, 5, 7), torch.randint(7, (2, 5))
-    theirs = torch.nn.CrossEntropyLoss(label_smoothing=0.2)(logits.flatten(0, 1), labels.flatten())
-    assert token_loss(0.2)(Outputs(logits.tolist()), labels).item() == pytest.approx(theirs.item())
-
-
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
 def test_validation_loss_is_the_mean_over_all_tokens_whatever_the_batches(tiny, tokenized, batch_size):
     model = load_model(tiny["untied"])
     rows = TokenizedRows(load_table(TRAIN).slice(0, 8))
     _, expected = plain_step(tiny["untied"], label_smoothing=0.0)
-    assert validation_loss(model, rows, collator(model), batch_size) == pytest.approx(expected, abs=1e-5)
+    t5 = Arithmetic(model, torch.float32).now()
+    assert validation_loss(t5, rows, collator(model), batch_size) == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("validation_rows", ["all", 3])
@@ -147,7 +123,7 @@ def test_validation_holds_each_text_against_its_own_raw_reference(
     tiny, tokenized, quick, monkeypatch, validation_rows
 ):
     # the stand-in writes its prompt back, so a prompt that is its reference scores 100
-    monkeypatch.setattr("stages.finetune.generator", lambda model, decoding, device: lambda batch: batch)
+    monkeypatch.setattr("stages.finetune.generator", lambda t5, decoding: lambda batch: batch)
     model, tokenizer = load_model(tiny["untied"]), load_tokenizer(TOKENIZER)
     texts = [
         " ".join(["Llueve en León."] * count + ["el", "día", str(count)])
@@ -160,11 +136,12 @@ def test_validation_holds_each_text_against_its_own_raw_reference(
     references = dict(zip(rows.ids[::-1], texts[::-1], strict=True))  # in another order than the rows
     params = quick(validation_rows=validation_rows, batch_size=1)
     validation = Validation(rows, references, tokenizer, collator(model), params)
-    scores = validation(model)
+    t5 = Arithmetic(model, torch.float32).now()
+    scores = validation(t5)
     assert len(validation.references) == len(validation.rows) == (8 if validation_rows == "all" else 3)
     assert {name: round(scores[name], 9) for name in ROUGE_TYPES} == dict.fromkeys(ROUGE_TYPES, 100.0)
     swapped = dict(zip(rows.ids, texts[::-1], strict=True))
-    assert Validation(rows, swapped, tokenizer, collator(model), params)(model)["rougeL"] < 100
+    assert Validation(rows, swapped, tokenizer, collator(model), params)(t5)["rougeL"] < 100
 
 
 def test_ids_are_apart_from_what_a_model_takes(tokenized):
@@ -193,25 +170,6 @@ def test_a_validation_row_without_a_raw_reference_is_refused(tokenized, quick, f
     write_table(RAW_VALIDATION, tokenized["validation"][1:], RAW)
     message = "lacks id 'validation-1' of data/tokenized; run `dvc repro`"
     assert fails(main) == f"{RAW_VALIDATION}: {message}"
-
-
-def test_dropout_reaches_every_layer_the_attention_too(tiny):
-    model = load_model(tiny["untied"])
-    ids = torch.tensor([[3, 40, 50, 1]])
-    plain = model(input_ids=ids, decoder_input_ids=ids).logits
-    model.train()
-    set_dropout(model, 0.0)
-    assert torch.equal(model(input_ids=ids, decoder_input_ids=ids).logits, plain)
-    attention = [
-        module
-        for name, module in model.named_modules()
-        if name.endswith(("SelfAttention", "EncDecAttention"))
-    ]
-    assert len(attention) == 3
-    for layer in (attention[0], attention[1], attention[2]):
-        set_dropout(model, 0.0)
-        set_dropout(layer, 0.5)
-        assert not torch.equal(model(input_ids=ids, decoder_input_ids=ids).logits, plain)
 
 
 def outputs():

@@ -1,4 +1,4 @@
-"""Models: an untied head stays apart, a tied one tied, and a folder that is not whole is refused."""
+"""Models for training: an untied head stays apart, a tied one tied, a folder that is not whole is refused."""
 
 import json
 import shutil
@@ -11,16 +11,13 @@ from transformers import AutoTokenizer, BartConfig, BartForConditionalGeneration
 from stages.shared.cli import InputError
 from stages.shared.files import read_json
 from stages.shared.models import (
-    choose_dtype,
     head_is_tied,
     load_model,
-    prepare_torch,
     save_model,
     start_letters,
 )
 from stages.shared.spelling import load_tokenizer, with_letters
 
-CPU = torch.device("cpu")
 LETTERS = ["ñ", "¿", "Ω"]  # from n, from ?, from no letter
 
 
@@ -161,52 +158,3 @@ def test_a_model_that_decodes_only_is_refused(damaged):
     (damaged / "config.json").write_text(json.dumps(config), encoding="utf-8")
     with pytest.raises(InputError, match="not an encoder-decoder that transformers knows"):
         load_model(damaged)
-
-
-# whether the CPU has AMX, AVX512-BF16, and whether oneDNN is let use them; what `auto` chooses
-HARDWARE = [
-    (True, False, True, torch.bfloat16),
-    (False, True, True, torch.bfloat16),
-    (True, True, False, torch.float32),
-    (False, False, True, torch.float32),  # bf16 would be emulated
-    (False, False, False, torch.float32),
-]
-
-
-@pytest.mark.parametrize(("amx", "avx512", "onednn", "expected"), HARDWARE)
-def test_precision_is_as_asked_and_auto_goes_by_the_hardware(monkeypatch, amx, avx512, onednn, expected):
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: onednn)
-    assert choose_dtype("auto", CPU) is expected
-    assert choose_dtype("bf16", CPU) is torch.bfloat16
-    assert choose_dtype("fp32", CPU) is torch.float32
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_model_is_loaded_in_the_dtype_asked_for(tiny, dtype):
-    assert {parameter.dtype for parameter in load_model(tiny["untied"], dtype).parameters()} == {dtype}
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("RESUMEN_THREADS", "zwei", "RESUMEN_THREADS: expected a number ≥ 1, got 'zwei'"),
-        ("RESUMEN_THREADS", "0", "RESUMEN_THREADS: expected a number ≥ 1, got '0'"),
-        ("RESUMEN_DEVICE", "gpu", "RESUMEN_DEVICE: no device 'gpu' here; try cpu"),
-    ],
-)
-def test_an_environment_variable_that_cannot_be_is_refused(monkeypatch, name, value, message):
-    monkeypatch.setenv(name, value)
-    with pytest.raises(InputError) as error:
-        prepare_torch(seed=0)
-    assert str(error.value) == message
-
-
-def test_equal_seeds_draw_equal_numbers():
-    drawn = []
-    for seed in (1, 1, 2):
-        assert prepare_torch(seed).type in ("cpu", "cuda")
-        drawn.append(torch.rand(4).tolist())
-    assert drawn[0] == drawn[1] != drawn[2]
-    assert torch.get_num_threads() == 1  # RESUMEN_THREADS

@@ -1,17 +1,20 @@
-"""Prompts in, summaries out: batches of like length through `generate`."""
+"""Prompts in, summaries out: batches of like length, greedy search and beam search."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from tokenizers import Tokenizer
-from transformers import T5ForConditionalGeneration
+from torch import Tensor
 
 from stages.shared.params import Block
 from stages.shared.progress import track
 from stages.shared.spelling import cut, decode, encode
+from stages.shared.t5 import T5, Memory
 
 Ids = list[int]
+NEVER = -1e9  # the score of what must not be chosen, transformers' own
 Generate = Callable[[list[Ids]], list[Ids]]  # a batch of prompts' ids -> as many outputs' ids
 
 
@@ -37,41 +40,144 @@ def encode_prompts(
     return [cut(ids, max_tokens) if max_tokens else ids for ids in uncut], [len(ids) for ids in uncut]
 
 
-def in_batches(rows: Sequence[Ids], generate: Generate, batch_size: int, what: str) -> list[Ids]:
-    """Return one output a row, in the order of `rows`.
+def batches(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
+    """Return the places of rows of `lengths` tokens in batches of like length, the longest first.
 
-    Rows of like length share a batch, so little of it is padding; the longest come first, so that
-    memory fails at once if it fails.
+    A batch holds as many tokens, padding included, as `batch_size` of the longest rows: of shorter ones
+    there are more. The longest come first, so that memory fails at once if it fails.
+
+    >>> batches([9, 3, 8, 3, 3, 3, 2], batch_size=1)
+    [[0], [2], [1, 3, 4], [5, 6]]
     """
-    by_length = sorted(range(len(rows)), key=lambda place: -len(rows[place]))
+    by_length = sorted(range(len(lengths)), key=lambda place: -lengths[place])
+    found: list[list[int]] = []
+    budget = batch_size * max(lengths, default=0)
+    for place in by_length:
+        if found and (len(found[-1]) + 1) * max(lengths[found[-1][0]], 1) <= budget:
+            found[-1].append(place)
+        else:
+            found.append([place])
+    return found
+
+
+def in_batches(rows: Sequence[Ids], generate: Generate, batch_size: int, what: str) -> list[Ids]:
+    """Return one output a row, in the order of `rows`; `batch_size` counts rows of the longest length."""
     outputs: list[Ids] = [[] for _ in rows]
-    starts = range(0, len(rows), batch_size)
-    for start in track(starts, what, len(starts), unit="batch"):
-        places = by_length[start : start + batch_size]
+    planned = batches([len(row) for row in rows], batch_size)
+    for places in track(planned, what, len(planned), unit="batch"):
         made = generate([rows[place] for place in places])
         for place, output in zip(places, made, strict=True):
             outputs[place] = output
     return outputs
 
 
-def generator(model: T5ForConditionalGeneration, decoding: Decoding, device: torch.device) -> Generate:
+def generator(model: T5, decoding: Decoding) -> Generate:
     """Return a function from a batch of ids to what `model` writes, special tokens included."""
-    model = model.to(device)
-    pad = model.config.pad_token_id
-    options = {"max_new_tokens": decoding.max_new_tokens, "num_beams": decoding.num_beams}
-    if decoding.num_beams > 1:
-        options["length_penalty"] = decoding.length_penalty
-    if decoding.no_repeat_ngram_size:
-        options["no_repeat_ngram_size"] = decoding.no_repeat_ngram_size
 
     @torch.inference_mode()
     def generate(batch: list[Ids]) -> list[Ids]:
         width = max(map(len, batch))
+        pad, device = model.shape.pad, model.embedding.device
         ids = torch.tensor([row + [pad] * (width - len(row)) for row in batch], device=device)
-        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in batch], device=device)
-        return model.generate(ids, attention_mask=mask, do_sample=False, **options).tolist()
+        mask = torch.tensor(
+            [[True] * len(row) + [False] * (width - len(row)) for row in batch], device=device
+        )
+        search = greedy_search if decoding.num_beams == 1 else beam_search
+        return search(model, model.start(ids, mask, decoding.num_beams, decoding.max_new_tokens), decoding)
 
     return generate
+
+
+def forbid_repeats(scores: Tensor, written: Tensor, size: int) -> None:
+    """Set to −∞, in place, what would repeat an n-gram of `size` that a row has `written`."""
+    if not 0 < size <= written.shape[1]:
+        return
+    windows = written.unfold(1, size, 1)
+    begun = written[:, written.shape[1] + 1 - size :]
+    rows, places = (windows[..., :-1] == begun[:, None]).all(-1).nonzero(as_tuple=True)
+    scores[rows, windows[rows, places, -1]] = -math.inf
+
+
+def greedy_search(model: T5, memory: Memory, decoding: Decoding) -> list[Ids]:
+    """Return the likeliest token after the likeliest token, a row an article, until </s>."""
+    shape = model.shape
+    device = memory.bias.device
+    articles = torch.arange(memory.cache.shape[2], device=device)
+    written = torch.full((len(articles), 1 + decoding.max_new_tokens), shape.pad, device=device)
+    written[:, 0] = shape.start
+    for place in range(decoding.max_new_tokens):
+        scores = model.step(memory, written[articles, place]).float()
+        forbid_repeats(scores, written[articles, : place + 1], decoding.no_repeat_ngram_size)
+        tokens = scores.argmax(-1)
+        written[articles, place + 1] = tokens
+        going = (tokens != shape.eos).nonzero().flatten()
+        if not len(going):
+            break
+        if len(going) < len(articles):
+            memory.keep(going)
+            articles = articles[going]
+    return written.tolist()
+
+
+def beam_search(model: T5, memory: Memory, decoding: Decoding) -> list[Ids]:
+    """Return the best of `num_beams` hypotheses an article, as transformers' `generate` finds it.
+
+    An article is done once no running beam can beat its worst finished one at the present length
+    (transformers' `early_stopping=False`), and leaves; every step keeps the best `num_beams` that end and
+    the best that go on, out of the best 2 × `num_beams` continuations.
+    """
+    shape, beams, longest = model.shape, decoding.num_beams, decoding.max_new_tokens
+    device = memory.bias.device
+    count = memory.cache.shape[2] // beams
+    articles = torch.arange(count, device=device)  # which still run
+    offset = articles[:, None] * beams
+    result = torch.full((count, 1 + longest), shape.pad, device=device)
+    running = torch.full((count, beams, 1 + longest), shape.pad, device=device)
+    running[..., 0] = shape.start
+    scores = torch.full((count, beams), NEVER, device=device)
+    scores[:, 0] = 0.0  # all beams are equal still
+    ended, ended_scores = running.clone(), torch.full((count, beams), NEVER, device=device)
+    is_ended = torch.zeros((count, beams), dtype=torch.bool, device=device)
+    for place in range(longest):
+        logits = model.step(memory, running[:, :, place].flatten()).float()
+        spread = logits.logsumexp(-1, keepdim=True)
+        forbid_repeats(logits, running[..., : place + 1].flatten(0, 1), decoding.no_repeat_ngram_size)
+        best, tokens = logits.topk(2 * beams, dim=-1)
+        best = (best - spread).unflatten(0, (-1, beams)) + scores[..., None]
+        best, chosen = best.flatten(1).topk(2 * beams, dim=-1)
+        beam, token = chosen // (2 * beams), tokens.view(len(articles), -1).gather(1, chosen)
+        grown = taken(running, beam)
+        grown[:, :, place + 1] = token
+
+        ends = (token == shape.eos) if place + 1 < longest else torch.ones_like(token, dtype=torch.bool)
+        scores, chosen = (best + ends * NEVER).topk(beams, dim=-1)
+        running, beam = taken(grown, chosen), beam.gather(1, chosen)
+
+        ends[:, beams:] = False  # what is not among the best goes on or is forgotten
+        final = best / (place + 1) ** decoding.length_penalty + ~ends * NEVER
+        ended_scores, chosen = torch.cat([ended_scores, final], dim=1).topk(beams, dim=-1)
+        ended = taken(torch.cat([ended, grown], dim=1), chosen)
+        is_ended = torch.cat([is_ended, ends], dim=1).gather(1, chosen)
+
+        worst = torch.where(is_ended, ended_scores.amin(1, keepdim=True), NEVER)
+        going = (scores[:, :1] / (place + 1) ** decoding.length_penalty > worst).any(1)
+        if place + 1 == longest:
+            going = torch.zeros_like(going)
+        result[articles[~going]] = ended[~going, 0]
+        still = going.nonzero().flatten()
+        if not len(still):
+            break
+        memory.reorder((beam + offset[: len(articles)]).flatten())
+        if len(still) < len(articles):
+            memory.keep(still)
+            articles, running, scores = articles[still], running[still], scores[still]
+            ended, ended_scores, is_ended = ended[still], ended_scores[still], is_ended[still]
+    return result.tolist()
+
+
+def taken(rows: Tensor, places: Tensor) -> Tensor:
+    """Return of each article the rows at `places`: (articles, rows, tokens) by (articles, places)."""
+    return rows.gather(1, places[..., None].expand(-1, -1, rows.shape[-1]))
 
 
 def write_texts(

@@ -1,66 +1,23 @@
-"""A T5 from its folder and back: precision, threads, and what transformers gets wrong on the way."""
+"""A T5 from its folder and back, for training, and what transformers gets wrong on the way."""
 
-import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import torch
 from safetensors import SafetensorError
 from tokenizers import Tokenizer
-from transformers import AutoModelForSeq2SeqLM, T5ForConditionalGeneration, set_seed
+from transformers import AutoModelForSeq2SeqLM, T5ForConditionalGeneration
 from transformers.utils import logging as transformers_logging
 
 from stages.shared.cli import InputError
 from stages.shared.files import read_json, write_json
 from stages.shared.spelling import base_letter
-
-Precision = Literal["auto", "bf16", "fp32"]
-
-
-def prepare_torch(seed: int) -> torch.device:
-    """Seed everything, fix the threads, ask for deterministic algorithms; return the device.
-
-    RESUMEN_THREADS sets the number of CPU threads (default: all) and RESUMEN_DEVICE the device
-    (default: a GPU if there is one). Equal bytes are promised on one machine at one thread count.
-    """
-    threads = os.environ.get("RESUMEN_THREADS", os.cpu_count() or 1)
-    try:
-        torch.set_num_threads(int(threads))
-    except (ValueError, RuntimeError) as error:
-        raise InputError(f"RESUMEN_THREADS: expected a number ≥ 1, got {threads!r}") from error
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
-    set_seed(seed)
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    name = os.environ.get("RESUMEN_DEVICE", "cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(f"RESUMEN_DEVICE: no device {name!r} here; try cpu") from error
-    return device
+from stages.shared.t5 import Shape
 
 
-def native_bf16(device: torch.device) -> bool:
-    """Return whether `device` has units for bf16 of its own; emulated bf16 is slower than fp32."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    has_units = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-    # oneDNN may be told to ignore them (ONEDNN_MAX_CPU_ISA=AVX2)
-    return has_units and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-
-
-def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
-    """Return the dtype of the arithmetic. T5 overflows in fp16 (transformers #5651), so never that."""
-    if precision == "auto":
-        return torch.bfloat16 if native_bf16(device) else torch.float32
-    return {"bf16": torch.bfloat16, "fp32": torch.float32}[precision]
-
-
-def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> T5ForConditionalGeneration:
-    """Return the encoder-decoder of `folder`, on the CPU, in evaluation mode.
+def load_model(folder: Path) -> T5ForConditionalGeneration:
+    """Return the encoder-decoder of `folder` in float32, on the CPU, in evaluation mode.
 
     Loaded with no override: `tie_word_embeddings=False` would leave both `embed_tokens` random, and
     `resize_token_embeddings` or `tie_weights` would overwrite Flan-T5's separate head.
@@ -72,10 +29,12 @@ def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> T5ForConditi
         raise InputError(f"{folder}: no model*.safetensors; expected what save_pretrained writes")
     if not (folder / "config.json").is_file():
         raise InputError(f"{folder}: no config.json; expected what save_pretrained writes")
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
     try:
         model, report = AutoModelForSeq2SeqLM.from_pretrained(
             folder,
-            dtype=dtype,
+            dtype=torch.float32,
             output_loading_info=True,
             use_safetensors=True,
             local_files_only=True,
@@ -98,16 +57,14 @@ def load_model(folder: Path, dtype: torch.dtype = torch.float32) -> T5ForConditi
     return model.eval()
 
 
-def check_vocabulary(model: T5ForConditionalGeneration, tokenizer: Tokenizer, folder: Path) -> None:
-    """Raise InputError if `tokenizer` knows more pieces than the embedding of `model` has rows."""
-    pieces, rows = tokenizer.get_vocab_size(), model.shared.num_embeddings
-    if pieces > rows:
-        raise InputError(f"{folder}: its tokenizer has {pieces} pieces, and its embedding only {rows} rows")
-
-
 def head_is_tied(model: T5ForConditionalGeneration) -> bool:
     """Return whether the output head is the input embedding (T5 v1.0) or apart (v1.1, Flan)."""
     return model.lm_head.weight.data_ptr() == model.shared.weight.data_ptr()
+
+
+def shape_of(model: T5ForConditionalGeneration) -> Shape:
+    """Return what `model` is like; transformers 5 calls every head tied, so look at the head itself."""
+    return replace(Shape.of(model.config.to_dict()), head_apart=not head_is_tied(model))
 
 
 @torch.no_grad()

@@ -25,6 +25,8 @@ from datetime import date, timedelta
 from itertools import islice
 from typing import NamedTuple
 
+VOCABULARY_SEED, TRAINING_SEED = 7_101, 7_102  # of the stories that the shipped miniatures have seen
+
 WOMEN = (
     *("Ana", "Ángela", "Begoña", "Carmen", "Elena", "Inés", "Laura", "Lucía"),
     *("María", "Rocío", "Rosa", "Sofía", "Teresa", "Úrsula"),

@@ -1,0 +1,250 @@
+"""Speed beside what people would otherwise run: fine-tuning, generation, ROUGE, in turn on the same rows.
+
+    python -m benchmarks.speed                           half an hour on two cores
+    python -m benchmarks.speed --rounds 1 --work greedy  one table, once
+    python -m benchmarks.speed --device cuda             on a GPU; ctranslate2 is left out
+    ONEDNN_MAX_CPU_ISA=AVX2 python -m benchmarks.speed   as on a laptop without AVX512 and AMX
+
+Every round runs each competitor once, so a machine that slows down slows all; a ratio is taken in each
+round, and the median of the ratios is what stands in the table. Needs benchmarks/requirements.txt.
+"""
+
+import argparse
+import platform
+import resource
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import pyarrow as pa
+import torch
+from transformers import DataCollatorForSeq2Seq
+from transformers.utils import logging as transformers_logging
+
+from benchmarks.peers import (
+    BATCH_SIZE,
+    CTranslate2,
+    Steps,
+    Transformers,
+    finetune_course,
+    finetune_trainer,
+)
+from benchmarks.workload import made_up, rows
+from stages.finetune import Arithmetic, FinetuneParams, SummaryTrainer, TokenizedRows, training_arguments
+from stages.shared.cli import parser, run
+from stages.shared.decoding import Decoding, generator, in_batches
+from stages.shared.device import choose_dtype, native_bf16, prepare_torch
+from stages.shared.models import load_model
+from stages.shared.t5 import load_t5
+
+FINETUNE = FinetuneParams(
+    base="flan-small",
+    epochs=1,
+    learning_rate=3e-4,
+    batch_size=BATCH_SIZE,
+    gradient_accumulation=1,
+    schedule="linear",
+    warmup_ratio=0.1,
+    weight_decay=0.0,
+    max_grad_norm=1.0,
+    label_smoothing=0.0,
+    dropout=0.1,
+    precision="auto",
+    max_new_tokens=64,
+    validation_rows="all",
+    seed=13,
+)
+NUM_TOKENS = 64  # of each summary
+NUM_STEPS = 3  # of fine-tuning a round; the first is not counted
+NUM_ARTICLES = {"greedy": 32, "beams": 16}
+
+Speed = Callable[[], float]  # runs once; returns articles a second
+
+
+def finetune_ours(folder: Path, batches: list[dict], device: torch.device) -> list[float]:
+    """Return the seconds of each step of the stage's own trainer."""
+    from transformers import AutoTokenizer
+
+    model = load_model(folder)
+    table = pa.Table.from_pylist([{"id": str(number), **row} for number, row in enumerate(batches)])
+    arithmetic = Arithmetic(model.to(device), choose_dtype(FINETUNE.precision, device))
+    steps = Steps(device)
+    with tempfile.TemporaryDirectory() as scratch:
+        trainer = SummaryTrainer(
+            arithmetic,
+            lambda t5: {"loss": 0.0},  # validation is not timed
+            FINETUNE,
+            model=model,
+            args=training_arguments(FINETUNE, scratch, device),
+            train_dataset=TokenizedRows(table),
+            eval_dataset=[],
+            data_collator=DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(folder), model),
+            callbacks=[steps],
+        )
+        trainer.train()
+    return steps.seconds
+
+
+class Ours:
+    """The stage `generate`, from checkpoint to tokens."""
+
+    def __init__(self, folder: Path, device: torch.device, precision: str) -> None:
+        self.t5 = load_t5(folder, choose_dtype(precision, device), device)
+
+    def __call__(self, articles: list[list[int]], num_beams: int, num_tokens: int) -> list[list[int]]:
+        decoding = Decoding(
+            max_new_tokens=num_tokens, num_beams=num_beams, length_penalty=1.0, no_repeat_ngram_size=0
+        )
+        return [row[1:] for row in in_batches(articles, generator(self.t5, decoding), 16, "speed")]
+
+
+def finetuning(folder: Path, device: torch.device) -> dict[str, Speed]:
+    """Return who fine-tunes, on the same rows: `NUM_STEPS` steps, the first of which warms up."""
+    data = rows(NUM_STEPS * BATCH_SIZE, seed=1)
+
+    def timed(train: Callable[[Path, list, torch.device], list[float]]) -> Speed:
+        return lambda: BATCH_SIZE / statistics.median(train(folder, data, device)[1:])
+
+    return {
+        "ours": timed(finetune_ours),
+        "course": timed(finetune_course),
+        "trainer": timed(finetune_trainer),
+    }
+
+
+def generation(work: str, folder: Path, device: torch.device, scratch: Path) -> dict[str, Speed]:
+    """Return who writes `NUM_TOKENS` tokens for each of the same articles, greedily or with four beams."""
+    articles = [row["input_ids"] for row in rows(NUM_ARTICLES[work], seed=2)]
+    num_beams = 1 if work == "greedy" else 4
+    writers: dict[str, Callable] = {"ours": Ours(folder, device, "auto")}
+    writers["ours, fp32"] = Ours(folder, device, "fp32")
+    if work == "greedy":
+        writers["course"] = Transformers(folder, device, "eager")
+    writers["transformers"] = Transformers(folder, device)
+    if device.type == "cpu":
+        for kind in ("int8", "float32"):
+            writers[f"ctranslate2 {kind}"] = CTranslate2(folder, scratch, kind, torch.get_num_threads())
+    both = (writers[name](articles, num_beams, NUM_TOKENS) for name in ("transformers", "ours, fp32"))
+    same = sum(one == other for one, other in zip(*both, strict=True))
+    say(f"{work}: {same} of {len(articles)} token for token as transformers' generate, in float32")
+
+    def timed(write: Callable) -> Speed:
+        def once() -> float:
+            start = time.perf_counter()
+            made = write(articles, num_beams, NUM_TOKENS)
+            seconds = time.perf_counter() - start
+            short = sum(len(row) < NUM_TOKENS for row in made)
+            if short > len(made) // 4:
+                sys.exit(f"{short} of {len(made)} summaries are short: this is no comparison")
+            return len(made) / seconds
+
+        return once
+
+    return {name: timed(write) for name, write in writers.items()}
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def table(work: str, who: dict[str, Speed], rounds: int) -> Iterator[str]:
+    """Run all of `who` in turn, `rounds` times; yield a table of medians, the ratios taken round by round."""
+    rates: dict[str, list[float]] = {name: [] for name in who}
+    for _ in range(rounds):
+        for name, speed in who.items():
+            rates[name].append(speed())
+    yield f"| {work} | articles/s | ours is | least to most |"
+    yield "|---|---:|---:|---|"
+    for name, values in rates.items():
+        ratios = [ours / other for ours, other in zip(rates["ours"], values, strict=True)]
+        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+        yield f"| {name} | {statistics.median(values):.2f} | {statistics.median(ratios):.2f} × | {spread} |"
+
+
+def curve(folder: Path, device: torch.device) -> Iterator[str]:
+    """Yield the cost curve: articles a second and resident memory at 1, 4 and 16 times the rows."""
+    writer = Ours(folder, device, "auto")
+    yield "| rows | fine-tuning, articles/s | greedy, articles/s | resident so far, GB |"
+    yield "|---|---:|---:|---:|"
+    for times in (1, 4, 16):
+        data = rows(16 * times, seed=3)
+        steps = finetune_ours(folder, [*data[:BATCH_SIZE], *data], device)[1:]  # the first warms up
+        start = time.perf_counter()
+        writer([row["input_ids"] for row in data], 1, NUM_TOKENS)
+        greedy = len(data) / (time.perf_counter() - start)
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        tuned = BATCH_SIZE / statistics.mean(steps)
+        yield f"| {len(data)} | {tuned:.2f} | {greedy:.2f} | {memory:.2f} |"
+
+
+def matrix_rate(dtype: torch.dtype, device: torch.device) -> float:
+    """Return how many 10¹² operations a second a plain matrix product does, the most of ten."""
+    one = torch.randn(4096, 1024, device=device).to(dtype)
+    other = torch.randn(1024, 4096, device=device).to(dtype)
+    best = 0.0
+    for _ in range(10):
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        start = time.perf_counter()
+        one @ other
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        best = max(best, 2 * 4096 * 1024 * 4096 / (time.perf_counter() - start) / 1e12)
+    return best
+
+
+def hardware(device: torch.device) -> Iterator[str]:
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
+    units = "bf16 units" if native_bf16(device) else "no bf16 units: float32"
+    rates = [f"{matrix_rate(dtype, device):.2f} in {dtype}" for dtype in (torch.float32, torch.bfloat16)]
+    yield f"{name}, {torch.get_num_threads()} threads, {units}"
+    yield f"matrix products, 10¹² operations a second: {' and '.join(rates)}".replace("torch.", "")
+    yield ", ".join(f"{package} {version(package)}" for package in ("torch", "transformers"))
+
+
+def processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def options() -> argparse.Namespace:
+    arguments = parser(__doc__, "python -m benchmarks.speed --rounds 1 --work greedy")
+    works = ["finetune", "greedy", "beams", "curve"]
+    arguments.add_argument("--work", choices=works, nargs="*", default=works, help="default: all")
+    arguments.add_argument("--rounds", type=int, default=3, help="default: 3")
+    arguments.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    return arguments.parse_args()
+
+
+def main() -> None:
+    chosen = options()
+    prepare_torch(seed=7)
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    device = torch.device(chosen.device)
+    for line in hardware(device):
+        say(line)
+    with tempfile.TemporaryDirectory() as temporary:
+        scratch = Path(temporary)
+        folder = made_up("flan-small", scratch / "flan-small")
+        for work in chosen.work:
+            say("")
+            if work == "curve":
+                lines = curve(folder, device)
+            elif work == "finetune":
+                lines = table("fine-tuning", finetuning(folder, device), chosen.rounds)
+            else:
+                lines = table(work, generation(work, folder, device, scratch), chosen.rounds)
+            for line in lines:
+                say(line)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,66 @@
+"""Where and how the arithmetic runs: device, threads, precision, memory."""
+
+import ctypes
+import os
+import platform
+from typing import Literal
+
+import torch
+
+from stages.shared.cli import InputError
+
+Precision = Literal["auto", "bf16", "fp32"]
+
+MALLOPT = {-1: 2**31 - 1, -2: 2**26, -4: 0}  # M_TRIM_THRESHOLD, M_TOP_PAD (bytes), M_MMAP_MAX, of malloc.h
+
+
+def prepare_torch(seed: int) -> torch.device:
+    """Seed torch, fix the threads, ask for deterministic algorithms; return the device.
+
+    RESUMEN_THREADS sets the number of CPU threads (default: all) and RESUMEN_DEVICE the device
+    (default: a GPU if there is one). Equal bytes are promised on one machine at one thread count.
+    """
+    threads = os.environ.get("RESUMEN_THREADS", os.cpu_count() or 1)
+    try:
+        torch.set_num_threads(int(threads))
+    except (ValueError, RuntimeError) as error:
+        raise InputError(f"RESUMEN_THREADS: expected a number ≥ 1, got {threads!r}") from error
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, without a second of imports
+    torch.utils.deterministic.fill_uninitialized_memory = False  # every `empty` would be written twice
+    torch.manual_seed(seed)
+    keep_memory()
+    name = os.environ.get("RESUMEN_DEVICE", "cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"RESUMEN_DEVICE: no device {name!r} here; try cpu") from error
+    return device
+
+
+def keep_memory() -> None:
+    """Let glibc keep freed memory for the next tensor.
+
+    By default it asks the kernel for each large tensor anew, and every page of it costs a fault: a third
+    of a miniature's training step.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        for option, value in MALLOPT.items():
+            ctypes.CDLL(None).mallopt(option, value)
+
+
+def native_bf16(device: torch.device) -> bool:
+    """Return whether `device` has units for bf16 of its own; emulated bf16 is slower than fp32."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    has_units = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    # oneDNN may be told to ignore them (ONEDNN_MAX_CPU_ISA=AVX2)
+    return has_units and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
+    """Return the dtype of the arithmetic. T5 overflows in fp16 (transformers #5651), so never that."""
+    if precision == "auto":
+        return torch.bfloat16 if native_bf16(device) else torch.float32
+    return {"bf16": torch.bfloat16, "fp32": torch.float32}[precision]

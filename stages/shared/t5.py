@@ -1,0 +1,480 @@
+"""T5's arithmetic: what transformers' T5 computes, in fewer passes over memory.
+
+The model of Raffel et al. (https://arxiv.org/abs/1910.10683), v1.0 and v1.1, to be trained and to generate:
+
+- queries, keys and values are one product, so are the two inputs of a gated layer, and the keys and values of
+  the encoder's states for all layers of the decoder; the gain of a norm is folded into the product behind it
+- generating, an article's keys and values are kept once, whatever the number of beams: its beams are as many
+  queries of one attention; rows that are finished leave
+- training, only the real target positions meet the head, and dropout is T5's own: one mask for all positions
+  of a sequence, as Mesh TensorFlow and T5X draw it (`noise_shape`, `broadcast_dims=(-2,)`); a number for each
+  element costs as much as all else
+
+Imports no transformers, which would cost every process three seconds.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from tokenizers import Tokenizer
+from torch import Tensor
+from torch.nn import functional
+
+from stages.shared.cli import InputError
+from stages.shared.files import read_json
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": functional.relu,
+    "gelu": functional.gelu,
+    "gelu_new": lambda x: functional.gelu(x, approximate="tanh"),
+    "silu": functional.silu,
+}
+ATTENTION = ("q", "k", "v", "o")
+SCORES_AT_ONCE = 2**20  # of an attention on a CPU: 2 to 4 MB, what a core's cache holds
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What config.json says of a T5."""
+
+    d_model: int
+    d_ff: int
+    d_kv: int
+    num_heads: int
+    num_layers: int  # of the encoder
+    num_decoder_layers: int
+    num_buckets: int  # of relative positions
+    max_distance: int  # tokens; all that is farther shares a bucket
+    epsilon: float  # of the norms
+    activation: str
+    gated: bool
+    head_apart: bool  # v1.1: an output head of its own
+    scaled: bool  # v1.0: the decoder's states are scaled before the head
+    start: int  # token ids
+    pad: int
+    eos: int
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> "Shape":
+        """Return the shape behind a config.json, with the defaults of transformers' T5Config.
+
+        Raises:
+            KeyError: a size is missing.
+            ValueError: an activation that no T5 has.
+        """
+        kind = config.get("feed_forward_proj", "relu")
+        activation = "gelu_new" if kind == "gated-gelu" else kind.removeprefix("gated-")
+        if activation not in ACTIVATIONS:
+            raise ValueError(f"feed_forward_proj: expected one of {', '.join(ACTIVATIONS)}, got {kind!r}")
+        apart = config.get("tie_word_embeddings") is False
+        return cls(
+            d_model=config["d_model"],
+            d_ff=config["d_ff"],
+            d_kv=config["d_kv"],
+            num_heads=config["num_heads"],
+            num_layers=config["num_layers"],
+            num_decoder_layers=config.get("num_decoder_layers") or config["num_layers"],
+            num_buckets=config.get("relative_attention_num_buckets", 32),
+            max_distance=config.get("relative_attention_max_distance", 128),
+            epsilon=config.get("layer_norm_epsilon", 1e-6),
+            activation=activation,
+            gated=kind.startswith("gated-"),
+            head_apart=apart,
+            scaled=config.get("scale_decoder_outputs", not apart),
+            start=config.get("decoder_start_token_id") or 0,
+            pad=config.get("pad_token_id") or 0,
+            eos=config.get("eos_token_id", 1),
+        )
+
+    @property
+    def width(self) -> int:
+        """Of all heads together."""
+        return self.num_heads * self.d_kv
+
+    def tensors(self, rows: int) -> dict[str, tuple[int, ...]]:
+        """Return the name and shape of every tensor of a checkpoint but a head; `rows` of the embedding."""
+        model, wide = self.d_model, self.width
+        found: dict[str, tuple[int, ...]] = {"shared.weight": (rows, model)}
+        for stack, layers in (("encoder", self.num_layers), ("decoder", self.num_decoder_layers)):
+            found[f"{stack}.final_layer_norm.weight"] = (model,)
+            first = f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
+            found[first] = (self.num_buckets, self.num_heads)
+            for number in range(layers):
+                block = f"{stack}.block.{number}.layer"
+                kinds = ["SelfAttention", *(["EncDecAttention"] if stack == "decoder" else [])]
+                for place, kind in enumerate(kinds):
+                    found[f"{block}.{place}.layer_norm.weight"] = (model,)
+                    for name in ATTENTION:
+                        size = (model, wide) if name == "o" else (wide, model)
+                        found[f"{block}.{place}.{kind}.{name}.weight"] = size
+                last = f"{block}.{len(kinds)}"
+                found[f"{last}.layer_norm.weight"] = (model,)
+                for name in ("wi_0", "wi_1") if self.gated else ("wi",):
+                    found[f"{last}.DenseReluDense.{name}.weight"] = (self.d_ff, model)
+                found[f"{last}.DenseReluDense.wo.weight"] = (model, self.d_ff)
+        return found
+
+
+@dataclass
+class Layer:
+    """A layer's products, their norms' gains inside; `cross_` only in the decoder."""
+
+    qkv: Tensor
+    out: Tensor
+    wi: Tensor
+    wo: Tensor
+    cross_q: Tensor | None = None
+    cross_out: Tensor | None = None
+
+
+class Dropout:
+    """T5's dropout: a mask for each row and feature, the same at all its positions."""
+
+    def __init__(self, share: float) -> None:
+        self.share = share
+
+    def __call__(self, states: Tensor) -> Tensor:
+        """Return `states`, (rows, …, positions, features), with a share of the features zeroed."""
+        return states * self.mask((*states.shape[:-2], 1, states.shape[-1]), states) if self.share else states
+
+    def keys(self, values: Tensor) -> Tensor:
+        """Return `values`, (rows, heads, keys, d_kv), with a share of the keys zeroed.
+
+        The attention's weights drop out so, one mask for all queries: a weight that is zero and a value
+        that is zero come to the same.
+        """
+        return values * self.mask((*values.shape[:-1], 1), values) if self.share else values
+
+    def mask(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        kept = torch.empty(shape, device=like.device).bernoulli_(1 - self.share)
+        return kept.div_(1 - self.share).to(like.dtype)
+
+
+NO_DROPOUT = Dropout(0.0)
+
+
+class Normalize(torch.autograd.Function):
+    """Root mean square norm without its gain; in float32, whatever comes out."""
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, epsilon: float, dtype: torch.dtype) -> Tensor:
+        scale = torch.rsqrt(states.square().mean(-1, keepdim=True) + epsilon)
+        ctx.save_for_backward(states, scale)
+        return (states * scale).to(dtype)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        states, scale = ctx.saved_tensors
+        along = (gradient * states).mean(-1, keepdim=True) * scale**3
+        return (gradient * scale).addcmul_(states, along, value=-1), None, None
+
+
+def attend(
+    queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, hidden: Tensor | None
+) -> Tensor:
+    """Return the attention's output: (rows, heads, queries, d_kv). T5 does not scale its scores.
+
+    Added to them are `bias`, (1, heads, queries, keys), and `hidden`, (rows, 1, 1, keys). On a CPU the plain
+    way is the fast one, a few rows at a time so that their scores stay in the cache: with a bias that learns,
+    PyTorch's own attention takes its slowest path there.
+    """
+    if queries.is_cuda:
+        both = bias if hidden is None else hidden if bias is None else bias + hidden
+        return functional.scaled_dot_product_attention(queries, keys, values, attn_mask=both, scale=1.0)
+    at_once = max(1, SCORES_AT_ONCE // (queries.shape[1] * queries.shape[2] * keys.shape[2]))
+    parts = [tensor.split(at_once) for tensor in (queries, keys, values)]
+    parts.append([None] * len(parts[0]) if hidden is None else hidden.split(at_once))
+    found = []
+    for query, key, value, unseen in zip(*parts, strict=True):
+        scores = query @ key.transpose(-1, -2)
+        for addend in (bias, unseen):
+            if addend is not None:
+                scores += addend
+        found.append(scores.softmax(-1) @ value)
+    return found[0] if len(found) == 1 else torch.cat(found)
+
+
+def buckets(distance: Tensor, shape: Shape, both_ways: bool) -> Tensor:
+    """Return the bucket of each distance, in tokens, from a query to a key: negative to one behind."""
+    count, ahead = shape.num_buckets, torch.zeros_like(distance)
+    if both_ways:
+        count //= 2
+        ahead = (distance > 0) * count
+        distance = distance.abs()
+    else:
+        distance = (-distance).clamp(min=0)
+    exact = count // 2  # the near ones have a bucket each
+    share = torch.log(distance.float() / exact) / math.log(shape.max_distance / exact)
+    far = (exact + (share * (count - exact)).long()).clamp(max=count - 1)
+    return ahead + torch.where(distance < exact, distance, far)
+
+
+def mask_bias(mask: Tensor, dtype: torch.dtype) -> Tensor | None:
+    """Return what hides the padding of `mask`, (rows, keys), from every query; None if there is none."""
+    if mask.all():
+        return None
+    hidden = torch.zeros(mask.shape, dtype=dtype, device=mask.device)
+    return hidden.masked_fill_(~mask, torch.finfo(dtype).min)[:, None, None, :]
+
+
+class T5:
+    """A T5 that computes in `dtype`; what passes from layer to layer stays in float32."""
+
+    def __init__(self, tensor: Callable[[str], Tensor], shape: Shape, dtype: torch.dtype) -> None:
+        """Fuse what `tensor` gives by its name in a checkpoint; differentiable."""
+        self.shape, self.dtype = shape, dtype
+        self.embedding = tensor("shared.weight")
+        self.head = (tensor("lm_head.weight") if shape.head_apart else self.embedding).to(dtype)
+        self.gains = {stack: tensor(f"{stack}.final_layer_norm.weight") for stack in ("encoder", "decoder")}
+        first = "block.0.layer.0.SelfAttention.relative_attention_bias.weight"
+        self.biases = {stack: tensor(f"{stack}.{first}") for stack in ("encoder", "decoder")}
+        self.encoder = [self.layer(tensor, f"encoder.block.{n}.layer") for n in range(shape.num_layers)]
+        self.decoder = [
+            self.layer(tensor, f"decoder.block.{n}.layer") for n in range(shape.num_decoder_layers)
+        ]
+        cross = "decoder.block.{}.layer.1.EncDecAttention.{}.weight"
+        pairs = [(number, name) for number in range(shape.num_decoder_layers) for name in "kv"]
+        self.cross = torch.cat([tensor(cross.format(*pair)) for pair in pairs]).to(dtype)
+
+    @property
+    def num_rows(self) -> int:
+        """Of the embedding; a vocabulary may be smaller."""
+        return len(self.embedding)
+
+    def layer(self, tensor: Callable[[str], Tensor], block: str) -> Layer:
+        def fused(place: int, *names: str) -> Tensor:
+            parts = [tensor(f"{block}.{place}.{name}.weight") for name in names]
+            whole = torch.cat(parts) if len(parts) > 1 else parts[0]
+            return (whole * tensor(f"{block}.{place}.layer_norm.weight")).to(self.dtype)
+
+        own = "SelfAttention"
+        layer = {
+            "qkv": fused(0, f"{own}.q", f"{own}.k", f"{own}.v"),
+            "out": tensor(f"{block}.0.{own}.o.weight").to(self.dtype),
+        }
+        last = 1
+        if block.startswith("decoder"):
+            layer["cross_q"] = fused(1, "EncDecAttention.q")
+            layer["cross_out"] = tensor(f"{block}.1.EncDecAttention.o.weight").to(self.dtype)
+            last = 2
+        inputs = (
+            ("DenseReluDense.wi_0", "DenseReluDense.wi_1") if self.shape.gated else ("DenseReluDense.wi",)
+        )
+        layer["wi"] = fused(last, *inputs)
+        layer["wo"] = tensor(f"{block}.{last}.DenseReluDense.wo.weight").to(self.dtype)
+        return Layer(**layer)
+
+    def normalized(self, states: Tensor) -> Tensor:
+        return Normalize.apply(states, self.shape.epsilon, self.dtype)
+
+    def final(self, states: Tensor, stack: str, drop: Dropout) -> Tensor:
+        """Return the states after the last norm of a stack, its gain included."""
+        return drop(self.normalized(states) * self.gains[stack].to(self.dtype))
+
+    def heads(self, states: Tensor) -> Tensor:
+        """Return (rows, positions, heads × d_kv) as (rows, heads, positions, d_kv)."""
+        return states.unflatten(-1, (-1, self.shape.d_kv)).transpose(1, 2)
+
+    def self_attention(
+        self, layer: Layer, states: Tensor, bias: Tensor, hidden: Tensor | None, drop: Dropout
+    ) -> Tensor:
+        qkv = functional.linear(self.normalized(states), layer.qkv)
+        queries, keys, values = map(self.heads, qkv.chunk(3, dim=-1))
+        attended = attend(queries, keys, drop.keys(values), bias, hidden)
+        return states + drop(functional.linear(attended.transpose(1, 2).flatten(2), layer.out))
+
+    def feed_forward(self, layer: Layer, states: Tensor, drop: Dropout) -> Tensor:
+        inner = functional.linear(self.normalized(states), layer.wi)
+        activation = ACTIVATIONS[self.shape.activation]
+        if self.shape.gated:
+            gate, linear = inner.chunk(2, dim=-1)
+            inner = activation(gate) * linear
+        else:
+            inner = activation(inner)
+        return states + drop(functional.linear(drop(inner), layer.wo))
+
+    def bias(self, stack: str, length: int) -> Tensor:
+        """Return what a stack adds to the scores of `length` tokens: (1, heads, queries, keys).
+
+        It is a function of the distance alone: a row for each distance is slid along the queries.
+        """
+        distance = torch.arange(1 - length, length, device=self.embedding.device)
+        found = buckets(distance, self.shape, both_ways=stack == "encoder")
+        rows = functional.embedding(found, self.biases[stack]).to(self.dtype).T.contiguous()
+        return rows.unfold(1, length, 1).flip(1)[None]
+
+    def encode(self, embedded: Tensor, mask: Tensor, drop: Dropout = NO_DROPOUT) -> Tensor:
+        """Return the encoder's states of embedded tokens, (rows, tokens, d_model); `mask`: (rows, tokens)."""
+        bias, hidden = self.bias("encoder", embedded.shape[1]), mask_bias(mask, self.dtype)
+        states = drop(embedded)
+        for layer in self.encoder:
+            states = self.self_attention(layer, states, bias, hidden, drop)
+            states = self.feed_forward(layer, states, drop)
+        return self.final(states, "encoder", drop)
+
+    def cross_keys(self, encoded: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return each decoder layer's keys and values of the article: (rows, heads, tokens, d_kv)."""
+        parts = functional.linear(encoded, self.cross).chunk(2 * self.shape.num_decoder_layers, dim=-1)
+        parts = [self.heads(part) for part in parts]
+        return list(zip(parts[::2], parts[1::2], strict=True))
+
+    def loss(self, batch: Mapping[str, Tensor], smoothing: float = 0.0, dropout: float = 0.0) -> Tensor:
+        """Return the cross-entropy of the labels of a padded batch, summed over the target tokens.
+
+        `batch` has input_ids and attention_mask, (rows, source tokens), and labels, (rows, target tokens),
+        which are negative where padded.
+        """
+        ids, mask, labels = batch["input_ids"], batch["attention_mask"].bool(), batch["labels"]
+        drop = Dropout(dropout)
+        shifted = functional.pad(labels[:, :-1], (1, 0), value=self.shape.start)
+        shifted = shifted.masked_fill(shifted < 0, self.shape.pad)
+        both = functional.embedding(torch.cat([ids, shifted], dim=1), self.embedding)  # one gradient, not two
+        source, states = both.split([ids.shape[1], labels.shape[1]], dim=1)
+        encoded = self.encode(source, mask, drop)
+        positions = torch.arange(labels.shape[1], device=ids.device)
+        ahead = positions[None, :] > positions[:, None]
+        bias = self.bias("decoder", len(positions)).masked_fill(ahead, torch.finfo(self.dtype).min)
+        hidden = mask_bias(mask, self.dtype)
+        states = drop(states)
+        for layer, (keys, values) in zip(self.decoder, self.cross_keys(encoded), strict=True):
+            states = self.self_attention(layer, states, bias, None, drop)
+            queries = self.heads(functional.linear(self.normalized(states), layer.cross_q))
+            attended = attend(queries, keys, drop.keys(values), None, hidden).transpose(1, 2).flatten(2)
+            states = states + drop(functional.linear(attended, layer.cross_out))
+            states = self.feed_forward(layer, states, drop)
+        real = labels >= 0
+        logits = self.logits(self.final(states, "decoder", drop)[real])
+        return functional.cross_entropy(
+            logits.float(), labels[real], label_smoothing=smoothing, reduction="sum"
+        )
+
+    def logits(self, states: Tensor) -> Tensor:
+        """Return the logits, (…, vocabulary), of the decoder's states after its last norm."""
+        if self.shape.scaled:
+            states = states * self.shape.d_model**-0.5
+        return functional.linear(states, self.head)
+
+    def start(self, ids: Tensor, mask: Tensor, num_beams: int, max_tokens: int) -> "Memory":
+        """Return the memory of a generation of at most `max_tokens` from `ids`, (articles, tokens)."""
+        encoded = self.encode(functional.embedding(ids, self.embedding), mask)
+        cross = [(keys.contiguous(), values.contiguous()) for keys, values in self.cross_keys(encoded)]
+        size = (self.shape.num_decoder_layers, 2, len(ids) * num_beams, self.shape.num_heads)
+        return Memory(
+            cross=cross,
+            hidden=mask_bias(mask, self.dtype),
+            bias=self.bias("decoder", max_tokens),
+            cache=torch.empty(*size, max_tokens, self.shape.d_kv, dtype=self.dtype, device=ids.device),
+            num_beams=num_beams,
+        )
+
+    def step(self, memory: "Memory", tokens: Tensor) -> Tensor:
+        """Return the logits, (rows, vocabulary), after the next token of each row, an article's beam."""
+        place, beams = memory.length, memory.num_beams
+        memory.length = seen = place + 1
+        states = functional.embedding(tokens, self.embedding)[:, None]
+        bias = memory.bias[:, :, place : place + 1, :seen]
+        for layer, (keys, values), own in zip(self.decoder, memory.cross, memory.cache, strict=True):
+            qkv = functional.linear(self.normalized(states), layer.qkv)
+            queries, *pair = map(self.heads, qkv.chunk(3, dim=-1))
+            for cache, new in zip(own, pair, strict=True):
+                cache[:, :, place] = new[:, :, 0]
+            attended = attend(queries, own[0][:, :, :seen], own[1][:, :, :seen], bias, None)
+            states = states + functional.linear(attended.transpose(1, 2).flatten(2), layer.out)
+            queries = functional.linear(self.normalized(states), layer.cross_q)
+            queries = self.heads(queries.view(-1, beams, self.shape.width))  # the beams are queries
+            attended = attend(queries, keys, values, None, memory.hidden).transpose(1, 2).flatten(2)
+            states = states + functional.linear(attended.reshape(len(states), 1, -1), layer.cross_out)
+            states = self.feed_forward(layer, states, NO_DROPOUT)
+        return self.logits(self.final(states[:, 0], "decoder", NO_DROPOUT))
+
+
+@dataclass
+class Memory:
+    """What a generation knows: the articles' keys and values, and those of the tokens written so far."""
+
+    cross: list[tuple[Tensor, Tensor]]  # (articles, heads, source tokens, d_kv) a layer
+    hidden: Tensor | None  # what hides the articles' padding
+    bias: Tensor  # (1, heads, max tokens, max tokens)
+    cache: Tensor  # (layers, keys and values, rows, heads, max tokens, d_kv)
+    num_beams: int
+    length: int = 0  # tokens so far
+
+    def keep(self, articles: Tensor) -> None:
+        """Forget all but `articles`, places in rising order."""
+        self.cross = [(keys[articles], values[articles]) for keys, values in self.cross]
+        if self.hidden is not None:
+            self.hidden = self.hidden[articles]
+        beams = torch.arange(self.num_beams, device=articles.device)
+        self.reorder((articles[:, None] * self.num_beams + beams).flatten())
+
+    def reorder(self, rows: Tensor) -> None:
+        """Let row i go on from what is row `rows[i]` now."""
+        cache = self.cache.new_empty(*self.cache.shape[:2], len(rows), *self.cache.shape[3:])
+        cache[..., : self.length, :] = self.cache[:, :, rows, :, : self.length]
+        self.cache = cache
+
+
+def load_t5(folder: Path, dtype: torch.dtype, device: torch.device) -> T5:
+    """Return the T5 of a checkpoint's folder, ready to generate.
+
+    Raises:
+        InputError: the folder holds no T5 in safetensors, or an incomplete one.
+    """
+    files = sorted(folder.glob("model*.safetensors"))
+    if not files:
+        raise InputError(f"{folder}: no model*.safetensors; expected what save_pretrained writes")
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{folder}: no config.json; expected what save_pretrained writes")
+    config = read_json(folder / "config.json")
+    if config.get("model_type") != "t5":
+        raise InputError(
+            f"{folder}: config.json: model_type: expected 't5', got {config.get('model_type')!r}"
+        )
+    try:
+        shape = Shape.of(config)
+    except KeyError as error:
+        raise InputError(f"{folder}: config.json: {error.args[0]}: missing") from error
+    except ValueError as error:
+        raise InputError(f"{folder}: config.json: {error}") from error
+    with ExitStack() as stack:
+        try:
+            opened = [stack.enter_context(safe_open(file, framework="pt")) for file in files]
+        except SafetensorError as error:
+            raise InputError(f"{folder}: not readable as safetensors: {error}") from error
+        where = {name: file for file in opened for name in file.keys()}  # noqa: SIM118 (no mapping)
+        if (shape.head_apart and "lm_head.weight" not in where) or "shared.weight" not in where:
+            lacking = "lm_head.weight or shared.weight is missing, which config.json has apart"
+            raise InputError(f"{folder}: {lacking}")
+        shape = replace(shape, head_apart="lm_head.weight" in where)  # transformers 5 says tied of every T5
+        check_tensors(folder, where, shape)
+
+        def tensor(name: str) -> Tensor:
+            return where[name].get_tensor(name).to(device, torch.float32)
+
+        with torch.inference_mode():
+            return T5(tensor, shape, dtype)
+
+
+def check_vocabulary(rows: int, tokenizer: Tokenizer, folder: Path) -> None:
+    """Raise InputError if `tokenizer` knows more pieces than an embedding of `rows` has rows."""
+    if (pieces := tokenizer.get_vocab_size()) > rows:
+        raise InputError(f"{folder}: its tokenizer has {pieces} pieces, and its embedding only {rows} rows")
+
+
+def check_tensors(folder: Path, where: Mapping[str, Any], shape: Shape) -> None:
+    """Raise InputError unless `where`, open files by the name of a tensor, hold all of a T5 of `shape`."""
+    sizes = {name: tuple(file.get_slice(name).get_shape()) for name, file in where.items()}
+    expected = shape.tensors(rows=sizes["shared.weight"][0])
+    if shape.head_apart:
+        expected["lm_head.weight"] = expected["shared.weight"]
+    if missing := sorted(expected.keys() - sizes.keys()):
+        raise InputError(f"{folder}: missing keys {missing[:3]}")
+    for name, size in expected.items():
+        if sizes[name] != size:
+            raise InputError(f"{folder}: {name}: expected shape {size}, got {sizes[name]}")

@@ -1,0 +1,52 @@
+"""Device: precision goes by the hardware, the environment is checked, equal seeds draw equal numbers."""
+
+import pytest
+import torch
+
+from stages.shared.cli import InputError
+from stages.shared.device import choose_dtype, prepare_torch
+
+CPU = torch.device("cpu")
+
+# whether the CPU has AMX, AVX512-BF16, and whether oneDNN is let use them; what `auto` chooses
+HARDWARE = [
+    (True, False, True, torch.bfloat16),
+    (False, True, True, torch.bfloat16),
+    (True, True, False, torch.float32),
+    (False, False, True, torch.float32),  # bf16 would be emulated
+    (False, False, False, torch.float32),
+]
+
+
+@pytest.mark.parametrize(("amx", "avx512", "onednn", "expected"), HARDWARE)
+def test_precision_is_as_asked_and_auto_goes_by_the_hardware(monkeypatch, amx, avx512, onednn, expected):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: onednn)
+    assert choose_dtype("auto", CPU) is expected
+    assert choose_dtype("bf16", CPU) is torch.bfloat16
+    assert choose_dtype("fp32", CPU) is torch.float32
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("RESUMEN_THREADS", "zwei", "RESUMEN_THREADS: expected a number ≥ 1, got 'zwei'"),
+        ("RESUMEN_THREADS", "0", "RESUMEN_THREADS: expected a number ≥ 1, got '0'"),
+        ("RESUMEN_DEVICE", "gpu", "RESUMEN_DEVICE: no device 'gpu' here; try cpu"),
+    ],
+)
+def test_an_environment_variable_that_cannot_be_is_refused(monkeypatch, name, value, message):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InputError) as error:
+        prepare_torch(seed=0)
+    assert str(error.value) == message
+
+
+def test_equal_seeds_draw_equal_numbers():
+    drawn = []
+    for seed in (1, 1, 2):
+        assert prepare_torch(seed).type in ("cpu", "cuda")
+        drawn.append(torch.rand(4).tolist())
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert torch.get_num_threads() == 1  # RESUMEN_THREADS

@@ -1,0 +1,233 @@
+"""Our T5 against transformers' T5: equal losses and gradients; and a folder that is not whole is refused."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch.nn.functional import cross_entropy
+
+import stages.shared.t5
+from stages.shared.cli import InputError
+from stages.shared.files import read_json
+from stages.shared.models import load_model, shape_of
+from stages.shared.spelling import load_tokenizer
+from stages.shared.t5 import T5, Dropout, Shape, check_vocabulary, load_t5
+
+CPU = torch.device("cpu")
+KINDS = ("tied", "untied")  # T5 v1.0: ReLU, scaled head; v1.1: gated GELU, head apart
+
+
+def arithmetic(model, dtype=torch.float32):
+    return T5(dict(model.named_parameters()).__getitem__, shape_of(model), dtype)
+
+
+@pytest.fixture
+def batch():
+    """Three padded rows, longer than the exact buckets of relative positions."""
+    draw = torch.Generator().manual_seed(5)
+    ids = torch.randint(3, 90, (3, 150), generator=draw)
+    labels = torch.randint(3, 90, (3, 40), generator=draw)
+    mask = torch.ones_like(ids)
+    for row, (source, target) in enumerate([(150, 40), (97, 31), (20, 1)]):
+        ids[row, source:], mask[row, source:], labels[row, target:] = 0, 0, -100
+    return {"input_ids": ids, "attention_mask": mask, "labels": labels}
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("kind", KINDS)
+def test_loss_and_gradients_are_those_of_transformers(tiny, batch, kind, smoothing):
+    model = load_model(tiny[kind])
+    logits = model(**batch).logits.flatten(0, 1)
+    theirs = cross_entropy(logits, batch["labels"].flatten(), label_smoothing=smoothing, reduction="sum")
+    theirs.backward()
+    expected = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+    model.zero_grad()
+    ours = arithmetic(model).loss(batch, smoothing)
+    ours.backward()
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=0)
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(parameter.grad, expected[name], rtol=1e-3, atol=1e-4, msg=name)
+
+
+def test_an_attention_in_parts_is_the_whole(tiny, batch, monkeypatch):
+    model = load_model(tiny["untied"])
+    whole = arithmetic(model).loss(batch)
+    monkeypatch.setattr(stages.shared.t5, "SCORES_AT_ONCE", 1)
+    torch.testing.assert_close(arithmetic(model).loss(batch), whole, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_bf16_is_near_float32_and_leaves_gradients_in_float32(tiny, batch, kind):
+    model = load_model(tiny[kind])
+    loss = arithmetic(model, torch.bfloat16).loss(batch)
+    loss.backward()
+    torch.testing.assert_close(loss, arithmetic(model).loss(batch), rtol=0.02, atol=0)
+    assert {parameter.grad.dtype for parameter in model.parameters()} == {torch.float32}
+
+
+def test_relative_positions_are_those_of_transformers(tiny):
+    model = load_model(tiny["untied"])
+    for stack in ("encoder", "decoder"):
+        theirs = getattr(model, stack).block[0].layer[0].SelfAttention.compute_bias(300, 300)
+        seen = theirs if stack == "encoder" else theirs.tril()  # a decoder does not look ahead
+        ours = arithmetic(model).bias(stack, 300)
+        assert torch.equal(ours if stack == "encoder" else ours.tril(), seen)
+
+
+def test_dropout_is_one_mask_for_all_positions_and_keeps_the_mean():
+    torch.manual_seed(3)
+    dropped = Dropout(0.25)(torch.ones(4, 9, 5000))
+    assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
+    assert dropped.unique().tolist() == pytest.approx([0.0, 4 / 3])
+    assert dropped.mean().item() == pytest.approx(1.0, abs=0.02)
+    assert not torch.equal(dropped[0], dropped[1])
+
+
+def test_dropping_values_is_dropping_the_attention_to_their_keys():
+    torch.manual_seed(3)
+    weights, values = torch.rand(2, 3, 5, 40).softmax(-1), torch.rand(2, 3, 40, 8)
+    torch.manual_seed(4)
+    ours = weights @ Dropout(0.5).keys(values)
+    torch.manual_seed(4)
+    kept = Dropout(0.5).mask((2, 3, 40, 1), values)
+    torch.testing.assert_close(ours, weights * kept.transpose(2, 3) @ values)
+
+
+def test_dropout_changes_the_loss_by_its_seed_only(tiny, batch):
+    model = load_model(tiny["untied"])
+    losses = []
+    for seed, share in ((1, 0.0), (1, 0.3), (1, 0.3), (2, 0.3)):
+        torch.manual_seed(seed)
+        losses.append(arithmetic(model).loss(batch, dropout=share).item())
+    assert losses[1] == losses[2]
+    assert len(set(losses)) == 3
+
+
+def test_a_checkpoint_is_read_as_transformers_reads_it(tiny, batch):
+    for kind in KINDS:
+        t5 = load_t5(tiny[kind], torch.float32, CPU)
+        torch.testing.assert_close(t5.loss(batch), arithmetic(load_model(tiny[kind])).loss(batch))
+        assert t5.shape == shape_of(load_model(tiny[kind]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_arithmetic_is_in_the_dtype_asked_for(tiny, dtype):
+    t5 = load_t5(tiny["untied"], dtype, CPU)
+    assert {t5.head.dtype, t5.cross.dtype, t5.encoder[0].qkv.dtype} == {dtype}
+    assert t5.embedding.dtype == torch.float32
+
+
+def test_a_head_apart_is_kept_though_the_configuration_calls_it_tied(damaged):
+    change(
+        damaged, tie_word_embeddings=True, scale_decoder_outputs=False
+    )  # as transformers 5 saves a Flan-T5
+    t5 = load_t5(damaged, torch.float32, CPU)
+    assert t5.shape.head_apart
+    assert not torch.equal(t5.head, t5.embedding)
+
+
+# ---- folders that are not whole
+
+
+@pytest.fixture
+def damaged(tiny, tmp_path):
+    """A copy of the untied tiny T5, to be damaged."""
+    return shutil.copytree(tiny["untied"], tmp_path / "damaged")
+
+
+def change(folder, **values):
+    """Write `values` into the folder's config.json; None takes a key out."""
+    config = {**read_json(folder / "config.json"), **values}
+    kept = {key: value for key, value in config.items() if value is not None}
+    (folder / "config.json").write_text(json.dumps(kept), encoding="utf-8")
+
+
+def refusal(folder):
+    with pytest.raises(InputError) as error:
+        load_t5(folder, torch.float32, CPU)
+    return str(error.value).removeprefix(f"{folder}: ")
+
+
+TENSORS = [
+    ("encoder.block.0.layer.0.SelfAttention.q.weight", "missing keys ["),
+    ("decoder.block.0.layer.2.DenseReluDense.wo.weight", "missing keys ["),
+    ("shared.weight", "lm_head.weight or shared.weight is missing, which config.json has apart"),
+    ("lm_head.weight", "lm_head.weight or shared.weight is missing, which config.json has apart"),
+]
+
+
+@pytest.mark.parametrize(("name", "message"), TENSORS)
+def test_a_missing_tensor_is_refused(damaged, name, message):
+    tensors = load_file(damaged / "model.safetensors")
+    del tensors[name]
+    save_file(tensors, damaged / "model.safetensors")
+    assert refusal(damaged).startswith(message)
+
+
+def test_a_tensor_of_another_shape_is_refused(damaged):
+    tensors = load_file(damaged / "model.safetensors")
+    tensors["encoder.final_layer_norm.weight"] = torch.ones(7)
+    save_file(tensors, damaged / "model.safetensors")
+    assert refusal(damaged) == "encoder.final_layer_norm.weight: expected shape (16,), got (7,)"
+
+
+def test_a_file_that_was_cut_short_is_refused(damaged):
+    content = (damaged / "model.safetensors").read_bytes()
+    (damaged / "model.safetensors").write_bytes(content[: len(content) // 2])
+    assert refusal(damaged).startswith("not readable as safetensors")
+
+
+def test_pickles_and_a_missing_configuration_are_refused(damaged):
+    (damaged / "config.json").rename(damaged / "config.txt")
+    assert refusal(damaged) == "no config.json; expected what save_pretrained writes"
+    (damaged / "model.safetensors").rename(damaged / "pytorch_model.bin")
+    assert refusal(damaged) == "no model*.safetensors; expected what save_pretrained writes"
+
+
+CONFIGURATIONS = [
+    ({"model_type": "bart"}, "config.json: model_type: expected 't5', got 'bart'"),
+    ({"d_kv": None}, "config.json: d_kv: missing"),
+    (
+        {"feed_forward_proj": "gated-swish"},
+        "config.json: feed_forward_proj: expected one of relu, gelu, gelu_new, silu, got 'gated-swish'",
+    ),
+    (
+        {"num_heads": 3},
+        "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight: expected shape",
+    ),
+]
+
+
+@pytest.mark.parametrize(("values", "message"), CONFIGURATIONS)
+def test_a_configuration_that_does_not_fit_is_refused(damaged, values, message):
+    change(damaged, **values)
+    assert refusal(damaged).startswith(message)
+
+
+def test_a_vocabulary_larger_than_the_embedding_is_refused(vocabulary):
+    tokenizer = load_tokenizer(vocabulary)
+    pieces = tokenizer.get_vocab_size()
+    check_vocabulary(pieces, tokenizer, vocabulary)
+    with pytest.raises(
+        InputError, match=f"its tokenizer has {pieces} pieces, and its embedding only {pieces - 1}"
+    ):
+        check_vocabulary(pieces - 1, tokenizer, vocabulary)
+
+
+def test_a_shape_has_the_defaults_of_transformers():
+    from transformers import T5Config
+
+    sizes = {"d_model": 8, "d_ff": 9, "d_kv": 4, "num_heads": 2, "num_layers": 3}
+    for extra in ({}, {"tie_word_embeddings": False, "feed_forward_proj": "gated-gelu"}):
+        theirs = T5Config(**sizes, **extra)
+        ours = Shape.of(sizes | extra)
+        assert (ours.num_decoder_layers, ours.activation) == (theirs.num_decoder_layers, theirs.dense_act_fn)
+        assert (ours.gated, ours.scaled) == (theirs.is_gated_act, theirs.scale_decoder_outputs)
+        assert ours.num_buckets == theirs.relative_attention_num_buckets
+        assert (ours.epsilon, ours.max_distance) == (
+            theirs.layer_norm_epsilon,
+            theirs.relative_attention_max_distance,
+        )
+        assert (ours.start, ours.pad, ours.eos) == (0, theirs.pad_token_id, theirs.eos_token_id)
