@@ -29,7 +29,7 @@ test-slow: $(BIN)/.installed  ## every row of what re-runs, two clones compared,
 
 bench: $(BIN)/.installed  ## speed beside what people would otherwise run (half an hour, nothing else running)
 	@python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
-	@python -m benchmarks.speed
+	@python -m benchmarks.speed --write
 
 try: $(BIN)/.installed  ## a page on this machine: an article, and the systems' summaries side by side
 	@python -m pip install --quiet --disable-pip-version-check -r requirements-try.txt

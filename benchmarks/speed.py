@@ -10,13 +10,15 @@ round, and the median of the ratios is what stands in the table. Needs benchmark
 """
 
 import argparse
+import os
 import platform
 import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -58,9 +60,10 @@ FINETUNE = FinetuneParams(
     validation_rows="all",
     seed=13,
 )
+RESULTS = Path(__file__).with_name("RESULTS.md")
 NUM_TOKENS = 64  # of each summary
 NUM_STEPS = 3  # of fine-tuning a round; the first is not counted
-NUM_ARTICLES = {"greedy": 32, "beams": 16}
+NUM_ARTICLES = {"greedy": 64, "beams": 32}
 
 Speed = Callable[[], float]  # runs once; returns articles a second
 
@@ -99,7 +102,7 @@ class Ours:
         decoding = Decoding(
             max_new_tokens=num_tokens, num_beams=num_beams, length_penalty=1.0, no_repeat_ngram_size=0
         )
-        return [row[1:] for row in in_batches(articles, generator(self.t5, decoding), 16, "speed")]
+        return [row[1:] for row in in_batches(articles, generator(self.t5, decoding), 64, "speed")]
 
 
 def finetuning(folder: Path, device: torch.device) -> dict[str, Speed]:
@@ -116,8 +119,8 @@ def finetuning(folder: Path, device: torch.device) -> dict[str, Speed]:
     }
 
 
-def generation(work: str, folder: Path, device: torch.device, scratch: Path) -> dict[str, Speed]:
-    """Return who writes `NUM_TOKENS` tokens for each of the same articles, greedily or with four beams."""
+def generation(work: str, folder: Path, device: torch.device, scratch: Path) -> tuple[dict[str, Speed], str]:
+    """Return who writes `NUM_TOKENS` tokens for each of the same articles, and how many come out alike."""
     articles = [row["input_ids"] for row in rows(NUM_ARTICLES[work], seed=2)]
     num_beams = 1 if work == "greedy" else 4
     writers: dict[str, Callable] = {"ours": Ours(folder, device, "auto")}
@@ -130,7 +133,7 @@ def generation(work: str, folder: Path, device: torch.device, scratch: Path) -> 
             writers[f"ctranslate2 {kind}"] = CTranslate2(folder, scratch, kind, torch.get_num_threads())
     both = (writers[name](articles, num_beams, NUM_TOKENS) for name in ("transformers", "ours, fp32"))
     same = sum(one == other for one, other in zip(*both, strict=True))
-    say(f"{work}: {same} of {len(articles)} token for token as transformers' generate, in float32")
+    said = f"In float32 {same} of {len(articles)} are token for token those of transformers' `generate`."
 
     def timed(write: Callable) -> Speed:
         def once() -> float:
@@ -144,7 +147,7 @@ def generation(work: str, folder: Path, device: torch.device, scratch: Path) -> 
 
         return once
 
-    return {name: timed(write) for name, write in writers.items()}
+    return {name: timed(write) for name, write in writers.items()}, said
 
 
 def say(line: str) -> None:
@@ -220,7 +223,20 @@ def options() -> argparse.Namespace:
     arguments.add_argument("--work", choices=works, nargs="*", default=works, help="default: all")
     arguments.add_argument("--rounds", type=int, default=3, help="default: 3")
     arguments.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    arguments.add_argument("--write", action="store_true", help="put the tables into benchmarks/RESULTS.md")
     return arguments.parse_args()
+
+
+def write_results(name: str, lines: list[str]) -> None:
+    """Replace the part `name` of RESULTS.md, under the date of the last commit; the rest stays."""
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
+    )
+    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, _, rest = RESULTS.read_text(encoding="utf-8").partition(begin)
+    after = rest.partition(end)[2]
+    made = "\n".join([commit, "", *lines])
+    RESULTS.write_text(f"{before}{begin}\n{made}\n{end}{after}", encoding="utf-8")
 
 
 def main() -> None:
@@ -228,22 +244,30 @@ def main() -> None:
     prepare_torch(seed=7)
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    device = torch.device(chosen.device)
-    for line in hardware(device):
-        say(line)
+    device, lines = torch.device(chosen.device), []
+
+    def note(found: Iterable[str]) -> None:
+        for line in found:
+            lines.append(line)
+            say(line)
+
+    note(hardware(device))
     with tempfile.TemporaryDirectory() as temporary:
         scratch = Path(temporary)
         folder = made_up("flan-small", scratch / "flan-small")
         for work in chosen.work:
-            say("")
+            note([""])
             if work == "curve":
-                lines = curve(folder, device)
+                note(curve(folder, device))
             elif work == "finetune":
-                lines = table("fine-tuning", finetuning(folder, device), chosen.rounds)
+                note(table("fine-tuning", finetuning(folder, device), chosen.rounds))
             else:
-                lines = table(work, generation(work, folder, device, scratch), chosen.rounds)
-            for line in lines:
-                say(line)
+                writers, same = generation(work, folder, device, scratch)
+                note(table(work, writers, chosen.rounds))
+                note(["", same])
+    if chosen.write:
+        isa = os.environ.get("ONEDNN_MAX_CPU_ISA")
+        write_results(" ".join([chosen.device, *([isa] if isa else [])]), lines)
 
 
 if __name__ == "__main__":
