@@ -24,7 +24,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import torch
-from transformers import DataCollatorForSeq2Seq
+from transformers import AutoTokenizer, DataCollatorForSeq2Seq, PrinterCallback
 from transformers.utils import logging as transformers_logging
 
 from benchmarks.peers import (
@@ -70,8 +70,6 @@ Speed = Callable[[], float]  # runs once; returns articles a second
 
 def finetune_ours(folder: Path, batches: list[dict], device: torch.device) -> list[float]:
     """Return the seconds of each step of the stage's own trainer."""
-    from transformers import AutoTokenizer
-
     model = load_model(folder)
     table = pa.Table.from_pylist([{"id": str(number), **row} for number, row in enumerate(batches)])
     arithmetic = Arithmetic(model.to(device), choose_dtype(FINETUNE.precision, device))
@@ -88,6 +86,7 @@ def finetune_ours(folder: Path, batches: list[dict], device: torch.device) -> li
             data_collator=DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(folder), model),
             callbacks=[steps],
         )
+        trainer.remove_callback(PrinterCallback)
         trainer.train()
     return steps.seconds
 
@@ -102,7 +101,7 @@ class Ours:
         decoding = Decoding(
             max_new_tokens=num_tokens, num_beams=num_beams, length_penalty=1.0, no_repeat_ngram_size=0
         )
-        return [row[1:] for row in in_batches(articles, generator(self.t5, decoding), 64, "speed")]
+        return [row[1:] for row in in_batches(articles, generator(self.t5, decoding), 64, "speed generation")]
 
 
 def finetuning(folder: Path, device: torch.device) -> dict[str, Speed]:
