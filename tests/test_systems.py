@@ -89,3 +89,17 @@ def test_a_miniature_stands_in_where_weights_are_embedded(source, weights, entry
         "finetune": {"base": "c"},
     }
     assert is_miniature(every, "s") == expected
+
+
+@pytest.mark.parametrize("section", ["checkpoints", "finetune", "weights"])
+def test_a_missing_section_is_named(section):
+    every = params(s={"from": "models/finetuned"}) | {
+        "profile": "mini",
+        "profiles": {"mini": {"weights": "embedded"}},
+        "weights": None,
+        "checkpoints": {"c": {"repo": "a/b"}},
+        "finetune": {"base": "c"},
+    }
+    del every[section]
+    with pytest.raises(InputError, match=rf"params\.yaml: {section}: missing; add the section"):
+        is_miniature(every, "s")

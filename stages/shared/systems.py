@@ -91,15 +91,18 @@ def is_miniature(params: dict[str, Any], name: str) -> bool:
     """Return whether a shipped miniature stands in for the checkpoint behind system `name`.
 
     A fine-tuned miniature is one, too; a local folder and somebody else's predictions are not.
+
+    Raises:
+        InputError: a section is missing.
     """
     source = system_params(params, name).path
     if source == FINETUNED:
-        checkpoint = params["finetune"]["base"]
+        checkpoint = section_of(params, "finetune").get("base")
     elif source.parent == PRETRAINED:
         checkpoint = source.name
     else:
         return False
-    entry = params["checkpoints"].get(checkpoint, {})
+    entry = section_of(params, "checkpoints").get(checkpoint, {})
     return section_of(params, "weights") == "embedded" and "folder" not in entry
 
 
