@@ -6,42 +6,56 @@ Writes  models/finetuned/              what AutoModelForSeq2SeqLM and AutoTokeni
         metrics/plots/training.json    the curve, a row an epoch; epoch 0 is the base
 Params  finetune
 
+Killed at any moment and started again, it goes on from its last checkpoint (every RESUMEN_CHECKPOINT_SECONDS,
+300 if not set, and at the end of each epoch) and ends with the bytes of a run that was not interrupted.
+
     python -m stages.finetune
+    RESUMEN_LAUNCH="--nproc-per-node 2" python -m stages.finetune
 """
 
 import logging
-import math
-import tempfile
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import Any
 
-import pyarrow as pa
 import torch
 from tokenizers import Tokenizer
 from transformers import (
     AutoTokenizer,
     DataCollatorForSeq2Seq,
     PrinterCallback,
-    Seq2SeqTrainer,
     Seq2SeqTrainingArguments,
     T5ForConditionalGeneration,
-    TrainerCallback,
 )
 
 from stages.shared.cli import InputError, parser, run
 from stages.shared.decoding import batches, generator, greedy, write_texts
 from stages.shared.device import choose_dtype, prepare_torch
-from stages.shared.files import load_table, read_table, remove, whole, write_json
-from stages.shared.models import load_model, save_model, shape_of, start_letters
+from stages.shared.files import load_table, read_json, read_table, whole, write_json
+from stages.shared.models import load_model, save_model, start_letters
 from stages.shared.params import load_params
-from stages.shared.progress import track
+from stages.shared.ranks import dealt, gathered, own_rows, rank, relaunched, sent
 from stages.shared.recipe import FinetuneParams
+from stages.shared.resume import fingerprint, finish, kept
 from stages.shared.rouge import SpanishRouge
 from stages.shared.scores import ROUGE_TYPES
 from stages.shared.spelling import load_tokenizer
 from stages.shared.t5 import T5, check_vocabulary
+from stages.shared.training import (
+    SEAL,
+    Arithmetic,
+    Checkpoints,
+    History,
+    Progress,
+    Stopped,
+    SummaryTrainer,
+    TokenizedRows,
+    curve_row,
+    epoch_folder,
+    last_checkpoint,
+)
 
 log = logging.getLogger("finetune")
 
@@ -53,39 +67,16 @@ METRICS = Path("metrics/finetune.json")
 CURVE = Path("metrics/plots/training.json")
 
 
-class TokenizedRows(torch.utils.data.Dataset):
-    """The rows of a tokenized split, kept as Arrow until asked for; `ids` are apart, no model takes them."""
-
-    def __init__(self, table: pa.Table) -> None:
-        self.ids = table["id"].to_pylist()
-        self.table = table.drop_columns("id")
-
-    def __len__(self) -> int:
-        return self.table.num_rows
-
-    def __getitem__(self, place: int) -> dict[str, list[int]]:
-        return {name: self.table[name][place].as_py() for name in self.table.column_names}
-
-
-class Arithmetic:
-    """The loss of a model's parameters as they are, in `dtype`; they and their gradients stay in float32."""
-
-    def __init__(self, model: T5ForConditionalGeneration, dtype: torch.dtype) -> None:
-        self.parameters, self.shape, self.dtype = dict(model.named_parameters()), shape_of(model), dtype
-
-    def now(self) -> T5:
-        return T5(self.parameters.__getitem__, self.shape, self.dtype)
-
-
 @torch.inference_mode()
 def validation_loss(t5: T5, rows: torch.utils.data.Dataset, collate: Callable, batch_size: int) -> float:
     """Return the mean cross-entropy over all target tokens of `rows`, without label smoothing."""
     total, tokens = 0.0, 0
-    for places in batches([len(rows[place]["input_ids"]) for place in range(len(rows))], batch_size):
+    for places in dealt(batches([len(rows[place]["input_ids"]) for place in range(len(rows))], batch_size)):
         batch = collate([rows[place] for place in places]).to(t5.embedding.device)
         total += float(t5.loss(batch))
         tokens += int(batch["labels"].ge(0).sum())
-    return total / tokens
+    totals, counts = zip(*gathered((total, tokens)), strict=True)
+    return sum(totals) / sum(counts)
 
 
 class Validation:
@@ -124,84 +115,12 @@ class Validation:
         return {"loss": loss, **scores}
 
 
-class SummaryTrainer(Seq2SeqTrainer):
-    """Seq2SeqTrainer with our loss and our validation.
-
-    The loss is the mean over the target tokens of a whole step, which Trainer counts: so 2 × 4 articles give
-    the gradient of 1 × 8. T5's own ignores the count; with accumulation 4 it came out four times too large.
-    Trainer's own validation shuffles the rows under group_by_length.
-    """
-
-    def __init__(
-        self, arithmetic: Arithmetic, validation: Validation, params: FinetuneParams, **kwargs: Any
-    ) -> None:
-        super().__init__(**kwargs)
-        self.arithmetic, self.validation, self.params = arithmetic, validation, params
-
-    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None) -> torch.Tensor:
-        total = self.arithmetic.now().loss(inputs, self.params.label_smoothing, self.params.dropout)
-        return total / num_items_in_batch
-
-    @torch.inference_mode()
-    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        metrics = {f"eval_{name}": value for name, value in self.validation(self.arithmetic.now()).items()}
-        self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        return metrics
-
-
-SHOWN = ("epoch", "train_loss", "validation_loss", "rougeL")
-
-
-class KeepBest(TrainerCallback):
-    """Keeps the curve, and saves the model of the epoch with the best validation ROUGE-L."""
-
-    def __init__(self, save: Callable[[T5ForConditionalGeneration], None], curve: list[dict]) -> None:
-        self.save, self.curve = save, curve
-        self.best = -math.inf
-        self.train_loss = math.nan
-
-    def on_log(self, args, state, control, logs=None, **kwargs) -> None:
-        self.train_loss = logs.get("loss", self.train_loss)
-
-    def on_evaluate(self, args, state, control, metrics=None, model=None, **kwargs) -> None:
-        scores = {name.removeprefix("eval_"): value for name, value in metrics.items()}
-        row = curve_row(round(state.epoch), state.global_step, self.train_loss, scores)
-        self.curve.append(row)
-        log.info("epoch %d: loss %s, on validation %s, ROUGE-L %s", *(row[key] for key in SHOWN))
-        if row["rougeL"] > self.best:
-            self.best = row["rougeL"]
-            self.save(model)
-
-
-class Progress(TrainerCallback):
-    """A bar over the steps, or plain lines where there is no terminal, as in every other stage."""
-
-    def on_train_begin(self, args, state, control, **kwargs) -> None:
-        self.steps = track(range(state.max_steps), "finetune training", state.max_steps, unit="step")
-        next(self.steps)
-
-    def on_step_end(self, args, state, control, **kwargs) -> None:
-        next(self.steps, None)
-
-
-def curve_row(epoch: int, step: int, train_loss: float | None, scores: dict) -> dict[str, Any]:
-    """Return a row of the training curve: losses in nats a token, ROUGE in points."""
-    return {
-        "epoch": epoch,
-        "step": step,
-        "train_loss": None if train_loss is None else round(train_loss, 4),
-        "validation_loss": round(scores["loss"], 4),
-        **{name: round(scores[name], 2) for name in ROUGE_TYPES},
-    }
-
-
 def training_arguments(
-    params: FinetuneParams, scratch: str, device: torch.device
+    params: FinetuneParams, folder: Path, device: torch.device
 ) -> Seq2SeqTrainingArguments:
-    """Return Trainer's arguments; what it would write goes to `scratch` and is thrown away."""
+    """Return Trainer's arguments; `folder` is where it writes its checkpoints."""
     return Seq2SeqTrainingArguments(
-        output_dir=scratch,
+        output_dir=str(folder),
         num_train_epochs=params.epochs,
         learning_rate=params.learning_rate,
         per_device_train_batch_size=params.batch_size,
@@ -213,13 +132,34 @@ def training_arguments(
         use_cpu=device.type == "cpu",
         seed=params.seed,
         data_seed=params.seed,
-        train_sampling_strategy="group_by_length",
-        logging_strategy="epoch",
+        logging_strategy="no",
+        logging_nan_inf_filter=False,  # would wait for the device at every step
         eval_strategy="epoch",
-        save_strategy="no",
+        save_strategy="no",  # `Checkpoints` says when
         report_to="none",
         disable_tqdm=True,
     )
+
+
+def longest_batch(rows: TokenizedRows, params: FinetuneParams) -> tuple[int, int] | None:
+    """Return the shape of this process's part of a batch of the longest rows, if it is to be compiled.
+
+    Raises:
+        InputError: there is no C++ compiler.
+    """
+    if not params.compile:
+        return None
+    from torch._inductor.cpp_builder import get_cpp_compiler
+    from torch._inductor.exc import InvalidCxxCompiler
+
+    try:
+        get_cpp_compiler()
+    except InvalidCxxCompiler as error:
+        raise InputError(
+            "params.yaml: finetune.compile: no C++ compiler here; install g++ or clang++, or set it to false"
+        ) from error
+    mine = own_rows(params.batch_size)
+    return mine.stop - mine.start, max(rows.lengths)
 
 
 def train(
@@ -227,28 +167,38 @@ def train(
     rows: TokenizedRows,
     validation: Validation,
     params: FinetuneParams,
-    save: Callable[[T5ForConditionalGeneration], None],
     device: torch.device,
-) -> tuple[list[dict[str, Any]], int]:
-    """Train `model`, `save` it at each best epoch, and return the curve and the number of steps."""
-    arithmetic = Arithmetic(model.to(device), choose_dtype(params.precision, device))
-    with torch.inference_mode():
-        curve = [curve_row(0, 0, None, validation(arithmetic.now()))]
-    with tempfile.TemporaryDirectory() as scratch:
-        trainer = SummaryTrainer(
-            arithmetic,
-            validation,
-            params,
-            model=model,
-            args=training_arguments(params, scratch, device),
-            train_dataset=rows,
-            eval_dataset=validation.rows,
-            data_collator=validation.collate,
-            callbacks=[Progress(), KeepBest(save, curve)],
-        )
-        trainer.remove_callback(PrinterCallback)
-        steps = trainer.train().global_step
-    return curve, steps
+    folder: Path,
+) -> tuple[History, int]:
+    """Train `model`, from the last checkpoint in `folder` if it has one; return the history and the steps.
+
+    The model of the best epoch is left in its `epoch_folder` of `folder`, by rank 0.
+    """
+    dtype = choose_dtype(params.precision, device)
+    arithmetic = Arithmetic(model.to(device), dtype, longest_batch(rows, params))
+    checkpoint = sent(last_checkpoint(folder), folder)
+    if checkpoint:
+        history = History(**read_json(checkpoint / SEAL)["history"])
+        log.info("going on from step %s", checkpoint.name.rpartition("-")[2])
+    else:
+        with torch.inference_mode():
+            history = History([curve_row(0, 0, None, validation(arithmetic.now()))])
+    trainer = SummaryTrainer(
+        arithmetic,
+        validation,
+        params,
+        history,
+        lambda epoch: save_model(model, TOKENIZED / "tokenizer", epoch_folder(folder, epoch)),
+        model=model,
+        args=training_arguments(params, folder, device),
+        train_dataset=rows,
+        eval_dataset=validation.rows,
+        data_collator=validation.collate,
+        callbacks=[Progress(), Checkpoints(folder, history, model.num_parameters())],
+    )
+    trainer.remove_callback(PrinterCallback)
+    steps = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None).global_step
+    return history, steps
 
 
 def main() -> None:
@@ -261,6 +211,8 @@ def main() -> None:
             f"params.yaml: finetune.batch_size: a step takes {step} articles (batch_size × "
             f"gradient_accumulation), and the training split has {len(rows)}; lower it"
         )
+    if relaunched("stages.finetune"):
+        return
     device = prepare_torch(params.seed)
     base = PRETRAINED / params.base
     model = load_model(base)
@@ -271,18 +223,34 @@ def main() -> None:
     references = {row["id"]: row["summary"] for row in read_table(RAW_VALIDATION, ["id", "summary"])}
     validation_table = load_table(TOKENIZED / "validation.parquet")
     validation = Validation(TokenizedRows(validation_table), references, tokenizer, collate, params)
+    precision = str(choose_dtype(params.precision, device)).removeprefix("torch.")
+    parts = fingerprint([params], [TOKENIZED, base, RAW_VALIDATION]) | {"precision": precision}
+    with kept("finetune", parts, log) as folder:
+        try:
+            history, steps = train(model, rows, validation, params, device, folder)
+        except Stopped as wish:
+            log.info("stopped; the same command goes on from the last checkpoint, in %s", folder)
+            sys.exit(128 + wish.args[0])
+        if rank() == 0:
+            write(history, steps, model, params, precision, folder)
+            finish(folder)
 
+
+def write(
+    history: History,
+    steps: int,
+    model: T5ForConditionalGeneration,
+    params: FinetuneParams,
+    precision: str,
+    folder: Path,
+) -> None:
+    """Write the model of the best epoch, the metrics and the curve."""
+    best = history.best
     with whole(FINETUNED) as partial:
-
-        def save(trained: T5ForConditionalGeneration) -> None:
-            remove(partial)
-            save_model(trained, TOKENIZED / "tokenizer", partial)
-
-        curve, steps = train(model, rows, validation, params, save, device)
-    best = max(curve[1:], key=lambda row: row["rougeL"])
+        shutil.copytree(epoch_folder(folder, best["epoch"]), partial)
     metrics = {
         "base": params.base,
-        "precision": str(choose_dtype(params.precision, device)).removeprefix("torch."),
+        "precision": precision,
         "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
         "steps": steps,
         "best_epoch": best["epoch"],
@@ -290,7 +258,7 @@ def main() -> None:
         "validation_loss": best["validation_loss"],
         **{f"validation_{name}": best[name] for name in ROUGE_TYPES},
     }
-    write_json(CURVE, curve)
+    write_json(CURVE, history.curve)
     write_json(METRICS, metrics)
     log.info(
         "wrote %s: %d steps; best epoch %d: validation loss %.3f, ROUGE-L %.2f (%.2f before)",
@@ -299,7 +267,7 @@ def main() -> None:
         best["epoch"],
         best["validation_loss"],
         best["rougeL"],
-        curve[0]["rougeL"],
+        history.curve[0]["rougeL"],
     )
 
 

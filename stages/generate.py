@@ -22,9 +22,11 @@ from stages.shared.device import Precision, choose_dtype, prepare_torch
 from stages.shared.files import numbered_jsonl, read_table, write_jsonl
 from stages.shared.params import Block, load_params, parse_key, read_params
 from stages.shared.prompts import COLUMNS, fill
+from stages.shared.ranks import rank, relaunched
+from stages.shared.resume import fingerprint, finish, kept
 from stages.shared.spelling import load_tokenizer, spelled
 from stages.shared.systems import SystemParams, system_params
-from stages.shared.t5 import check_vocabulary, load_t5
+from stages.shared.t5 import T5, check_vocabulary, load_t5
 from stages.shared.truncation import encode_within
 
 log = logging.getLogger("generate")
@@ -71,23 +73,23 @@ def summarize(
     system: SystemParams,
     rows: list[dict[str, str]],
     params: GenerateParams,
-    source_tokens: int,
-    style: str,
+    source: SourceParams,
+    style: StyleParams,
+    model: T5,
     what: str,
+    journal: Path,
 ) -> list[dict[str, Any]]:
     """Return the predictions of a model, one a row of the test split, in its order.
 
     `style` is that of our prompts; a template of the system's own is always an instruction.
     """
-    device = prepare_torch(seed=0)  # greedy and beam search draw nothing
-    model = load_t5(system.path, choose_dtype(params.precision, device), device)
     tokenizer = load_tokenizer(system.path)
     check_vocabulary(model.num_rows, tokenizer, system.path)
     prompts = own_prompts(system, [row["id"] for row in rows])
-    cut_as = style if system.template is None else "instruction"
-    ids, were_cut = encode_within(tokenizer, prompts, source_tokens, cut_as)
+    cut_as = style.style if system.template is None else "instruction"
+    ids, were_cut = encode_within(tokenizer, prompts, source.source_tokens, cut_as)
     generate = generator(model, params.model_copy(update=system.decoding()))
-    texts = write_texts(tokenizer, ids, generate, params.batch_size, what)
+    texts = write_texts(tokenizer, ids, generate, params.batch_size, what, journal)
     spelled_references = spelled(tokenizer, [row["summary"] for row in rows])
     return [
         {
@@ -155,6 +157,13 @@ def take_in(path: Path, rows: list[dict[str, str]], system: str) -> list[dict[st
     ]
 
 
+def write(name: str, predictions: list[dict[str, Any]]) -> None:
+    """Write the predictions of a system, and say how many there are."""
+    write_jsonl(PREDICTIONS / f"{name}.jsonl", predictions)
+    truncated = sum(bool(row["truncated"]) for row in predictions)
+    log.info("%s: %d predictions, %d from truncated articles", name, len(predictions), truncated)
+
+
 def main() -> None:
     arguments = parser(__doc__, "python -m stages.generate flan-small")
     arguments.add_argument("system", help="a key of `systems` in params.yaml")
@@ -162,16 +171,23 @@ def main() -> None:
     every = read_params()
     system = system_params(every, name)
     params = load_params(GenerateParams, "generate")
-    source_tokens = parse_key(SourceParams, every, "tokenize", "source_tokens").source_tokens
-    style = parse_key(StyleParams, every, "format", "style").style
+    source = parse_key(SourceParams, every, "tokenize", "source_tokens")
+    style = parse_key(StyleParams, every, "format", "style")
     rows = list(read_table(RAW_TEST, ["id", "summary"]))
     if system.is_foreign:
-        predictions = take_in(system.path, rows, name)
-    else:
-        predictions = summarize(system, rows, params, source_tokens, style, f"generate {name}")
-    write_jsonl(PREDICTIONS / f"{name}.jsonl", predictions)
-    truncated = sum(bool(row["truncated"]) for row in predictions)
-    log.info("%s: %d predictions, %d from truncated articles", name, len(predictions), truncated)
+        write(name, take_in(system.path, rows, name))
+    elif not relaunched("stages.generate"):
+        device = prepare_torch(seed=0)  # greedy and beam search draw nothing
+        dtype = choose_dtype(params.precision, device)
+        prompts = [FORMATTED_TEST] if system.template is None else []
+        parts = fingerprint([system, params, source, style], [system.path, RAW_TEST, *prompts])
+        with kept(f"generate-{name}", parts | {"dtype": str(dtype)}, log) as folder:
+            model, journal = load_t5(system.path, dtype, device), folder / "batches.jsonl"
+            what = f"generate {name}"
+            predictions = summarize(system, rows, params, source, style, model, what, journal)
+            if rank() == 0:
+                write(name, predictions)
+                finish(folder)
 
 
 if __name__ == "__main__":

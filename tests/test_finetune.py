@@ -1,7 +1,6 @@
 """Finetune: the gradient is that of the whole step, validation is scored in its own order, runs are equal."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
@@ -11,11 +10,7 @@ from transformers import AutoTokenizer, DataCollatorForSeq2Seq, TrainerCallback
 
 from stages.finetune import (
     RAW_VALIDATION,
-    Arithmetic,
     FinetuneParams,
-    KeepBest,
-    SummaryTrainer,
-    TokenizedRows,
     Validation,
     main,
     train,
@@ -28,6 +23,7 @@ from stages.shared.models import load_model
 from stages.shared.params import load_params
 from stages.shared.rouge import ROUGE_TYPES
 from stages.shared.spelling import IGNORE_INDEX, encode, load_tokenizer, spelled
+from stages.shared.training import Arithmetic, Epochs, History, SummaryTrainer, TokenizedRows
 from stages.tokenize import IDS
 
 TRAIN = Path("data/tokenized/train.parquet")
@@ -60,7 +56,7 @@ def collator(model):
     return DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(TOKENIZER), model)
 
 
-def first_step(folder, params, monkeypatch):
+def first_step(folder, params, monkeypatch, work):
     """Return the gradients and the loss of the first step over eight rows, by the stage's own `train`."""
     remember = FirstStep()
 
@@ -76,9 +72,9 @@ def first_step(folder, params, monkeypatch):
     assert len({len(row["labels"]) for row in rows}) > 1
     references = dict.fromkeys(rows.ids, "x")
     validation = Validation(rows, references, load_tokenizer(TOKENIZER), collator(model), params)
-    curve, steps = train(model, rows, validation, params, lambda trained: None, device)
+    history, steps = train(model, rows, validation, params, device, work)
     assert steps == 1
-    return remember.gradients, curve[1]["train_loss"]
+    return remember.gradients, history.curve[1]["train_loss"]
 
 
 def plain_step(folder, label_smoothing):
@@ -95,14 +91,18 @@ def plain_step(folder, label_smoothing):
 
 
 @pytest.mark.parametrize(("kind", "label_smoothing"), [("tied", 0.0), ("untied", 0.1)])
-def test_accumulating_2_by_4_is_1_by_8_is_the_plain_gradient(tiny, quick, monkeypatch, kind, label_smoothing):
+def test_accumulating_2_by_4_is_1_by_8_is_the_plain_gradient(
+    tiny, quick, monkeypatch, tmp_path, kind, label_smoothing
+):
     plain, plain_loss = plain_step(tiny[kind], label_smoothing)
     # not clipped, which would hide a wrong scale
     options = {"epochs": 1, "dropout": 0.0, "label_smoothing": label_smoothing, "max_grad_norm": 1e9}
     options |= {"max_new_tokens": 1}
     for batch_size, accumulation in ((8, 1), (2, 4), (3, 3)):
         params = quick(batch_size=batch_size, gradient_accumulation=accumulation, **options)
-        gradients, loss = first_step(tiny[kind], params, monkeypatch)
+        work = tmp_path / f"{batch_size}-{accumulation}"
+        work.mkdir()
+        gradients, loss = first_step(tiny[kind], params, monkeypatch, work)
         assert loss == pytest.approx(plain_loss, abs=1e-4)
         assert gradients.keys() == plain.keys()
         for name, gradient in gradients.items():
@@ -216,17 +216,59 @@ def test_the_curve_and_the_best_epoch_are_recorded(quick, runs, schedule):
     assert metrics["precision"] == "float32"
 
 
-def test_the_model_of_the_first_best_epoch_is_kept():
-    saved, curve = [], []
-    keep = KeepBest(saved.append, curve)
-    for epoch, score in enumerate((0.0, 30.0, 20.0, 30.0, 30.5), start=1):
-        state = SimpleNamespace(epoch=float(epoch), global_step=3 * epoch)
-        scores = {"eval_loss": 1.0, **{f"eval_{name}": score for name in ROUGE_TYPES}}
-        keep.on_log(None, state, None, logs={"loss": 2.0 / epoch})
-        keep.on_evaluate(None, state, None, metrics=scores, model=f"epoch {epoch}")
-    assert saved == ["epoch 1", "epoch 2", "epoch 5"]
-    assert [(row["epoch"], row["step"], row["rougeL"]) for row in curve[:2]] == [(1, 3, 0.0), (2, 6, 30.0)]
-    assert [row["train_loss"] for row in curve[:2]] == [2.0, 1.0]
+def scores(points):
+    return {"loss": 1.0, **dict.fromkeys(ROUGE_TYPES, points)}
+
+
+def test_the_first_epoch_of_the_best_score_is_the_best():
+    history, best = History([{"epoch": 0, "rougeL": 99.0}]), []
+    for epoch, points in enumerate((0.0, 30.0, 20.0, 30.0, 30.5), start=1):
+        history.loss, history.steps = torch.tensor(6.0 / epoch), 3
+        row = history.close_epoch(epoch, 3 * epoch, scores(points))
+        best.append(history.best is row)
+    assert best == [True, True, False, False, True]
+    assert [(row["epoch"], row["step"], row["rougeL"]) for row in history.curve[1:3]] == [
+        (1, 3, 0.0),
+        (2, 6, 30.0),
+    ]
+    assert [row["train_loss"] for row in history.curve[1:3]] == [2.0, 1.0]
+    assert history.values() == {"curve": history.curve, "loss": 0.0, "steps": 0}
+
+
+def test_a_loss_that_is_no_number_is_named_with_what_to_do():
+    history = History([], loss=torch.tensor(float("nan")), steps=2)
+    with pytest.raises(
+        InputError, match=r"finetune.learning_rate: the loss of epoch 1 is nan; lower the rate"
+    ):
+        history.close_epoch(1, 2, scores(0.0))
+
+
+LENGTHS = [5, 16, 17, 30, 33, 90, 100, 100, 96, 12] * 7
+
+
+def test_an_epoch_has_every_row_once_in_batches_under_the_budget_as_many_in_each():
+    epochs = Epochs(LENGTHS, batch_size=4, seed=1)
+    for epoch in range(3):
+        epochs.set_epoch(epoch)
+        drawn = list(epochs)
+        assert len(drawn) == len(epochs)
+        assert sorted(place for places in drawn for place in places) == list(range(len(LENGTHS)))
+        longest = [max(LENGTHS[place] for place in places) for places in drawn]
+        assert all(len(places) * most <= 4 * 112 for places, most in zip(drawn, longest, strict=True))
+        assert longest[0] == 100  # memory that does not suffice fails at once
+        assert longest != sorted(longest, reverse=True)
+        assert all(max(LENGTHS[p] for p in b) - min(LENGTHS[p] for p in b) <= 84 for b in drawn)
+
+
+def test_batches_depend_on_seed_and_epoch_alone():
+    def drawn(seed, epoch):
+        epochs = Epochs(LENGTHS, batch_size=4, seed=seed)
+        epochs.set_epoch(epoch)
+        return list(epochs)
+
+    assert drawn(1, 2) == drawn(1, 2)
+    assert drawn(1, 2) != drawn(1, 3)
+    assert drawn(1, 2) != drawn(2, 2)
 
 
 def test_training_lowers_the_loss(quick, runs):

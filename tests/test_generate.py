@@ -116,7 +116,7 @@ def seen(monkeypatch):
 
     rows = []
 
-    def remember(tokenizer, ids, generate, batch_size, what):
+    def remember(tokenizer, ids, generate, batch_size, what, journal):
         rows.extend(ids)
         return [""] * len(ids)
 

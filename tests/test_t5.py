@@ -100,7 +100,7 @@ def test_dropout_changes_the_loss_by_its_seed_only(tiny, batch):
     losses = []
     for seed, share in ((1, 0.0), (1, 0.3), (1, 0.3), (2, 0.3)):
         torch.manual_seed(seed)
-        losses.append(arithmetic(model).loss(batch, dropout=share).item())
+        losses.append(arithmetic(model).loss(batch, drop=Dropout(share)).item())
     assert losses[1] == losses[2]
     assert len(set(losses)) == 3
 

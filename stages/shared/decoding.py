@@ -1,7 +1,9 @@
 """Prompts in, summaries out: batches of like length, greedy search and beam search."""
 
+import json
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import torch
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
@@ -10,6 +12,7 @@ from torch import Tensor
 
 from stages.shared.params import Block
 from stages.shared.progress import track
+from stages.shared.ranks import dealt, gathered
 from stages.shared.spelling import cut, decode, encode
 from stages.shared.t5 import T5, Memory
 
@@ -60,14 +63,42 @@ def batches(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
     return found
 
 
-def in_batches(rows: Sequence[Ids], generate: Generate, batch_size: int, what: str) -> list[Ids]:
-    """Return one output a row, in the order of `rows`; `batch_size` counts rows of the longest length."""
-    outputs: list[Ids] = [[] for _ in rows]
+def in_batches(
+    rows: Sequence[Ids], generate: Generate, batch_size: int, what: str, journal: Path | None = None
+) -> list[Ids]:
+    """Return one output a row, in the order of `rows`; `batch_size` counts rows of the longest length.
+
+    Batches are planned for all rows and dealt whole, so that neither the number of processes nor an
+    interruption changes who is with whom. Those in the `journal` are not made again; the others are added.
+    """
+    outputs: dict[int, Ids] = {}
+    for found in gathered(journalled(journal, rows)):
+        outputs |= found
     planned = batches([len(row) for row in rows], batch_size)
-    for places in track(planned, what, len(planned), unit="batch"):
-        made = generate([rows[place] for place in places])
-        for place, output in zip(places, made, strict=True):
-            outputs[place] = output
+    open_batches = [places for places in planned if not all(place in outputs for place in places)]
+    for places in track(dealt(open_batches), what, len(dealt(open_batches)), unit="batch"):
+        made = dict(zip(places, generate([rows[place] for place in places]), strict=True))
+        if journal:
+            with journal.open("a", encoding="utf-8") as out:
+                out.write(f"\n{json.dumps(list(made.items()))}\n")  # the line before may be a half
+        outputs |= made
+    for found in gathered(outputs):
+        outputs |= found
+    return [outputs[place] for place in range(len(rows))]
+
+
+def journalled(journal: Path | None, rows: Sequence[Ids]) -> dict[int, Ids]:
+    """Return the outputs that an earlier run has noted, by the place of their row.
+
+    A line is a batch; one that was cut off, the last, counts for nothing.
+    """
+    outputs: dict[int, Ids] = {}
+    if journal and journal.exists():
+        for line in journal.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                outputs |= {place: ids for place, ids in json.loads(line) if 0 <= place < len(rows)}
+            except (ValueError, TypeError):
+                continue
     return outputs
 
 
@@ -181,7 +212,12 @@ def taken(rows: Tensor, places: Tensor) -> Tensor:
 
 
 def write_texts(
-    tokenizer: Tokenizer, rows: Sequence[Ids], generate: Generate, batch_size: int, what: str
+    tokenizer: Tokenizer,
+    rows: Sequence[Ids],
+    generate: Generate,
+    batch_size: int,
+    what: str,
+    journal: Path | None = None,
 ) -> list[str]:
     """Return the text that the model writes for each row of ids, in order."""
-    return decode(tokenizer, in_batches(rows, generate, batch_size, what))
+    return decode(tokenizer, in_batches(rows, generate, batch_size, what, journal))

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 
 from stages.shared.cli import InputError
+from stages.shared.ranks import choose_gpu, join
 
 Precision = Literal["auto", "bf16", "fp32"]
 
@@ -15,12 +16,14 @@ MALLOPT = {-1: 2**29, -3: 2**25}  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of mal
 
 
 def prepare_torch(seed: int) -> torch.device:
-    """Seed torch, fix the threads, ask for deterministic algorithms; return the device.
+    """Seed torch, fix the threads, ask for determinism, meet the other processes; return the device.
 
-    RESUMEN_THREADS sets the number of CPU threads (default: all) and RESUMEN_DEVICE the device
-    (default: a GPU if there is one). Equal bytes are promised on one machine at one thread count.
+    RESUMEN_THREADS sets the number of CPU threads (default: all, shared out among the processes) and
+    RESUMEN_DEVICE the device (default: a GPU if there is one). Equal bytes are promised on one machine at one
+    thread count.
     """
-    threads = os.environ.get("RESUMEN_THREADS", os.cpu_count() or 1)
+    share = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    threads = os.environ.get("RESUMEN_THREADS", max(1, share))
     try:
         torch.set_num_threads(int(threads))
     except (ValueError, RuntimeError) as error:
@@ -30,6 +33,8 @@ def prepare_torch(seed: int) -> torch.device:
     torch.utils.deterministic.fill_uninitialized_memory = False  # every `empty` would be written twice
     torch.manual_seed(seed)
     keep_memory()
+    choose_gpu()
+    join()
     name = os.environ.get("RESUMEN_DEVICE", "cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)

@@ -1,5 +1,7 @@
 """Files that appear whole or not at all: JSON, JSON Lines, Parquet, folders."""
 
+import errno
+import hashlib
 import json
 import os
 import re
@@ -23,6 +25,7 @@ TURN = pa.struct([(name, pa.string()) for name in ("role", "content")])
 CONVERSATIONS = RAW.append(pa.field("messages", pa.list_(TURN)))  # RAW of a source that has conversations
 FORMATTED = pa.schema([(name, pa.string()) for name in ("id", "prompt", "completion")])
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
 SURROGATE = re.compile("[\ud800-\udfff]")  # what JSON can escape and UTF-8 cannot hold
 
 ROWS_PER_GROUP = 2_000  # bounds the memory of a stage that streams; 2,000 articles are about 10 MB
@@ -32,17 +35,68 @@ ROWS_PER_GROUP = 2_000  # bounds the memory of a stage that streams; 2,000 artic
 def whole(path: Path) -> Iterator[Path]:
     """Yield a path to write to, a file or a folder; it becomes `path` once the block has ended well.
 
-    After an error nothing is left behind: no half, no new `path`.
+    After an error nothing is left behind: no half, no new `path`. The bytes are on the disk before the name
+    is, so that a power cut leaves no hollow file.
+
+    Raises:
+        InputError: the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     remove(partial)
     try:
         yield partial
+        for file in files_of(partial):
+            flush(file)
         remove(path)
         partial.replace(path)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise InputError(no_space(path, written=size_of(partial))) from error
     finally:
         remove(partial)
+
+
+def flush(file: Path) -> None:
+    """Wait until the bytes of `file` are on the disk; Windows does not let us for what is read-only."""
+    if os.name != "nt":
+        with file.open("rb") as content:
+            os.fsync(content.fileno())
+
+
+def no_space(path: Path, written: int) -> str:
+    """Return the message for a disk that was full once `written` bytes of `path` were there."""
+    free = shutil.disk_usage(path.parent).free
+    return (
+        f"{path}: no space left: it needs more than the {written / 1e6:.1f} MB that were written of it, and "
+        f"its disk has {(free + written) / 1e6:.1f} MB; free some and try again"
+    )
+
+
+def require_space(path: Path, num_bytes: int) -> None:
+    """Raise InputError unless the disk of `path` has room for `num_bytes`."""
+    if (free := shutil.disk_usage(path).free) < num_bytes:
+        raise InputError(
+            f"{path}: {num_bytes / 1e6:.1f} MB are needed, and its disk has {free / 1e6:.1f} MB left; "
+            "free some and try again"
+        )
+
+
+def files_of(path: Path) -> list[Path]:
+    """Return the files of a folder in a fixed order, or `path` itself."""
+    return sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+
+
+def size_of(path: Path) -> int:
+    """Return the bytes of a file or of a folder's files; 0 if there is none."""
+    return sum(file.stat().st_size for file in files_of(path)) if path.exists() else 0
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file, in hex."""
+    with opened(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def remove(path: Path) -> None:

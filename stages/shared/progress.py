@@ -18,7 +18,7 @@ def track(items: Iterable[T], what: str, total: int | None = None, unit: str = "
 
     `what` starts with the stage's name, such as "generate flan-small".
     """
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and logging.getLogger().isEnabledFor(logging.INFO):
         yield from tqdm(items, what, total, unit=f" {unit}", leave=False, dynamic_ncols=True)
         return
     stage, _, rest = what.partition(" ")

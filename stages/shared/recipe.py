@@ -23,7 +23,7 @@ class FinetuneParams(Block):
     base: str  # a key of `checkpoints`
     epochs: PositiveInt
     learning_rate: PositiveFloat  # peak
-    batch_size: PositiveInt  # articles a forward pass
+    batch_size: PositiveInt  # articles of the greatest length a forward pass; of shorter ones there are more
     gradient_accumulation: PositiveInt  # forward passes a step
     schedule: Literal["linear", "cosine", "constant"]  # after the warm-up
     warmup_ratio: Share  # of the steps
@@ -31,6 +31,7 @@ class FinetuneParams(Block):
     max_grad_norm: PositiveFloat
     label_smoothing: Share
     dropout: Share  # in every layer, one mask for all positions
+    compile: bool  # the encoder, for batches of the longest rows; a minute, then a seventh faster
     precision: Precision  # of the arithmetic; weights and gradients stay in float32
     max_new_tokens: PositiveInt  # of a validation summary, which is greedy
     validation_rows: Annotated[int | Literal["all"], BeforeValidator(check_rows)]  # scored each epoch

@@ -36,6 +36,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": functional.silu,
 }
 ATTENTION = ("q", "k", "v", "o")
+Encode = Callable[["T5", Tensor, Tensor | None, "Dropout"], Tensor]
 SCORES_AT_ONCE = 2**20  # of an attention on a CPU: 2 to 4 MB, what a core's cache holds
 
 
@@ -134,10 +135,14 @@ class Layer:
 
 
 class Dropout:
-    """T5's dropout: a mask for each row and feature, the same at all its positions."""
+    """T5's dropout: a mask for each row and feature, the same at all its positions.
 
-    def __init__(self, share: float) -> None:
-        self.share = share
+    Where a batch is shared out, masks are drawn for all of its `num_rows` and those of `rows` taken: every
+    process draws the same numbers.
+    """
+
+    def __init__(self, share: float, rows: slice = slice(None), num_rows: int | None = None) -> None:
+        self.share, self.rows, self.num_rows = share, rows, num_rows
 
     def __call__(self, states: Tensor) -> Tensor:
         """Return `states`, (rows, …, positions, features), with a share of the features zeroed."""
@@ -152,8 +157,9 @@ class Dropout:
         return values * self.mask((*values.shape[:-1], 1), values) if self.share else values
 
     def mask(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        kept = torch.empty(shape, device=like.device).bernoulli_(1 - self.share)
-        return kept.div_(1 - self.share).to(like.dtype)
+        rows = shape[0] if self.num_rows is None else self.num_rows
+        kept = torch.empty((rows, *shape[1:]), device=like.device).bernoulli_(1 - self.share)
+        return kept[self.rows].div(1 - self.share).to(like.dtype)
 
 
 NO_DROPOUT = Dropout(0.0)
@@ -309,9 +315,9 @@ class T5:
         rows = functional.embedding(found, self.biases[stack]).to(self.dtype).T.contiguous()
         return rows.unfold(1, length, 1).flip(1)[None]
 
-    def encode(self, embedded: Tensor, mask: Tensor, drop: Dropout = NO_DROPOUT) -> Tensor:
-        """Return the encoder's states of embedded tokens, (rows, tokens, d_model); `mask`: (rows, tokens)."""
-        bias, hidden = self.bias("encoder", embedded.shape[1]), mask_bias(mask, self.dtype)
+    def encode(self, embedded: Tensor, hidden: Tensor | None, drop: Dropout = NO_DROPOUT) -> Tensor:
+        """Return the encoder's states of embedded tokens, (rows, tokens, d_model); `hidden`: `mask_bias`."""
+        bias = self.bias("encoder", embedded.shape[1])
         states = drop(embedded)
         for layer in self.encoder:
             states = self.self_attention(layer, states, bias, hidden, drop)
@@ -324,23 +330,28 @@ class T5:
         parts = [self.heads(part) for part in parts]
         return list(zip(parts[::2], parts[1::2], strict=True))
 
-    def loss(self, batch: Mapping[str, Tensor], smoothing: float = 0.0, dropout: float = 0.0) -> Tensor:
+    def loss(
+        self,
+        batch: Mapping[str, Tensor],
+        smoothing: float = 0.0,
+        drop: Dropout = NO_DROPOUT,
+        encode: Encode | None = None,
+    ) -> Tensor:
         """Return the cross-entropy of the labels of a padded batch, summed over the target tokens.
 
         `batch` has input_ids and attention_mask, (rows, source tokens), and labels, (rows, target tokens),
-        which are negative where padded.
+        which are negative where padded. `encode` may be `T5.encode`, compiled.
         """
         ids, mask, labels = batch["input_ids"], batch["attention_mask"].bool(), batch["labels"]
-        drop = Dropout(dropout)
+        hidden = mask_bias(mask, self.dtype)
         shifted = functional.pad(labels[:, :-1], (1, 0), value=self.shape.start)
         shifted = shifted.masked_fill(shifted < 0, self.shape.pad)
         both = functional.embedding(torch.cat([ids, shifted], dim=1), self.embedding)  # one gradient, not two
         source, states = both.split([ids.shape[1], labels.shape[1]], dim=1)
-        encoded = self.encode(source, mask, drop)
+        encoded = (encode or T5.encode)(self, source.contiguous(), hidden, drop)
         positions = torch.arange(labels.shape[1], device=ids.device)
         ahead = positions[None, :] > positions[:, None]
         bias = self.bias("decoder", len(positions)).masked_fill(ahead, torch.finfo(self.dtype).min)
-        hidden = mask_bias(mask, self.dtype)
         states = drop(states)
         for layer, (keys, values) in zip(self.decoder, self.cross_keys(encoded), strict=True):
             states = self.self_attention(layer, states, bias, None, drop)
@@ -362,12 +373,13 @@ class T5:
 
     def start(self, ids: Tensor, mask: Tensor, num_beams: int, max_tokens: int) -> "Memory":
         """Return the memory of a generation of at most `max_tokens` from `ids`, (articles, tokens)."""
-        encoded = self.encode(functional.embedding(ids, self.embedding), mask)
+        hidden = mask_bias(mask, self.dtype)
+        encoded = self.encode(functional.embedding(ids, self.embedding), hidden)
         cross = [(keys.contiguous(), values.contiguous()) for keys, values in self.cross_keys(encoded)]
         size = (self.shape.num_decoder_layers, 2, len(ids) * num_beams, self.shape.num_heads)
         return Memory(
             cross=cross,
-            hidden=mask_bias(mask, self.dtype),
+            hidden=hidden,
             bias=self.bias("decoder", max_tokens),
             cache=torch.empty(*size, max_tokens, self.shape.d_kv, dtype=self.dtype, device=ids.device),
             num_beams=num_beams,

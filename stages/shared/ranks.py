@@ -1,0 +1,182 @@
+"""Several processes as one: `RESUMEN_LAUNCH` starts them, batches are dealt whole, gradients are summed.
+
+Under torchrun every process (a rank) plans the same batches and takes its share; without it there is one
+process, rank 0 of 1, and nothing here costs anything. Only rank 0 writes.
+
+    RESUMEN_LAUNCH="--nproc-per-node 2" python -m stages.finetune
+"""
+
+import logging
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from stages.shared.cli import InputError
+from stages.shared.files import files_of, first_line
+
+T = TypeVar("T")
+
+LAUNCH = "RESUMEN_LAUNCH"
+OF_TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
+PATIENCE = timedelta(hours=2)  # of a rank that waits for the others
+PIECE = 2**26  # bytes of a file sent at a time
+
+
+def relaunched(module: str) -> bool:
+    """Run `module` under torchrun as RESUMEN_LAUNCH says, with this command line; False if it says nothing.
+
+    Raises:
+        InputError: a process died, or the options are not torchrun's.
+    """
+    options = shlex.split(os.environ.get(LAUNCH, ""))
+    if not options or "RANK" in os.environ:
+        return False
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import get_args_parser, run
+
+    if not any(option.startswith(("--nnodes", "--rdzv", "--master", "--standalone")) for option in options):
+        options.insert(0, "--standalone")  # a free port: two runs may be under way
+    try:
+        chosen = get_args_parser().parse_args([*options, "-m", module, *sys.argv[1:]])
+    except SystemExit as error:
+        raise InputError(f"{LAUNCH}: not options of torchrun: {' '.join(options)!r}") from error
+    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # its report repeats what we say
+    try:
+        run(chosen)
+    except ChildFailedError as error:
+        rank, failure = error.get_first_failure()
+        raise InputError(
+            f"process {rank} of {module} ended with {ending(failure.exitcode)}, and with it the run; what it "
+            "said stands above. Started again, with any number of processes, it goes on from where it was"
+        ) from error
+    except SignalException as error:
+        sys.exit(128 + error.sigval)
+    return True
+
+
+def ending(code: int) -> str:
+    """Return what an exit code means.
+
+    >>> ending(-9)
+    'SIGKILL'
+    """
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+def choose_gpu() -> None:
+    """Let this process see one GPU, its own; Trainer would take all of those that it sees."""
+    local = int(os.environ.get("LOCAL_RANK", 0))
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    listed = seen.split(",") if seen else [str(number) for number in range(torch.cuda.device_count())]
+    if local < len(listed):
+        os.environ["CUDA_VISIBLE_DEVICES"] = listed[local]
+    elif listed and seen != "":
+        raise InputError(f"{LAUNCH}: {local + 1} processes or more, and {len(listed)} GPUs; start fewer")
+
+
+def join(seconds: float = PATIENCE.total_seconds()) -> None:
+    """Meet the other processes, if torchrun started this one; all but rank 0 are silent from here on."""
+    if "RANK" not in os.environ or dist.is_initialized():
+        return
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend, timeout=timedelta(seconds=seconds))
+    for name in OF_TORCHRUN:  # Trainer is to see one process: the shares and the sums are ours
+        os.environ.pop(name, None)
+    if rank():
+        logging.disable(logging.INFO)
+
+
+def rank() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def num_ranks() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def dealt(batches: Sequence[T]) -> Sequence[T]:
+    """Return the batches of this rank, each whole, in their order."""
+    return batches[rank() :: num_ranks()]
+
+
+def own_rows(count: int) -> slice:
+    """Return which of a batch's `count` rows are this rank's."""
+    return slice(count * rank() // num_ranks(), count * (rank() + 1) // num_ranks())
+
+
+@contextmanager
+def exchange() -> Iterator[None]:
+    """Turn the loss of another process into an InputError."""
+    try:
+        yield
+    except RuntimeError as error:  # gloo has no type of its own
+        raise InputError(f"process {rank()}: lost the others: {first_line(error)}") from error
+
+
+def gathered(values: T) -> list[T]:
+    """Return every rank's `values`, in the order of the ranks."""
+    if num_ranks() == 1:
+        return [values]
+    found: list[Any] = [None] * num_ranks()
+    with exchange():
+        dist.all_gather_object(found, values)
+    return found
+
+
+def told(value: T) -> T:
+    """Return what rank 0 has as `value`."""
+    if num_ranks() == 1:
+        return value
+    box = [value]
+    with exchange():
+        dist.broadcast_object_list(box)
+    return box[0]
+
+
+def add_up(tensors: Iterable[Tensor]) -> None:
+    """Replace tensors of one dtype by their sums over the ranks, in one exchange."""
+    if num_ranks() == 1:
+        return
+    several = list(tensors)
+    flat = torch.cat([tensor.flatten() for tensor in several])
+    with exchange():
+        dist.all_reduce(flat)
+    for tensor, total in zip(several, flat.split([tensor.numel() for tensor in several]), strict=True):
+        tensor.copy_(total.view_as(tensor))
+
+
+def sent(folder: Path | None, scratch: Path) -> Path | None:
+    """Return the folder of rank 0, or, in the others, a copy below `scratch`: they may share no disk."""
+    names = told([path.name for path in files_of(folder)] if folder else None)
+    if names is None or num_ranks() == 1:
+        return folder
+    target = folder if rank() == 0 else scratch / "received"
+    target.mkdir(exist_ok=True)
+    for name in names:
+        send_file(target / name)
+    return target
+
+
+def send_file(path: Path) -> None:
+    """Write to `path` in all ranks what rank 0 reads from it."""
+    size = told(path.stat().st_size if rank() == 0 else None)
+    with path.open("wb" if rank() else "rb") as file:
+        for start in range(0, size, PIECE):
+            piece = torch.empty(min(PIECE, size - start), dtype=torch.uint8)
+            if rank() == 0:
+                piece = torch.frombuffer(bytearray(file.read(len(piece))), dtype=torch.uint8)
+            with exchange():
+                dist.broadcast(piece, 0)
+            if rank():
+                file.write(piece.numpy().tobytes())

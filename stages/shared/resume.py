@@ -1,0 +1,120 @@
+"""Work that outlives its process: a folder for what is done so far, found again by what decides the result.
+
+The folder lies under `.resumen/` of the repository (of the main one, for an experiment that DVC runs in a
+folder of its own), outside DVC's outs, which DVC removes before a stage runs. It is locked while in use.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+
+from stages.shared.cli import InputError
+from stages.shared.files import digest, files_of, remove, write_text
+from stages.shared.params import Block
+from stages.shared.ranks import gathered, num_ranks, rank
+
+DAYS_KEPT = 14  # of what nobody has gone on with
+FINISHED = "finished"
+
+
+def fingerprint(params: Iterable[Block], paths: Iterable[Path]) -> dict[str, str]:
+    """Return what decides a result, by name: params, the files at `paths`, the code that is loaded, torch.
+
+    Raises:
+        InputError: another process of this run has other ones.
+    """
+    modules = sorted(name for name in sys.modules if name.split(".")[0] == "stages")
+    files = {sys.modules[name].__file__ for name in modules} | {sys.modules["__main__"].__file__}
+    code = [Path(file) for file in files if file and "stages" in Path(file).parts]
+    parts = {
+        "params": sha256([repr(block) for block in params]),
+        **{str(path): sha256([digest(file) for file in files_of(path)]) for path in paths},
+        "the code": sha256(sorted(f"{file.name} {digest(file)}" for file in code)),
+        "torch": torch.__version__,
+    }
+    for other, theirs in enumerate(gathered(parts)):
+        if differing := [name for name in parts if parts[name] != theirs.get(name)]:
+            raise InputError(
+                f"process {other}: {differing[0]} is not that of process {rank()}; every machine needs the "
+                "same commit, params.yaml and inputs: `git pull`, `dvc pull`"
+            )
+    return parts
+
+
+def sha256(texts: list[str]) -> str:
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
+
+
+def home() -> Path:
+    """Return where the folders are: beside `.dvc` of the main repository, also under `dvc exp run --temp`."""
+    return Path(os.environ.get("DVC_ROOT", ".")) / ".resumen"
+
+
+@contextmanager
+def kept(work: str, parts: dict[str, str], log: logging.Logger) -> Iterator[Path]:
+    """Yield the folder of `work`, locked: as an earlier run with the same `parts` left it, or empty.
+
+    A second run beside a running one waits, and takes over what that has finished; where several processes
+    work together it says so and ends. What is kept of other work that is finished, or has been left for
+    days, is removed. Only rank 0 has the folder; the others have one that goes with them.
+    """
+    if rank():
+        with tempfile.TemporaryDirectory() as scratch:
+            yield Path(scratch)
+        return
+    key = sha256([f"{name} {value}" for name, value in parts.items()])[:16]
+    folder = home() / work / key
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock, waited = FileLock(lock_of(folder)), False
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if num_ranks() > 1:
+            said = f"{folder}: locked, the same is under way in another process; wait for its end"
+            raise InputError(said) from None
+        log.info("the same is under way in another process (%s is locked); waiting for its end", folder)
+        lock.acquire()
+        waited = True
+    try:
+        if (folder / FINISHED).exists() and not waited:
+            remove(folder)  # a run that is asked for again runs again
+        folder.mkdir(exist_ok=True)
+        remove_old(folder)
+        yield folder
+    finally:
+        lock.release()
+
+
+def finish(folder: Path, text: str = "") -> None:
+    """Note that the work of `folder` is done; what a run that waits for it needs stays."""
+    write_text(folder / FINISHED, text)
+
+
+def lock_of(folder: Path) -> Path:
+    return folder.with_name(folder.name + ".lock")
+
+
+def remove_old(own: Path) -> None:
+    """Remove the folders beside `own` that are finished or have been left, and that nobody works on."""
+    for folder in own.parent.iterdir():
+        if folder == own or not folder.is_dir():
+            continue
+        newest = max(file.stat().st_mtime for file in (folder, *folder.rglob("*")))
+        if (folder / FINISHED).exists() or time.time() - newest > DAYS_KEPT * 86_400:
+            try:
+                with FileLock(lock_of(folder), timeout=0):
+                    shutil.rmtree(folder)
+            except Timeout:
+                continue
+            lock_of(folder).unlink(missing_ok=True)
