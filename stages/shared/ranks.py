@@ -22,7 +22,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from stages.shared.cli import InputError
-from stages.shared.files import files_of, first_line
+from stages.shared.files import files_of
 
 T = TypeVar("T")
 
@@ -121,7 +121,7 @@ def exchange() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # gloo has no type of its own
-        raise InputError(f"process {rank()}: lost the others: {first_line(error)}") from error
+        raise InputError(f"process {rank()}: lost another one; RESUMEN_DEBUG=1 shows how") from error
 
 
 def gathered(values: T) -> list[T]:

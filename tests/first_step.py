@@ -1,0 +1,60 @@
+"""Takes the first step of the fine-tuning, under torchrun or alone, and writes its gradients.
+
+python -m torch.distributed.run --standalone --nproc-per-node 2 tests/first_step.py gradients.safetensors
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from safetensors.torch import save_file
+from transformers import AutoTokenizer, DataCollatorForSeq2Seq, TrainerCallback
+
+from stages.finetune import PRETRAINED, TOKENIZED, train
+from stages.shared.device import prepare_torch
+from stages.shared.files import load_table
+from stages.shared.models import load_model
+from stages.shared.params import load_params
+from stages.shared.ranks import rank
+from stages.shared.recipe import FinetuneParams
+from stages.shared.training import SummaryTrainer, TokenizedRows
+
+
+class FirstStep(TrainerCallback):
+    """Writes the gradients before the first step of the optimizer, and ends the training."""
+
+    def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
+        if rank() == 0:
+            found = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+            save_file(found, sys.argv[1])
+        control.should_training_stop = True
+
+
+class NoValidation:
+    """Scores nothing."""
+
+    def __init__(self, rows, model):
+        self.rows = rows
+        self.collate = DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(TOKENIZED / "tokenizer"), model)
+
+    def __call__(self, t5):
+        return {"loss": 0.0, **dict.fromkeys(("rouge1", "rouge2", "rougeL", "rougeLsum"), 0.0)}
+
+
+def main():
+    params = load_params(FinetuneParams, "finetune")
+    device = prepare_torch(params.seed)
+    model = load_model(PRETRAINED / params.base)
+    rows = TokenizedRows(load_table(TOKENIZED / "train.parquet"))
+    started = SummaryTrainer.__init__
+
+    def watched(self, *args, **kwargs):
+        started(self, *args, **kwargs)
+        self.add_callback(FirstStep())
+
+    SummaryTrainer.__init__ = watched
+    with tempfile.TemporaryDirectory() as folder:
+        train(model, rows, NoValidation(rows, model), params, device, Path(folder))
+
+
+main()

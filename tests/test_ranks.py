@@ -1,0 +1,163 @@
+"""Several processes: the predictions of one, the gradients of one, and an end when one of them dies."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from stages.finetune import main as finetune
+from stages.shared.ranks import add_up, dealt, ending, gathered, num_ranks, own_rows, rank, sent, told
+from tests.started import ROOT, TRAINING, ended, forget, outputs, start
+
+FINETUNE, GENERATE = ["stages.finetune"], ["stages.generate", "flan-small"]
+
+
+@pytest.fixture
+def training(tokenized, set_params):
+    """A project in which fine-tuning takes seconds, with dropout and accumulation."""
+    set_params(TRAINING)
+
+
+def test_alone_there_is_one_process_and_all_is_its_own(tmp_path):
+    assert (rank(), num_ranks()) == (0, 1)
+    assert dealt([1, 2, 3]) == [1, 2, 3]
+    assert own_rows(5) == slice(0, 5)
+    assert gathered("a") == ["a"]
+    assert told("a") == "a"
+    assert sent(tmp_path, tmp_path) == tmp_path
+    sums = [torch.ones(2)]
+    add_up(sums)
+    assert sums[0].tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("count", [0, 1, 5, 8])
+def test_every_row_is_one_process_s(monkeypatch, processes, count):
+    monkeypatch.setattr("stages.shared.ranks.num_ranks", lambda: processes)
+    rows = []
+    for number in range(processes):
+        monkeypatch.setattr("stages.shared.ranks.rank", lambda number=number: number)
+        rows.extend(range(count)[own_rows(count)])
+    assert rows == list(range(count))
+
+
+def test_an_ending_says_what_it_was():
+    assert (ending(-9), ending(3)) == ("SIGKILL", "exit code 3")
+
+
+def test_wrong_options_are_refused(training, fails, monkeypatch):
+    monkeypatch.setenv("RESUMEN_LAUNCH", "--nproc-per-nod")
+    assert fails(finetune) == "RESUMEN_LAUNCH: not options of torchrun: '--standalone --nproc-per-nod'"
+
+
+def gradients(processes: int) -> dict[str, torch.Tensor]:
+    """Return the gradients of the first step of so many processes."""
+    several = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    out = f"{processes}.safetensors"
+    command = [sys.executable, *(several if processes > 1 else []), str(ROOT / "tests/first_step.py"), out]
+    done = subprocess.run(
+        command, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return load_file(out)
+
+
+@pytest.mark.pipeline
+def test_the_first_gradients_of_two_and_four_processes_are_those_of_one(training, set_params):
+    set_params({"finetune.max_grad_norm": 1e9})  # not clipped, which would hide a wrong scale
+    alone = gradients(1)
+    assert max(gradient.abs().max() for gradient in alone.values()) > 0.1
+    for processes in (2, 4):  # a batch has two rows or more: some of four processes have none
+        for name, gradient in gradients(processes).items():
+            torch.testing.assert_close(gradient, alone[name], rtol=1e-5, atol=1e-5, msg=name)
+
+
+@pytest.mark.pipeline
+@pytest.mark.parametrize("processes", [2, 3])
+def test_so_many_processes_write_the_predictions_of_one(training, processes):
+    ended(start(*GENERATE))
+    alone = outputs()
+    forget()
+    said = ended(start(*GENERATE, RESUMEN_LAUNCH=f"--nproc-per-node {processes}"))
+    assert outputs() == alone
+    assert said.count("6 predictions") == 1  # rank 0 alone speaks
+
+
+def children(process: subprocess.Popen) -> list[int]:
+    """Return the ids of the processes that `process` has started."""
+    found = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False)
+    return [int(number) for number in found.stdout.split()]
+
+
+@pytest.mark.pipeline
+@pytest.mark.skipif(not shutil.which("pgrep"), reason="needs pgrep")
+def test_a_process_that_dies_ends_the_run_which_goes_on_with_another_number(training):
+    ended(start(*FINETUNE))
+    curve = outputs()["metrics/plots/training.json"]
+    forget()
+    process = start(*FINETUNE, RESUMEN_LAUNCH="--nproc-per-node 2")
+    while not list(Path(".resumen").glob("finetune/*/checkpoint-*/seal.json")):
+        time.sleep(0.02)
+        assert process.poll() is None
+    os.kill(children(process)[1], signal.SIGKILL)
+    said = ended(process, 1)
+    message = re.findall(r"^error: (.*)$", said, re.MULTILINE)[-1]
+    assert re.match(r"process [01] of stages.finetune ended with (SIGKILL|exit code 1), and with it", message)
+    assert not Path("models/finetuned").exists()
+    said = ended(start(*FINETUNE, RESUMEN_LAUNCH="--nproc-per-node 3"))
+    assert "going on from step" in said
+    made = outputs()
+    assert len(made["metrics/plots/training.json"]) >= len(curve) - 20
+    assert Path("models/finetuned/model.safetensors").is_file()
+
+
+@pytest.mark.pipeline
+def test_two_machines_that_share_no_disk_train_and_go_on_together(training, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    there = tmp_path.parent / "there"
+    shutil.copytree(tmp_path, there, symlinks=True)
+    node = f"--nnodes 2 --nproc-per-node 1 --master-addr 127.0.0.1 --master-port {port} --node-rank"
+
+    def both() -> list[subprocess.Popen]:
+        first = start(*FINETUNE, RESUMEN_LAUNCH=f"{node} 0")
+        return [first, start(*FINETUNE, RESUMEN_LAUNCH=f"{node} 1", folder=there)]
+
+    first, second = both()
+    while not list(Path(".resumen").glob("finetune/*/checkpoint-*/seal.json")):
+        time.sleep(0.02)
+        assert first.poll() is None
+    second.kill()
+    for process in (first, second):
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+    said, quiet = (ended(process) for process in both())
+    assert "going on from step" in said
+    assert "finetune: " not in quiet
+    assert Path("models/finetuned/model.safetensors").is_file()
+    assert not (there / "models/finetuned").exists()
+
+
+@pytest.mark.pipeline
+def test_a_machine_with_other_inputs_is_named(training, tmp_path, set_params):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    there = tmp_path.parent / "elsewhere"
+    shutil.copytree(tmp_path, there, symlinks=True)
+    set_params({"finetune.learning_rate": 0.5})
+    node = f"--nnodes 2 --nproc-per-node 1 --master-addr 127.0.0.1 --master-port {port} --node-rank"
+    first = start(*FINETUNE, RESUMEN_LAUNCH=f"{node} 0")
+    second = start(*FINETUNE, RESUMEN_LAUNCH=f"{node} 1", folder=there)
+    said = ended(first, 1) + ended(second, 1)
+    assert "error: process 1: params is not that of process 0; every machine needs the same commit" in said
