@@ -101,8 +101,8 @@ def stale_stages(repo: Repo) -> list[str]:
     """Return the stages whose command, params or other deps are not those of dvc.lock."""
     found = []
     for stage, changes in repo.status().items():
-        deps = [change.get("changed deps", {}) for change in changes if isinstance(change, dict)]
-        if "changed command" in changes or any(set(states.values()) - {"deleted"} for states in deps):
+        deps = [change.get("changed deps", {}).values() for change in changes if isinstance(change, dict)]
+        if "changed command" in changes or any(state != "deleted" for states in deps for state in states):
             found.append(stage)
     return found
 

@@ -12,7 +12,7 @@ from dvc.repo import Repo
 from stages.doctor import main
 from stages.publish import md5_of
 from stages.shared.cli import run as run_main
-from tests.clone import ROOT, run
+from tests.clone import ROOT, ran, repro, run, small_clone
 
 DVC_YAML = """
 stages:
@@ -226,8 +226,8 @@ def test_dvc_itself_does_not_see_a_flipped_byte(doctor):
 def test_what_no_place_has_right_its_stage_makes_anew(doctor):
     before = contents(Path("data"), Path(".dvc/cache/files"))
     without_remote()
-    flip(Path(TRAIN))
     flip(cached("data/raw"))
+    flip(Path(TRAIN))
     code, lines = doctor("--fix")
     assert (code, lines[-1].partition(": ")[2]) == (0, "no fault")
     assert ran("\n".join(lines)) == {"fetch"}
@@ -263,7 +263,7 @@ def test_what_is_not_there_yet_is_no_fault(doctor):
     assert code == 0
     assert lines[:-1] == [
         "data/raw: not in the workspace; `dvc pull` brings it, `dvc repro` makes it",
-        f"{MODEL}: not in DVC's cache; `dvc commit` puts it there",
+        "models/pretrained/tiny: not in DVC's cache; `dvc commit` puts it there",
         "fetch, weights: not as dvc.lock has it; `dvc status` says why, `dvc repro` runs it",
     ]
 
@@ -288,15 +288,29 @@ def test_weights_that_were_damaged_before_dvc_hashed_them_are_found_by_their_pro
     assert doctor("--fix")[0] == 0
 
 
-def test_a_remote_object_that_is_right_nowhere_is_removed_and_said(doctor, caplog):
+def test_what_is_right_nowhere_is_made_anew_and_pushed(doctor, caplog):
     flip(stored(TRAIN))
-    cached(TRAIN).unlink()
-    Path(TRAIN).unlink()
+    flip(Path(TRAIN))
     with caplog.at_level("INFO", "doctor"):
         code, lines = doctor("--remote", "--fix")
-    assert code == 0  # the stage has run again, and its file was pushed
+    assert code == 0
     assert ran("\n".join(lines)) == {"fetch"}
     assert "(fetch: data/raw/train.parquet): pushed" in caplog.text
+
+
+def test_what_cannot_be_healed_is_said_and_not_left_wrong(doctor, caplog):
+    flip(stored(TRAIN))
+    flip(Path(TRAIN))
+    Path("make.py").write_text("raise SystemExit('no hay red')", encoding="utf-8")
+    with caplog.at_level("INFO", "doctor"):
+        code, lines = doctor("--remote", "--fix")
+    assert code == 1
+    assert caplog.text.count("(fetch: data/raw/train.parquet): removed, and nowhere right") == 2
+    assert (
+        "data/raw, metrics/data.json: not in the workspace; `dvc pull` brings it, `dvc repro` makes it"
+        in lines
+    )
+    assert any("(fetch: data/raw/train.parquet): is not there, expected" in line for line in lines)
 
 
 @pytest.mark.parametrize("lost", [True, False])
@@ -310,7 +324,67 @@ def test_dvcs_index_of_the_remote_does_not_hide_what_it_lacks(doctor, lost):
         assert path.exists()
 
 
+def test_what_the_cache_lacks_is_put_there_by_dvc_commit(doctor):
+    cached(MODEL).unlink()
+    assert "not in DVC's cache" in doctor()[1][0]
+    run(Path(), "dvc", "commit")
+    assert doctor() == (0, [doctor()[1][-1]])
+
+
 def test_a_fault_of_the_users_is_one_line(doctor):
     assert doctor("--remote", "nada")[0] == "error: DVC: config file error: remote 'nada' doesn't exist"
     Path("dvc.lock").write_text("schema: [", encoding="utf-8")
     assert doctor()[0].startswith("error: DVC: ")
+
+
+def planted(round_of: int, rng: random.Random) -> list[Path]:
+    """Flip a byte of ten files, none a link of another, and return them: objects, models and Parquet files.
+
+    In every other round the files of the workspace are copies and not links.
+    """
+    models = [path for folder in ("models", MINIATURES) for path in Path(folder).rglob("*") if path.is_file()]
+    numbers = (3, 2, 3, 2) if round_of % 2 else (2, 3, 2, 3)
+    chosen: dict[int, Path] = {}
+    for number, paths in zip(
+        numbers,
+        (
+            [path for path in Path(".dvc/cache/files").rglob("*") if path.is_file()],
+            [path for path in Path("../resumen-storage/files").rglob("*") if path.is_file()],
+            [path for path in models if MINIATURES not in str(path) or path.suffix == ".safetensors"],
+            list(Path("data").rglob("*.parquet")),
+        ),
+        strict=True,
+    ):
+        wanted = len(chosen) + number
+        for path in rng.sample(sorted(paths), len(paths)):
+            if len(chosen) < wanted and path.stat().st_ino not in chosen:
+                if round_of % 2 and path.parts[0] in ("data", "models"):
+                    apart(str(path))
+                chosen[path.stat().st_ino] = path
+    for path in chosen.values():
+        flip(path, at=rng.randrange(path.stat().st_size))
+    return list(chosen.values())
+
+
+@pytest.mark.slow
+def test_of_a_hundred_flipped_bytes_a_hundred_are_found_and_none_is_left(tmp_path, monkeypatch):
+    folder = small_clone(tmp_path / "clone")
+    repro(folder)
+    run(folder, "git", "add", "--all")
+    run(folder, "git", "commit", "--quiet", "--message=run")
+    run(folder, "dvc", "push")
+    monkeypatch.chdir(folder)
+    kept = [Path(name) for name in ("data", "models", "metrics", "reports", ".dvc/cache/files", MINIATURES)]
+    before = contents(*kept, Path("../resumen-storage"))
+    rng, found, told = random.Random(13), [], (sys.executable, "-m", "stages.doctor", "--remote")
+    for round_of in range(10):
+        harmed = planted(round_of, rng)
+        assert "up to date" in run(folder, "dvc", "status")
+        lines = run(folder, *told, fails=True).splitlines()
+        names = {os.path.normpath(line.split(" (")[0]) for line in lines if " (" in line}
+        found += [path for path in harmed if str(path) in names or str(path.resolve()) in names]
+        run(folder, *told, "--fix")
+        assert contents(*kept, Path("../resumen-storage")) == before
+    assert len(found) == 100
+    assert repro(folder) == set()
+    assert run(folder, "git", "status", "--porcelain") == ""
