@@ -19,19 +19,19 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from dvc.exceptions import DvcException
+from dvc.fs import AuthError, RemoteMissingDepsError
 from dvc.repo import Repo
-from dvc_data.hashfile.db import HashFileDB, get_index
 
 from stages.shared.cli import InputError, parser, run
 from stages.shared.copies import (
     Copy,
     Out,
+    Store,
     digest,
     files_of,
     folder_list,
@@ -49,7 +49,7 @@ log = logging.getLogger("doctor")
 ASIDE = Path(".cache/doctor")
 FIX = "`python -m stages.doctor --fix`"
 
-Stores = dict[str, HashFileDB]  # remotes by name
+Stores = dict[str, Store]  # remotes, by name
 
 
 class State(NamedTuple):
@@ -139,7 +139,7 @@ def cure(copy: Copy) -> str:
     if copy.place == "workspace":
         source = "DVC's cache or remote" if copy.out.is_cached else "git"
         return f"{FIX} takes it from {source}, or else runs `dvc repro {copy.out.stage}`"
-    return f"`python -m stages.doctor --remote {copy.place} --fix` pushes it"
+    return f"`python -m stages.doctor --remote {copy.place} --fix` pushes it from the cache"
 
 
 def lines(state: State) -> Iterator[str]:
@@ -155,7 +155,7 @@ def lines(state: State) -> Iterator[str]:
     yield f"{len(state.held)} files, {state.num_bytes / 1e6:,.1f} MB read: {faults}"
 
 
-def put(store: HashFileDB, oid: str, source: Copy) -> bool:
+def put(store: Store, oid: str, source: Copy) -> bool:
     """Copy an object to a cache or a remote, and return whether the right bytes are there now."""
     target = Copy("", store.oid_to_path(oid), oid, "", fs=store.fs)
     try:
@@ -168,7 +168,7 @@ def put(store: HashFileDB, oid: str, source: Copy) -> bool:
     return False
 
 
-def restored_from(store: HashFileDB, oid: str, out: Out | None, sources: list[Copy]) -> str:
+def restored_from(store: Store, oid: str, out: Out | None, sources: list[Copy]) -> str:
     """Put an object into the cache from the first place that has it right, and return which, or ""."""
     for source in sources:
         if put(store, oid, source):
@@ -199,6 +199,22 @@ def repro(*arguments: str) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # `python` of the stages
     command = [sys.executable, "-m", "dvc", "repro", *arguments]
     subprocess.run(command, env={**os.environ, "PATH": path}, check=False)  # noqa: S603
+
+
+def heal_remote(remote: Store, copy: Copy, cache: Store) -> None:
+    """Push what a remote has wrong or not at all; where the cache has it not either, remove it.
+
+    The list of its folder goes too then: DVC pushes no file of a folder whose list the remote has.
+    """
+    if remote.exists(copy.expected):
+        remote.fs.remove(copy.path)
+    local = Copy("cache", cache.oid_to_path(copy.expected), copy.expected, "")
+    if is_of(digest(local), copy.expected) and put(remote, copy.expected, local):
+        log.info("%s (%s): pushed", copy.path, copy.owner)
+        return
+    log.info("%s (%s): removed, and nowhere right", copy.path, copy.owner)
+    if remote.exists(copy.out.oid):
+        remote.fs.remove(remote.oid_to_path(copy.out.oid))
 
 
 def heal(repo: Repo, state: State, remotes: Stores) -> None:
@@ -242,13 +258,7 @@ def heal(repo: Repo, state: State, remotes: Stores) -> None:
         repro("--force", "--single-item", stage)
     for name, remote in remotes.items():
         for copy in sorted(by_place[name], key=lambda copy: copy.expected.endswith(".dir")):
-            if state.held[copy]:
-                remote.fs.remove(copy.path)
-            local = Copy("cache", cache.oid_to_path(copy.expected), copy.expected, "")
-            came = is_of(digest(local), copy.expected) and put(remote, copy.expected, local)
-            log.info("%s (%s): %s", copy.path, copy.owner, "pushed" if came else "removed, and nowhere right")
-        with closing(get_index(remote)) as index:  # what DVC believes the remote to have
-            index.clear()
+            heal_remote(remote, copy, cache)
 
 
 def stores_of(repo: Repo, name: str | None) -> Stores:
@@ -277,7 +287,7 @@ def main() -> None:
             with Repo() as repo:
                 state = examine(repo, stores_of(repo, options.remote))
                 sys.stdout.writelines(f"{line}\n" for line in lines(state))
-    except DvcException as error:
+    except (DvcException, AuthError, RemoteMissingDepsError) as error:
         raise InputError(f"DVC: {first_line(error)}") from error
     if state.wrong or state.unsound:
         sys.exit(1)

@@ -1,6 +1,7 @@
 """Doctor: every flipped byte is found and named, and comes back from where it is right."""
 
 import os
+import random
 import shutil
 import stat
 import sys

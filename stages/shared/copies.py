@@ -10,9 +10,8 @@ from hashlib import md5, new
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dvc.fs import LocalFileSystem, localfs
 from dvc.repo import Repo
-from dvc_data.hashfile.db import HashFileDB
-from dvc_objects.fs.local import LocalFileSystem, localfs
 
 from stages.shared.files import first_line, read_json
 from stages.shared.progress import track
@@ -20,6 +19,8 @@ from stages.shared.progress import track
 MEGABYTE = 1_000_000
 OBJECT = re.compile(r"[0-9a-f]{32}(\.dir)?")  # another name is what a killed `dvc` left behind
 SHIPPED = re.compile(r"^(?:\| |`)(\S+?)(?: \|.*|`: sha256) `([0-9a-f]{64})`", re.MULTILINE)
+
+Store = Any  # DVC's cache or a remote: objects by their hash, on a file system of its own
 
 
 class Out(NamedTuple):
@@ -71,7 +72,7 @@ def listed(folder: Path) -> bytes:
     return json.dumps(files).encode()
 
 
-def folder_list(out: Out, stores: Iterable[HashFileDB]) -> bytes | None:
+def folder_list(out: Out, stores: Iterable[Store]) -> bytes | None:
     """Return the list of a folder's files from the first place that has it right, or None."""
 
     def contents() -> Iterator[bytes]:
@@ -87,7 +88,7 @@ def folder_list(out: Out, stores: Iterable[HashFileDB]) -> bytes | None:
     return next(right, None)
 
 
-def files_of(out: Out, stores: Iterable[HashFileDB]) -> dict[str, str]:
+def files_of(out: Out, stores: Iterable[Store]) -> dict[str, str]:
     """Return the hash of each file of an out, by path; of a folder whose list is lost, its own."""
     content = folder_list(out, stores) if out.oid.endswith(".dir") and not Path(out.path).is_file() else None
     if content is None:
@@ -106,7 +107,7 @@ def recorded(repo: Repo) -> list[Out]:
     ]
 
 
-def known_copies(repo: Repo, remotes: dict[str, HashFileDB]) -> tuple[list[Copy], list[Out]]:
+def known_copies(repo: Repo, remotes: dict[str, Store]) -> tuple[list[Copy], list[Out]]:
     """Return every file that DVC has a hash of, and the outs of which the workspace has nothing."""
     cache, copies, absent = repo.cache.local, [], []
     owners = defaultdict(list)
