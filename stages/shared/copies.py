@@ -21,6 +21,7 @@ OBJECT = re.compile(r"[0-9a-f]{32}(\.dir)?")  # another name is what a killed `d
 SHIPPED = re.compile(r"^(?:\| |`)(\S+?)(?: \|.*|`: sha256) `([0-9a-f]{64})`", re.MULTILINE)
 
 Store = Any  # DVC's cache or a remote: objects by their hash, on a file system of its own
+Stores = dict[str, Store]  # remotes, by name
 
 
 class Out(NamedTuple):
@@ -42,6 +43,16 @@ class Copy(NamedTuple):
     out: Out | None = None
     fs: Any = localfs
     algorithm: str = "md5"
+
+
+class State(NamedTuple):
+    """What every copy holds, what of it is wrong and why, and what is no fault but worth knowing."""
+
+    held: dict[Copy, str]
+    wrong: dict[Copy, str]  # the bytes are not those that the hash is of
+    unsound: dict[Copy, str]  # they are, and were damaged before DVC hashed them
+    notes: list[str]
+    num_bytes: int
 
 
 def is_of(actual: str, oid: str) -> bool:
