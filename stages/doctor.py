@@ -19,11 +19,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dvc.exceptions import DvcException
-from dvc.fs import AuthError, RemoteMissingDepsError
+from dvc.fs import AuthError
 from dvc.repo import Repo
 
 from stages.shared.cli import InputError, parser, run
 from stages.shared.copies import (
+    UNREADABLE,
     Copy,
     State,
     Stores,
@@ -93,7 +94,7 @@ def examine(repo: Repo, remotes: Stores) -> State:
     held, num_bytes = hashed([*copies, *shipped_copies(MINIATURES)])
     wrong = {copy: said for copy, actual in held.items() if (said := fault(copy, actual))}
     sound = [copy for copy in held if copy.place == "workspace" and copy not in wrong]
-    uncached = [copy for copy in wrong if copy.place == "cache" and not held[copy]]
+    uncached = {copy for copy in wrong if copy.place == "cache" and not held[copy]}
     lacking = {copy.out.path for copy in uncached} - {out.path for out in absent}
     notes = [
         ([out.path for out in absent], "not in the workspace", "`dvc pull` brings it, `dvc repro` makes it"),
@@ -109,8 +110,10 @@ def examine(repo: Repo, remotes: Stores) -> State:
     )
 
 
-def cure(copy: Copy) -> str:
-    """Return how to heal a copy whose bytes are wrong."""
+def cure(copy: Copy, actual: str) -> str:
+    """Return how to heal a copy that holds `actual`."""
+    if actual.startswith(UNREADABLE) and copy.place != "workspace":
+        return "see to the rights, the disk or the network, and ask again"
     if copy.place == "shipped":
         return f"`git checkout -- {copy.path}` brings it back, as {FIX} does"
     if copy.place == "cache":
@@ -119,14 +122,14 @@ def cure(copy: Copy) -> str:
     if copy.place == "workspace":
         source = "DVC's cache or remote" if copy.out.is_cached else "git"
         return f"{FIX} takes it from {source}, or else runs `dvc repro {copy.out.stage}`"
-    return f"`python -m stages.doctor --remote {copy.place} --fix` pushes it from the cache"
+    return f"`python -m stages.doctor --{copy.place} --fix` pushes it from the cache"
 
 
 def lines(state: State) -> Iterator[str]:
     """Yield what was found, a line each, and the sum of it."""
     for copy, said in state.wrong.items():
         path = os.path.relpath(copy.path) if copy.place == "cache" else copy.path
-        yield f"{path} ({copy.owner}): {said}; {cure(copy)}"
+        yield f"{path} ({copy.owner}): {said}; {cure(copy, state.held[copy])}"
     for copy, said in state.unsound.items():
         yield f"{copy.path} ({copy.owner}): {said}; {FIX} runs `dvc repro --force --single-item {copy.owner}`"
     yield from state.notes
@@ -136,10 +139,17 @@ def lines(state: State) -> Iterator[str]:
 
 
 def stores_of(repo: Repo, name: str | None) -> Stores:
-    """Return the remote `name` by its name, the default one for "", none for None."""
+    """Return the remote `name` by its name, the default one for "", none for None.
+
+    Raises:
+        InputError: what DVC needs for such a remote is not installed.
+    """
     if name is None:
         return {}
-    store = repo.cloud.get_remote_odb(name or None)
+    try:
+        store = repo.cloud.get_remote_odb(name or None)
+    except ImportError as error:
+        raise InputError(f"DVC: {first_line(error)}; install it, or name another remote") from error
     return {name or repo.config["core"]["remote"]: store}
 
 
@@ -161,7 +171,7 @@ def main() -> None:
             with Repo() as repo:
                 state = examine(repo, stores_of(repo, options.remote))
                 sys.stdout.writelines(f"{line}\n" for line in lines(state))
-    except (DvcException, AuthError, RemoteMissingDepsError) as error:
+    except (DvcException, AuthError) as error:
         raise InputError(f"DVC: {first_line(error)}") from error
     if state.wrong or state.unsound:
         sys.exit(1)

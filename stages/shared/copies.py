@@ -17,6 +17,7 @@ from stages.shared.files import first_line, read_json
 from stages.shared.progress import track
 
 MEGABYTE = 1_000_000
+UNREADABLE = "nothing readable"
 OBJECT = re.compile(r"[0-9a-f]{32}(\.dir)?")  # another name is what a killed `dvc` left behind
 SHIPPED = re.compile(r"^(?:\| |`)(\S+?)(?: \|.*|`: sha256) `([0-9a-f]{64})`", re.MULTILINE)
 
@@ -36,7 +37,7 @@ class Out(NamedTuple):
 class Copy(NamedTuple):
     """A file, and the hash that its bytes should have."""
 
-    place: str  # "cache", "workspace", "shipped" (with the code), or a remote's name
+    place: str  # "cache", "workspace", "shipped" (with the code) or "remote NAME"
     path: str
     expected: str  # as DVC names it; "" if there should be no such file
     owner: str  # whose it is, for the reader
@@ -72,7 +73,7 @@ def digest(copy: Copy) -> str:
     except FileNotFoundError:
         return ""
     except OSError as error:
-        return f"nothing readable ({error.strerror or first_line(error)})"
+        return f"{UNREADABLE} ({error.strerror or first_line(error)})"
     return hasher.hexdigest()
 
 
@@ -131,7 +132,8 @@ def known_copies(repo: Repo, remotes: dict[str, Store]) -> tuple[list[Copy], lis
         for path, oid in {**files, out.path: out.oid}.items():
             if out.is_cached and oid:
                 owners[oid].append((path, out))
-    for place, store in {"cache": cache, **remotes}.items():
+    stores = {"cache": cache, **{f"remote {name}": remote for name, remote in remotes.items()}}
+    for place, store in stores.items():
         more = {oid for oid in cache.all() if OBJECT.fullmatch(oid)} if place == "cache" else set()
         for oid in sorted(owners.keys() | more):
             owner, out = "of no stage in this dvc.lock", None

@@ -11,7 +11,18 @@ from pathlib import Path
 
 from dvc.repo import Repo
 
-from stages.shared.copies import Copy, Out, State, Store, Stores, digest, files_of, folder_list, is_of
+from stages.shared.copies import (
+    UNREADABLE,
+    Copy,
+    Out,
+    State,
+    Store,
+    Stores,
+    digest,
+    files_of,
+    folder_list,
+    is_of,
+)
 
 log = logging.getLogger("doctor")
 
@@ -31,15 +42,14 @@ def put(store: Store, oid: str, source: Copy) -> bool:
     return False
 
 
-def restored_from(store: Store, oid: str, out: Out | None, sources: list[Copy]) -> str:
-    """Put an object into the cache from the first place that has it right, and return which, or ""."""
-    for source in sources:
-        if put(store, oid, source):
-            return source.path
-    if out and oid.endswith(".dir") and (content := folder_list(out, [])):
-        store.add_bytes(oid, content)
-        return out.path
-    return ""
+def is_restored(cache: Store, oid: str, out: Out | None, sources: list[Copy]) -> bool:
+    """Put an object into the cache from the first place that has it right, and return whether one has."""
+    if any(put(cache, oid, source) for source in sources):
+        return True
+    content = folder_list(out, []) if out and oid.endswith(".dir") else None
+    if content is not None:
+        cache.add_bytes(oid, content)
+    return content is not None
 
 
 def set_aside(path: str, folder: Path) -> None:
@@ -69,7 +79,10 @@ def heal_remote(remote: Store, copy: Copy, cache: Store) -> None:
 
     The list of its folder goes too then: DVC pushes no file of a folder whose list the remote has.
     """
-    if remote.exists(copy.expected):
+    actual = digest(copy)  # again, since it may have been the network that was wrong
+    if is_of(actual, copy.expected):
+        return
+    if actual:
         remote.fs.remove(copy.path)
     local = Copy("cache", cache.oid_to_path(copy.expected), copy.expected, "")
     if is_of(digest(local), copy.expected) and put(remote, copy.expected, local):
@@ -85,7 +98,8 @@ def heal(repo: Repo, state: State, remotes: Stores) -> None:
     cache, folder = repo.cache.local, ASIDE / datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     by_place, broken, again = defaultdict(list), defaultdict(list), set()
     for copy in state.wrong:
-        by_place[copy.place].append(copy)
+        if copy.place == "workspace" or not state.held[copy].startswith(UNREADABLE):  # those may be right
+            by_place[copy.place].append(copy)
 
     def is_cached(oid: str, out: Out | None) -> bool:
         sources = [
@@ -96,7 +110,7 @@ def heal(repo: Repo, state: State, remotes: Stores) -> None:
         sources += [
             Copy(name, store.oid_to_path(oid), oid, "", fs=store.fs) for name, store in remotes.items()
         ]
-        return cache.exists(oid) or bool(restored_from(cache, oid, out, sources))
+        return cache.exists(oid) or is_restored(cache, oid, out, sources)
 
     for copy in by_place["cache"]:
         cache.fs.remove(copy.path)
@@ -120,5 +134,5 @@ def heal(repo: Repo, state: State, remotes: Stores) -> None:
     for stage in sorted({copy.owner for copy in state.unsound}):
         repro("--force", "--single-item", stage)
     for name, remote in remotes.items():
-        for copy in sorted(by_place[name], key=lambda copy: copy.expected.endswith(".dir")):
+        for copy in sorted(by_place[f"remote {name}"], key=lambda copy: copy.expected.endswith(".dir")):
             heal_remote(remote, copy, cache)
