@@ -95,11 +95,13 @@ def examine(repo: Repo, remotes: Stores) -> State:
     wrong = {copy: said for copy, actual in held.items() if (said := fault(copy, actual))}
     sound = [copy for copy in held if copy.place == "workspace" and copy not in wrong]
     uncached = {copy for copy in wrong if copy.place == "cache" and not held[copy]}
+    lists = [copy for copy in wrong if copy.place == "cache" and copy.expected.endswith(".dir")]
+    stale = [] if lists else stale_stages(repo)  # DVC breaks off at a wrong list
     lacking = {copy.out.path for copy in uncached} - {out.path for out in absent}
     notes = [
         ([out.path for out in absent], "not in the workspace", "`dvc pull` brings it, `dvc repro` makes it"),
         (sorted(lacking), "not in DVC's cache", "`dvc commit` puts it there"),
-        (stale_stages(repo), "not as dvc.lock has it", "`dvc status` says why, `dvc repro` runs it"),
+        (stale, "not as dvc.lock has it", "`dvc status` says why, `dvc repro` runs it"),
     ]
     return State(
         held,
