@@ -122,7 +122,7 @@ def recorded(repo: Repo) -> list[Out]:
 def known_copies(repo: Repo, remotes: dict[str, Store]) -> tuple[list[Copy], list[Out]]:
     """Return every file that DVC has a hash of, and the outs of which the workspace has nothing."""
     cache, copies, absent = repo.cache.local, [], []
-    owners = defaultdict(list)
+    owners, needed = defaultdict(list), set()
     for out in recorded(repo):
         files = files_of(out, [cache, *remotes.values()])
         if os.path.lexists(out.path):
@@ -130,16 +130,16 @@ def known_copies(repo: Repo, remotes: dict[str, Store]) -> tuple[list[Copy], lis
         else:
             absent.append(out)
         for path, oid in {**files, out.path: out.oid}.items():
-            if out.is_cached and oid:
-                owners[oid].append((path, out))
+            owners[oid].append((path, out))
+            needed |= {oid} if out.is_cached and oid else set()
     stores = {"cache": cache, **{f"remote {name}": remote for name, remote in remotes.items()}}
     for place, store in stores.items():
-        more = {oid for oid in cache.all() if OBJECT.fullmatch(oid)} if place == "cache" else set()
-        for oid in sorted(owners.keys() | more):
+        others = cache.all() if place == "cache" else ()  # of older commits; of metrics, for the run cache
+        for oid in sorted(needed.union(oid for oid in others if OBJECT.fullmatch(oid))):
             owner, out = "of no stage in this dvc.lock", None
             if oid in owners:
-                (path, out), *others = owners[oid]
-                owner = f"{out.stage}: {path}" + (f" and {len(others)} more" if others else "")
+                (path, out), *more = owners[oid]
+                owner = f"{out.stage}: {path}" + (f" and {len(more)} more" if more else "")
             copies.append(Copy(place, store.oid_to_path(oid), oid, owner, out, store.fs))
     return copies, absent
 
