@@ -24,7 +24,7 @@ browser: $(BIN)/.installed  ## what the tests of the page need: playwright, and 
 	@python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || (apt-get update -qq && apt-get install -qq --no-install-recommends chromium)
 
-test-slow: $(BIN)/.installed  ## every row of what re-runs, two clones compared, miniatures rebuilt
+test-slow: $(BIN)/.installed  ## every row of what re-runs, two clones compared, 100 bytes flipped, miniatures rebuilt
 	@pytest -q -m slow
 
 bench: $(BIN)/.installed  ## speed beside what people would otherwise run (half an hour, nothing else running)
