@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test browser test-slow bench try check format miniatures readme clean
+.PHONY: help repro test browser test-slow bench try doctor check format miniatures readme clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +24,7 @@ browser: $(BIN)/.installed  ## what the tests of the page need: playwright, and 
 	@python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || (apt-get update -qq && apt-get install -qq --no-install-recommends chromium)
 
-test-slow: $(BIN)/.installed  ## every row of what re-runs, two clones compared, miniatures rebuilt
+test-slow: $(BIN)/.installed  ## every row of what re-runs, two clones compared, 100 bytes flipped, miniatures rebuilt
 	@pytest -q -m slow
 
 bench: $(BIN)/.installed  ## speed beside what people would otherwise run (half an hour, nothing else running)
@@ -34,6 +34,9 @@ bench: $(BIN)/.installed  ## speed beside what people would otherwise run (half 
 try: $(BIN)/.installed  ## a page on this machine: an article, and the systems' summaries side by side
 	@python -m pip install --quiet --disable-pip-version-check -r requirements-try.txt
 	@python -m stages.playground
+
+doctor: $(BIN)/.installed  ## hold every kept byte against its hash; DOCTOR="--remote --fix" heals
+	@python -m stages.doctor $(DOCTOR)
 
 check: $(BIN)/.installed  ## ruff: lint and format
 	@ruff check .
