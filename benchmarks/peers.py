@@ -21,6 +21,8 @@ from benchmarks.workload import SOURCE_TOKENS, TARGET_TOKENS, Row
 
 BATCH_SIZE = 8  # the course's
 
+Step = tuple[int, float]  # its articles, its seconds
+
 
 class Rows(torch.utils.data.Dataset):
     """Rows as a dataset for Trainer."""
@@ -69,8 +71,8 @@ def load(folder: Path, attention: str, device: torch.device) -> T5ForConditional
     return model.to(device)
 
 
-def finetune_course(folder: Path, rows: list[Row], device: torch.device) -> list[float]:
-    """Return the seconds of each step of the course: float32, eager attention, padded to the longest."""
+def finetune_course(folder: Path, rows: list[Row], device: torch.device) -> list[Step]:
+    """Return the steps of the course: float32, eager attention, padded to the longest."""
     model = load(folder, "eager", device).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-5)
     steps = Steps(device)
@@ -82,11 +84,11 @@ def finetune_course(folder: Path, rows: list[Row], device: torch.device) -> list
         optimizer.step()
         optimizer.zero_grad()
         steps.on_step_end()
-    return steps.seconds
+    return [(BATCH_SIZE, seconds) for seconds in steps.seconds]
 
 
-def finetune_trainer(folder: Path, rows: list[Row], device: torch.device) -> list[float]:
-    """Return the seconds of each step of Seq2SeqTrainer with its defaults, as in transformers' example."""
+def finetune_trainer(folder: Path, rows: list[Row], device: torch.device) -> list[Step]:
+    """Return the steps of Seq2SeqTrainer with its defaults, as in transformers' example."""
     model = T5ForConditionalGeneration.from_pretrained(folder)
     steps = Steps(device)
     with tempfile.TemporaryDirectory() as scratch:
@@ -108,7 +110,7 @@ def finetune_trainer(folder: Path, rows: list[Row], device: torch.device) -> lis
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()
-    return steps.seconds
+    return [(BATCH_SIZE, seconds) for seconds in steps.seconds]
 
 
 class Transformers:

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -30,18 +31,22 @@ from transformers.utils import logging as transformers_logging
 from benchmarks.peers import (
     BATCH_SIZE,
     CTranslate2,
+    Step,
     Steps,
     Transformers,
     finetune_course,
     finetune_trainer,
 )
 from benchmarks.workload import made_up, rows
-from stages.finetune import Arithmetic, FinetuneParams, SummaryTrainer, TokenizedRows, training_arguments
+from stages.finetune import longest_batch, training_arguments
 from stages.shared.cli import parser, run
 from stages.shared.decoding import Decoding, generator, in_batches
 from stages.shared.device import choose_dtype, native_bf16, prepare_torch
 from stages.shared.models import load_model
+from stages.shared.recipe import FinetuneParams
+from stages.shared.scores import ROUGE_TYPES
 from stages.shared.t5 import load_t5
+from stages.shared.training import Arithmetic, Epochs, History, SummaryTrainer, TokenizedRows
 
 FINETUNE = FinetuneParams(
     base="flan-small",
@@ -55,6 +60,7 @@ FINETUNE = FinetuneParams(
     max_grad_norm=1.0,
     label_smoothing=0.0,
     dropout=0.1,
+    compile=False,
     precision="auto",
     max_new_tokens=64,
     validation_rows="all",
@@ -68,27 +74,33 @@ NUM_ARTICLES = {"greedy": 64, "beams": 32}
 Speed = Callable[[], float]  # runs once; returns articles a second
 
 
-def finetune_ours(folder: Path, batches: list[dict], device: torch.device) -> list[float]:
-    """Return the seconds of each step of the stage's own trainer."""
+def finetune_ours(
+    folder: Path, batches: list[dict], device: torch.device, compiled: bool = False
+) -> list[Step]:
+    """Return the steps of the stage's own trainer, validation apart."""
     model = load_model(folder)
     table = pa.Table.from_pylist([{"id": str(number), **row} for number, row in enumerate(batches)])
-    arithmetic = Arithmetic(model.to(device), choose_dtype(FINETUNE.precision, device))
+    params = FINETUNE.model_copy(update={"compile": compiled})
+    data, dtype = TokenizedRows(table), choose_dtype(params.precision, device)
     steps = Steps(device)
     with tempfile.TemporaryDirectory() as scratch:
         trainer = SummaryTrainer(
-            arithmetic,
-            lambda t5: {"loss": 0.0},  # validation is not timed
-            FINETUNE,
+            Arithmetic(model.to(device), dtype, longest_batch(data, params)),
+            lambda t5: {"loss": 0.0, **dict.fromkeys(ROUGE_TYPES, 0.0)},
+            params,
+            History([]),
+            lambda epoch: None,
             model=model,
-            args=training_arguments(FINETUNE, scratch, device),
-            train_dataset=TokenizedRows(table),
+            args=training_arguments(params, Path(scratch), device),
+            train_dataset=data,
             eval_dataset=[],
             data_collator=DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(folder), model),
             callbacks=[steps],
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()
-    return steps.seconds
+    articles = [len(places) for places in Epochs(data.lengths, params.batch_size, params.seed)]
+    return list(zip(articles, steps.seconds, strict=True))
 
 
 class Ours:
@@ -104,15 +116,22 @@ class Ours:
         return [row[1:] for row in in_batches(articles, generator(self.t5, decoding), 64, "speed generation")]
 
 
+def rate(steps: list[Step]) -> float:
+    """Return the articles a second of some steps."""
+    articles, seconds = zip(*steps, strict=True)
+    return sum(articles) / sum(seconds)
+
+
 def finetuning(folder: Path, device: torch.device) -> dict[str, Speed]:
     """Return who fine-tunes, on the same rows: `NUM_STEPS` steps, the first of which warms up."""
     data = rows(NUM_STEPS * BATCH_SIZE, seed=1)
 
-    def timed(train: Callable[[Path, list, torch.device], list[float]]) -> Speed:
-        return lambda: BATCH_SIZE / statistics.median(train(folder, data, device)[1:])
+    def timed(train: Callable[[Path, list, torch.device], list[Step]]) -> Speed:
+        return lambda: rate(train(folder, data, device)[1:])
 
     return {
         "ours": timed(finetune_ours),
+        "ours, compiled": timed(partial(finetune_ours, compiled=True)),
         "course": timed(finetune_course),
         "trainer": timed(finetune_trainer),
     }
@@ -180,8 +199,7 @@ def curve(folder: Path, device: torch.device) -> Iterator[str]:
         writer([row["input_ids"] for row in data], 1, NUM_TOKENS)
         greedy = len(data) / (time.perf_counter() - start)
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        tuned = BATCH_SIZE / statistics.mean(steps)
-        yield f"| {len(data)} | {tuned:.2f} | {greedy:.2f} | {memory:.2f} |"
+        yield f"| {len(data)} | {rate(steps):.2f} | {greedy:.2f} | {memory:.2f} |"
 
 
 def matrix_rate(dtype: torch.dtype, device: torch.device) -> float:

@@ -33,7 +33,7 @@ from transformers import (
 from stages.shared.cli import InputError, parser, run
 from stages.shared.decoding import batches, generator, greedy, write_texts
 from stages.shared.device import choose_dtype, prepare_torch
-from stages.shared.files import load_table, read_json, read_table, whole, write_json
+from stages.shared.files import load_table, read_json, read_table, require_space, size_of, whole, write_json
 from stages.shared.models import load_model, save_model, start_letters
 from stages.shared.params import load_params
 from stages.shared.ranks import dealt, gathered, own_rows, rank, relaunched, sent
@@ -183,12 +183,17 @@ def train(
     else:
         with torch.inference_mode():
             history = History([curve_row(0, 0, None, validation(arithmetic.now()))])
+
+    def save(epoch: int) -> None:
+        require_space(folder, 4 * model.num_parameters())
+        save_model(model, TOKENIZED / "tokenizer", epoch_folder(folder, epoch))
+
     trainer = SummaryTrainer(
         arithmetic,
         validation,
         params,
         history,
-        lambda epoch: save_model(model, TOKENIZED / "tokenizer", epoch_folder(folder, epoch)),
+        save,
         model=model,
         args=training_arguments(params, folder, device),
         train_dataset=rows,
@@ -247,7 +252,9 @@ def write(
     """Write the model of the best epoch, the metrics and the curve."""
     best = history.best
     with whole(FINETUNED) as partial:
-        shutil.copytree(epoch_folder(folder, best["epoch"]), partial)
+        made = epoch_folder(folder, best["epoch"])
+        require_space(FINETUNED.parent, size_of(made))
+        shutil.copytree(made, partial)
     metrics = {
         "base": params.base,
         "precision": precision,

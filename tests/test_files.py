@@ -1,5 +1,12 @@
 """Files: whole or absent, equal rows equal bytes, damage noticed."""
 
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -17,6 +24,7 @@ from stages.shared.files import (
     read_jsonl,
     read_table,
     remove_orphans,
+    require_space,
     whole,
     write_json,
     write_jsonl,
@@ -24,6 +32,7 @@ from stages.shared.files import (
     write_text,
 )
 
+ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string())])
 ROWS = [{"id": str(number), "text": f"España, año {number}.\n«Sí»"} for number in range(50)]
 
@@ -209,3 +218,71 @@ def test_lines_are_counted_with_the_empty_ones(tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_bytes(b'\n{"a": 1}\n\n\n{"a": 2}')
     assert list(numbered_jsonl(path, ["a"])) == [(2, {"a": 1}), (5, {"a": 2})]
+
+
+def small_disk(size: str) -> bool:
+    """Return whether a disk of so many bytes can be made here, for one process and unseen by others."""
+    command = ["unshare", "-rm", "mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", "/mnt"]
+    if not shutil.which("unshare"):
+        return False
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+WRITE = {
+    "a.parquet": "write_table(path, ({'id': f'{n * n}'} for n in range(10**7)), IDS)",
+    "a.jsonl": "write_jsonl(path, ({'id': n} for n in range(10**7)))",
+    "a.json": "write_json(path, 'x' * 10**6)",
+    "folder": "write_folder(path)",
+}
+PROGRAM = """
+import sys
+from pathlib import Path
+import pyarrow as pa
+from stages.shared.cli import run
+from stages.shared.files import *
+
+IDS = pa.schema([("id", pa.string())])
+
+def write_folder(path):
+    with whole(path) as partial:
+        partial.mkdir()
+        for n in range(9):
+            (partial / str(n)).write_bytes(bytes(10**5))
+
+path = Path("disk") / sys.argv[1]
+run(lambda: eval(sys.argv[2]))
+"""
+
+
+@pytest.mark.skipif(not small_disk("1m"), reason="no disk of its own can be made here (unshare, mount)")
+@pytest.mark.parametrize("name", WRITE)
+def test_a_full_disk_is_named_with_what_is_needed_and_nothing_is_left(tmp_path, name):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "program.py").write_text(PROGRAM, encoding="utf-8")
+    mounted = (
+        'mount -t tmpfs -o size=500k tmpfs disk && python program.py "$0" "$1"; code=$?; ls disk; exit $code'
+    )
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", mounted, name, WRITE[name]],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert re.fullmatch(
+        rf"error: disk/{name}: no space left: it needs more than the 0\.\d MB that were written of it, "
+        r"and its disk has 0\.5 MB; free some and try again\n",
+        done.stderr,
+    )
+    assert done.stdout == ""  # nothing is left
+
+
+def test_room_is_asked_for_beforehand(tmp_path):
+    require_space(tmp_path, 1)
+    with pytest.raises(
+        InputError, match=rf"{tmp_path}: 1000000000000000\.0 MB are needed, and its disk has "
+    ):
+        require_space(tmp_path, 10**21)

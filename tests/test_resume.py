@@ -100,14 +100,32 @@ def test_a_wrong_interval_is_refused(monkeypatch, training, fails, said):
     assert fails(finetune) == f"RESUMEN_CHECKPOINT_SECONDS: expected a number ≥ 0, got {said!r}"
 
 
-def test_a_checkpoint_without_room_is_left_out_and_training_goes_on(training, runs, monkeypatch, caplog):
-    monkeypatch.setattr(
-        "stages.shared.files.shutil.disk_usage", lambda path: shutil._ntuple_diskusage(10, 10, 0)
-    )
+@pytest.fixture
+def room(monkeypatch):
+    """A function that leaves so many bytes on every disk."""
+
+    def leave(num_bytes):
+        monkeypatch.setattr(
+            "stages.shared.files.shutil.disk_usage", lambda path: SimpleNamespace(free=num_bytes)
+        )
+
+    return leave
+
+
+def test_a_checkpoint_without_room_is_left_out_and_training_goes_on(training, runs, room, caplog):
+    room(300_000)  # a model takes 0.2 MB, a checkpoint three times as much
     runs(finetune)
     assert "no checkpoint: " in caplog.text
-    assert " MB are needed, and its disk has 0.0 MB left" in caplog.text
+    assert " 0.6 MB are needed, and its disk has 0.3 MB left" in caplog.text
     assert not list(folder_of("finetune").glob("checkpoint-*"))
+    assert Path("models/finetuned/model.safetensors").is_file()
+
+
+def test_a_model_without_room_ends_the_run(training, room, fails):
+    room(0)
+    assert fails(finetune).endswith(
+        ": 0.2 MB are needed, and its disk has 0.0 MB left; free some and try again"
+    )
 
 
 def test_a_damaged_checkpoint_is_passed_over(training, runs, caplog):
