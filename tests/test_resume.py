@@ -4,10 +4,10 @@ import contextlib
 import logging
 import os
 import random
-import shutil
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from filelock import FileLock
