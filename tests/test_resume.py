@@ -102,12 +102,13 @@ def test_a_wrong_interval_is_refused(monkeypatch, training, fails, said):
 
 @pytest.fixture
 def room(monkeypatch):
-    """A function that leaves so many bytes on every disk."""
+    """A function that leaves so many bytes on the disk of what is kept, and enough on others."""
 
     def leave(num_bytes):
-        monkeypatch.setattr(
-            "stages.shared.files.shutil.disk_usage", lambda path: SimpleNamespace(free=num_bytes)
-        )
+        def usage(path):
+            return SimpleNamespace(free=num_bytes if ".resumen" in Path(path).parts else 10**9)
+
+        monkeypatch.setattr("stages.shared.files.shutil.disk_usage", usage)
 
     return leave
 
