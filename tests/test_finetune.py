@@ -1,10 +1,12 @@
 """Finetune: the gradient is that of the whole step, validation is scored in its own order, runs are equal."""
 
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 import torch
+from torch._inductor import config as inductor
 from torch.nn.functional import log_softmax
 from transformers import AutoTokenizer, DataCollatorForSeq2Seq, TrainerCallback
 
@@ -25,6 +27,7 @@ from stages.shared.rouge import ROUGE_TYPES
 from stages.shared.spelling import IGNORE_INDEX, encode, load_tokenizer, spelled
 from stages.shared.training import Arithmetic, Epochs, History, SummaryTrainer, TokenizedRows
 from stages.tokenize import IDS
+from stages.tokenize import main as tokenize
 
 TRAIN = Path("data/tokenized/train.parquet")
 VALIDATION = Path("data/tokenized/validation.parquet")
@@ -303,3 +306,37 @@ def test_missing_tokenized_rows_are_named(quick, fails):
     quick()
     TRAIN.unlink()
     assert fails(main) == f"{TRAIN}: not found; `dvc repro` makes what is missing"
+
+
+@pytest.fixture
+def cut_alike(tokenized, set_params, runs):
+    """Tokenized rows of one length, as nearly all of MLSUM's are."""
+    set_params({"tokenize.source_tokens": 16})
+    runs(tokenize)
+
+
+def test_without_a_compiler_compile_is_refused(cut_alike, quick, fails):
+    quick(compile=True)
+    message = "no C++ compiler here; install g++ or clang++, or set it to false"
+    with inductor.patch("cpp.cxx", ("no-such-compiler",)):
+        assert fails(main) == f"params.yaml: finetune.compile: {message}"
+
+
+@pytest.mark.pipeline
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs g++")
+def test_compiled_training_repeats_itself_and_is_the_plain_one(cut_alike, quick, runs, monkeypatch):
+    compiled = []
+    real = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda *a, **k: compiled.append(k) or real(*a, **k))
+    quick(compile=True)
+    runs(main)
+    first = outputs()
+    runs(main)
+    assert outputs() == first
+    assert compiled == [{"dynamic": False}] * 2
+    curve = read_json(Path("metrics/plots/training.json"))
+    quick(compile=False)
+    runs(main)
+    plain = read_json(Path("metrics/plots/training.json"))
+    for row, other in zip(curve, plain, strict=True):  # dropout draws other numbers
+        assert row["validation_loss"] == pytest.approx(other["validation_loss"], rel=0.1)
