@@ -178,11 +178,11 @@ def test_what_was_cut_in_the_middle_is_completed_by_the_same_command(clone, tmp_
     remote.relay.left = half
     remote.dvc(clone, "push", fails=True)
     assert remote.relay.left == 0
-    before_the_cut = whole_objects(remote.objects())
+    at_the_cut = whole_objects(remote.objects())
     remote.relay.left = float("inf")
     remote.dvc(clone, "push")
     pushed = whole_objects(remote.objects())
-    assert before_the_cut.items() < pushed.items() < cached.items()
+    assert at_the_cut.items() < pushed.items() < cached.items()
 
     other = remote.cloned(clone, tmp_path / "other")
     remote.relay.left = half
