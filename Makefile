@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SERVERS := .venv-servers
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test browser test-slow bench try doctor check format miniatures readme clean
+.PHONY: help repro test browser servers test-slow bench try doctor check format miniatures readme clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +25,12 @@ browser: $(BIN)/.installed  ## what the tests of the page need: playwright, and 
 	@python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || (apt-get update -qq && apt-get install -qq --no-install-recommends chromium)
 
-test-slow: $(BIN)/.installed  ## every row of what re-runs, two clones compared, 100 bytes flipped, miniatures rebuilt
+servers: $(BIN)/.installed  ## what the tests of the remotes need: dvc-s3, dvc-ssh, and an S3 endpoint apart from them
+	@python -m pip install --quiet --disable-pip-version-check -c requirements-remotes.txt dvc-s3 dvc-ssh
+	@$(PYTHON) -m venv $(SERVERS)
+	@$(SERVERS)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-servers.txt
+
+test-slow: $(BIN)/.installed  ## what re-runs, 100 kills, 100 bytes flipped, 20 experiments, miniatures rebuilt (hours)
 	@pytest -q -m slow
 
 bench: $(BIN)/.installed  ## speed beside what people would otherwise run (half an hour, nothing else running)

@@ -104,17 +104,6 @@ def test_a_stage_makes_the_same_bytes_with_its_deps_alone(clone, tmp_path, name)
             assert (tmp_path / file.relative_to(clone)).read_bytes() == file.read_bytes(), file.name
 
 
-def test_push_clone_pull_and_nothing_runs(clone, tmp_path):
-    run(clone, "dvc", "remote", "modify", "--local", "storage", "url", str(tmp_path / "storage"))
-    run(clone, "dvc", "push")
-    other = tmp_path / "other"
-    run(tmp_path, "git", "clone", "--quiet", str(clone), str(other))
-    run(other, "dvc", "remote", "modify", "--local", "storage", "url", str(tmp_path / "storage"))
-    run(other, "dvc", "pull")
-    assert repro(other) == set()
-    assert run(other, "git", "status", "--porcelain") == ""
-
-
 def test_an_experiment_is_compared_with_the_committed_run(clone):
     said = run(clone, "dvc", "exp", "run", "-S", "finetune.learning_rate=1e-5")
     assert ran(said) == {"finetune", "generate@finetuned", "probe@finetuned", "evaluate", "report"}

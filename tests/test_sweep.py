@@ -51,7 +51,8 @@ def rates_of(clone):
                 if data and data.get("metrics") and revision["rev"] != "workspace":
                     rate = data["params"]["params.yaml"]["data"]["finetune"]["learning_rate"]
                     scores = data["metrics"]["metrics/systems/finetuned.json"]["data"]
-                    found[rate] = scores["rougeL"]
+                    if rate is not None:  # as the baseline has it
+                        found[rate] = scores["rougeL"]
     return found
 
 
