@@ -10,6 +10,7 @@ round, and the median of the ratios is what stands in the table. Needs benchmark
 """
 
 import argparse
+import logging
 import os
 import platform
 import resource
@@ -88,7 +89,7 @@ def finetune_ours(
             Arithmetic(model.to(device), dtype, longest_batch(data, params)),
             lambda t5: {"loss": 0.0, **dict.fromkeys(ROUGE_TYPES, 0.0)},
             params,
-            History([]),
+            History([{"epoch": 0}]),  # of the base
             lambda epoch: None,
             model=model,
             args=training_arguments(params, Path(scratch), device),
@@ -106,14 +107,16 @@ def finetune_ours(
 class Ours:
     """The stage `generate`, from checkpoint to tokens."""
 
-    def __init__(self, folder: Path, device: torch.device, precision: str) -> None:
+    def __init__(self, folder: Path, device: torch.device, precision: str, batch_size: int = 64) -> None:
         self.t5 = load_t5(folder, choose_dtype(precision, device), device)
+        self.batch_size = batch_size
 
     def __call__(self, articles: list[list[int]], num_beams: int, num_tokens: int) -> list[list[int]]:
         decoding = Decoding(
             max_new_tokens=num_tokens, num_beams=num_beams, length_penalty=1.0, no_repeat_ngram_size=0
         )
-        return [row[1:] for row in in_batches(articles, generator(self.t5, decoding), 64, "speed generation")]
+        made = in_batches(articles, generator(self.t5, decoding), self.batch_size, "speed generation")
+        return [row[1:] for row in made]
 
 
 def rate(steps: list[Step]) -> float:
@@ -261,6 +264,7 @@ def write_results(name: str, lines: list[str]) -> None:
 def main() -> None:
     chosen = options()
     prepare_torch(seed=7)
+    logging.getLogger("finetune").setLevel(logging.WARNING)
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     device, lines = torch.device(chosen.device), []

@@ -1,0 +1,74 @@
+"""Two processes of one thread beside one: fine-tuning and greedy generation, the true shape of Flan-T5-small.
+
+    python -m benchmarks.ranks --rounds 3
+
+Each measurement is a run of its own, in turn; the ratio is taken round by round.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from benchmarks.speed import NUM_TOKENS, Ours, finetune_ours, rate, say
+from benchmarks.workload import made_up, rows
+from stages.shared.cli import parser, run
+from stages.shared.device import prepare_torch
+from stages.shared.ranks import rank
+
+NUM_STEPS, BATCH_SIZE, NUM_ARTICLES = 4, 8, 64
+WORKS = ("fine-tuning", "greedy")
+
+
+def articles_a_second(folder: Path, device: torch.device) -> dict[str, float]:
+    """Return the rates of the processes of this run together."""
+    steps = finetune_ours(folder, rows(NUM_STEPS * BATCH_SIZE, seed=1), device)[1:]
+    articles = [row["input_ids"] for row in rows(NUM_ARTICLES, seed=2)]
+    writer = Ours(folder, device, "auto", batch_size=16)
+    start = time.perf_counter()
+    writer(articles, 1, NUM_TOKENS)
+    return {"fine-tuning": rate(steps), "greedy": len(articles) / (time.perf_counter() - start)}
+
+
+def measured(folder: Path, processes: int) -> dict[str, float]:
+    """Return the rates of `processes` processes of one thread."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command = [sys.executable, *launcher, "-m", "benchmarks.ranks", "--folder", str(folder)]
+    made = subprocess.run(
+        command, env=os.environ | {"RESUMEN_THREADS": "1"}, capture_output=True, text=True, check=False
+    )
+    if made.returncode:
+        sys.exit(made.stderr)
+    return json.loads(made.stdout)
+
+
+def main() -> None:
+    arguments = parser(__doc__, "python -m benchmarks.ranks --rounds 3")
+    arguments.add_argument("--rounds", type=int, default=3, help="default: 3")
+    arguments.add_argument("--folder", type=Path, help="of the checkpoint; one of several processes")
+    chosen = arguments.parse_args()
+    if chosen.folder:
+        found = articles_a_second(chosen.folder, prepare_torch(seed=7))
+        if rank() == 0:
+            say(json.dumps(found))
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = made_up("flan-small", Path(scratch) / "flan-small")
+        rounds = [(measured(folder, 1), measured(folder, 2)) for _ in range(chosen.rounds)]
+    say("| work | one process, articles/s | two | ratio | least to most |")
+    say("|---|---:|---:|---:|---|")
+    for work in WORKS:
+        ratios = [two[work] / one[work] for one, two in rounds]
+        one, two = (statistics.median(pair[place][work] for pair in rounds) for place in (0, 1))
+        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+        say(f"| {work} | {one:.2f} | {two:.2f} | {statistics.median(ratios):.2f} × | {spread} |")
+
+
+if __name__ == "__main__":
+    run(main)
