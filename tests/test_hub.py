@@ -336,7 +336,7 @@ REFUSED = {
     "pickles only": ({"repo": "me/pickles", "revision": "main"}, "has its weights as pytorch_model.bin only"),
     "another architecture": (
         {"repo": "me/bert", "revision": "main"},
-        "expected a T5 (model_type t5: an encoder",
+        "config.json: model_type: expected 't5', got 'bert'; take a T5",
     ),
     "no tokenizer": ({"repo": "me/bare", "revision": "main"}, "lacks tokenizer.json; expected what"),
 }

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
+from stages.shared.cli import shown
 from stages.shared.params import nearest
 
 STYLES = ("instruction", "conversation")  # of `format.style`
@@ -116,7 +117,7 @@ def check_turn(turn: Any, number: int) -> Message:
         raise ValueError(f"turn {number}: lacks {missing[0]}, got {shown(turn)}; add it")
     role, content = turn["role"], turn["content"]
     if not isinstance(role, str) or role not in ROLES:
-        raise ValueError(f"turn {number}: unknown role {shown(role)}{nearest(str(role), list(ROLES))}")
+        raise ValueError(f"turn {number}: unknown role {shown(role)}{nearest(role, list(ROLES))}")
     if not isinstance(content, str) or not is_visible(content):
         raise ValueError(f"turn {number}: content: expected what the {role} said, got {shown(content)}")
     if mark := mark_in(content):
@@ -147,13 +148,3 @@ def mark_in(text: str) -> str | None:
     read = "".join(letter for letter in squeezed(text) if unicodedata.category(letter) != "Cc")
     read = unicodedata.normalize("NFKC", read)
     return next((mark for mark in MARKS.values() if mark in read), None)
-
-
-def shown(value: Any) -> str:
-    """Return `value` as a message quotes it, at most 60 characters.
-
-    >>> shown("a" * 100)
-    "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…"
-    """
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"
