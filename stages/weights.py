@@ -179,7 +179,7 @@ def copy_folder(source: Path, folder: Path) -> None:
             name says.
     """
     files = {path.name: path for pattern in HUB_FILES for path in sorted(source.glob(pattern))}
-    check_names(list(files), str(source))
+    check_names([path.name for path in source.glob("*")], str(source))
     check_links(files, source)
     check_files(files, str(source))
     folder.mkdir()

@@ -461,7 +461,7 @@ class Memory:
 
 @contextmanager
 def opened_checkpoint(folder: Path) -> Iterator[tuple[Shape, dict[str, Any]]]:
-    """Yield the shape of a checkpoint's T5, and its open files by the name of a tensor; all is there and fits.
+    """Yield the shape of a checkpoint's T5 and its open files by a tensor's name; all is there and fits.
 
     Raises:
         InputError: the folder holds no T5 in safetensors, or an incomplete one.
