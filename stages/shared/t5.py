@@ -503,7 +503,7 @@ def check_index(folder: Path, files: list[str]) -> None:
     if not path.is_file():
         return
     parts = read_object(path, str(path)).get("weight_map")
-    named = set(parts.values()) if isinstance(parts, dict) else {parts}
+    named = parts.values() if isinstance(parts, dict) else [parts]
     if strangers := [part for part in named if part not in files]:
         raise InputError(
             f"{path}: weight_map: expected names of {', '.join(files)}, got {shown(strangers[0])}; fetch or "
