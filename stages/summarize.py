@@ -31,8 +31,8 @@ from tokenizers import Tokenizer
 
 from stages.format import FormatParams, pairs_of
 from stages.generate import GenerateParams, SourceParams
-from stages.shared.cli import InputError, parser, run, shown
-from stages.shared.conversation import check_turn, is_visible, render
+from stages.shared.cli import InputError, parser, printable, run, shown
+from stages.shared.conversation import check_turn, fault_of, is_visible, render
 from stages.shared.decoding import Generate, generator, write_texts
 from stages.shared.device import choose_dtype, prepare_torch
 from stages.shared.files import (
@@ -282,6 +282,8 @@ def articles_of(sources: list[Source], fields: Iterable[str]) -> Iterator[Articl
             for name, value in values.items():
                 if not isinstance(value, str):
                     raise InputError(f"{place}: {name}: expected text, got {shown(value)}; write it as text")
+                if fault := fault_of(value):
+                    raise InputError(f"{place}: {name}: {fault}")
             if not is_visible(values["text"]):
                 raise InputError(
                     f"{place}: expected an article, got {shown(values['text'])}; write one, or leave it out"
@@ -369,7 +371,11 @@ def write(summaries: Iterable[dict[str, Any]], as_json: bool) -> None:
     sys.stdout.reconfigure(encoding="utf-8")  # piped on Windows, it is the code page's
     try:
         for made in summaries:
-            said = json.dumps(made, ensure_ascii=False) if as_json else " ".join(made["summary"].splitlines())
+            said = (
+                json.dumps(made, ensure_ascii=False)
+                if as_json
+                else printable(" ".join(made["summary"].splitlines()))
+            )
             sys.stdout.write(f"{said}\n")
             sys.stdout.flush()
     except BrokenPipeError:  # as by `| head`; the interpreter flushes once more as it ends

@@ -179,11 +179,11 @@ def changed(draw: st.DrawFn, value: Any) -> Any:
         if how == "remove":
             del inside[key]
         elif how == "repeat" and isinstance(inside, list):
-            inside.append(inside[key])
+            inside.append(copy.deepcopy(inside[key]))
         elif how == "rename" and isinstance(inside, dict):
             inside[draw(st.one_of(st.text(max_size=8), st.sampled_from(keys)))] = inside.pop(key)
         else:
-            inside[key] = draw(SCALARS)
+            inside[key] = copy.deepcopy(draw(SCALARS))
     return value
 
 
@@ -239,7 +239,7 @@ def tables(draw: st.DrawFn) -> bytes:
         (pa.float32(), st.floats(width=32)),
         (pa.bool_(), st.booleans()),
         (pa.date32(), st.dates()),
-        (pa.timestamp("s"), st.integers(-(2**62), 2**62)),
+        (pa.timestamp("s"), st.integers(-(2**53), 2**53)),
         (pa.timestamp("ns", "UTC"), st.integers(-(2**63), 2**63 - 1)),
         (pa.time64("ns"), st.integers(0, 86_399_999_999_999)),
         (pa.duration("us"), st.integers(-(2**62), 2**62)),

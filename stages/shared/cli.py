@@ -16,6 +16,8 @@ class InputError(ValueError):
     """A fault in params, data or files that the user can mend; the message, a line, says where and how."""
 
     def __init__(self, message: str) -> None:
+        if len(message) > MOST_SHOWN:
+            message = f"{message[: MOST_SHOWN - 500]} … {message[-500:]}"
         super().__init__(printable(message))
 
 
@@ -27,13 +29,11 @@ class OneLine(logging.Formatter):
 
 
 def printable(text: str) -> str:
-    """Return `text` in a line that a terminal only prints, cut in its middle if it is very long.
+    """Return `text` in a line that a terminal only prints, whatever else it would do with it.
 
     >>> print(printable("años" + chr(27) + "[2J" + chr(0x202E)))
     años\\x1b[2J\\u202e
     """
-    if len(text) > MOST_SHOWN:
-        text = f"{text[: MOST_SHOWN - 500]} … {text[-500:]}"
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 

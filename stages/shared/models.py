@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from transformers import T5Config, T5ForConditionalGeneration
@@ -19,6 +20,7 @@ from stages.shared.t5 import Shape, opened_checkpoint
 NOT_LOADED = (
     *(ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError, OSError),
     SafetensorError,
+    StrictDataclassError,
 )
 
 

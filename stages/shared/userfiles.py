@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.shared.cli import InputError, shown
-from stages.shared.conversation import check_messages
+from stages.shared.conversation import check_messages, fault_of
 from stages.shared.files import (
     MOST_BYTES,
     SPLITS,
@@ -102,7 +102,10 @@ def text_of(value: Any, place: str, column: str) -> str:
         raise InputError(
             f"{place}: column {column!r}: expected text, got {kind}; write it as text, or map another column"
         )
-    return str(value).replace("\r\n", "\n").replace("\r", "\n")
+    text = str(value)
+    if fault := fault_of(text):
+        raise InputError(f"{place}: column {column!r}: {fault}")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def require_columns(path: Path, wanted: list[str], has: list[str], hint: str = "") -> None:
