@@ -665,6 +665,10 @@ REPOSITORIES: dict[str, tuple[dict[str, bytes], str]] = {
         {"..\\evil.safetensors": b""},
         "lists '..\\\\evil.safetensors', which leads out of a folder; take another",
     ),
+    "a drive of Windows": (
+        {"C:evil.safetensors": b""},
+        "lists 'C:evil.safetensors', which leads out of a folder; take another",
+    ),
     "a pickle alone": (
         {"pytorch_model.bin": PICKLE},
         "has its weights as pytorch_model.bin only, which can run code when it is read; take",

@@ -1,5 +1,6 @@
 """A checkpoint's folder: its configuration, and that no file of it is code or asks for some."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ def read_config(path: Path, where: str) -> dict[str, Any]:
     """Return the config.json of a T5; `where` is whose it is, as messages say it.
 
     Raises:
-        InputError: it is no JSON, another model's, or asks for code of its own.
+        InputError: it is no JSON, another model's, asks for code of its own, or counts what cannot be.
     """
     config = read_object(path, f"{where}: config.json")
     if config.get("model_type") != "t5":
@@ -32,7 +33,31 @@ def read_config(path: Path, where: str) -> dict[str, Any]:
                 f"{where}: config.json: {key}: expected at most {MOST_SIZE:,}, got {shown(value)}; take "
                 "another checkpoint"
             )
+    try:
+        whole_number(config, "vocab_size")
+    except KeyError as error:
+        raise InputError(f"{where}: config.json: vocab_size: missing; take another checkpoint") from error
+    except ValueError as error:
+        raise InputError(f"{where}: config.json: {error}; take another checkpoint") from error
     return config
+
+
+def whole_number(
+    config: Mapping[str, Any], name: str, default: int | None = None, least: int = 1, most: int = MOST_SIZE
+) -> int:
+    """Return a size or a token's id of config.json; `default` where it has none or null.
+
+    Raises:
+        KeyError: it has none, and there is no default.
+        ValueError: it is no whole number from `least` to `most`.
+    """
+    value = config.get(name)
+    value = default if value is None else value
+    if value is None:
+        raise KeyError(name)
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise ValueError(f"{name}: expected a whole number from {least} to {most:,}, got {shown(value)}")
+    return value
 
 
 def check_tokenizer_config(path: Path, where: str) -> None:

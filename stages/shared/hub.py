@@ -160,7 +160,7 @@ def listing(repo: str, commit: str, repo_type: str) -> dict[str, RepoFile]:
         entries = list(HfApi().list_repo_tree(repo, revision=commit, repo_type=repo_type, recursive=True))
     listed = {entry.path: entry for entry in entries if isinstance(entry, RepoFile)}
     for path in listed:
-        if {"", ".", ".."} & set(re.split(r"[/\\]", path)) or ":" in path:
+        if {"", ".", ".."} & set(re.split(r"[/\\]", path)) or re.match("[A-Za-z]:", path):
             raise InputError(f"{where}: lists {path!r}, which leads out of a folder; take another repository")
     return listed
 

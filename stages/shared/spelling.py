@@ -64,15 +64,17 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     return tokenizer
 
 
-def patterns(value: Any) -> Iterator[str]:
+def patterns(content: Any) -> Iterator[str]:
     """Yield the regular expressions of a tokenizer.json; one can be written that takes years to match."""
-    if isinstance(value, dict):
-        if "Regex" in value:
-            yield str(value["Regex"])
-        value = [inside for key, inside in value.items() if key != "vocab"]
-    if isinstance(value, list):
-        for inside in value:
-            yield from patterns(inside)
+    parts = [content]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict):
+            if "Regex" in part:
+                yield part["Regex"] if isinstance(part["Regex"], str) else shown(part["Regex"])
+            parts += [inside for key, inside in part.items() if key != "vocab"]
+        elif isinstance(part, list):
+            parts += part
 
 
 def cut(ids: list[int], max_tokens: int) -> list[int]:

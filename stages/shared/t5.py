@@ -26,7 +26,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
-from stages.shared.checkpoint import MOST_SIZE, read_config, read_object
+from stages.shared.checkpoint import read_config, read_object, whole_number
 from stages.shared.cli import InputError, shown
 from stages.shared.files import regular
 
@@ -40,24 +40,6 @@ DTYPES = ("F64", "F32", "F16", "BF16")  # of weights, as safetensors names them
 MOST_LAYERS = 1_000  # T5-11b has 24
 ATTENTION = ("q", "k", "v", "o")
 SCORES_AT_ONCE = 2**20  # of an attention on a CPU: 2 to 4 MB, what a core's cache holds
-
-
-def whole_number(
-    config: Mapping[str, Any], name: str, default: int | None = None, least: int = 1, most: int = MOST_SIZE
-) -> int:
-    """Return a size or a token's id of config.json; `default` where it has none or null.
-
-    Raises:
-        KeyError: it has none, and there is no default.
-        ValueError: it is no whole number from `least` to `most`.
-    """
-    value = config.get(name)
-    value = default if value is None else value
-    if value is None:
-        raise KeyError(name)
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise ValueError(f"{name}: expected a whole number from {least} to {most:,}, got {shown(value)}")
-    return value
 
 
 @dataclass(frozen=True)
@@ -96,7 +78,9 @@ class Shape:
                 f"feed_forward_proj: expected one of {', '.join(ACTIVATIONS)}, got {shown(kind)}"
             )
         apart = config.get("tie_word_embeddings") is False
-        eos = config.get("eos_token_id", 1)
+        eos = config.get("eos_token_id")
+        if isinstance(eos, list) and eos:  # each of them ends a text; T5's own end is the first
+            config = {**config, "eos_token_id": eos[0]}
         rows = whole_number(config, "vocab_size", 32_128)
         num_layers = whole_number(config, "num_layers", most=MOST_LAYERS)
         num_buckets = whole_number(config, "relative_attention_num_buckets", 32, least=4)
@@ -121,14 +105,7 @@ class Shape:
             scaled=bool(config.get("scale_decoder_outputs", not apart)),
             start=whole_number(config, "decoder_start_token_id", 0, least=0, most=rows - 1),
             pad=whole_number(config, "pad_token_id", 0, least=0, most=rows - 1),
-            # A list means that any of them ends a text; T5's own end is the first.
-            eos=whole_number(
-                {"eos_token_id": eos[0] if isinstance(eos, list) and eos else eos},
-                "eos_token_id",
-                1,
-                least=0,
-                most=rows - 1,
-            ),
+            eos=whole_number(config, "eos_token_id", 1, least=0, most=rows - 1),
         )
 
     @property
@@ -493,7 +470,7 @@ def opened_checkpoint(folder: Path) -> Iterator[tuple[Shape, dict[str, Any]]]:
             lacking = "lm_head.weight or shared.weight is missing, which config.json has apart"
             raise InputError(f"{folder}: {lacking}")
         shape = replace(shape, head_apart="lm_head.weight" in where)  # transformers 5 says tied of every T5
-        check_tensors(folder, where, shape, rows=config.get("vocab_size", 32_128))
+        check_tensors(folder, where, shape, rows=config["vocab_size"])
         yield shape, where
 
 
