@@ -461,6 +461,11 @@ FILES: dict[str, tuple[str, str | bytes, str]] = {
         '{"\\u001b]0;own\\u0007": 1, "\\u202etxet": 2}\n',
         "own.jsonl: lacks columns ['text', 'summary'], has ['\\x1b]0;own\\x07', '\\u202etxet']; set",
     ),
+    "marks that take the square of time": (
+        "own.jsonl",
+        ROW + '{"text": "' + "\\u0301\\u0327" * 200_000 + '", "summary": "Llueve"}\n',
+        "own.jsonl:2: column 'text': expected at most 30 combining marks in a row, got more: ",
+    ),
     "a pickle": ("own.parquet", PICKLE, "own.parquet: not readable as Parquet: "),
 }
 
@@ -593,6 +598,10 @@ SUMMARIES: dict[str, tuple[str, str]] = {
         IDS.replace("Llueve", "\\u001b]52;c;own\\u0007", 1),
         "own.jsonl:1: system gpt, id 'test-1': prediction: expected no control character, got '\\x1b'; take",
     ),
+    "marks that take the square of time": (
+        IDS.replace("Llueve", "a" + "\\u0301\\u0327" * 40_000, 1),
+        "own.jsonl:1: system gpt, id 'test-1': prediction: expected at most 30 combining marks in a row, got",
+    ),
     "two summaries in one": (
         IDS.replace("}", ', "prediction": "No llueve."}', 1),
         'own.jsonl:1: not JSON: the key \'prediction\' occurs twice, got \'{"id": "test-1", ',
@@ -619,6 +628,26 @@ def test_a_name_with_commands_for_the_terminal_is_printed_as_letters(own, fails,
     (project / "\x1b[2Jown\n.csv").write_text("título\n")
     message = fails(main_of("summarize"), "--model", "own", "\x1b[2Jown\n.csv")
     assert message.startswith("\\x1b[2Jown\\n.csv: lacks columns ['text'], has ['título']; name the articles")
+
+
+SIGNED = b'{"signature": ["rows:1"]}'
+SCORED: dict[str, dict[str, bytes]] = {
+    "a pickle for a table": {"data/scores.parquet": PICKLE},
+    "a table of other columns": {"metrics/evaluation.json": SIGNED},
+    "100,000 brackets": {"metrics/evaluation.json": b"[" * 100_000},
+    "no signature": {"metrics/evaluation.json": b"[]"},
+}
+
+
+@pytest.mark.parametrize("name", SCORED)
+def test_scores_of_another_revision_that_are_damaged_are_refused(project, fails, monkeypatch, name):
+    pq.write_table(pa.table({"a": [1]}), "a.parquet")
+    scores = Path("a.parquet").read_bytes()
+    content = {"params.yaml": b"a", "data/scores.parquet": scores, "metrics/evaluation.json": SIGNED}
+    monkeypatch.setattr("dvc.api.read", lambda path, **_: (content | SCORED[name])[path])
+    message = fails(main_of("compare"), "HEAD")
+    assert message.startswith("HEAD: metrics/evaluation.json or data/scores.parquet is damaged (")
+    assert message.endswith("); `dvc repro` it anew")
 
 
 # ---- the hub
