@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
 from scipy.stats import t as student
 
 from stages.evaluate import EvaluateParams
@@ -35,7 +35,8 @@ from stages.shared.bootstrap import (
     verdict,
 )
 from stages.shared.cli import InputError, parser, run
-from stages.shared.params import load_params, nearest
+from stages.shared.files import NOT_PARQUET, first_line
+from stages.shared.params import NOT_YAML, load_params, nearest
 from stages.shared.systems import is_miniature, system_names
 
 log = logging.getLogger("compare")
@@ -78,9 +79,14 @@ def read(revision: str) -> Scored:
                 f"{revision}: cannot read {path} ({said}); take a commit or an experiment that has run, "
                 "and `dvc pull` or `dvc repro` it if its data are elsewhere"
             ) from error
-    evaluation = json.loads(content[EVALUATION])
-    scores = pd.read_parquet(io.BytesIO(content[SCORES]))
-    return Scored(revision, scores, evaluation["signature"], miniatures_of(content[PARAMS]))
+    try:
+        signature = [str(part) for part in json.loads(content[EVALUATION])["signature"]]
+        scores = pd.read_parquet(io.BytesIO(content[SCORES])).astype({"system": str, "id": str})
+    except (*NOT_PARQUET, RecursionError) as error:
+        raise InputError(
+            f"{revision}: {EVALUATION} or {SCORES} is damaged ({first_line(error)}); `dvc repro` it anew"
+        ) from error
+    return Scored(revision, scores, signature, miniatures_of(content[PARAMS]))
 
 
 def miniatures_of(content: bytes) -> frozenset[str]:
@@ -91,7 +97,7 @@ def miniatures_of(content: bytes) -> frozenset[str]:
     try:
         params: dict[str, Any] = YAML(typ="safe", pure=True).load(content)
         return frozenset(name for name in system_names(params) if is_miniature(params, name))
-    except (InputError, YAMLError, KeyError, TypeError, AttributeError):
+    except NOT_YAML:  # InputError is one of them
         return frozenset()
 
 

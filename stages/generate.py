@@ -15,8 +15,8 @@ from typing import Any
 
 from pydantic import PositiveInt
 
-from stages.shared.cli import InputError, parser, run
-from stages.shared.conversation import Style, shown
+from stages.shared.cli import InputError, parser, run, shown
+from stages.shared.conversation import Style, fault_of
 from stages.shared.decoding import Decoding, generator, write_texts
 from stages.shared.device import Precision, choose_dtype, prepare_torch
 from stages.shared.files import numbered_jsonl, read_table, write_jsonl
@@ -118,6 +118,8 @@ def check_prediction(where: str, system: str, row: dict[str, Any]) -> None:
         )
     if found := CONTROL.search(text):
         raise InputError(f"{said} no control character, got {found[0]!r}; take it out")
+    if fault := fault_of(text):
+        raise InputError(f"{said.removesuffix(' expected')} {fault}")
 
 
 def take_in(path: Path, rows: list[dict[str, str]], system: str) -> list[dict[str, Any]]:

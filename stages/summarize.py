@@ -16,13 +16,14 @@ Params  systems.S, generate, tokenize.source_tokens, format: as `generate` reads
 """
 
 import argparse
-import csv
 import json
 import logging
 import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from io import BytesIO
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -30,11 +31,19 @@ from tokenizers import Tokenizer
 
 from stages.format import FormatParams, pairs_of
 from stages.generate import GenerateParams, SourceParams
-from stages.shared.cli import InputError, parser, run
-from stages.shared.conversation import check_turn, is_visible, render, shown
+from stages.shared.cli import InputError, parser, printable, run, shown
+from stages.shared.conversation import check_turn, fault_of, is_visible, render
 from stages.shared.decoding import Generate, generator, write_texts
 from stages.shared.device import choose_dtype, prepare_torch
-from stages.shared.files import column_names, not_utf8, numbered_jsonl, opened, read_table
+from stages.shared.files import (
+    bounded,
+    checked,
+    foreign_rows,
+    numbered_jsonl,
+    numbered_lines,
+    opened,
+    parquet_errors,
+)
 from stages.shared.params import nearest, parse_key, parse_section, read_params
 from stages.shared.progress import track
 from stages.shared.prompts import fields_of, fill
@@ -43,7 +52,7 @@ from stages.shared.spelling import chunks, load_tokenizer
 from stages.shared.systems import SystemParams, is_miniature, system_names, system_params
 from stages.shared.t5 import check_vocabulary, load_t5
 from stages.shared.truncation import encode_within
-from stages.shared.userfiles import check_csv
+from stages.shared.userfiles import csv_records
 
 log = logging.getLogger("summarize")
 
@@ -232,33 +241,32 @@ def rows_of(source: Source) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def csv_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows of a CSV that has the column `text`, after a look at the whole file for faults."""
-    check_csv(path, ",")
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        rows = csv.DictReader(lines)
-        if "text" not in rows.fieldnames:
-            raise InputError(f"{path}: lacks columns ['text'], has {rows.fieldnames}; name the articles text")
-        yield from rows
+    records = csv_records(path, ",")
+    header = next(records)
+    if "text" not in header:
+        raise InputError(f"{path}: lacks columns ['text'], has {header}; name the articles text")
+    yield from (dict(zip_longest(header, record, fillvalue="")) for record in records)
 
 
 def parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows of a Parquet file that has the column `text`, what a template may name."""
-    others = [name for name in column_names(path) if name in ("id", "title", "topic")]
-    yield from read_table(path, ["text", *others])
+    with opened(path, "rb") as source, parquet_errors(path), checked(source) as file:
+        names = file.schema_arrow.names
+        if "text" not in names:
+            raise InputError(f"{path}: lacks columns ['text'], has {names}; name the articles text")
+        wanted = [name for name in ("text", "id", "title", "topic") if name in names]
+        yield from foreign_rows(file, str(path), path.stat().st_size, wanted)
 
 
 def read_text(source: Source) -> str:
     """Return the text of a whole file.
 
     Raises:
-        InputError: it is not UTF-8; with file:line.
+        InputError: it is too large; or not UTF-8, with file:line.
     """
     with opened(source, "rb") as file:
-        content = file.read()
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise InputError(not_utf8(f"{source}:{line}", error)) from error
+        content = BytesIO(bounded(file, source))
+    return "".join(line for _, line in numbered_lines(content, source))
 
 
 def articles_of(sources: list[Source], fields: Iterable[str]) -> Iterator[Article]:
@@ -274,6 +282,8 @@ def articles_of(sources: list[Source], fields: Iterable[str]) -> Iterator[Articl
             for name, value in values.items():
                 if not isinstance(value, str):
                     raise InputError(f"{place}: {name}: expected text, got {shown(value)}; write it as text")
+                if fault := fault_of(value):
+                    raise InputError(f"{place}: {name}: {fault}")
             if not is_visible(values["text"]):
                 raise InputError(
                     f"{place}: expected an article, got {shown(values['text'])}; write one, or leave it out"
@@ -361,7 +371,11 @@ def write(summaries: Iterable[dict[str, Any]], as_json: bool) -> None:
     sys.stdout.reconfigure(encoding="utf-8")  # piped on Windows, it is the code page's
     try:
         for made in summaries:
-            said = json.dumps(made, ensure_ascii=False) if as_json else " ".join(made["summary"].splitlines())
+            said = (
+                json.dumps(made, ensure_ascii=False)
+                if as_json
+                else printable(" ".join(made["summary"].splitlines()))
+            )
             sys.stdout.write(f"{said}\n")
             sys.stdout.flush()
     except BrokenPipeError:  # as by `| head`; the interpreter flushes once more as it ends

@@ -22,6 +22,7 @@ import pyarrow as pa
 from pydantic import NegativeFloat, PositiveInt
 from tokenizers import Tokenizer
 
+from stages.shared.checkpoint import read_config
 from stages.shared.cli import InputError, parser, run
 from stages.shared.conversation import Style
 from stages.shared.files import (
@@ -126,7 +127,8 @@ def repair(base: Path, folder: Path, params: TokenizeParams) -> tuple[list[str],
         rows = read_table(FORMATTED_DIR / "train.parquet", ["prompt", "completion"])
         counts = count_letters(tokenizer, (text for row in rows for text in row.values()))
         missing = unknown_letters(tokenizer, counts, params.min_letter_count)
-        spare = max(read_json(base / "config.json")["vocab_size"] - len(content["model"]["vocab"]), 0)
+        embedding_rows = read_config(base / "config.json", str(base))["vocab_size"]
+        spare = max(embedding_rows - len(content["model"]["vocab"]), 0)
         letters, left_out = missing[:spare], [(letter, counts[letter]) for letter in missing[spare:]]
         check_spare_rows(base, spare, left_out, num_words=counts[" "] + counts["\n"] + 1)
     content = with_letters(content, letters, params.letter_score)

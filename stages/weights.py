@@ -21,10 +21,11 @@ from pydantic import model_validator
 from safetensors import deserialize, safe_open
 from safetensors.numpy import save_file
 
-from stages.shared.cli import InputError, parser, run
-from stages.shared.files import read_json, whole, write_json
+from stages.shared.checkpoint import check_files, read_config
+from stages.shared.cli import InputError, parser, run, shown
+from stages.shared.files import whole, write_json
 from stages.shared.hub import fetch_files, listing, resolve_commit, sha256_of
-from stages.shared.params import Block, nearest, parse, profile_of, read_params, section_of
+from stages.shared.params import Block, check_name, nearest, parse, profile_of, read_params, section_of
 
 log = logging.getLogger("weights")
 
@@ -76,7 +77,10 @@ def checkpoint_params(params: dict[str, Any], name: str) -> CheckpointParams:
     Raises:
         InputError: no such entry, or one that names no place or two.
     """
-    checkpoints = params.get("checkpoints") or {}
+    checkpoints = params.get("checkpoints")
+    if not isinstance(checkpoints, dict) or not checkpoints:
+        raise InputError(f"params.yaml: checkpoints: expected at least one, got {shown(checkpoints)}")
+    check_name("checkpoints", name)
     if name not in checkpoints:
         known = nearest(name, list(checkpoints))
         raise InputError(f"params.yaml: checkpoints.{name}: no such checkpoint{known}")
@@ -133,9 +137,12 @@ def download(repo: str, commit: str, folder: Path) -> None:
     if listed:
         check_names(list(listed), where)
     config = fetch_files(repo, commit, "model", ["config.json"], listed)
-    check_is_t5(config.get("config.json"), where)
+    if "config.json" not in config:
+        raise InputError(f"{where}: lacks config.json in the cache of HF_HOME; unset HF_HUB_OFFLINE")
+    read_config(config["config.json"], where)  # before gigabytes of something else are fetched
     files = fetch_files(repo, commit, "model", HUB_FILES, listed)
     check_names(list(files), where)
+    check_files(files, where)
     folder.mkdir()
     for name, path in files.items():
         link(path.resolve(), folder / name)
@@ -155,19 +162,6 @@ def check_names(names: list[str], where: str) -> None:
         raise InputError(f"{where}: lacks {needed}; expected what save_pretrained writes")
 
 
-def check_is_t5(config: Path | None, where: str) -> None:
-    """Raise InputError unless config.json says T5, before gigabytes of something else are fetched."""
-    if config is None:
-        raise InputError(f"{where}: lacks config.json in the cache of HF_HOME; unset HF_HUB_OFFLINE")
-    content = read_json(config)
-    kind = content.get("model_type") if isinstance(content, dict) else None
-    if kind != "t5":
-        raise InputError(
-            f"{where}: expected a T5 (model_type t5: an encoder and a decoder), got {kind!r}; "
-            "take a T5 or Flan-T5 checkpoint"
-        )
-
-
 def link(source: Path, target: Path) -> None:
     """Make `target` another name of `source`, or a copy where no link can be made, as on another disk."""
     try:
@@ -181,13 +175,28 @@ def copy_folder(source: Path, folder: Path) -> None:
     """Copy the allowed files of a local model folder.
 
     Raises:
-        InputError: it is not there, or lacks the configuration, weights or tokenizer.
+        InputError: it is not there, lacks the configuration, weights or tokenizer, or one is not what its
+            name says.
     """
+    files = {path.name: path for pattern in HUB_FILES for path in sorted(source.glob(pattern))}
+    check_names([path.name for path in source.glob("*")], str(source))
+    check_links(files, source)
+    check_files(files, str(source))
     folder.mkdir()
-    for pattern in HUB_FILES:
-        for path in source.glob(pattern):
-            shutil.copyfile(path, folder / path.name)
-    check_names([path.name for path in folder.iterdir()], str(source))
+    for name, path in files.items():
+        shutil.copyfile(path, folder / name)
+
+
+def check_links(files: dict[str, Path], folder: Path) -> None:
+    """Raise InputError if one of the `files` is a link out of its folder, or out of huggingface_hub's cache.
+
+    A model that was sent to somebody may hold a link to what is theirs; a copy would publish it.
+    """
+    home = folder.resolve()
+    for path in files.values():
+        file = path.resolve()
+        if not any(file.is_relative_to(place) for place in (home, home.parent.parent / "blobs")):
+            raise InputError(f"{path}: a link out of its folder, to {file}; put the file itself there")
 
 
 def file_hashes(folder: Path) -> dict[str, str]:

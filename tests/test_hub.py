@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from safetensors.numpy import save
 
 from stages.fetch import set_text
 from stages.shared.files import RAW, read_json, read_table
@@ -250,7 +252,7 @@ def test_a_passing_fault_is_mended(hub, stage, tiny, name):
 def test_after_a_cut_only_the_rest_is_fetched(hub, stage, tiny):
     """huggingface_hub writes 10 MB at a time, so what a cut costs is at most that."""
     files = {path.name: path.read_bytes() for path in tiny["untied"].iterdir()}
-    files["model.safetensors"] = Random(1).randbytes(32_000_000)
+    files["model.safetensors"] = save({"noise": np.frombuffer(Random(1).randbytes(32_000_000), np.uint8)})
     hub.add(FLAN["repo"], FLAN["revision"], files)
     hub.fail("GET .*/model.safetensors", cut_after=31_000_000)
     stage(*WEIGHTS)
@@ -336,7 +338,7 @@ REFUSED = {
     "pickles only": ({"repo": "me/pickles", "revision": "main"}, "has its weights as pytorch_model.bin only"),
     "another architecture": (
         {"repo": "me/bert", "revision": "main"},
-        "expected a T5 (model_type t5: an encoder",
+        "config.json: model_type: expected 't5', got 'bert'; take a T5",
     ),
     "no tokenizer": ({"repo": "me/bare", "revision": "main"}, "lacks tokenizer.json; expected what"),
 }

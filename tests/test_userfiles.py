@@ -137,7 +137,7 @@ FAULTS = [
     ("f.csv", b"\xef\xbb\xbf", "f.csv: empty; expected a header and rows"),
     ("f.csv", b"Fuente;Resumen\n", "f.csv: lacks columns ['Fuente', 'Resumen'], has ['Fuente;Resumen']; set"),
     ("f.jsonl", b'{"Fuente": "a", "Resumen": "b"}\n{"a"\n', "f.jsonl:2: not JSON: Expecting ':' delimiter"),
-    ("f.jsonl", b"[1]\n", "f.jsonl:1: expected an object, got b'[1]"),
+    ("f.jsonl", b"[1]\n", "f.jsonl:1: expected an object, got '[1]'"),
     ("f.jsonl", b'\n{"Fuente": "a\xf1o"}\n', "f.jsonl:2: not UTF-8, got byte 0xf1"),
     ("f.jsonl", b"", "f.jsonl: empty; expected a JSON object a line"),
     (

@@ -83,6 +83,7 @@ def test_a_local_folder_is_copied_without_pickles_and_code(own, runs):
     [("model.safetensors", "model*.safetensors"), ("config.json", "config.json"), ("tokenizer.json",) * 2],
 )
 def test_a_local_folder_that_lacks_a_file_is_refused(own, fails, removed, pattern):
+    (own / "pytorch_model.bin").unlink()
     (own / removed).unlink()
     assert fails(main, "own") == f"own: lacks {pattern}; expected what save_pretrained writes"
 

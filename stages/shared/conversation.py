@@ -5,10 +5,12 @@ T5's tokenizer turns line ends into spaces, so what parts the turns has to be te
 
 import unicodedata
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
+from stages.shared.cli import shown
 from stages.shared.params import nearest
 
 STYLES = ("instruction", "conversation")  # of `format.style`
@@ -16,6 +18,7 @@ STYLES = ("instruction", "conversation")  # of `format.style`
 HEADER = "Conversación:"
 MARKS = {"user": "[Usuario]", "assistant": "[Asistente]"}
 ROLES = tuple(MARKS)
+MOST_MARKS = 30  # combining marks in a row, as in Unicode's Stream-Safe Text Format
 
 Message = dict[str, str]  # role: user or assistant; content: what was said
 
@@ -116,9 +119,11 @@ def check_turn(turn: Any, number: int) -> Message:
         raise ValueError(f"turn {number}: lacks {missing[0]}, got {shown(turn)}; add it")
     role, content = turn["role"], turn["content"]
     if not isinstance(role, str) or role not in ROLES:
-        raise ValueError(f"turn {number}: unknown role {shown(role)}{nearest(str(role), list(ROLES))}")
+        raise ValueError(f"turn {number}: unknown role {shown(role)}{nearest(role, list(ROLES))}")
     if not isinstance(content, str) or not is_visible(content):
         raise ValueError(f"turn {number}: content: expected what the {role} said, got {shown(content)}")
+    if fault := fault_of(content):
+        raise ValueError(f"turn {number}: content: {fault}")
     if mark := mark_in(content):
         raise ValueError(
             f"turn {number}: content: holds {mark}, which would look like a turn, got {shown(content)}; "
@@ -136,6 +141,19 @@ def is_visible(text: str) -> bool:
     return any(unicodedata.category(letter)[0] not in "CZ" for letter in text)
 
 
+def fault_of(text: str) -> str | None:
+    """Return what is wrong with a text whose combining marks are more in a row than any script has, or None.
+
+    Normalizing them takes the square of their number: 5 s for 80,000.
+    """
+    if unicodedata.is_normalized("NFC", text):  # quick to tell, and false of such a run
+        return None
+    runs = groupby(text, key=lambda letter: unicodedata.combining(letter) > 0)
+    if all(len(list(run)) <= MOST_MARKS for combines, run in runs if combines):
+        return None
+    return f"expected at most {MOST_MARKS} combining marks in a row, got more: {shown(text)}; take them out"
+
+
 def mark_in(text: str) -> str | None:
     """Return the mark of a turn that `text` holds as the tokenizer reads it, or None.
 
@@ -147,13 +165,3 @@ def mark_in(text: str) -> str | None:
     read = "".join(letter for letter in squeezed(text) if unicodedata.category(letter) != "Cc")
     read = unicodedata.normalize("NFKC", read)
     return next((mark for mark in MARKS.values() if mark in read), None)
-
-
-def shown(value: Any) -> str:
-    """Return `value` as a message quotes it, at most 60 characters.
-
-    >>> shown("a" * 100)
-    "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…"
-    """
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}…"

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.shared.cli import InputError
+from stages.shared.cli import InputError, shown
 
 SPLITS = ("train", "validation", "test")
 
@@ -26,7 +26,13 @@ CONVERSATIONS = RAW.append(pa.field("messages", pa.list_(TURN)))  # RAW of a sou
 FORMATTED = pa.schema([(name, pa.string()) for name in ("id", "prompt", "completion")])
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+# What Arrow raises of damage: a page that is cut, a date that no calendar has, a schema at odds with itself.
+NOT_PARQUET = (pa.ArrowException, OSError, ValueError, TypeError, LookupError, ArithmeticError)
+
 SURROGATE = re.compile("[\ud800-\udfff]")  # what JSON can escape and UTF-8 cannot hold
+
+MOST_BYTES = 2**25  # of a JSON file, a line or a value: T5's tokenizer.json has 2.4 MB, a long article 0.1
+MOST_EXPANDED = 100  # times its size that a Parquet file's rows may have; news have 2 to 4 times
 
 ROWS_PER_GROUP = 2_000  # bounds the memory of a stage that streams; 2,000 articles are about 10 MB
 
@@ -131,13 +137,28 @@ def read_json(path: Path) -> Any:
     """Return the value in `path`.
 
     Raises:
-        InputError: the file is missing, or is not JSON.
+        InputError: the file is missing, too large, or not JSON.
     """
     with opened(path, "rb") as file:
-        try:
-            return json.loads(file.read().decode("utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{path}: not JSON: {first_line(error)}; make or fetch it anew") from error
+        content = bounded(file, path)
+    try:
+        return json.loads(content.decode("utf-8"), object_pairs_hook=object_of)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not JSON: {first_line(error)}; make or fetch it anew") from error
+
+
+def object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object.
+
+    Raises:
+        ValueError: a key occurs twice; which one holds is anybody's guess.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {shown(twice)} occurs twice")
+    return found
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -165,23 +186,41 @@ def numbered_jsonl(path: Path, keys: Iterable[str]) -> Iterator[tuple[int, dict[
     """Yield the rows of `path` as `read_jsonl` does, each with the number of its line, from 1."""
     wanted = set(keys)
     with opened(path, "rb") as lines:
-        for number, line in enumerate(lines, start=1):
+        for number, line in numbered_lines(lines, path):
             if not line.strip():
                 continue
             try:
-                row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
-            except UnicodeDecodeError as error:
-                raise InputError(not_utf8(f"{path}:{number}", error)) from error
+                row = json.loads(line, object_pairs_hook=object_of)
+                written = json.dumps(row, ensure_ascii=False) if "\\ud" in line.lower() else ""
             except (ValueError, RecursionError) as error:  # a number of 5,000 digits, 10,000 brackets
                 said = getattr(error, "msg", first_line(error))
-                raise InputError(f"{path}:{number}: not JSON: {said}, got {line[:60]!r}") from error
-            if b"\\ud" in line.lower() and SURROGATE.search(json.dumps(row, ensure_ascii=False)):
+                raise InputError(f"{path}:{number}: not JSON: {said}, got {shown(line.strip())}") from error
+            if SURROGATE.search(written):
                 raise InputError(f"{path}:{number}: holds half a character, a surrogate; write it whole")
             if not isinstance(row, dict):
-                raise InputError(f"{path}:{number}: expected an object, got {line[:60]!r}")
+                raise InputError(f"{path}:{number}: expected an object, got {shown(line.strip())}")
             if missing := wanted - row.keys():
                 raise InputError(f"{path}:{number}: lacks {sorted(missing)}, has {sorted(row)}")
             yield number, row
+
+
+def numbered_lines(file: BinaryIO, where: object) -> Iterator[tuple[int, str]]:
+    """Yield the lines of an open file, each with its number, from 1; a BOM is left out.
+
+    Raises:
+        InputError: a line is not UTF-8, holds a NUL or is too long; it starts with file:line.
+    """
+    for number, line in enumerate(iter(lambda: file.readline(MOST_BYTES + 1), b""), start=1):
+        place = f"{where}:{number}"
+        if len(line) > MOST_BYTES:
+            raise InputError(f"{place}: expected at most {MOST_BYTES:,} bytes in a line, got more; part it")
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(not_utf8(place, error)) from error
+        if "\0" in text:
+            raise InputError(f"{place}: holds a NUL character, so it is no text; save the file as UTF-8")
+        yield number, text
 
 
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
@@ -226,10 +265,41 @@ def parquet_errors(path: Path | str) -> Iterator[None]:
     """Turn Arrow's errors about `path` into an InputError."""
     try:
         yield
-    except (pa.ArrowException, OSError) as error:  # a damaged page is an OSError without the path
-        raise InputError(f"{path}: not readable as Parquet: {first_line(error)}") from error
+    except InputError:
+        raise
     except UnicodeDecodeError as error:
         raise InputError(not_utf8(str(path), error)) from error
+    except NOT_PARQUET as error:
+        raise InputError(f"{path}: not readable as Parquet: {first_line(error)}") from error
+
+
+def foreign_rows(
+    file: pq.ParquetFile, where: str, size: int, columns: list[str], groups: list[int] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of an open Parquet file of `size` bytes that we did not write, in the file's order.
+
+    They are read one at a time, whatever the file says of itself: a few bits may stand for a value of any
+    size, in any number of rows. A row takes 0.04 ms.
+
+    Raises:
+        InputError: a row is too large, or all of them are for so small a file.
+    """
+    total, most = 0, max(MOST_EXPANDED * size, 8 * MOST_BYTES)
+    for number, batch in enumerate(file.iter_batches(1, groups, columns), start=1):
+        parts = [part.dictionary_decode() if pa.types.is_dictionary(part.type) else part for part in batch]
+        row_bytes = sum(part.nbytes for part in parts)
+        total += row_bytes
+        if row_bytes > MOST_BYTES:
+            raise InputError(
+                f"{where}: row {number}: expected at most {MOST_BYTES:,} bytes, got {row_bytes:,}; this is "
+                "no article"
+            )
+        if total > most:
+            raise InputError(
+                f"{where}: row {number}: expected a file of {size:,} bytes to hold at most {most:,}, got "
+                "more; write it anew from where the rows came from"
+            )
+        yield batch.to_pylist()[0]
 
 
 def column_names(path: Path) -> list[str]:
@@ -266,11 +336,35 @@ def write_table(path: Path, rows: Iterable[dict[str, Any]], schema: pa.Schema) -
 def opened(path: Path, mode: str = "r") -> Iterator[Any]:
     """Yield `path` opened, a missing one being the user's to mend."""
     try:
-        file = path.open(mode, encoding=None if "b" in mode else "utf-8")
+        file = regular(path).open(mode, encoding=None if "b" in mode else "utf-8")
     except FileNotFoundError as error:
         raise InputError(f"{path}: not found; `dvc repro` makes what is missing") from error
     with file:
         yield file
+
+
+def regular(path: Path) -> Path:
+    """Return `path` unless a folder, a pipe or a device stands there, which never end or say nothing.
+
+    Raises:
+        InputError: one does.
+    """
+    if isinstance(path, Path) and path.exists() and not path.is_file():
+        kind = "a folder" if path.is_dir() else "a pipe or a device"
+        raise InputError(f"{path}: expected a file, got {kind}; name a file, or copy into one what it gives")
+    return path
+
+
+def bounded(file: BinaryIO, where: object, most: int = MOST_BYTES) -> bytes:
+    """Return what an open file holds.
+
+    Raises:
+        InputError: that is more than `most` bytes.
+    """
+    content = file.read(most + 1)
+    if len(content) > most:
+        raise InputError(f"{where}: expected at most {most:,} bytes, got more; is it the right file?")
+    return content
 
 
 def not_utf8(where: str, error: UnicodeDecodeError) -> str:

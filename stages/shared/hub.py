@@ -28,7 +28,7 @@ from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import disable_progress_bars
 
 from stages.shared.cli import InputError
-from stages.shared.files import first_line, remove
+from stages.shared.files import MOST_BYTES, first_line, remove
 
 log = logging.getLogger("hub")
 
@@ -153,11 +153,16 @@ def listing(repo: str, commit: str, repo_type: str) -> dict[str, RepoFile]:
     """Return the files of a repository at `commit`, by path, with sizes and hashes.
 
     Raises:
-        InputError: the hub cannot be reached, or has no such repository or commit.
+        InputError: the hub cannot be reached, or has no such repository or commit; or a path leads out of it.
     """
-    with hub_errors(f"{repo}@{commit}"):  # the client itself asks up to six times
+    where = f"{repo}@{commit}"
+    with hub_errors(where):  # the client itself asks up to six times
         entries = list(HfApi().list_repo_tree(repo, revision=commit, repo_type=repo_type, recursive=True))
-    return {entry.path: entry for entry in entries if isinstance(entry, RepoFile)}
+    listed = {entry.path: entry for entry in entries if isinstance(entry, RepoFile)}
+    for path in listed:
+        if {"", ".", ".."} & set(re.split(r"[/\\]", path)) or re.match("[A-Za-z]:", path):
+            raise InputError(f"{where}: lists {path!r}, which leads out of a folder; take another repository")
+    return listed
 
 
 def fetch_files(
@@ -176,6 +181,12 @@ def fetch_files(
     if not sys.stderr.isatty():
         disable_progress_bars()
     wanted = {path: entry for path, entry in listed.items() if any(fnmatch(path, p) for p in patterns)}
+    for path, entry in wanted.items():
+        if path.endswith(".json") and entry.size > MOST_BYTES:
+            raise InputError(
+                f"{where}: {path}: expected at most {MOST_BYTES:,} bytes, got {entry.size:,}; take another "
+                "repository"
+            )
     if wanted:
         size = sum(entry.size for entry in wanted.values())
         log.info("%s: %d files, %.1f MB, but for those in HF_HOME", where, len(wanted), size / 1e6)

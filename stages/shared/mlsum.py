@@ -4,12 +4,13 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from huggingface_hub import HfApi, HfFileSystem
 from pyarrow.parquet import ParquetFile
 
 from stages.shared.cli import InputError
-from stages.shared.files import RAW, SPLITS, first_line, parquet_errors
+from stages.shared.files import RAW, SPLITS, first_line, foreign_rows, parquet_errors
 from stages.shared.hub import hub_errors, patiently
 from stages.shared.userfiles import text_of
 
@@ -73,7 +74,7 @@ def check_footers(split: str, paths: list[str], documented: int | None) -> None:
     """
     count = 0
     for path in paths:
-        with parquet(path) as file:
+        with parquet(path) as (file, _):
             count, names = count + file.metadata.num_rows, file.schema_arrow.names
         if missing := [name for name in ("text", "summary") if name not in names]:
             raise InputError(f"{path}: lacks columns {missing}, has {names}; expected those of MLSUM")
@@ -82,14 +83,16 @@ def check_footers(split: str, paths: list[str], documented: int | None) -> None:
 
 
 @contextmanager
-def parquet(path: str) -> Iterator[ParquetFile]:
-    """Yield a Parquet file, local or of the hub (`hf://`), its faults turned into InputErrors."""
+def parquet(path: str) -> Iterator[tuple[ParquetFile, int]]:
+    """Yield a Parquet file, local or of the hub (`hf://`), and its size; its faults are InputErrors."""
     with parquet_errors(path), hub_errors(path):  # the hub's faults are OSErrors too
-        source = path
         if path.startswith("hf://"):
             source = patiently(path, lambda: HfFileSystem().open(path, block_size=READ_AHEAD))
+            size = source.size
+        else:
+            source, size = path, Path(path).stat().st_size
         with ParquetFile(source, pre_buffer=False, page_checksum_verification=True) as file:
-            yield file
+            yield file, size
 
 
 def read_rows(paths: list[str], count: int | None) -> Iterator[dict[str, str]]:
@@ -105,14 +108,13 @@ def read_rows(paths: list[str], count: int | None) -> Iterator[dict[str, str]]:
     wanted = [name for name in RAW.names if name != "id"]
     left = math.inf if count is None else count
     for path in paths:
-        with parquet(path) as file:
+        with parquet(path) as (file, size):
             columns = [name for name in wanted if name in file.schema_arrow.names]
             for group in range(file.num_row_groups):
                 if left <= 0:
                     return
-                for batch in file.iter_batches(1_000, [group], columns):
-                    for row in batch.to_pylist():
-                        if left <= 0:
-                            return
-                        left -= 1
-                        yield {name: text_of(row.get(name), path, name) for name in wanted}
+                for row in foreign_rows(file, path, size, columns, [group]):
+                    if left <= 0:
+                        return
+                    left -= 1
+                    yield {name: text_of(row.get(name), path, name) for name in wanted}

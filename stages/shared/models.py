@@ -5,15 +5,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from tokenizers import Tokenizer
-from transformers import AutoModelForSeq2SeqLM, T5ForConditionalGeneration
+from transformers import T5Config, T5ForConditionalGeneration
 from transformers.utils import logging as transformers_logging
 
 from stages.shared.cli import InputError
-from stages.shared.files import read_json, write_json
+from stages.shared.files import first_line, read_json, write_json
 from stages.shared.spelling import base_letter
-from stages.shared.t5 import Shape
+from stages.shared.t5 import Shape, opened_checkpoint
+
+# What transformers raises of a value in config.json that is of another kind than it expects.
+NOT_LOADED = (
+    *(ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError, OSError),
+    SafetensorError,
+    StrictDataclassError,
+)
 
 
 def load_model(folder: Path) -> T5ForConditionalGeneration:
@@ -23,34 +31,23 @@ def load_model(folder: Path) -> T5ForConditionalGeneration:
     `resize_token_embeddings` or `tie_weights` would overwrite Flan-T5's separate head.
 
     Raises:
-        InputError: the folder holds no T5-like safetensors checkpoint, or an incomplete one.
+        InputError: see `opened_checkpoint`; or transformers makes nothing of its config.json.
     """
-    if not any(folder.glob("model*.safetensors")):
-        raise InputError(f"{folder}: no model*.safetensors; expected what save_pretrained writes")
-    if not (folder / "config.json").is_file():
-        raise InputError(f"{folder}: no config.json; expected what save_pretrained writes")
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    try:
-        model, report = AutoModelForSeq2SeqLM.from_pretrained(
-            folder,
-            dtype=torch.float32,
-            output_loading_info=True,
-            use_safetensors=True,
-            local_files_only=True,
-            ignore_mismatched_sizes=True,  # refused below, with their names
-        )
-    except ValueError as error:
-        raise InputError(f"{folder}: not an encoder-decoder that transformers knows") from error
-    except SafetensorError as error:
-        raise InputError(f"{folder}: not readable as safetensors: {error}") from error
-    if not isinstance(model, T5ForConditionalGeneration):
-        raise InputError(f"{folder}: expected a T5, got {type(model).__name__}")
-    for fault in ("missing_keys", "mismatched_keys"):
-        if report[fault]:
-            raise InputError(f"{folder}: {fault.replace('_', ' ')} {sorted(map(str, report[fault]))[:3]}")
-    if head_is_tied(model) and not read_json(folder / "config.json").get("tie_word_embeddings", True):
-        raise InputError(f"{folder}: lm_head.weight or shared.weight is missing, which config.json has apart")
+    with opened_checkpoint(folder) as (shape, _):
+        try:
+            config = T5Config.from_pretrained(folder, local_files_only=True)
+            read = replace(Shape.of(config.to_dict()), head_apart=shape.head_apart, scaled=shape.scaled)
+            if read != shape:  # by another name of a size, such as hidden_size
+                raise ValueError("a size stands in config.json under two names")
+            model = T5ForConditionalGeneration.from_pretrained(
+                folder, config=config, dtype=torch.float32, use_safetensors=True, local_files_only=True
+            )
+        except NOT_LOADED as error:
+            raise InputError(
+                f"{folder}: transformers cannot load it: {first_line(error)}; fetch or save it anew"
+            ) from error
     shared = model.shared.weight.data_ptr()
     for stack in (model.encoder, model.decoder):
         assert stack.embed_tokens.weight.data_ptr() == shared, f"{folder}: embed_tokens is not shared"

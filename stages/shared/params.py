@@ -1,6 +1,8 @@
 """params.yaml: the profile merged in, every block checked, every error with its key and the next step."""
 
 import difflib
+import math
+import re
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -9,10 +11,17 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import Node, ScalarNode
 
-from stages.shared.cli import InputError
+from stages.shared.cli import InputError, shown
+from stages.shared.files import bounded, first_line, regular
 
 PARAMS = Path("params.yaml")
+MOST_YAML = 2**19  # characters, 4 to 7 s of reading; ours have 10,000, dvc.lock 70,000
+MOST_DIGITS = 1_000
+NAME = re.compile(r"[A-Za-z0-9_-]+")  # DVC takes no dots and no spaces in the key of a foreach
+# What ruamel.yaml raises of a date that no calendar has, a number in letters, a thousand brackets.
+NOT_YAML = (YAMLError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
 
 
 class Block(BaseModel):
@@ -27,11 +36,20 @@ B = TypeVar("B", bound=Block)
 def read_yaml(path: Path) -> Any:
     """Return the content of a YAML file, read as DVC reads it (YAML 1.2: `1e-05` is a number).
 
+    A tag of Python's is no YAML here: nothing in the file is run.
+
     Raises:
-        InputError: the file is missing, is not UTF-8, or is not YAML; the message has file:line.
+        InputError: the file is missing, is not UTF-8, or is not YAML; the message has file:line. Or it is
+            too large, as it stands or with its aliases written out.
     """
     try:
-        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        with regular(path).open("rb") as file:
+            text = bounded(file, path, MOST_YAML).decode("utf-8")
+        yaml = YAML(typ="safe", pure=True)
+        node = yaml.compose(text)
+        if expanded_size(node, {}) > MOST_YAML:
+            raise InputError(f"{path}: over {MOST_YAML:,} characters with its aliases written out; use fewer")
+        return None if node is None else yaml.constructor.construct_document(node)
     except FileNotFoundError as error:
         raise InputError(f"{path}: not found; run from the folder that holds the project") from error
     except UnicodeDecodeError as error:
@@ -41,9 +59,25 @@ def read_yaml(path: Path) -> Any:
         mark = error.problem_mark
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         raise InputError(f"{where}: not YAML: {error.problem}") from error
-    except YAMLError as error:  # a control character
-        said = str(error).split("\n")[0]
-        raise InputError(f"{path}: not YAML: {said}") from error
+    except InputError:
+        raise
+    except NOT_YAML as error:
+        raise InputError(f"{path}: not YAML: {first_line(error)}; mend it, or fetch it anew") from error
+
+
+def expanded_size(node: Node | None, known: dict[Node, float]) -> float:
+    """Return how many characters a tree of YAML is with its aliases written out; inf if it holds itself."""
+    if node not in known:
+        known[node] = math.inf
+        if str(getattr(node, "tag", "")).endswith(":int") and len(node.value) > MOST_DIGITS:
+            raise ValueError(f"a number of {len(node.value):,} digits")
+        inside = [] if node is None or isinstance(node, ScalarNode) else node.value
+        size = len(node.value) if isinstance(node, ScalarNode) else 0
+        for part in inside:
+            for child in part if isinstance(part, tuple) else (part,):
+                size += 1 + expanded_size(child, known)
+        known[node] = size
+    return known[node]
 
 
 def read_params(path: Path = PARAMS) -> dict[str, Any]:
@@ -58,7 +92,7 @@ def read_params(path: Path = PARAMS) -> dict[str, Any]:
     return params
 
 
-def nearest(word: str, known: list[str]) -> str:
+def nearest(word: Any, known: list[str]) -> str:
     """Return "; did you mean …?" for the closest of `known`, or what there is to choose from.
 
     >>> nearest("learning_rat", ["learning_rate", "seed"])
@@ -66,7 +100,7 @@ def nearest(word: str, known: list[str]) -> str:
     >>> nearest("x", ["mini", "files"])
     '; expected one of files, mini'
     """
-    close = difflib.get_close_matches(str(word), known, n=1)
+    close = difflib.get_close_matches(word if isinstance(word, str) else shown(word), known, n=1)
     return f"; did you mean {close[0]}?" if close else f"; expected one of {', '.join(sorted(known))}"
 
 
@@ -82,6 +116,14 @@ def merge(section: Any, profile_section: Any) -> Any:
         return profile_section if section is None else section
     chosen = {key: value for key, value in section.items() if value is not None}
     return {**section, **profile_section, **chosen}
+
+
+def check_name(section: str, name: Any) -> None:
+    """Raise InputError if neither DVC's foreach nor a file would take `name`, a key of `section`."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise InputError(
+            f"params.yaml: {section}.{name}: expected letters, digits, - and _ in a name, got {name!r}"
+        )
 
 
 def profile_of(params: dict[str, Any]) -> str:

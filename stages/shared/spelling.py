@@ -16,12 +16,15 @@ import numpy as np
 from tokenizers import Tokenizer
 from tokenizers.pre_tokenizers import Metaspace, Sequence, WhitespaceSplit
 
-from stages.shared.cli import InputError
-from stages.shared.files import read_json
+from stages.shared.checkpoint import check_tokenizer_config
+from stages.shared.cli import InputError, shown
+from stages.shared.files import first_line, read_json
 
 T = TypeVar("T")
 
 PAD, EOS, UNK = "<pad>", "</s>", "<unk>"
+SPANISH = "íúñÁÍÓÚÑ¿¡"  # what Spanish needs and T5's vocabulary lacks
+PATTERN = " {2,}"  # white space, the one that T5's normalizer replaces
 IGNORE_INDEX = -100  # default `ignore_index` of torch.nn.CrossEntropyLoss
 
 
@@ -34,11 +37,23 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     path = folder / "tokenizer.json"
     if not path.is_file():
         raise InputError(f"{path}: not found; a model folder needs its tokenizer.json")
-    model = read_json(path)
-    model = model.get("model") if isinstance(model, dict) else None
+    if (folder / "tokenizer_config.json").is_file():
+        check_tokenizer_config(folder / "tokenizer_config.json", str(folder))
+    content = read_json(path)
+    model = content.get("model") if isinstance(content, dict) else None
     if not isinstance(model, dict) or model.get("type") != "Unigram":
         raise InputError(f"{path}: expected T5's kind of vocabulary, Unigram")
-    tokenizer = Tokenizer.from_file(str(path))
+    if odd := sorted(set(patterns(content)) - {PATTERN}):
+        raise InputError(f"{path}: expected no pattern but {PATTERN!r}, got {shown(odd[0])}; take T5's own")
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+        tokenizer.encode_batch_fast(["", SPANISH])
+    except BaseException as error:  # its own are plain Exceptions, and a panic of Rust's is not even that
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
+        raise InputError(
+            f"{path}: not readable as a tokenizer: {first_line(error)}; fetch it anew"
+        ) from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
     # What transformers' T5Tokenizer puts there whatever the file says; the file's own makes a piece of
@@ -47,6 +62,19 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     if tokenizer.encode("").ids != [tokenizer.token_to_id(EOS)]:
         raise InputError(f"{path}: expected a T5 tokenizer, which ends its sequences with </s>")
     return tokenizer
+
+
+def patterns(content: Any) -> Iterator[str]:
+    """Yield the regular expressions of a tokenizer.json; one can be written that takes years to match."""
+    parts = [content]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict):
+            if "Regex" in part:
+                yield part["Regex"] if isinstance(part["Regex"], str) else shown(part["Regex"])
+            parts += [inside for key, inside in part.items() if key != "vocab"]
+        elif isinstance(part, list):
+            parts += part
 
 
 def cut(ids: list[int], max_tokens: int) -> list[int]:
@@ -81,9 +109,6 @@ def normalized(tokenizer: Tokenizer, text: str) -> str:
 def folded(tokenizer: Tokenizer, text: str) -> str:
     """Return `text` as the tokenizer sees it: normalized, each run of white space one space."""
     return " ".join(normalized(tokenizer, text).split())
-
-
-SPANISH = "íúñÁÍÓÚÑ¿¡"  # what Spanish needs and T5's vocabulary lacks
 
 
 def count_letters(tokenizer: Tokenizer, texts: Iterable[str]) -> Counter[str]:

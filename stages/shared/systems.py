@@ -1,19 +1,17 @@
 """Systems: what is compared. A checkpoint × a template × decoding, or somebody else's predictions."""
 
-import re
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from stages.shared.cli import InputError
-from stages.shared.params import Block, nearest, parse, section_of
+from stages.shared.params import Block, check_name, nearest, parse, section_of
 from stages.shared.prompts import check_template
 
 EXTRACTIVE = ("lead-1", "lead-3", "oracle", "random-3")  # made by `extract`, no model needed
 PRETRAINED = Path("models/pretrained")  # / a key of `checkpoints`
 FINETUNED = Path("models/finetuned")
-NAME = re.compile(r"[A-Za-z0-9_-]+")  # DVC takes no dots and no spaces in the key of a foreach
 
 
 class SystemParams(Block):
@@ -49,14 +47,6 @@ class SystemParams(Block):
     def decoding(self) -> dict[str, Any]:
         """Return what this entry says of decoding, to be laid over `generate`."""
         return self.model_dump(exclude={"source", "template"}, exclude_none=True)
-
-
-def check_name(section: str, name: Any) -> None:
-    """Raise InputError if DVC's foreach would not take `name` as a key of `section`."""
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise InputError(
-            f"params.yaml: {section}.{name}: expected letters, digits, - and _ in a name, got {name!r}"
-        )
 
 
 def system_names(params: dict[str, Any]) -> list[str]:

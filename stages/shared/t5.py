@@ -14,8 +14,8 @@ Imports no transformers, which would cost every process three seconds.
 """
 
 import math
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,9 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
-from stages.shared.cli import InputError
-from stages.shared.files import read_json
+from stages.shared.checkpoint import read_config, read_object, whole_number
+from stages.shared.cli import InputError, shown
+from stages.shared.files import regular
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": functional.relu,
@@ -35,6 +36,8 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu_new": lambda x: functional.gelu(x, approximate="tanh"),
     "silu": functional.silu,
 }
+DTYPES = ("F64", "F32", "F16", "BF16")  # of weights, as safetensors names them
+MOST_LAYERS = 1_000  # T5-11b has 24
 ATTENTION = ("q", "k", "v", "o")
 Encode = Callable[["T5", Tensor, Tensor | None, "Dropout"], Tensor]
 SCORES_AT_ONCE = 2**20  # of an attention on a CPU: 2 to 4 MB, what a core's cache holds
@@ -67,30 +70,43 @@ class Shape:
 
         Raises:
             KeyError: a size is missing.
-            ValueError: an activation that no T5 has.
+            ValueError: a size or an id that cannot be, an activation that no T5 has.
         """
-        kind = config.get("feed_forward_proj", "relu")
+        kind = str(config.get("feed_forward_proj", "relu"))
         activation = "gelu_new" if kind == "gated-gelu" else kind.removeprefix("gated-")
         if activation not in ACTIVATIONS:
-            raise ValueError(f"feed_forward_proj: expected one of {', '.join(ACTIVATIONS)}, got {kind!r}")
+            raise ValueError(
+                f"feed_forward_proj: expected one of {', '.join(ACTIVATIONS)}, got {shown(kind)}"
+            )
         apart = config.get("tie_word_embeddings") is False
+        eos = config.get("eos_token_id")
+        if isinstance(eos, list) and eos:  # each of them ends a text; T5's own end is the first
+            config = {**config, "eos_token_id": eos[0]}
+        rows = whole_number(config, "vocab_size", 32_128)
+        num_layers = whole_number(config, "num_layers", most=MOST_LAYERS)
+        num_buckets = whole_number(config, "relative_attention_num_buckets", 32, least=4)
+        epsilon = config.get("layer_norm_epsilon", 1e-6)
+        if not isinstance(epsilon, float) or not 0 < epsilon < 1:
+            raise ValueError(f"layer_norm_epsilon: expected a small number over 0, got {shown(epsilon)}")
         return cls(
-            d_model=config["d_model"],
-            d_ff=config["d_ff"],
-            d_kv=config["d_kv"],
-            num_heads=config["num_heads"],
-            num_layers=config["num_layers"],
-            num_decoder_layers=config.get("num_decoder_layers") or config["num_layers"],
-            num_buckets=config.get("relative_attention_num_buckets", 32),
-            max_distance=config.get("relative_attention_max_distance", 128),
-            epsilon=config.get("layer_norm_epsilon", 1e-6),
+            d_model=whole_number(config, "d_model"),
+            d_ff=whole_number(config, "d_ff"),
+            d_kv=whole_number(config, "d_kv"),
+            num_heads=whole_number(config, "num_heads"),
+            num_layers=num_layers,
+            num_decoder_layers=whole_number(config, "num_decoder_layers", num_layers, most=MOST_LAYERS),
+            num_buckets=num_buckets,
+            max_distance=whole_number(
+                config, "relative_attention_max_distance", 128, least=num_buckets // 2 + 1
+            ),
+            epsilon=epsilon,
             activation=activation,
             gated=kind.startswith("gated-"),
             head_apart=apart,
-            scaled=config.get("scale_decoder_outputs", not apart),
-            start=config.get("decoder_start_token_id") or 0,
-            pad=config.get("pad_token_id") or 0,
-            eos=config.get("eos_token_id", 1),
+            scaled=bool(config.get("scale_decoder_outputs", not apart)),
+            start=whole_number(config, "decoder_start_token_id", 0, least=0, most=rows - 1),
+            pad=whole_number(config, "pad_token_id", 0, least=0, most=rows - 1),
+            eos=whole_number(config, "eos_token_id", 1, least=0, most=rows - 1),
         )
 
     @property
@@ -432,8 +448,9 @@ class Memory:
         self.cache = cache
 
 
-def load_t5(folder: Path, dtype: torch.dtype, device: torch.device) -> T5:
-    """Return the T5 of a checkpoint's folder, ready to generate.
+@contextmanager
+def opened_checkpoint(folder: Path) -> Iterator[tuple[Shape, dict[str, Any]]]:
+    """Yield the shape of a checkpoint's T5 and its open files by a tensor's name; all is there and fits.
 
     Raises:
         InputError: the folder holds no T5 in safetensors, or an incomplete one.
@@ -443,31 +460,59 @@ def load_t5(folder: Path, dtype: torch.dtype, device: torch.device) -> T5:
         raise InputError(f"{folder}: no model*.safetensors; expected what save_pretrained writes")
     if not (folder / "config.json").is_file():
         raise InputError(f"{folder}: no config.json; expected what save_pretrained writes")
-    config = read_json(folder / "config.json")
-    if config.get("model_type") != "t5":
-        raise InputError(
-            f"{folder}: config.json: model_type: expected 't5', got {config.get('model_type')!r}"
-        )
+    config = read_config(folder / "config.json", str(folder))
     try:
         shape = Shape.of(config)
     except KeyError as error:
         raise InputError(f"{folder}: config.json: {error.args[0]}: missing") from error
     except ValueError as error:
         raise InputError(f"{folder}: config.json: {error}") from error
+    check_index(folder, [file.name for file in files])
+    where: dict[str, Any] = {}
     with ExitStack() as stack:
-        try:
-            opened = [stack.enter_context(safe_open(file, framework="pt")) for file in files]
-        except SafetensorError as error:
-            raise InputError(f"{folder}: not readable as safetensors: {error}") from error
-        where = {name: file for file in opened for name in file.keys()}  # noqa: SIM118 (no mapping)
+        for file in files:
+            try:
+                opened = stack.enter_context(safe_open(regular(file), framework="pt"))
+            except SafetensorError as error:
+                raise InputError(f"{folder}: not readable as safetensors: {error}") from error
+            if twice := sorted(where.keys() & set(opened.keys())):
+                raise InputError(f"{file}: {twice[0]}: stands in another file too; take one of them out")
+            where |= dict.fromkeys(opened.keys(), opened)
         if (shape.head_apart and "lm_head.weight" not in where) or "shared.weight" not in where:
             lacking = "lm_head.weight or shared.weight is missing, which config.json has apart"
             raise InputError(f"{folder}: {lacking}")
         shape = replace(shape, head_apart="lm_head.weight" in where)  # transformers 5 says tied of every T5
-        check_tensors(folder, where, shape)
+        check_tensors(folder, where, shape, rows=config["vocab_size"])
+        yield shape, where
+
+
+def check_index(folder: Path, files: list[str]) -> None:
+    """Raise InputError if the index of a checkpoint in parts names a file that is not among its `files`."""
+    path = folder / "model.safetensors.index.json"
+    if not path.is_file():
+        return
+    parts = read_object(path, str(path)).get("weight_map")
+    named = parts.values() if isinstance(parts, dict) else [parts]
+    if strangers := [part for part in named if part not in files]:
+        raise InputError(
+            f"{path}: weight_map: expected names of {', '.join(files)}, got {shown(strangers[0])}; fetch or "
+            "save the checkpoint anew"
+        )
+
+
+def load_t5(folder: Path, dtype: torch.dtype, device: torch.device) -> T5:
+    """Return the T5 of a checkpoint's folder, ready to generate.
+
+    Raises:
+        InputError: the folder holds no T5 in safetensors, an incomplete one, or one with NaN in it.
+    """
+    with opened_checkpoint(folder) as (shape, where):
 
         def tensor(name: str) -> Tensor:
-            return where[name].get_tensor(name).to(device, torch.float32)
+            found = where[name].get_tensor(name).to(device, torch.float32)
+            if not found.sum().isfinite():
+                raise InputError(f"{folder}: {name}: holds NaN or infinity; fetch it, or train it anew")
+            return found
 
         with torch.inference_mode():
             return T5(tensor, shape, dtype)
@@ -479,14 +524,19 @@ def check_vocabulary(rows: int, tokenizer: Tokenizer, folder: Path) -> None:
         raise InputError(f"{folder}: its tokenizer has {pieces} pieces, and its embedding only {rows} rows")
 
 
-def check_tensors(folder: Path, where: Mapping[str, Any], shape: Shape) -> None:
+def check_tensors(folder: Path, where: Mapping[str, Any], shape: Shape, rows: int) -> None:
     """Raise InputError unless `where`, open files by the name of a tensor, hold all of a T5 of `shape`."""
-    sizes = {name: tuple(file.get_slice(name).get_shape()) for name, file in where.items()}
-    expected = shape.tensors(rows=sizes["shared.weight"][0])
+    expected = shape.tensors(rows)
     if shape.head_apart:
         expected["lm_head.weight"] = expected["shared.weight"]
-    if missing := sorted(expected.keys() - sizes.keys()):
+    if missing := sorted(expected.keys() - where.keys()):
         raise InputError(f"{folder}: missing keys {missing[:3]}")
     for name, size in expected.items():
-        if sizes[name] != size:
-            raise InputError(f"{folder}: {name}: expected shape {size}, got {sizes[name]}")
+        found = where[name].get_slice(name)
+        if tuple(found.get_shape()) != size:
+            raise InputError(f"{folder}: {name}: expected shape {size}, got {tuple(found.get_shape())}")
+        if found.get_dtype() not in DTYPES:
+            raise InputError(
+                f"{folder}: {name}: expected one of {', '.join(DTYPES)}, got {found.get_dtype()}; save the "
+                "weights as float32"
+            )

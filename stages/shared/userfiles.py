@@ -4,15 +4,22 @@ import csv
 import math
 from collections.abc import Iterable, Iterator
 from datetime import date
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import pyarrow.parquet as pq
-
-from stages.shared.cli import InputError
-from stages.shared.conversation import check_messages
-from stages.shared.files import SPLITS, not_utf8, numbered_jsonl, parquet_errors
+from stages.shared.cli import InputError, shown
+from stages.shared.conversation import check_messages, fault_of
+from stages.shared.files import (
+    MOST_BYTES,
+    SPLITS,
+    checked,
+    foreign_rows,
+    numbered_jsonl,
+    numbered_lines,
+    opened,
+    parquet_errors,
+)
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
 
@@ -95,7 +102,10 @@ def text_of(value: Any, place: str, column: str) -> str:
         raise InputError(
             f"{place}: column {column!r}: expected text, got {kind}; write it as text, or map another column"
         )
-    return str(value).replace("\r\n", "\n").replace("\r", "\n")
+    text = str(value)
+    if fault := fault_of(text):
+        raise InputError(f"{place}: column {column!r}: {fault}")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def require_columns(path: Path, wanted: list[str], has: list[str], hint: str = "") -> None:
@@ -106,28 +116,40 @@ def require_columns(path: Path, wanted: list[str], has: list[str], hint: str = "
 
 def read_csv(path: Path, wanted: list[str], separator: str) -> Iterator[Placed]:
     """Yield the records of a CSV; fields in quotes may hold line ends, a BOM is skipped."""
-    check_csv(path, separator)
+    records = csv_records(path, separator)
+    header = next(records)
     hint = "" if separator != "," else ', or separator if it is not ","'
-    frame = pd.read_csv(
-        path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False
-    )
-    require_columns(path, wanted, list(frame.columns), hint)
-    yield from by_row(path, frame[wanted].to_dict("records"))
+    require_columns(path, wanted, header, hint)
+    yield from by_row(path, (dict(zip_longest(header, record, fillvalue="")) for record in records))
+
+
+def csv_records(path: Path, separator: str) -> Iterator[list[str]]:
+    """Yield the header of a CSV, then its records, after a look at the whole file for faults.
+
+    An empty line is no record, and a record may be shorter than the header.
+
+    Raises:
+        InputError: see `check_csv`; or a column occurs twice.
+    """
+    check_csv(path, separator)
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        records = filter(None, csv.reader(lines, delimiter=separator, strict=True))
+        header = next(records)
+        if twice := [name for name in header if name and header.count(name) > 1]:
+            raise InputError(f"{path}: the column {shown(twice[0])} occurs twice; rename one")
+        yield header
+        yield from records
 
 
 def check_csv(path: Path, separator: str) -> None:
-    """Raise InputError with file:line for what pandas would pass over or report without a line.
+    """Raise InputError with file:line for what a reader would pass over or report without a line.
 
-    A quote in the wrong place silently swallows rows; bytes that are not UTF-8 are reported by
-    pandas without their line.
+    A quote in the wrong place silently swallows rows.
     """
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                raise InputError(not_utf8(f"{path}:{number}", error)) from error
-    csv.field_size_limit(2**31 - 1)
+    with opened(path, "rb") as file:
+        for _ in numbered_lines(file, path):
+            pass
+    csv.field_size_limit(MOST_BYTES)
     with path.open(encoding="utf-8-sig", newline="") as lines:
         records = csv.reader(lines, delimiter=separator, strict=True)
         width, start = None, 1
@@ -164,11 +186,10 @@ def read_json_lines(path: Path, wanted: list[str], separator: str) -> Iterator[P
 
 
 def read_parquet(path: Path, wanted: list[str], separator: str) -> Iterator[Placed]:
-    """Yield the rows of a Parquet file, a batch in memory at a time."""
-    with parquet_errors(path), pq.ParquetFile(path) as file:
+    """Yield the rows of a Parquet file, one in memory at a time."""
+    with opened(path, "rb") as source, parquet_errors(path), checked(source) as file:
         require_columns(path, wanted, file.schema_arrow.names)
-        batches = file.iter_batches(1_000, columns=wanted)
-        yield from by_row(path, (row for batch in batches for row in batch.to_pylist()))
+        yield from by_row(path, foreign_rows(file, str(path), path.stat().st_size, wanted))
 
 
 def by_row(path: Path, rows: Iterable[dict[str, Any]]) -> Iterator[Placed]:
