@@ -26,8 +26,8 @@ from stages.compare import Group, check_comparable, compared, lines, miniature_l
 from stages.evaluate import EvaluateParams
 from stages.shared.bootstrap import bounds, drawn_means, pairs
 from stages.shared.cli import InputError, parser, run
-from stages.shared.params import load_params, read_params
-from stages.shared.systems import NAME, base_system
+from stages.shared.params import NAME, load_params, read_params
+from stages.shared.systems import base_system
 
 log = logging.getLogger("seeds")
 

@@ -57,4 +57,5 @@ def main():
         train(model, rows, NoValidation(rows, model), params, device, Path(folder))
 
 
-main()
+if __name__ == "__main__":
+    main()

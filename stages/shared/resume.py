@@ -34,9 +34,9 @@ def fingerprint(params: Iterable[Block], paths: Iterable[Path]) -> dict[str, str
     Raises:
         InputError: another process of this run has other ones.
     """
-    modules = sorted(name for name in sys.modules if name.split(".")[0] == "stages")
-    files = {sys.modules[name].__file__ for name in modules} | {sys.modules["__main__"].__file__}
-    code = [Path(file) for file in files if file and "stages" in Path(file).parts]
+    loaded = [module for name, module in sys.modules.items() if name.split(".")[0] in ("stages", "__main__")]
+    files = {Path(file) for module in loaded if (file := getattr(module, "__file__", None))}
+    code = [file for file in files if file.parent.name in ("stages", "shared")]
     parts = {
         "params": sha256([repr(block) for block in params]),
         **{str(path): sha256([digest(file) for file in files_of(path)]) for path in paths},
