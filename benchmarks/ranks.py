@@ -16,13 +16,14 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.peers import BATCH_SIZE
 from benchmarks.speed import NUM_TOKENS, Ours, finetune_ours, rate, say
 from benchmarks.workload import made_up, rows
 from stages.shared.cli import parser, run
 from stages.shared.device import prepare_torch
 from stages.shared.ranks import rank
 
-NUM_STEPS, BATCH_SIZE, NUM_ARTICLES = 4, 8, 64
+NUM_STEPS, NUM_ARTICLES = 4, 64
 WORKS = ("fine-tuning", "greedy")
 
 

@@ -16,7 +16,7 @@ Killed at any moment and started again, it goes on from its last checkpoint (eve
 import logging
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from random import Random
 
@@ -28,23 +28,23 @@ from transformers import (
     PrinterCallback,
     Seq2SeqTrainingArguments,
     T5ForConditionalGeneration,
+    TrainerCallback,
 )
 
 from stages.shared.cli import InputError, parser, run
 from stages.shared.decoding import batches, generator, greedy, write_texts
 from stages.shared.device import choose_dtype, prepare_torch
-from stages.shared.files import load_table, read_json, read_table, require_space, size_of, whole, write_json
+from stages.shared.files import load_table, read_table, require_space, size_of, whole, write_json
 from stages.shared.models import load_model, save_model, start_letters
 from stages.shared.params import load_params
-from stages.shared.ranks import dealt, gathered, own_rows, rank, relaunched, sent
+from stages.shared.ranks import dealt, gathered, rank, received, relaunched
 from stages.shared.recipe import FinetuneParams
-from stages.shared.resume import fingerprint, finish, kept
+from stages.shared.resume import fingerprint, finish, locked_folder
 from stages.shared.rouge import SpanishRouge
 from stages.shared.scores import ROUGE_TYPES
 from stages.shared.spelling import load_tokenizer
 from stages.shared.t5 import T5, check_vocabulary
 from stages.shared.training import (
-    SEAL,
     Arithmetic,
     Checkpoints,
     History,
@@ -55,6 +55,8 @@ from stages.shared.training import (
     curve_row,
     epoch_folder,
     last_checkpoint,
+    sealed_history,
+    seconds_between,
 )
 
 log = logging.getLogger("finetune")
@@ -142,7 +144,7 @@ def training_arguments(
 
 
 def longest_batch(rows: TokenizedRows, params: FinetuneParams) -> tuple[int, int] | None:
-    """Return the shape of this process's part of a batch of the longest rows, if it is to be compiled.
+    """Return the shape of a full batch of the longest rows, (rows, tokens), if it is to be compiled.
 
     Raises:
         InputError: there is no C++ compiler.
@@ -158,8 +160,7 @@ def longest_batch(rows: TokenizedRows, params: FinetuneParams) -> tuple[int, int
         raise InputError(
             "params.yaml: finetune.compile: no C++ compiler here; install g++ or clang++, or set it to false"
         ) from error
-    mine = own_rows(params.batch_size)
-    return mine.stop - mine.start, max(rows.lengths)
+    return params.batch_size, max(rows.lengths)
 
 
 def train(
@@ -169,16 +170,18 @@ def train(
     params: FinetuneParams,
     device: torch.device,
     folder: Path,
+    callbacks: Iterable[TrainerCallback] = (),
 ) -> tuple[History, int]:
     """Train `model`, from the last checkpoint in `folder` if it has one; return the history and the steps.
 
-    The model of the best epoch is left in its `epoch_folder` of `folder`, by rank 0.
+    The model of the best epoch is left in its `epoch_folder` of `folder`, by rank 0. Asked to stop by a
+    signal, it ends the process, its work kept.
     """
     dtype = choose_dtype(params.precision, device)
     arithmetic = Arithmetic(model.to(device), dtype, longest_batch(rows, params))
-    checkpoint = sent(last_checkpoint(folder), folder)
+    checkpoint = received(last_checkpoint(folder), folder)
     if checkpoint:
-        history = History(**read_json(checkpoint / SEAL)["history"])
+        history = sealed_history(checkpoint)
         log.info("going on from step %s", checkpoint.name.rpartition("-")[2])
     else:
         with torch.inference_mode():
@@ -188,6 +191,7 @@ def train(
         require_space(folder, 4 * model.num_parameters())
         save_model(model, TOKENIZED / "tokenizer", epoch_folder(folder, epoch))
 
+    checkpoints = Checkpoints(folder, history, model.num_parameters())
     trainer = SummaryTrainer(
         arithmetic,
         validation,
@@ -199,46 +203,16 @@ def train(
         train_dataset=rows,
         eval_dataset=validation.rows,
         data_collator=validation.collate,
-        callbacks=[Progress(), Checkpoints(folder, history, model.num_parameters())],
+        callbacks=[Progress(), checkpoints, *callbacks],
     )
     trainer.remove_callback(PrinterCallback)
-    steps = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None).global_step
-    return history, steps
-
-
-def main() -> None:
-    parser(__doc__, "python -m stages.finetune").parse_args()
-    params = load_params(FinetuneParams, "finetune")
-    rows = TokenizedRows(load_table(TOKENIZED / "train.parquet"))
-    step = params.batch_size * params.gradient_accumulation
-    if len(rows) < step:
-        raise InputError(
-            f"params.yaml: finetune.batch_size: a step takes {step} articles (batch_size × "
-            f"gradient_accumulation), and the training split has {len(rows)}; lower it"
-        )
-    if relaunched("stages.finetune"):
-        return
-    device = prepare_torch(params.seed)
-    base = PRETRAINED / params.base
-    model = load_model(base)
-    tokenizer = load_tokenizer(TOKENIZED / "tokenizer")
-    check_vocabulary(model.shared.num_embeddings, tokenizer, base)
-    start_letters(model, load_tokenizer(base), tokenizer)
-    collate = DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(TOKENIZED / "tokenizer"), model)
-    references = {row["id"]: row["summary"] for row in read_table(RAW_VALIDATION, ["id", "summary"])}
-    validation_table = load_table(TOKENIZED / "validation.parquet")
-    validation = Validation(TokenizedRows(validation_table), references, tokenizer, collate, params)
-    precision = str(choose_dtype(params.precision, device)).removeprefix("torch.")
-    parts = fingerprint([params], [TOKENIZED, base, RAW_VALIDATION]) | {"precision": precision}
-    with kept("finetune", parts, log) as folder:
-        try:
-            history, steps = train(model, rows, validation, params, device, folder)
-        except Stopped as wish:
-            log.info("stopped; the same command goes on from the last checkpoint, in %s", folder)
-            sys.exit(128 + wish.args[0])
-        if rank() == 0:
-            write(history, steps, model, params, precision, folder)
-            finish(folder)
+    try:
+        with checkpoints.heeding_signals():
+            done = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except Stopped as wish:
+        log.info("stopped; the same command goes on from the last checkpoint, in %s", folder)
+        sys.exit(128 + wish.args[0])
+    return history, done.global_step
 
 
 def write(
@@ -276,6 +250,39 @@ def write(
         best["rougeL"],
         history.curve[0]["rougeL"],
     )
+
+
+def main() -> None:
+    parser(__doc__, "python -m stages.finetune").parse_args()
+    params = load_params(FinetuneParams, "finetune")
+    rows = TokenizedRows(load_table(TOKENIZED / "train.parquet"))
+    step = params.batch_size * params.gradient_accumulation
+    if len(rows) < step:
+        raise InputError(
+            f"params.yaml: finetune.batch_size: a step takes {step} articles (batch_size × "
+            f"gradient_accumulation), and the training split has {len(rows)}; lower it"
+        )
+    seconds_between()  # a wrong one is refused before any work
+    if relaunched("stages.finetune"):
+        return
+    device = prepare_torch(params.seed)
+    base = PRETRAINED / params.base
+    model = load_model(base)
+    tokenizer = load_tokenizer(TOKENIZED / "tokenizer")
+    check_vocabulary(model.shared.num_embeddings, tokenizer, base)
+    start_letters(model, load_tokenizer(base), tokenizer)
+    collate = DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(TOKENIZED / "tokenizer"), model)
+    references = {row["id"]: row["summary"] for row in read_table(RAW_VALIDATION, ["id", "summary"])}
+    validation_table = load_table(TOKENIZED / "validation.parquet")
+    validation = Validation(TokenizedRows(validation_table), references, tokenizer, collate, params)
+    precision = str(choose_dtype(params.precision, device)).removeprefix("torch.")
+    inputs = [TOKENIZED, base, RAW_VALIDATION]
+    parts = fingerprint([params], inputs, precision=f"{precision} on {device.type}")
+    with locked_folder("finetune", parts, log) as folder:
+        history, steps = train(model, rows, validation, params, device, folder)
+        if rank() == 0:
+            write(history, steps, model, params, precision, folder)
+            finish(folder)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from stages.shared.files import numbered_jsonl, read_table, write_jsonl
 from stages.shared.params import Block, load_params, parse_key, read_params
 from stages.shared.prompts import COLUMNS, fill
 from stages.shared.ranks import rank, relaunched
-from stages.shared.resume import fingerprint, finish, kept
+from stages.shared.resume import fingerprint, finish, locked_folder
 from stages.shared.spelling import load_tokenizer, spelled
 from stages.shared.systems import SystemParams, system_params
 from stages.shared.t5 import T5, check_vocabulary, load_t5
@@ -182,8 +182,9 @@ def main() -> None:
         device = prepare_torch(seed=0)  # greedy and beam search draw nothing
         dtype = choose_dtype(params.precision, device)
         prompts = [FORMATTED_TEST] if system.template is None else []
-        parts = fingerprint([system, params, source, style], [system.path, RAW_TEST, *prompts])
-        with kept(f"generate-{name}", parts | {"dtype": str(dtype)}, log) as folder:
+        paths = [system.path, RAW_TEST, *prompts]
+        parts = fingerprint([system, params, source, style], paths, precision=f"{dtype} on {device.type}")
+        with locked_folder(f"generate-{name}", parts, log) as folder:
             model, journal = load_t5(system.path, dtype, device), folder / "batches.jsonl"
             what = f"generate {name}"
             predictions = summarize(system, rows, params, source, style, model, what, journal)

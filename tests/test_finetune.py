@@ -25,7 +25,7 @@ from stages.shared.models import load_model
 from stages.shared.params import load_params
 from stages.shared.rouge import ROUGE_TYPES
 from stages.shared.spelling import IGNORE_INDEX, encode, load_tokenizer, spelled
-from stages.shared.training import Arithmetic, Epochs, History, SummaryTrainer, TokenizedRows
+from stages.shared.training import Arithmetic, Epochs, History, TokenizedRows
 from stages.tokenize import IDS
 from stages.tokenize import main as tokenize
 
@@ -59,23 +59,16 @@ def collator(model):
     return DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(TOKENIZER), model)
 
 
-def first_step(folder, params, monkeypatch, work):
+def first_step(folder, params, work):
     """Return the gradients and the loss of the first step over eight rows, by the stage's own `train`."""
     remember = FirstStep()
-
-    class Remembering(SummaryTrainer):
-        def __init__(self, *args, **kwargs):
-            super().__init__(*args, **kwargs)
-            self.add_callback(remember)
-
-    monkeypatch.setattr("stages.finetune.SummaryTrainer", Remembering)
     device = prepare_torch(params.seed)
     model = load_model(folder)
     rows = TokenizedRows(load_table(TRAIN).slice(0, 8))
     assert len({len(row["labels"]) for row in rows}) > 1
     references = dict.fromkeys(rows.ids, "x")
     validation = Validation(rows, references, load_tokenizer(TOKENIZER), collator(model), params)
-    history, steps = train(model, rows, validation, params, device, work)
+    history, steps = train(model, rows, validation, params, device, work, [remember])
     assert steps == 1
     return remember.gradients, history.curve[1]["train_loss"]
 
@@ -94,9 +87,7 @@ def plain_step(folder, label_smoothing):
 
 
 @pytest.mark.parametrize(("kind", "label_smoothing"), [("tied", 0.0), ("untied", 0.1)])
-def test_accumulating_2_by_4_is_1_by_8_is_the_plain_gradient(
-    tiny, quick, monkeypatch, tmp_path, kind, label_smoothing
-):
+def test_accumulating_2_by_4_is_1_by_8_is_the_plain_gradient(tiny, quick, tmp_path, kind, label_smoothing):
     plain, plain_loss = plain_step(tiny[kind], label_smoothing)
     # not clipped, which would hide a wrong scale
     options = {"epochs": 1, "dropout": 0.0, "label_smoothing": label_smoothing, "max_grad_norm": 1e9}
@@ -105,7 +96,7 @@ def test_accumulating_2_by_4_is_1_by_8_is_the_plain_gradient(
         params = quick(batch_size=batch_size, gradient_accumulation=accumulation, **options)
         work = tmp_path / f"{batch_size}-{accumulation}"
         work.mkdir()
-        gradients, loss = first_step(tiny[kind], params, monkeypatch, work)
+        gradients, loss = first_step(tiny[kind], params, work)
         assert loss == pytest.approx(plain_loss, abs=1e-4)
         assert gradients.keys() == plain.keys()
         for name, gradient in gradients.items():
@@ -325,15 +316,21 @@ def test_without_a_compiler_compile_is_refused(cut_alike, quick, fails):
 @pytest.mark.pipeline
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs g++")
 def test_compiled_training_repeats_itself_and_is_the_plain_one(cut_alike, quick, runs, monkeypatch):
-    compiled = []
+    calls = []
     real = torch.compile
-    monkeypatch.setattr(torch, "compile", lambda *a, **k: compiled.append(k) or real(*a, **k))
+
+    def watched(*arguments, **options):
+        compiled = real(*arguments, **options)
+        return lambda *given: calls.append(given[1].shape) or compiled(*given)
+
+    monkeypatch.setattr(torch, "compile", watched)
     quick(compile=True)
     runs(main)
     first = outputs()
+    assert len(calls) == 6  # 24 articles in batches of 8, twice
+    assert set(calls) == {(8, 16, 16)}
     runs(main)
     assert outputs() == first
-    assert compiled == [{"dynamic": False}] * 2
     curve = read_json(Path("metrics/plots/training.json"))
     quick(compile=False)
     runs(main)

@@ -14,8 +14,20 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from stages.finetune import CURVE
 from stages.finetune import main as finetune
-from stages.shared.ranks import add_up, dealt, ending, gathered, num_ranks, own_rows, rank, sent, told
+from stages.shared.files import read_json
+from stages.shared.ranks import (
+    add_up,
+    dealt,
+    ending,
+    gathered,
+    num_ranks,
+    own_rows,
+    rank,
+    rank_zeros,
+    received,
+)
 from tests.started import ROOT, TRAINING, ended, forget, outputs, start
 
 FINETUNE, GENERATE = ["stages.finetune"], ["stages.generate", "flan-small"]
@@ -32,8 +44,8 @@ def test_alone_there_is_one_process_and_all_is_its_own(tmp_path):
     assert dealt([1, 2, 3]) == [1, 2, 3]
     assert own_rows(5) == slice(0, 5)
     assert gathered("a") == ["a"]
-    assert told("a") == "a"
-    assert sent(tmp_path, tmp_path) == tmp_path
+    assert rank_zeros("a") == "a"
+    assert received(tmp_path, tmp_path) == tmp_path
     sums = [torch.ones(2)]
     add_up(sums)
     assert sums[0].tolist() == [1.0, 1.0]
@@ -59,11 +71,17 @@ def test_wrong_options_are_refused(training, fails, monkeypatch):
     assert fails(finetune) == "RESUMEN_LAUNCH: not options of torchrun: '--standalone --nproc-per-nod'"
 
 
-def gradients(processes: int) -> dict[str, torch.Tensor]:
-    """Return the gradients of the first step of so many processes."""
+def gradients(processes: int, step: int) -> dict[str, torch.Tensor]:
+    """Return the gradients of a step, from 0, of so many processes."""
     several = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    out = f"{processes}.safetensors"
-    command = [sys.executable, *(several if processes > 1 else []), str(ROOT / "tests/first_step.py"), out]
+    out = f"{processes}-{step}.safetensors"
+    command = [
+        sys.executable,
+        *(several if processes > 1 else []),
+        str(ROOT / "tests/steps.py"),
+        out,
+        str(step),
+    ]
     done = subprocess.run(
         command, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
     )
@@ -72,13 +90,14 @@ def gradients(processes: int) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.pipeline
-def test_the_first_gradients_of_two_and_four_processes_are_those_of_one(training, set_params):
-    set_params({"finetune.max_grad_norm": 1e9})  # not clipped, which would hide a wrong scale
-    alone = gradients(1)
+@pytest.mark.parametrize(("processes", "step"), [(2, 0), (4, 0), (3, 5)])
+def test_the_gradients_of_several_processes_are_those_of_one(training, set_params, processes, step):
+    # not clipped, which would hide a wrong scale; batches of one and two rows: some processes have none
+    set_params({"finetune.max_grad_norm": 1e9, "finetune.learning_rate": 1e-4})
+    alone = gradients(1, step)
     assert max(gradient.abs().max() for gradient in alone.values()) > 0.1
-    for processes in (2, 4):  # a batch has two rows or more: some of four processes have none
-        for name, gradient in gradients(processes).items():
-            torch.testing.assert_close(gradient, alone[name], rtol=1e-5, atol=1e-5, msg=name)
+    for name, gradient in gradients(processes, step).items():
+        torch.testing.assert_close(gradient, alone[name], rtol=1e-5, atol=1e-5, msg=name)
 
 
 @pytest.mark.pipeline
@@ -92,6 +111,24 @@ def test_so_many_processes_write_the_predictions_of_one(training, processes):
     assert said.count("6 predictions") == 1  # rank 0 alone speaks
 
 
+@pytest.mark.pipeline
+def test_generation_goes_on_with_another_number_of_processes(training, set_params):
+    ended(start(*GENERATE))
+    alone = outputs()
+    forget()
+    process = start(*GENERATE, RESUMEN_LAUNCH="--nproc-per-node 2")
+    while not (journals := list(Path(".resumen").glob("generate-*/*/batches.jsonl"))):
+        time.sleep(0.005)
+        assert process.poll() is None
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    time.sleep(0.5)  # the others end with their launcher, or by its lock
+    kept = len(journals[0].read_text(encoding="utf-8").split())
+    assert kept
+    ended(start(*GENERATE, RESUMEN_LAUNCH="--nproc-per-node 3"))
+    assert outputs() == alone
+
+
 def children(process: subprocess.Popen) -> list[int]:
     """Return the ids of the processes that `process` has started."""
     found = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False)
@@ -102,7 +139,7 @@ def children(process: subprocess.Popen) -> list[int]:
 @pytest.mark.skipif(not shutil.which("pgrep"), reason="needs pgrep")
 def test_a_process_that_dies_ends_the_run_which_goes_on_with_another_number(training):
     ended(start(*FINETUNE))
-    curve = outputs()["metrics/plots/training.json"]
+    alone = read_json(CURVE)
     forget()
     process = start(*FINETUNE, RESUMEN_LAUNCH="--nproc-per-node 2")
     while not list(Path(".resumen").glob("finetune/*/checkpoint-*/seal.json")):
@@ -115,8 +152,9 @@ def test_a_process_that_dies_ends_the_run_which_goes_on_with_another_number(trai
     assert not Path("models/finetuned").exists()
     said = ended(start(*FINETUNE, RESUMEN_LAUNCH="--nproc-per-node 3"))
     assert "going on from step" in said
-    made = outputs()
-    assert len(made["metrics/plots/training.json"]) >= len(curve) - 20
+    for row, other in zip(read_json(CURVE), alone, strict=True):
+        assert (row["epoch"], row["step"]) == (other["epoch"], other["step"])
+        assert row["validation_loss"] == pytest.approx(other["validation_loss"], rel=1e-3)
     assert Path("models/finetuned/model.safetensors").is_file()
 
 

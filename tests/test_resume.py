@@ -5,16 +5,19 @@ import logging
 import os
 import random
 import signal
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from filelock import FileLock
+from transformers import TrainerCallback
 
+import stages.finetune
 from stages.finetune import main as finetune
 from stages.shared.params import Block
-from stages.shared.resume import DAYS_KEPT, FINISHED, fingerprint, home, kept, lock_of
+from stages.shared.resume import DAYS_KEPT, FINISHED, fingerprint, home, lock_of, locked_folder
 from stages.shared.training import last_checkpoint
 from tests.started import TRAINING, ended, forget, outputs, start
 
@@ -32,8 +35,9 @@ def folder_of(work: str) -> Path:
 
 
 @pytest.fixture
-def training(tokenized, set_params):
+def training(tokenized, set_params, caplog):
     """A project in which fine-tuning takes seconds, with dropout and accumulation."""
+    caplog.set_level(logging.INFO)
     set_params(TRAINING)
 
 
@@ -84,13 +88,13 @@ def test_what_is_finished_or_old_goes_and_what_is_locked_or_young_stays(project,
     log = logging.getLogger("test")
     names = {}
     for name in ("finished", "old", "young", "locked"):
-        with kept("work", {"name": name}, log) as folder:
+        with locked_folder("work", {"name": name}, log) as folder:
             names[name] = folder
     (names["finished"] / FINISHED).touch()
     (names["locked"] / FINISHED).touch()
     long_ago = time.time() - (DAYS_KEPT + 1) * 86_400
     os.utime(names["old"], (long_ago, long_ago))
-    with FileLock(lock_of(names["locked"])), kept("work", {"name": "own"}, log):
+    with FileLock(lock_of(names["locked"])), locked_folder("work", {"name": "own"}, log):
         assert [name for name, folder in names.items() if folder.exists()] == ["young", "locked"]
 
 
@@ -129,33 +133,72 @@ def test_a_model_without_room_ends_the_run(training, room, fails):
     )
 
 
-def test_a_damaged_checkpoint_is_passed_over(training, runs, caplog):
+@pytest.mark.parametrize("what", ["optimizer", "best", "history"])
+def test_a_damaged_checkpoint_is_passed_over(training, runs, caplog, what):
     runs(finetune)
     folder = folder_of("finetune")
-    (checkpoint,) = folder.glob("checkpoint-*")
+    (checkpoint,), (best,) = folder.glob("checkpoint-*"), folder.glob("epoch-*")
     assert last_checkpoint(folder) == checkpoint
-    content = bytearray((checkpoint / "optimizer.pt").read_bytes())
-    content[len(content) // 2] ^= 1
-    (checkpoint / "optimizer.pt").write_bytes(content)
+    damaged = {"optimizer": checkpoint / "optimizer.pt", "best": best / "model.safetensors"}
+    damaged["history"] = checkpoint / "seal.json"
+    content = bytearray(damaged[what].read_bytes())
+    content[content.index(b'"loss": ') + 8 if what == "history" else len(content) // 2] ^= 1
+    damaged[what].write_bytes(content)
     assert last_checkpoint(folder) is None
-    assert "is damaged" in caplog.text
+    assert "is damaged, and is removed" in caplog.text
+    (folder / FINISHED).unlink()
+    runs(finetune)
+    assert last_checkpoint(folder) == checkpoint  # made anew in its place
 
 
-@pytest.mark.pipeline
-@pytest.mark.skipif(os.name == "nt", reason="no SIGTERM to a process there")
-def test_asked_to_stop_it_stops_with_its_work_kept_and_goes_on(training):
-    said = ended(start("stages.finetune"))
+class Asked(TrainerCallback):
+    """Asks this process to end in the middle of a step."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_pre_optimizer_step(self, args, state, control, **kwargs):
+        if state.global_step == self.step:
+            signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.fixture
+def asked_at(monkeypatch):
+    """A function that lets the next run be asked to end at a step, from 0, or in no step."""
+    plain = stages.finetune.train
+
+    def choose(step):
+        callbacks = [] if step is None else [Asked(step)]
+        monkeypatch.setattr("stages.finetune.train", lambda *given: plain(*given, callbacks))
+
+    return choose
+
+
+@pytest.mark.parametrize("step", [1, 8, 11])  # 6 steps an epoch: the last is an epoch's end
+def test_asked_to_stop_it_keeps_the_step_and_goes_on_from_it(training, runs, asked_at, caplog, step):
+    runs(finetune)
     whole = outputs()
     forget()
-    process = start("stages.finetune", RESUMEN_CHECKPOINT_SECONDS="1000")
-    while not list(home().glob("finetune/*/checkpoint-*/seal.json")):
-        time.sleep(0.02)
-    process.send_signal(signal.SIGTERM)
-    said = ended(process, 128 + signal.SIGTERM)
-    assert "stopped; the same command goes on from the last checkpoint" in said
+    asked_at(step)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as stopped:
+        runs(finetune)
+    assert stopped.value.code == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) == before
     assert not Path("models/finetuned").exists()
-    assert "going on from step" in ended(start("stages.finetune"))
+    assert "stopped; the same command goes on from the last checkpoint" in caplog.text
+    asked_at(None)
+    runs(finetune)
+    assert f"going on from step {step + 1}" in caplog.text
     assert outputs() == whole
+
+
+def test_asked_to_stop_without_room_it_stops_all_the_same(training, room, fails, asked_at, runs):
+    room(300_000)
+    asked_at(3)
+    with pytest.raises(SystemExit) as stopped:
+        runs(finetune)
+    assert stopped.value.code == 128 + signal.SIGTERM
 
 
 @pytest.mark.pipeline
@@ -174,18 +217,31 @@ def test_a_second_run_waits_and_takes_over_what_the_first_has_made(training):
     assert outputs() == whole
 
 
-def killed_at_random(draw: random.Random, stage: list[str], seconds: float) -> bool:
-    """Kill a run after a random part of `seconds`; return whether it had not ended by then."""
+def has_kept() -> bool:
+    """Return whether a run that is killed now leaves work behind."""
+    return any(home().glob("*/*/checkpoint-*/seal.json")) or any(home().glob("*/*/batches.jsonl"))
+
+
+def killed_at_random(draw: random.Random, stage: list[str], seconds: float) -> tuple[bool, bool]:
+    """Kill a run at random; return whether it had not ended by then, and whether it left work behind.
+
+    Every other run is killed after a random part of `seconds`, the others once they have begun to work.
+    """
     process = start(*stage)
-    time.sleep(draw.uniform(0.0, seconds))
+    if draw.random() < 0.5:
+        time.sleep(draw.uniform(0.0, seconds))
+    else:
+        while process.poll() is None and not has_kept():
+            time.sleep(0.002)
+        time.sleep(draw.uniform(0.0, seconds / 4))
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    return process.returncode != 0
+    return process.returncode != 0, has_kept()
 
 
-def survives(stage: list[str], kills: int, draw: random.Random) -> int:
-    """Return after how many of `kills` kills the bytes came out in the end.
+def survives(stage: list[str], kills: int, draw: random.Random) -> tuple[int, int]:
+    """Return after how many of `kills` kills the bytes came out in the end, and how many left work behind.
 
     Runs are killed once to three times, each started where the one before was killed, then let to the end.
     """
@@ -194,24 +250,30 @@ def survives(stage: list[str], kills: int, draw: random.Random) -> int:
     ended(start(*stage))
     seconds, whole = time.monotonic() - begin, outputs()
     assert whole
-    done = survived = 0
+    done = survived = with_work = 0
     while done < kills:
         forget()
         wanted, killed = min(draw.choice((1, 1, 2, 3)), kills - done), 0
-        while killed < wanted and killed_at_random(draw, stage, seconds):
+        while killed < wanted:
+            was_killed, left_work = killed_at_random(draw, stage, seconds)
+            if not was_killed:
+                break
             killed += 1
+            with_work += left_work
         if killed == wanted:
             ended(start(*stage))
         done += killed
         survived += killed if outputs() == whole else 0
-    return survived
+    return survived, with_work
 
 
 @pytest.mark.pipeline
 @pytest.mark.parametrize("stage", [["stages.finetune"], ["stages.generate", "flan-small"]], ids=" ".join)
 @pytest.mark.skipif(os.name == "nt", reason="no process groups there")
 def test_three_kills_change_no_byte(training, stage):
-    assert survives(stage, 3, random.Random(5)) == 3
+    survived, with_work = survives(stage, 3, random.Random(5))
+    assert survived == 3
+    assert with_work
 
 
 @pytest.mark.slow
@@ -221,4 +283,7 @@ def test_three_kills_change_no_byte(training, stage):
 @pytest.mark.skipif(os.name == "nt", reason="no process groups there")
 def test_a_hundred_kills_change_no_byte(training, stage, share):
     kills = round(KILLS * share)
-    assert survives(stage, kills, random.Random(KILLS)) == kills
+    survived, with_work = survives(stage, kills, random.Random(KILLS))
+    sys.stderr.write(f"{' '.join(stage)}: {survived} of {kills}; {with_work} of the kills left work behind\n")
+    assert survived == kills
+    assert with_work >= kills / 3

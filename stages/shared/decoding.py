@@ -12,7 +12,7 @@ from torch import Tensor
 
 from stages.shared.params import Block
 from stages.shared.progress import track
-from stages.shared.ranks import dealt, gathered
+from stages.shared.ranks import gathered, num_ranks, rank, rank_zeros
 from stages.shared.spelling import cut, decode, encode
 from stages.shared.t5 import T5, Memory
 
@@ -71,19 +71,18 @@ def in_batches(
     Batches are planned for all rows and dealt whole, so that neither the number of processes nor an
     interruption changes who is with whom. Those in the `journal` are not made again; the others are added.
     """
-    outputs: dict[int, Ids] = {}
-    for found in gathered(journalled(journal, rows)):
-        outputs |= found
+    outputs = rank_zeros(journalled(journal, rows))
     planned = batches([len(row) for row in rows], batch_size)
-    open_batches = [places for places in planned if not all(place in outputs for place in places)]
-    for places in track(dealt(open_batches), what, len(dealt(open_batches)), unit="batch"):
-        made = dict(zip(places, generate([rows[place] for place in places]), strict=True))
-        if journal:
-            with journal.open("a", encoding="utf-8") as out:
-                out.write(f"\n{json.dumps(list(made.items()))}\n")  # the line before may be a half
-        outputs |= made
-    for found in gathered(outputs):
-        outputs |= found
+    todo = [places for places in planned if not all(place in outputs for place in places)]
+    rounds = [todo[start : start + num_ranks()] for start in range(0, len(todo), num_ranks())]
+    for dealt in track(rounds, what, len(rounds), unit="batch" if num_ranks() == 1 else "round"):
+        own = dealt[rank()] if rank() < len(dealt) else []
+        made = dict(zip(own, generate([rows[place] for place in own]), strict=True)) if own else {}
+        for found in gathered(made):
+            outputs |= found
+            if journal and found and rank() == 0:
+                with journal.open("a", encoding="utf-8") as out:
+                    out.write(f"\n{json.dumps(list(found.items()))}\n")  # the line before may be a half
     return [outputs[place] for place in range(len(rows))]
 
 

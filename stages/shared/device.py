@@ -33,7 +33,8 @@ def prepare_torch(seed: int) -> torch.device:
     torch.utils.deterministic.fill_uninitialized_memory = False  # every `empty` would be written twice
     torch.manual_seed(seed)
     keep_memory()
-    choose_gpu()
+    if os.environ.get("RESUMEN_DEVICE", "cuda") == "cuda":
+        choose_gpu()
     join()
     name = os.environ.get("RESUMEN_DEVICE", "cuda" if torch.cuda.is_available() else "cpu")
     try:

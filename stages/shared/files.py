@@ -54,7 +54,8 @@ def whole(path: Path) -> Iterator[Path]:
         yield partial
         for file in files_of(partial):
             flush(file)
-        remove(path)
+        if path.is_dir() or os.name == "nt":  # only a file, and not what Windows finds read-only, is replaced
+            remove(path)
         partial.replace(path)
     except OSError as error:
         if error.errno not in FULL:

@@ -22,7 +22,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from stages.shared.cli import InputError
-from stages.shared.files import files_of
+from stages.shared.files import files_of, first_line
 
 T = TypeVar("T")
 
@@ -43,6 +43,7 @@ def relaunched(module: str) -> bool:
         return False
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.elastic.rendezvous import RendezvousError
     from torch.distributed.run import get_args_parser, run
 
     if not any(option.startswith(("--nnodes", "--rdzv", "--master", "--standalone")) for option in options):
@@ -54,11 +55,16 @@ def relaunched(module: str) -> bool:
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # its report repeats what we say
     try:
         run(chosen)
-    except ChildFailedError as error:
-        rank, failure = error.get_first_failure()
+    except (dist.DistError, RendezvousError) as error:
         raise InputError(
-            f"process {rank} of {module} ended with {ending(failure.exitcode)}, and with it the run; what it "
-            "said stands above. Started again, with any number of processes, it goes on from where it was"
+            f"{LAUNCH}: the processes did not meet: {first_line(error)[:200]}; start every machine's, with "
+            "one address and port that all of them reach"
+        ) from error
+    except ChildFailedError as error:
+        number, failure = error.get_first_failure()
+        raise InputError(
+            f"process {number} of {module} ended with {ending(failure.exitcode)}, and with it the run; what "
+            "it said stands above. Started again, with any number of processes, it goes on from what is kept"
         ) from error
     except SignalException as error:
         sys.exit(128 + error.sigval)
@@ -76,21 +82,26 @@ def ending(code: int) -> str:
 
 def choose_gpu() -> None:
     """Let this process see one GPU, its own; Trainer would take all of those that it sees."""
-    local = int(os.environ.get("LOCAL_RANK", 0))
-    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    listed = seen.split(",") if seen else [str(number) for number in range(torch.cuda.device_count())]
+    local, seen = int(os.environ.get("LOCAL_RANK", 0)), os.environ.get("CUDA_VISIBLE_DEVICES")
+    every = [str(number) for number in range(torch.cuda.device_count())]
+    listed = every if seen is None else [name for name in seen.split(",") if name not in ("", "-1")]
     if local < len(listed):
         os.environ["CUDA_VISIBLE_DEVICES"] = listed[local]
-    elif listed and seen != "":
+    elif listed:
         raise InputError(f"{LAUNCH}: {local + 1} processes or more, and {len(listed)} GPUs; start fewer")
 
 
-def join(seconds: float = PATIENCE.total_seconds()) -> None:
-    """Meet the other processes, if torchrun started this one; all but rank 0 are silent from here on."""
+def join() -> None:
+    """Meet the other processes, if torchrun started this one; all but rank 0 are silent from here on.
+
+    Raises:
+        InputError: they did not come.
+    """
     if "RANK" not in os.environ or dist.is_initialized():
         return
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(backend, timeout=timedelta(seconds=seconds))
+    with rank_errors():
+        dist.init_process_group(backend, timeout=PATIENCE)
     for name in OF_TORCHRUN:  # Trainer is to see one process: the shares and the sums are ours
         os.environ.pop(name, None)
     if rank():
@@ -98,10 +109,12 @@ def join(seconds: float = PATIENCE.total_seconds()) -> None:
 
 
 def rank() -> int:
+    """Return the number of this process, from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
 def num_ranks() -> int:
+    """Return how many processes there are."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
@@ -116,12 +129,13 @@ def own_rows(count: int) -> slice:
 
 
 @contextmanager
-def exchange() -> Iterator[None]:
+def rank_errors() -> Iterator[None]:
     """Turn the loss of another process into an InputError."""
     try:
         yield
     except RuntimeError as error:  # gloo has no type of its own
-        raise InputError(f"process {rank()}: lost another one; RESUMEN_DEBUG=1 shows how") from error
+        said = first_line(error)[:120]
+        raise InputError(f"process {rank()}: could not exchange with the others: {said}") from error
 
 
 def gathered(values: T) -> list[T]:
@@ -129,17 +143,17 @@ def gathered(values: T) -> list[T]:
     if num_ranks() == 1:
         return [values]
     found: list[Any] = [None] * num_ranks()
-    with exchange():
+    with rank_errors():
         dist.all_gather_object(found, values)
     return found
 
 
-def told(value: T) -> T:
+def rank_zeros(value: T) -> T:
     """Return what rank 0 has as `value`."""
     if num_ranks() == 1:
         return value
     box = [value]
-    with exchange():
+    with rank_errors():
         dist.broadcast_object_list(box)
     return box[0]
 
@@ -150,15 +164,15 @@ def add_up(tensors: Iterable[Tensor]) -> None:
         return
     several = list(tensors)
     flat = torch.cat([tensor.flatten() for tensor in several])
-    with exchange():
+    with rank_errors():
         dist.all_reduce(flat)
     for tensor, total in zip(several, flat.split([tensor.numel() for tensor in several]), strict=True):
         tensor.copy_(total.view_as(tensor))
 
 
-def sent(folder: Path | None, scratch: Path) -> Path | None:
+def received(folder: Path | None, scratch: Path) -> Path | None:
     """Return the folder of rank 0, or, in the others, a copy below `scratch`: they may share no disk."""
-    names = told([path.name for path in files_of(folder)] if folder else None)
+    names = rank_zeros([path.name for path in files_of(folder)] if folder else None)
     if names is None or num_ranks() == 1:
         return folder
     target = folder if rank() == 0 else scratch / "received"
@@ -170,13 +184,13 @@ def sent(folder: Path | None, scratch: Path) -> Path | None:
 
 def send_file(path: Path) -> None:
     """Write to `path` in all ranks what rank 0 reads from it."""
-    size = told(path.stat().st_size if rank() == 0 else None)
+    size = rank_zeros(path.stat().st_size if rank() == 0 else None)
     with path.open("wb" if rank() else "rb") as file:
         for start in range(0, size, PIECE):
             piece = torch.empty(min(PIECE, size - start), dtype=torch.uint8)
             if rank() == 0:
                 piece = torch.frombuffer(bytearray(file.read(len(piece))), dtype=torch.uint8)
-            with exchange():
+            with rank_errors():
                 dist.broadcast(piece, 0)
             if rank():
                 file.write(piece.numpy().tobytes())

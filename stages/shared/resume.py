@@ -8,12 +8,11 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
@@ -26,10 +25,11 @@ from stages.shared.ranks import gathered, num_ranks, rank
 
 DAYS_KEPT = 14  # of what nobody has gone on with
 FINISHED = "finished"
+GONE = ".gone"  # of a folder that is being removed
 
 
-def fingerprint(params: Iterable[Block], paths: Iterable[Path]) -> dict[str, str]:
-    """Return what decides a result, by name: params, the files at `paths`, the code that is loaded, torch.
+def fingerprint(params: Iterable[Block], paths: Iterable[Path], **others: str) -> dict[str, str]:
+    """Return what decides a result, by name: params, the files at `paths`, the code that is loaded, `others`.
 
     Raises:
         InputError: another process of this run has other ones.
@@ -42,6 +42,7 @@ def fingerprint(params: Iterable[Block], paths: Iterable[Path]) -> dict[str, str
         **{str(path): sha256([digest(file) for file in files_of(path)]) for path in paths},
         "the code": sha256(sorted(f"{file.name} {digest(file)}" for file in code)),
         "torch": torch.__version__,
+        **others,
     }
     for other, theirs in enumerate(gathered(parts)):
         if differing := [name for name in parts if parts[name] != theirs.get(name)]:
@@ -62,12 +63,13 @@ def home() -> Path:
 
 
 @contextmanager
-def kept(work: str, parts: dict[str, str], log: logging.Logger) -> Iterator[Path]:
+def locked_folder(work: str, parts: dict[str, str], log: logging.Logger) -> Iterator[Path]:
     """Yield the folder of `work`, locked: as an earlier run with the same `parts` left it, or empty.
 
-    A second run beside a running one waits, and takes over what that has finished; where several processes
-    work together it says so and ends. What is kept of other work that is finished, or has been left for
-    days, is removed. Only rank 0 has the folder; the others have one that goes with them.
+    A second run beside a running one, of the same parts or in the same workspace, waits, and takes over what
+    the first has finished; where several processes work together it says so and ends. What is kept of other
+    work that is finished, or has been left for days, is removed. Only rank 0 has the folder; the others have
+    one that goes with them.
     """
     if rank():
         with tempfile.TemporaryDirectory() as scratch:
@@ -75,33 +77,52 @@ def kept(work: str, parts: dict[str, str], log: logging.Logger) -> Iterator[Path
         return
     key = sha256([f"{name} {value}" for name, value in parts.items()])[:16]
     folder = home() / work / key
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    lock, waited = FileLock(lock_of(folder)), False
+    with ExitStack() as locks:
+        # of what this workspace's run writes, and of the work, which another workspace may be doing
+        own = [acquired(Path(".resumen") / f"{work}.lock", locks, log), acquired(lock_of(folder), locks, log)]
+        if (folder / FINISHED).exists() and not any(own):
+            discard(folder)  # a run that is asked for again runs again
+        folder.mkdir(exist_ok=True)
+        remove_old(folder)
+        yield folder
+
+
+def acquired(path: Path, locks: ExitStack, log: logging.Logger) -> bool:
+    """Hold the lock at `path` until `locks` closes; return whether it had to be waited for.
+
+    Raises:
+        InputError: several processes would have to wait.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock, must_wait = FileLock(path), False
     try:
         lock.acquire(timeout=0)
     except Timeout:
         if num_ranks() > 1:
-            said = f"{folder}: locked, the same is under way in another process; wait for its end"
+            said = f"{path}: locked, the same is under way in another process; wait for its end"
             raise InputError(said) from None
-        log.info("the same is under way in another process (%s is locked); waiting for its end", folder)
+        log.info("the same is under way in another process (%s); waiting for its end", path)
         lock.acquire()
-        waited = True
-    try:
-        if (folder / FINISHED).exists() and not waited:
-            remove(folder)  # a run that is asked for again runs again
-        folder.mkdir(exist_ok=True)
-        remove_old(folder)
-        yield folder
-    finally:
-        lock.release()
+        must_wait = True
+    locks.callback(lock.release)
+    return must_wait
 
 
-def finish(folder: Path, text: str = "") -> None:
+def discard(folder: Path) -> None:
+    """Remove a folder so that no part of it is ever taken for the whole."""
+    gone = folder.with_name(folder.name + GONE)
+    remove(gone)
+    folder.rename(gone)
+    remove(gone)
+
+
+def finish(folder: Path) -> None:
     """Note that the work of `folder` is done; what a run that waits for it needs stays."""
-    write_text(folder / FINISHED, text)
+    write_text(folder / FINISHED, "")
 
 
 def lock_of(folder: Path) -> Path:
+    """Return the lock of a folder; it stays, since a lock that is removed may be held twice."""
     return folder.with_name(folder.name + ".lock")
 
 
@@ -110,11 +131,11 @@ def remove_old(own: Path) -> None:
     for folder in own.parent.iterdir():
         if folder == own or not folder.is_dir():
             continue
-        newest = max(file.stat().st_mtime for file in (folder, *folder.rglob("*")))
-        if (folder / FINISHED).exists() or time.time() - newest > DAYS_KEPT * 86_400:
-            try:
-                with FileLock(lock_of(folder), timeout=0):
-                    shutil.rmtree(folder)
-            except Timeout:
-                continue
-            lock_of(folder).unlink(missing_ok=True)
+        try:
+            with FileLock(lock_of(folder), timeout=0):
+                newest = max(file.stat().st_mtime for file in (folder, *folder.rglob("*")))
+                is_old = time.time() - newest > DAYS_KEPT * 86_400
+                if is_old or folder.name.endswith(GONE) or (folder / FINISHED).exists():
+                    discard(folder)
+        except (Timeout, FileNotFoundError):  # at work, or removed by another process
+            continue

@@ -4,12 +4,15 @@ Trainer runs the steps. Batches are drawn by seed and epoch, dropout by Trainer'
 that goes on from a checkpoint computes what it would have computed.
 """
 
+import hashlib
+import json
 import logging
 import math
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -22,7 +25,7 @@ from transformers import Seq2SeqTrainer, T5ForConditionalGeneration, TrainerCall
 
 from stages.shared.cli import InputError
 from stages.shared.decoding import batches
-from stages.shared.files import digest, files_of, read_json, remove, require_space, write_json
+from stages.shared.files import digest, files_of, flush, read_json, remove, require_space, write_json
 from stages.shared.models import shape_of
 from stages.shared.progress import track
 from stages.shared.ranks import add_up, own_rows, rank
@@ -90,7 +93,7 @@ class Arithmetic:
     def __init__(
         self, model: T5ForConditionalGeneration, dtype: torch.dtype, longest: tuple[int, int] | None = None
     ) -> None:
-        """Compile the encoder for batches of `longest`, (rows, tokens) without padding, if it is given."""
+        """Compile the encoder for batches of `longest`, (rows, tokens), without padding, if it is given."""
         self.parameters, self.shape, self.dtype = dict(model.named_parameters()), shape_of(model), dtype
         self.longest = longest
         self.compiled = torch.compile(T5.encode, dynamic=False) if longest else None
@@ -99,16 +102,19 @@ class Arithmetic:
         return T5(self.parameters.__getitem__, self.shape, self.dtype)
 
     def loss(self, batch: Mapping[str, torch.Tensor], params: FinetuneParams) -> torch.Tensor:
-        """Return the loss of this process's rows of a batch, summed over their target tokens."""
+        """Return the loss of this process's rows of a batch, summed over their target tokens.
+
+        Where it has none it computes a row for nothing: so all processes draw the same random numbers.
+        """
         count = len(batch["labels"])
-        mine = own_rows(count)
-        if mine.start == mine.stop:  # fewer rows than processes
-            return torch.zeros((), device=batch["labels"].device, requires_grad=True)
+        mine, weight = own_rows(count), 1.0
+        if mine.start == mine.stop:
+            mine, weight = slice(0, 1), 0.0
+        is_longest = tuple(batch["input_ids"].shape) == self.longest and bool(batch["attention_mask"].all())
+        encode = self.compiled if is_longest else None
         part = {name: tensor[mine] for name, tensor in batch.items()}
-        whole_rows = tuple(part["input_ids"].shape) == self.longest and bool(part["attention_mask"].all())
         drop = Dropout(params.dropout, mine, count)
-        encode = self.compiled if whole_rows else None
-        return self.now().loss(part, params.label_smoothing, drop, encode)
+        return weight * self.now().loss(part, params.label_smoothing, drop, encode)
 
 
 @dataclass
@@ -185,21 +191,20 @@ class SummaryTrainer(Seq2SeqTrainer):
 
     def get_train_dataloader(self) -> Loader:
         epochs = Epochs(self.train_dataset.lengths, self.params.batch_size, self.params.seed)
+        is_pinned = self.args.device.type == "cuda"
         return Loader(
-            self.train_dataset,
-            batch_sampler=epochs,
-            collate_fn=self.data_collator,
-            pin_memory=self.args.device.type == "cuda",
+            self.train_dataset, batch_sampler=epochs, collate_fn=self.data_collator, pin_memory=is_pinned
         )
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None) -> torch.Tensor:
         return self.arithmetic.loss(inputs, self.params) / num_items_in_batch
 
     def training_step(self, model, inputs, num_items_in_batch=None) -> torch.Tensor:
+        inputs = {name: tensor.to(self.args.device, non_blocking=True) for name, tensor in inputs.items()}
         loss = super().training_step(model, inputs, num_items_in_batch)
         self.step_loss = self.step_loss + loss
         if self.accelerator.sync_gradients:  # the last batch of a step
-            add_up([self.step_loss, *gradients(model)])
+            add_up([self.step_loss, *(parameter.grad for parameter in model.parameters())])
             self.history.loss = self.history.loss + self.step_loss
             self.history.steps += 1
             self.step_loss = torch.zeros_like(self.step_loss)
@@ -212,15 +217,9 @@ class SummaryTrainer(Seq2SeqTrainer):
         log.info("epoch %d: loss %s, on validation %s, ROUGE-L %s", *(row[key] for key in SHOWN))
         if self.history.best is row and rank() == 0:
             self.save(epoch)
-        return {f"eval_{name}": value for name, value in scores.items()}
-
-
-def gradients(model: T5ForConditionalGeneration) -> Iterator[torch.Tensor]:
-    """Yield the gradient of every parameter; zeros, put in its place, where a process had no rows."""
-    for parameter in model.parameters():
-        if parameter.grad is None:
-            parameter.grad = torch.zeros_like(parameter)
-        yield parameter.grad
+        metrics = {f"eval_{name}": value for name, value in scores.items()}
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
 
 
 def epoch_folder(folder: Path, epoch: int) -> Path:
@@ -241,72 +240,92 @@ class Progress(TrainerCallback):
 
 
 class Stopped(Exception):  # noqa: N818 (a wish, no error)
-    """The process was asked to end, and its work is kept."""
+    """The process was asked to end, by a signal."""
 
 
 class Checkpoints(TrainerCallback):
     """Keeps Trainer's checkpoints, sealed: now and then, at the end of each epoch, and when asked to stop.
 
-    A checkpoint counts once its seal is there, with a hash of each of its files and the history; Trainer
-    writes them one by one and would go on from a half. Before the validation of an epoch none is made, since
-    Trainer would go on after it.
+    A checkpoint counts once its seal is there, with the history and a hash of each file that it needs:
+    Trainer writes them one by one and would go on from a half. Before the validation of an epoch none is
+    made, since Trainer would go on after it.
     """
 
     def __init__(self, folder: Path, history: History, num_parameters: int) -> None:
         self.folder, self.history = folder, history
         self.seconds = seconds_between()
         self.num_bytes = 4 * 3 * num_parameters  # weights, and Adam's two moments
-        self.signal, self.last, self.stepping = 0, time.monotonic(), False
+        self.signal, self.last, self.can_wait = 0, time.monotonic(), False
+
+    @contextmanager
+    def heeding_signals(self) -> Iterator[None]:
+        """Let SIGTERM and Ctrl-C end the training with its work kept; rank 0 decides for all."""
+        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        for number in before:
+            signal.signal(number, self.stop if rank() == 0 else signal.SIG_IGN)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def stop(self, number: int, frame: Any) -> None:
+        """Note the wish until the step has ended; in a validation, and the second time, end at once."""
+        if self.signal or not self.can_wait:
+            raise Stopped(number)
+        self.signal = number
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
         self.steps = state.max_steps // int(args.num_train_epochs)  # of an epoch
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self.stop if rank() == 0 else signal.SIG_IGN)
 
-    def stop(self, number: int, frame: Any) -> None:
-        """Note the wish until the step has ended; between two steps, as in a validation, end at once."""
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-        self.signal = number
-        if not self.stepping:
-            raise Stopped(number)
-
-    def on_step_begin(self, args, state, control, **kwargs) -> None:
-        self.stepping = True
+    def on_epoch_begin(self, args, state, control, **kwargs) -> None:
+        self.can_wait = True
 
     def on_step_end(self, args, state, control, **kwargs) -> None:
-        self.stepping = False
         is_due = self.signal or time.monotonic() - self.last >= self.seconds
-        if is_due and state.global_step % self.steps:
+        if is_due and rank() == 0 and state.global_step % self.steps:
             control.should_save = self.is_possible()
+            if self.signal and not control.should_save:
+                raise Stopped(self.signal)
 
     def on_epoch_end(self, args, state, control, **kwargs) -> None:
-        control.should_save = self.is_possible()
+        self.can_wait = False
+        control.should_save = rank() == 0 and self.is_possible()
+
+    def on_evaluate(self, args, state, control, **kwargs) -> None:
+        self.can_wait = True
 
     def is_possible(self) -> bool:
-        """Return whether this process is the one that writes, and its disk has room."""
+        """Return whether the disk has room; if not, say so and try again after the usual time."""
         try:
             require_space(self.folder, self.num_bytes)
         except InputError as error:
             log.warning("no checkpoint: %s", error)
+            self.last = time.monotonic()
             return False
-        return rank() == 0
+        return True
 
     def on_save(self, args, state, control, **kwargs) -> None:
         done = self.folder / f"checkpoint-{state.global_step}"
-        kept_history = {
-            "curve": self.history.curve,
-            "loss": float(self.history.loss),
-            "steps": self.history.steps,
-        }
-        hashes = {file.name: digest(file) for file in files_of(done)}
-        write_json(done / SEAL, {"history": kept_history, "hashes": hashes})
-        best = epoch_folder(self.folder, self.history.best["epoch"]) if self.history.curve[1:] else None
+        (done / SEAL).unlink(missing_ok=True)  # of a damaged one
+        best = [epoch_folder(self.folder, self.history.best["epoch"])] if self.history.curve[1:] else []
+        files = [file for folder in (done, *best) for file in files_of(folder)]
+        for file in files:
+            flush(file)
+        hashes = {file.relative_to(self.folder).as_posix(): digest(file) for file in files}
+        sealed = {"history": self.history.values(), "hashes": hashes}
+        write_json(done / SEAL, {"sealed": sealed, "digest": digest_of(sealed)})
         for old in self.folder.iterdir():
-            if old not in (done, best):
+            if old not in (done, *best):
                 remove(old)
         self.last = time.monotonic()
         if self.signal:
             raise Stopped(self.signal)
+
+
+def digest_of(value: Any) -> str:
+    """Return the SHA-256 of a value of JSON."""
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
 def seconds_between() -> float:
@@ -325,14 +344,22 @@ def seconds_between() -> float:
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """Return the newest checkpoint in `folder` whose seal is right."""
+    """Return the newest checkpoint in `folder` whose seal is right; a damaged one is removed."""
     found = [path for path in folder.glob("checkpoint-*") if (path / SEAL).is_file()]
     for checkpoint in sorted(found, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True):
         try:
-            hashes = read_json(checkpoint / SEAL)["hashes"]
-            if all(digest(checkpoint / name) == value for name, value in hashes.items()):
-                return checkpoint
-        except InputError:
+            seal = read_json(checkpoint / SEAL)
+            if seal["digest"] == digest_of(seal["sealed"]):
+                hashes = seal["sealed"]["hashes"]
+                if all(digest(folder / name) == value for name, value in hashes.items()):
+                    return checkpoint
+        except (InputError, KeyError, TypeError):
             pass
-        log.warning("%s is damaged; going on from an earlier one, if there is one", checkpoint)
+        log.warning("%s is damaged, and is removed", checkpoint)
+        remove(checkpoint)
     return None
+
+
+def sealed_history(checkpoint: Path) -> History:
+    """Return the history that a checkpoint holds."""
+    return History(**read_json(checkpoint / SEAL)["sealed"]["history"])

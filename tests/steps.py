@@ -1,6 +1,6 @@
-"""Takes the first step of the fine-tuning, under torchrun or alone, and writes its gradients.
+"""Takes steps of the fine-tuning, under torchrun or alone, and writes the gradients of the last.
 
-python -m torch.distributed.run --standalone --nproc-per-node 2 tests/first_step.py gradients.safetensors
+python -m torch.distributed.run --standalone --nproc-per-node 2 tests/steps.py gradients.safetensors 0
 """
 
 import sys
@@ -17,13 +17,18 @@ from stages.shared.models import load_model
 from stages.shared.params import load_params
 from stages.shared.ranks import rank
 from stages.shared.recipe import FinetuneParams
-from stages.shared.training import SummaryTrainer, TokenizedRows
+from stages.shared.training import TokenizedRows
 
 
-class FirstStep(TrainerCallback):
-    """Writes the gradients before the first step of the optimizer, and ends the training."""
+class Gradients(TrainerCallback):
+    """Writes the gradients of one step, from 0, before the optimizer takes it, and ends the training."""
+
+    def __init__(self, step):
+        self.step = step
 
     def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
+        if state.global_step < self.step:
+            return
         if rank() == 0:
             found = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
             save_file(found, sys.argv[1])
@@ -46,15 +51,9 @@ def main():
     device = prepare_torch(params.seed)
     model = load_model(PRETRAINED / params.base)
     rows = TokenizedRows(load_table(TOKENIZED / "train.parquet"))
-    started = SummaryTrainer.__init__
-
-    def watched(self, *args, **kwargs):
-        started(self, *args, **kwargs)
-        self.add_callback(FirstStep())
-
-    SummaryTrainer.__init__ = watched
+    step = int(sys.argv[2])
     with tempfile.TemporaryDirectory() as folder:
-        train(model, rows, NoValidation(rows, model), params, device, Path(folder))
+        train(model, rows, NoValidation(rows, model), params, device, Path(folder), [Gradients(step)])
 
 
 if __name__ == "__main__":
