@@ -8,7 +8,6 @@ import copy
 import io
 import json
 import os
-import resource
 import shutil
 import struct
 import sys
@@ -52,6 +51,8 @@ from stages.shared.userfiles import read_user_rows
 from stages.summarize import Article, articles_of
 from stages.weights import CheckpointParams, checkpoint_params
 from tests.conftest import NEWS, ROOT
+
+resource = pytest.importorskip("resource")  # POSIX alone
 
 fuzz = settings(
     max_examples=int(os.environ.get("RESUMEN_FUZZ", "100")),
