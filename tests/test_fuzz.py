@@ -8,13 +8,11 @@ import copy
 import io
 import json
 import os
-import resource
 import shutil
 import struct
 import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -33,6 +31,7 @@ from stages.shared.checkpoint import check_files
 from stages.shared.cli import InputError
 from stages.shared.conversation import check_messages
 from stages.shared.files import (
+    MOST_BYTES,
     column_names,
     load_table,
     num_rows,
@@ -52,6 +51,8 @@ from stages.shared.userfiles import read_user_rows
 from stages.summarize import Article, articles_of
 from stages.weights import CheckpointParams, checkpoint_params
 from tests.conftest import NEWS, ROOT
+
+resource = pytest.importorskip("resource")  # POSIX alone
 
 fuzz = settings(
     max_examples=int(os.environ.get("RESUMEN_FUZZ", "100")),
@@ -89,12 +90,17 @@ ODD = [
         "ñ",
         "\x1b[2J",
         "\u202e",
-        "\u0301" * 40,
-        "a" * 200,
         "../..",
         "/etc",
+        "gpt.jsonl",
+        "[Usuario]",
     ),
+    *("a" + "\u0301\u0327" * 20, "a" * 200, "a" * 100_001, "{text}", "{summary}", "{", "(a+)+$"),
     *([], {}, [1], [[1]], ["a", 1], {"a": 1}, {"": None}),
+]
+NAMES = [  # of keys
+    *("", "a", "text", "lead-3", "news-a", "a.b", "../a", "\x1b", "Regex", "auto_map", "hidden_size"),
+    *("lm_head.weight", "weight_map"),
 ]
 TOKENS = [
     *(
@@ -110,22 +116,10 @@ TOKENS = [
         b"'",
         b"\\",
         b"\\ud800",
-        b"\\u0000",
+        b"\\u0",
     ),
     *(b"[", b"]", b"{", b"}", b":", b"- ", b"&a ", b"*a", b"!!python/name:os.system ", b"!!float ", b"<<: "),
-    *(
-        b"NaN",
-        b"-Infinity",
-        b"1e999",
-        b"2023-13-41",
-        b"0x",
-        b"7" * 400,
-        b"[" * 200,
-        b"%",
-        b"|\n",
-        b"? ",
-        b"PAR1",
-    ),
+    *(b"NaN", b"-Infinity", b"1e999", b"2023-13-41", b"0x", b"7" * 1_100, b"[" * 200, b"%", b"|\n", b"? "),
 ]
 SCALARS = st.one_of(
     st.sampled_from(ODD),
@@ -181,7 +175,8 @@ def changed(draw: st.DrawFn, value: Any) -> Any:
         elif how == "repeat" and isinstance(inside, list):
             inside.append(copy.deepcopy(inside[key]))
         elif how == "rename" and isinstance(inside, dict):
-            inside[draw(st.one_of(st.text(max_size=8), st.sampled_from(keys)))] = inside.pop(key)
+            name = draw(st.one_of(st.text(max_size=8), st.sampled_from(keys), st.sampled_from(NAMES)))
+            inside[name] = inside.pop(key)
         else:
             inside[key] = copy.deepcopy(draw(SCALARS))
     return value
@@ -253,7 +248,9 @@ def tables(draw: st.DrawFn) -> bytes:
         (pa.dictionary(pa.int32(), pa.string()), st.text(max_size=3)),
     ]
     names = draw(
-        st.sampled_from([("text", "summary"), ("id", "text", "messages"), ("text",), ("text", "text")])
+        st.sampled_from(
+            [("text", "summary"), ("id", "text", "messages"), ("text",), ("id", "title"), ("text", "text")]
+        )
     )
     columns = []
     for _ in names:
@@ -310,12 +307,14 @@ def write(path: Path, content: bytes) -> Path:
 
 @fuzz
 @given(content=from_values(as_json, {"a": [1, {"b": None}], "c": "ñ"}))
+@example(content=b" " * (MOST_BYTES + 1))
 def test_json(folder, content):
     read_or_refused(lambda: read_json(write(folder / "a.json", content)), "a.json")
 
 
 @fuzz
 @given(content=from_values(as_json_lines, ROWS))
+@example(content=b" " * (MOST_BYTES + 1))
 def test_json_lines(folder, content):
     path = write(folder / "a.jsonl", content)
     rows = read_or_refused(lambda: list(numbered_jsonl(path, ["id"])), "a.jsonl")
@@ -370,9 +369,12 @@ def test_the_users_json_lines(folder, content, talks):
 
 
 @fuzz
-@given(content=PARQUETS, talks=st.booleans())
-def test_the_users_parquet(folder, content, talks):
-    user_rows(write(folder / "b.parquet", content), {"messages": "messages"} if talks else COLUMNS)
+@given(content=PARQUETS, talks=st.booleans(), limits=st.sampled_from([(2**25, 100), (60, 100), (60, 0)]))
+def test_the_users_parquet(folder, content, talks, limits):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stages.shared.files.MOST_BYTES", limits[0])
+        patch.setattr("stages.shared.files.MOST_EXPANDED", limits[1])
+        user_rows(write(folder / "b.parquet", content), {"messages": "messages"} if talks else COLUMNS)
 
 
 @fuzz
@@ -425,6 +427,11 @@ def test_conversations(turns):
 
 
 PARAMS = json.loads(json.dumps(YAML(typ="safe", pure=True).load(ROOT / "params.yaml")))
+FEW = PARAMS | {  # so that an edit meets a system more often
+    "profiles": {"mini": PARAMS["profiles"]["mini"]},
+    "systems": {"gpt": {"from": "gpt.jsonl"}, "flan": {"from": "own", "template": "{text}", "num_beams": 2}},
+    "checkpoints": {"flan-small": {"folder": "own"}},
+}
 PARAMS_TEXT = (ROOT / "params.yaml").read_bytes()
 
 
@@ -434,13 +441,14 @@ def parsed_params(path: Path) -> dict[str, Any]:
     found: dict[str, Any] = {name: parse_section(kind, params, name) for name, kind in SECTIONS.items()}
     found["systems"] = [system_params(params, name) for name in system_names(params)]
     found["data"] = data_params(params)
-    for name in islice(params.get("checkpoints") or {"flan-small": {}}, 5):
+    named = params.get("checkpoints")
+    for name in named if isinstance(named, dict) else ["flan-small"]:
         found[name] = checkpoint_params(params, name)
     return found
 
 
 @fuzz
-@given(content=st.one_of(from_values(as_yaml, PARAMS), edited(PARAMS_TEXT)))
+@given(content=st.one_of(from_values(as_yaml, PARAMS), from_values(as_yaml, FEW), edited(PARAMS_TEXT)))
 def test_params(folder, content):
     path = write(folder / "params.yaml", content)
     found = read_or_refused(lambda: parsed_params(path), "params.yaml")
@@ -482,14 +490,20 @@ def test_templates(folder, content):
 
 
 TOKENIZER = json.loads((ROOT / "stages/miniatures/tokenizer.json").read_text(encoding="utf-8"))
+TOKENIZER["model"]["vocab"] = TOKENIZER["model"]["vocab"][:60]
+TOKENIZER["added_tokens"] = TOKENIZER["added_tokens"][:3]
+LETTERS = TOKENIZER["normalizer"]["normalizers"][0]["precompiled_charsmap"]  # 300 kB, put in as it is written
+TOKENIZER["normalizer"]["normalizers"][0]["precompiled_charsmap"] = "LETTERS"
 SETTINGS = {"tokenizer_class": "T5Tokenizer", "eos_token": "</s>", "extra_ids": 100}
 
 
 @fuzz
-@given(content=from_values(as_json, TOKENIZER), said=from_values(as_json, SETTINGS))
+@given(content=from_values(as_json, TOKENIZER), said=st.one_of(st.just(b""), from_values(as_json, SETTINGS)))
 def test_a_tokenizer(folder, content, said):
-    write(folder / "tokenizer.json", content)
+    write(folder / "tokenizer.json", content.replace(b"LETTERS", LETTERS.encode()))
     write(folder / "tokenizer_config.json", said)
+    if not said:
+        (folder / "tokenizer_config.json").unlink()
     if tokenizer := read_or_refused(lambda: load_tokenizer(folder), str(folder)):
         assert isinstance(decode(tokenizer, encode(tokenizer, ["Llueve en Logroño."]))[0], str)
 
@@ -521,10 +535,10 @@ def test_a_configuration(model, tiny, load, content):
     read_or_refused(lambda: load(model), str(model))
 
 
-def as_safetensors(drawn: Any) -> bytes:
-    header, body = drawn
+def with_length(header: Any) -> bytes:
+    """Return the header of a safetensors file after its length."""
     written = json.dumps(header).encode()
-    return struct.pack("<Q", len(written)) + written + body
+    return struct.pack("<Q", len(written)) + written
 
 
 @fuzz
@@ -532,18 +546,16 @@ def as_safetensors(drawn: Any) -> bytes:
 def test_weights(model, tiny, data):
     shutil.copyfile(tiny["untied"] / "config.json", model / "config.json")
     content = (tiny["untied"] / "model.safetensors").read_bytes()
-    length = struct.unpack("<Q", content[:8])[0]
-    header, body = json.loads(content[8 : 8 + length]), content[8 + length :]
-    drawn = data.draw(
-        st.one_of(
-            changed(header).map(lambda value: as_safetensors((value, body))),
-            edited(content[: 8 + length]).map(lambda start: start + body),
-            st.integers(0, 2**64 - 1).map(lambda lie: struct.pack("<Q", lie) + content[8:]),
-            edited(content),
-            st.binary(max_size=100),
-        )
+    end = 8 + struct.unpack("<Q", content[:8])[0]
+    start, body = content[:end], content[end:]
+    lies = st.integers(0, 2**64 - 1).map(lambda lie: struct.pack("<Q", lie) + start[8:])
+    honest = st.just(start)
+    start = data.draw(
+        st.one_of(changed(json.loads(start[8:])).map(with_length), edited(start), lies, honest, st.just(b""))
     )
-    write(model / "model.safetensors", drawn)
+    stop = data.draw(st.one_of(st.just(len(body)), st.integers(0, len(body))))
+    odd = data.draw(st.one_of(st.just(b""), st.binary(max_size=8), st.just(b"\x00\x00\xc0\x7f")))  # NaN
+    write(model / "model.safetensors", start + odd + body[len(odd) : stop])
     read_or_refused(lambda: check_files({"model.safetensors": model / "model.safetensors"}, "own"), "own")
     loaded = read_or_refused(lambda: load_t5(model, torch.float32, torch.device("cpu")), str(model))
     assert loaded is None or isinstance(loaded, T5)
@@ -553,10 +565,16 @@ INDEX = {"metadata": {"total_size": 1}, "weight_map": {"shared.weight": "model.s
 
 
 @fuzz
-@given(content=from_values(as_json, INDEX))
-def test_an_index(model, tiny, content):
+@given(content=from_values(as_json, INDEX), twice=st.booleans())
+def test_an_index(model, tiny, content, twice):
     for name in ("config.json", "model.safetensors"):
         shutil.copyfile(tiny["untied"] / name, model / name)
-    path = write(model / "model.safetensors.index.json", content)
+    index, other = model / "model.safetensors.index.json", model / "model-00002-of-00002.safetensors"
+    write(index, content)
+    if twice:
+        shutil.copyfile(model / "model.safetensors", other)
+    files = {path.name: path for path in (index, model / "model.safetensors")}
+    read_or_refused(lambda: check_files(files, "own"), index.name)
     read_or_refused(lambda: load_t5(model, torch.float32, torch.device("cpu")), str(model))
-    path.unlink()
+    index.unlink()
+    other.unlink(missing_ok=True)

@@ -54,6 +54,7 @@ WAYS = {
     "windows.csv": (as_csv(theirs(ROWS), line_end="\r\n").replace(b"Uno,\ndos", b"Uno,\r\ndos"), ","),
     "mark.csv": (b"\xef\xbb\xbf" + as_csv(theirs(ROWS)), ","),
     "blank.csv": (as_csv(theirs(ROWS)).replace(b"2023,", b"\n\n2023,"), ","),
+    "spaces.csv": (as_csv(theirs(ROWS)).replace(b"2023,", b"  \n \t\n2023,"), ","),
     "late.csv": (b"\n\r\n" + as_csv(theirs(ROWS)), ","),
     "late_mark.csv": (b"\xef\xbb\xbf\n\n" + as_csv(theirs(ROWS)), ","),
     "unnamed.csv": (as_csv([{**row, "": ""} for row in theirs(ROWS)]), ","),

@@ -4,7 +4,7 @@ import csv
 import math
 from collections.abc import Iterable, Iterator
 from datetime import date
-from itertools import zip_longest
+from itertools import filterfalse, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -133,12 +133,17 @@ def csv_records(path: Path, separator: str) -> Iterator[list[str]]:
     """
     check_csv(path, separator)
     with path.open(encoding="utf-8-sig", newline="") as lines:
-        records = filter(None, csv.reader(lines, delimiter=separator, strict=True))
+        records = filterfalse(is_empty, csv.reader(lines, delimiter=separator, strict=True))
         header = next(records)
         if twice := [name for name in header if name and header.count(name) > 1]:
             raise InputError(f"{path}: the column {shown(twice[0])} occurs twice; rename one")
         yield header
         yield from records
+
+
+def is_empty(record: list[str]) -> bool:
+    """Return whether a line of a CSV has nothing but white space in it; not so `""`, an empty field."""
+    return not record or (len(record) == 1 and record[0] != "" and not record[0].strip(" \t"))
 
 
 def check_csv(path: Path, separator: str) -> None:
@@ -155,8 +160,8 @@ def check_csv(path: Path, separator: str) -> None:
         width, start = None, 1
         try:
             for record in records:
-                if not record:
-                    continue  # an empty line
+                if is_empty(record):
+                    continue
                 if width is None:
                     width = len(record)
                 elif len(record) > width:
