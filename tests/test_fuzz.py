@@ -286,6 +286,20 @@ PARQUETS = st.one_of(
     tables().flatmap(lambda content: edited(content, from_end=True)),
 )
 
+STACKED = "a" + "\u0301\u0327" * 20  # what the draws seldom meet stands as an example beside them
+
+
+def examples(*contents: bytes) -> Callable[[Any], Any]:
+    """Return a decorator that gives a test each of `contents` before what is drawn."""
+
+    def decorate(test: Any) -> Any:
+        for content in contents:
+            test = example(content=content)(test)
+        return test
+
+    return decorate
+
+
 # ---- what is claimed
 
 
@@ -365,6 +379,7 @@ TALKS = [{"id": str(number), "messages": TALK} for number in range(3)]
     content=st.one_of(from_values(as_json_lines, ROWS), from_values(as_json_lines, TALKS)),
     talks=st.booleans(),
 )
+@example(content=as_json_lines([{**ROWS[0], "text": STACKED}]), talks=False)
 def test_the_users_json_lines(folder, content, talks):
     user_rows(write(folder / "b.jsonl", content), {"messages": "messages"} if talks else COLUMNS)
 
@@ -397,6 +412,7 @@ ARTICLES = st.one_of(
 
 @fuzz
 @given(drawn=ARTICLES)
+@example(drawn=(".jsonl", as_json_lines([{"text": STACKED}])))
 def test_articles_to_summarize(folder, drawn):
     suffix, content = drawn
     path = write(folder / f"d{suffix}", content)
@@ -410,6 +426,7 @@ SUMMARIES = [{"id": row["id"], "prediction": row["summary"]} for row in ROWS]
 
 @fuzz
 @given(content=from_values(as_json_lines, SUMMARIES))
+@examples(*(as_json_lines([{"id": "a", "prediction": text}]) for text in (STACKED, "a" * 100_001)))
 def test_summaries_made_elsewhere(folder, content):
     path = write(folder / "e.jsonl", content)
     taken = read_or_refused(lambda: take_in(path, ROWS, "gpt"), "e.jsonl")
@@ -455,6 +472,28 @@ def parts(params: dict[str, Any]) -> Iterator[tuple[type, Callable[[], Any]]]:
     yield DataParams, lambda: data_params(params)
 
 
+def files_with(**data: Any) -> dict[str, Any]:
+    """Return params of the user's own files, with `data` in their profile."""
+    params = copy.deepcopy(few("files"))
+    params["profiles"]["files"]["data"] |= data
+    return params
+
+
+RARE = (
+    few("mini") | {"systems": {"lead-3": {"from": "own"}}},
+    few("mini") | {"systems": {"gpt": {"from": "gpt.jsonl", "template": "{text}"}}},
+    few("mini") | {"tokenize": 3},
+    few("mini") | {"data": PARAMS["data"] | {"path": "own.csv"}},
+    files_with(train=2.5),
+    *(files_with(columns=columns) for columns in ({"a": "b"}, {"text": "a"}, {"messages": "a"})),
+    files_with(columns={"messages": "a", "text": "b"}),
+    few("course") | {"data": PARAMS["data"] | {"data_dir": "es"}},
+    few("course")
+    | {"profiles": {"course": {"data": PARAMS["profiles"]["course"]["data"] | {"config": "es"}}}},
+)
+
+
+@examples(*map(as_yaml, RARE))
 @fuzz
 @given(
     content=st.one_of(
