@@ -485,6 +485,7 @@ RARE = (
     few("mini") | {"tokenize": 3},
     few("mini") | {"data": PARAMS["data"] | {"path": "own.csv"}},
     files_with(train=2.5),
+    files_with(separator=";;"),
     *(files_with(columns=columns) for columns in ({"a": "b"}, {"text": "a"}, {"messages": "a"})),
     files_with(columns={"messages": "a", "text": "b"}),
     few("course") | {"data": PARAMS["data"] | {"data_dir": "es"}},
