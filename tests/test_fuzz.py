@@ -25,8 +25,8 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from stages.check import SECTIONS
-from stages.fetch import data_params
-from stages.generate import take_in
+from stages.fetch import DataParams, data_params
+from stages.generate import SourceParams, take_in
 from stages.shared.checkpoint import check_files
 from stages.shared.cli import InputError
 from stages.shared.conversation import check_messages
@@ -41,7 +41,7 @@ from stages.shared.files import (
 )
 from stages.shared.mlsum import check_footers, read_rows
 from stages.shared.models import load_model
-from stages.shared.params import parse_section, read_params, read_yaml
+from stages.shared.params import parse_key, parse_section, read_params, read_yaml
 from stages.shared.probes import Probe, read_probes
 from stages.shared.spelling import decode, encode, load_tokenizer
 from stages.shared.systems import SystemParams, system_names, system_params
@@ -95,11 +95,11 @@ ODD = [
         "gpt.jsonl",
         "[Usuario]",
     ),
-    *("a" + "\u0301\u0327" * 20, "a" * 200, "a" * 100_001, "{text}", "{summary}", "{", "(a+)+$"),
+    *("a" + "\u0301\u0327" * 20, "a" * 200, "a" * 100_001, "{text}", "{summary}", "{", "(a+)+$", "I32"),
     *([], {}, [1], [[1]], ["a", 1], {"a": 1}, {"": None}),
 ]
 NAMES = [  # of keys
-    *("", "a", "text", "lead-3", "news-a", "a.b", "../a", "\x1b", "Regex", "auto_map", "hidden_size"),
+    *("", "a", "text", "lead-3", "news-a", "a.b", "../a", "\x1b", "Regex", "auto_map", "hidden_size", "path"),
     *("lm_head.weight", "weight_map"),
 ]
 TOKENS = [
@@ -279,11 +279,26 @@ def parquet_of(rows: list[dict[str, Any]]) -> bytes:
 
 
 PARQUETS = st.one_of(
+    st.just(parquet_of(ROWS * 8)),
     from_bytes(parquet_of(ROWS), from_end=True),
     from_bytes(parquet_of([{**row, "messages": TALK} for row in ROWS]), from_end=True),
     tables(),
     tables().flatmap(lambda content: edited(content, from_end=True)),
 )
+
+STACKED = "a" + "\u0301\u0327" * 20  # what the draws seldom meet stands as an example beside them
+
+
+def examples(*contents: bytes) -> Callable[[Any], Any]:
+    """Return a decorator that gives a test each of `contents` before what is drawn."""
+
+    def decorate(test: Any) -> Any:
+        for content in contents:
+            test = example(content=content)(test)
+        return test
+
+    return decorate
+
 
 # ---- what is claimed
 
@@ -364,12 +379,13 @@ TALKS = [{"id": str(number), "messages": TALK} for number in range(3)]
     content=st.one_of(from_values(as_json_lines, ROWS), from_values(as_json_lines, TALKS)),
     talks=st.booleans(),
 )
+@example(content=as_json_lines([{**ROWS[0], "text": STACKED}]), talks=False)
 def test_the_users_json_lines(folder, content, talks):
     user_rows(write(folder / "b.jsonl", content), {"messages": "messages"} if talks else COLUMNS)
 
 
 @fuzz
-@given(content=PARQUETS, talks=st.booleans(), limits=st.sampled_from([(2**25, 100), (60, 100), (60, 0)]))
+@given(content=PARQUETS, talks=st.booleans(), limits=st.sampled_from([(2**25, 100), (60, 100), (300, 0)]))
 def test_the_users_parquet(folder, content, talks, limits):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("stages.shared.files.MOST_BYTES", limits[0])
@@ -396,6 +412,7 @@ ARTICLES = st.one_of(
 
 @fuzz
 @given(drawn=ARTICLES)
+@example(drawn=(".jsonl", as_json_lines([{"text": STACKED}])))
 def test_articles_to_summarize(folder, drawn):
     suffix, content = drawn
     path = write(folder / f"d{suffix}", content)
@@ -409,6 +426,7 @@ SUMMARIES = [{"id": row["id"], "prediction": row["summary"]} for row in ROWS]
 
 @fuzz
 @given(content=from_values(as_json_lines, SUMMARIES))
+@examples(*(as_json_lines([{"id": "a", "prediction": text}]) for text in (STACKED, "a" * 100_001)))
 def test_summaries_made_elsewhere(folder, content):
     path = write(folder / "e.jsonl", content)
     taken = read_or_refused(lambda: take_in(path, ROWS, "gpt"), "e.jsonl")
@@ -427,35 +445,68 @@ def test_conversations(turns):
 
 
 PARAMS = json.loads(json.dumps(YAML(typ="safe", pure=True).load(ROOT / "params.yaml")))
-FEW = PARAMS | {  # so that an edit meets a system more often
-    "profiles": {"mini": PARAMS["profiles"]["mini"]},
-    "systems": {"gpt": {"from": "gpt.jsonl"}, "flan": {"from": "own", "template": "{text}", "num_beams": 2}},
-    "checkpoints": {"flan-small": {"folder": "own"}},
-}
 PARAMS_TEXT = (ROOT / "params.yaml").read_bytes()
 
 
-def parsed_params(path: Path) -> dict[str, Any]:
-    """Return every section of `path`, parsed as the stages do."""
-    params = read_params(path)
-    found: dict[str, Any] = {name: parse_section(kind, params, name) for name, kind in SECTIONS.items()}
-    found["systems"] = [system_params(params, name) for name in system_names(params)]
-    found["data"] = data_params(params)
-    named = params.get("checkpoints")
-    for name in named if isinstance(named, dict) else ["flan-small"]:
-        found[name] = checkpoint_params(params, name)
-    return found
+def few(profile: str) -> dict[str, Any]:
+    """Return params with one profile, and few systems and checkpoints, so that an edit meets them."""
+    return PARAMS | {
+        "profile": profile,
+        "profiles": {profile: PARAMS["profiles"][profile]},
+        "systems": {
+            "gpt": {"from": "gpt.jsonl"},
+            "flan": {"from": "own", "template": "{text}", "num_beams": 2},
+        },
+        "checkpoints": {"flan-small": {"folder": "own"}},
+    }
 
 
+def parts(params: dict[str, Any]) -> Iterator[tuple[type, Callable[[], Any]]]:
+    """Yield what stages read of params.yaml, each with its kind."""
+    for name, kind in SECTIONS.items():
+        yield kind, lambda kind=kind, name=name: parse_section(kind, params, name)
+    yield SourceParams, lambda: parse_key(SourceParams, params, "tokenize", "source_tokens")
+    yield SystemParams, lambda: system_params(params, system_names(params)[-1])
+    yield SystemParams, lambda: system_params(params, "gpt")
+    yield CheckpointParams, lambda: checkpoint_params(params, "flan-small")
+    yield DataParams, lambda: data_params(params)
+
+
+def files_with(**data: Any) -> dict[str, Any]:
+    """Return params of the user's own files, with `data` in their profile."""
+    params = copy.deepcopy(few("files"))
+    params["profiles"]["files"]["data"] |= data
+    return params
+
+
+RARE = (
+    few("mini") | {"systems": {"lead-3": {"from": "own"}}},
+    few("mini") | {"systems": {"gpt": {"from": "gpt.jsonl", "template": "{text}"}}},
+    few("mini") | {"tokenize": 3},
+    few("mini") | {"data": PARAMS["data"] | {"path": "own.csv"}},
+    files_with(train=2.5),
+    files_with(separator=";;"),
+    *(files_with(columns=columns) for columns in ({"a": "b"}, {"text": "a"}, {"messages": "a"})),
+    files_with(columns={"messages": "a", "text": "b"}),
+    few("course") | {"data": PARAMS["data"] | {"data_dir": "es"}},
+    few("course")
+    | {"profiles": {"course": {"data": PARAMS["profiles"]["course"]["data"] | {"config": "es"}}}},
+)
+
+
+@examples(*map(as_yaml, RARE))
 @fuzz
-@given(content=st.one_of(from_values(as_yaml, PARAMS), from_values(as_yaml, FEW), edited(PARAMS_TEXT)))
+@given(
+    content=st.one_of(
+        *(from_values(as_yaml, few(profile)) for profile in PARAMS["profiles"]), edited(PARAMS_TEXT)
+    )
+)
 def test_params(folder, content):
     path = write(folder / "params.yaml", content)
-    found = read_or_refused(lambda: parsed_params(path), "params.yaml")
-    assert found is None or all(isinstance(system, SystemParams) for system in found["systems"])
-    assert found is None or isinstance(
-        found.get("flan-small", CheckpointParams(folder="a")), CheckpointParams
-    )
+    params = read_or_refused(lambda: read_params(path), "params.yaml")
+    for kind, read in parts(params) if params is not None else ():
+        found = read_or_refused(read, "params.yaml")
+        assert found is None or isinstance(found, kind)
 
 
 LITTLE = b"a: &a {b: 1, c: [x, 2, .5, null, true, 2023-01-02, 0o7, !!binary aG9sYQ==]}\nd: {<<: *a, e: 'f'}\n"
@@ -544,8 +595,9 @@ def with_length(header: Any) -> bytes:
 @fuzz
 @given(data=st.data())
 def test_weights(model, tiny, data):
-    shutil.copyfile(tiny["untied"] / "config.json", model / "config.json")
-    content = (tiny["untied"] / "model.safetensors").read_bytes()
+    kind = tiny[data.draw(st.sampled_from(["tied", "untied"]))]
+    shutil.copyfile(kind / "config.json", model / "config.json")
+    content = (kind / "model.safetensors").read_bytes()
     end = 8 + struct.unpack("<Q", content[:8])[0]
     start, body = content[:end], content[end:]
     lies = st.integers(0, 2**64 - 1).map(lambda lie: struct.pack("<Q", lie) + start[8:])
@@ -573,7 +625,8 @@ def test_an_index(model, tiny, content, twice):
     write(index, content)
     if twice:
         shutil.copyfile(model / "model.safetensors", other)
-    files = {path.name: path for path in (index, model / "model.safetensors")}
+    others = ("tokenizer.json", "tokenizer_config.json", "model.safetensors", "spiece.model")
+    files = {path.name: path for path in (index, *(model / name for name in others))}
     read_or_refused(lambda: check_files(files, "own"), index.name)
     read_or_refused(lambda: load_t5(model, torch.float32, torch.device("cpu")), str(model))
     index.unlink()

@@ -310,7 +310,7 @@ MODELS: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda own: (own / "config.json").write_text('{"model_type": "t5", "model_type": "own"}'),
         "own/config.json: not JSON: the key 'model_type' occurs twice; make or fetch it anew",
     ),
-    "a pattern that takes years": (
+    "a pattern that gives up at an article": (
         lambda own: tokenizer_with(own, normalizer=SLOW),
         "own/tokenizer.json: expected no pattern but ' {2,}', got '(a+)+$'; take T5's own",
     ),

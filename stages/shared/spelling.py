@@ -65,7 +65,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 
 
 def patterns(content: Any) -> Iterator[str]:
-    """Yield the regular expressions of a tokenizer.json; one can be written that takes years to match."""
+    """Yield the regular expressions of a tokenizer.json; one can be written that panics at some article."""
     parts = [content]
     while parts:
         part = parts.pop()
