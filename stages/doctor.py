@@ -40,6 +40,7 @@ from stages.weights import MINIATURES, PRETRAINED
 
 log = logging.getLogger("doctor")
 
+LIBRARIES = ("aiobotocore", "aiohttp", "asyncssh", "azure", "botocore", "gcsfs", "google")  # of remotes
 FIX = "`python -m stages.doctor --fix`"
 
 
@@ -175,6 +176,10 @@ def main() -> None:
                 sys.stdout.writelines(f"{line}\n" for line in lines(state))
     except (DvcException, AuthError) as error:
         raise InputError(f"DVC: {first_line(error)}") from error
+    except Exception as error:  # what a remote's own library raises is no error of DVC's or of Python's
+        if type(error).__module__.split(".")[0] not in LIBRARIES:
+            raise
+        raise InputError(f"the remote: {type(error).__name__}: {first_line(error)}") from error
     if state.wrong or state.unsound:
         sys.exit(1)
 

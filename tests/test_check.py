@@ -133,12 +133,12 @@ FAULTS = [
     ({"finetune.seed": 2**32}, "finetune.seed: expected less than 4294967296, got 4294967296"),
     ({"finetune.seed": -1}, "finetune.seed: expected greater than or equal to 0, got -1"),
     (
-        {"data.train": 7},
-        "data.train: a step takes 8 articles (finetune.batch_size × gradient_accumulation), got 7; raise it",
+        {"data.train": 5},
+        "data.train: a step takes 6 articles (finetune.batch_size × gradient_accumulation), got 5; raise it",
     ),
     (
-        {"data.train": 30, "finetune.gradient_accumulation": 4},
-        "data.train: a step takes 32 articles (finetune.batch_size × gradient_accumulation), got 30",
+        {"data.train": 20, "finetune.gradient_accumulation": 4},
+        "data.train: a step takes 24 articles (finetune.batch_size × gradient_accumulation), got 20",
     ),
     (
         {"finetune.base": "flan-smal"},

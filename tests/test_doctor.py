@@ -334,12 +334,23 @@ def test_what_cannot_be_read_is_named_and_left_alone(doctor):
 
 
 def test_a_fault_of_the_users_is_one_line(doctor):
-    run(Path(), "dvc", "remote", "add", "s3", "s3://cubo/resumen")
-    said = "s3 is supported, but requires 'dvc-s3' to be installed; install it, or name another remote"
-    assert doctor("--remote", "s3")[0] == f"error: DVC: {said}"
+    run(Path(), "dvc", "remote", "add", "oss", "oss://cubo/resumen")
+    said = "oss is supported, but requires 'dvc-oss' to be installed; install it, or name another remote"
+    assert doctor("--remote", "oss")[0] == f"error: DVC: {said}"
     assert doctor("--remote", "nada")[0] == "error: DVC: config file error: remote 'nada' doesn't exist"
     Path("dvc.lock").write_text("schema: [", encoding="utf-8")
     assert doctor()[0].startswith("error: DVC: ")
+
+
+def test_a_fault_of_a_remotes_own_library_is_one_line(doctor, monkeypatch):
+    pytest.importorskip("dvc_s3", reason="`make servers` installs it")
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, "none")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    run(Path(), "dvc", "remote", "add", "s3", "s3://cubo/resumen")
+    assert (
+        doctor("--remote", "s3")[0] == "error: the remote: NoCredentialsError: Unable to locate credentials"
+    )
 
 
 def planted(round_of: int, rng: random.Random) -> list[Path]:
