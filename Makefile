@@ -17,7 +17,7 @@ repro: $(BIN)/.installed  ## install, run what has changed, print the table of s
 	@dvc repro
 	@python -m stages.report --show
 
-test: $(BIN)/.installed  ## the unit tests, and the pipeline scaled down (about 15 minutes)
+test: $(BIN)/.installed  ## the unit tests, and the pipeline scaled down (about 18 minutes)
 	@pytest -q -n 2 -m "not pipeline and not slow"
 	@pytest -q -m "pipeline and not slow"
 
