@@ -136,7 +136,7 @@ def greedy_search(model: T5, memory: Memory, decoding: Decoding) -> list[Ids]:
     written = torch.full((len(articles), 1 + decoding.max_new_tokens), shape.pad, device=device)
     written[:, 0] = shape.start
     for place in range(decoding.max_new_tokens):
-        scores = model.step(memory, written[articles, place]).float()
+        scores = model.step(memory, written[articles, place, None])[:, 0].float()
         forbid_repeats(scores, written[articles, : place + 1], decoding.no_repeat_ngram_size)
         tokens = scores.argmax(-1)
         written[articles, place + 1] = tokens
@@ -158,9 +158,8 @@ def beam_search(model: T5, memory: Memory, decoding: Decoding) -> list[Ids]:
     """
     shape, beams, longest = model.shape, decoding.num_beams, decoding.max_new_tokens
     device = memory.bias.device
-    count = memory.cache.shape[2] // beams
+    count = memory.cache.shape[2]
     articles = torch.arange(count, device=device)  # which still run
-    offset = articles[:, None] * beams
     result = torch.full((count, 1 + longest), shape.pad, device=device)
     running = torch.full((count, beams, 1 + longest), shape.pad, device=device)
     running[..., 0] = shape.start
@@ -169,11 +168,11 @@ def beam_search(model: T5, memory: Memory, decoding: Decoding) -> list[Ids]:
     ended, ended_scores = running.clone(), torch.full((count, beams), NEVER, device=device)
     is_ended = torch.zeros((count, beams), dtype=torch.bool, device=device)
     for place in range(longest):
-        logits = model.step(memory, running[:, :, place].flatten()).float()
-        spread = logits.logsumexp(-1, keepdim=True)
-        forbid_repeats(logits, running[..., : place + 1].flatten(0, 1), decoding.no_repeat_ngram_size)
-        best, tokens = logits.topk(2 * beams, dim=-1)
-        best = (best - spread).unflatten(0, (-1, beams)) + scores[..., None]
+        logits = model.step(memory, running[..., place]).flatten(0, 1).float()
+        likely = logits.log_softmax(-1)
+        forbid_repeats(likely, running[..., : place + 1].flatten(0, 1), decoding.no_repeat_ngram_size)
+        best, tokens = likely.topk(2 * beams, dim=-1)
+        best = best.unflatten(0, (-1, beams)) + scores[..., None]
         best, chosen = best.flatten(1).topk(2 * beams, dim=-1)
         beam, token = chosen // (2 * beams), tokens.view(len(articles), -1).gather(1, chosen)
         grown = taken(running, beam)
@@ -197,7 +196,7 @@ def beam_search(model: T5, memory: Memory, decoding: Decoding) -> list[Ids]:
         still = going.nonzero().flatten()
         if not len(still):
             break
-        memory.reorder((beam + offset[: len(articles)]).flatten())
+        memory.follow(beam)
         if len(still) < len(articles):
             memory.keep(still)
             articles, running, scores = articles[still], running[still], scores[still]

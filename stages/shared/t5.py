@@ -40,6 +40,7 @@ DTYPES = ("F64", "F32", "F16", "BF16")  # of weights, as safetensors names them
 MOST_LAYERS = 1_000  # T5-11b has 24
 ATTENTION = ("q", "k", "v", "o")
 Encode = Callable[["T5", Tensor, Tensor | None, "Dropout"], Tensor]
+ENCODED_AT_ONCE = 2**12  # tokens, on a CPU: a layer's states stay in the cache
 SCORES_AT_ONCE = 2**20  # of an attention on a CPU: 2 to 4 MB, what a core's cache holds
 
 
@@ -390,62 +391,86 @@ class T5:
     def start(self, ids: Tensor, mask: Tensor, num_beams: int, max_tokens: int) -> "Memory":
         """Return the memory of a generation of at most `max_tokens` from `ids`, (articles, tokens)."""
         hidden = mask_bias(mask, self.dtype)
-        encoded = self.encode(functional.embedding(ids, self.embedding), hidden)
-        cross = [(keys.contiguous(), values.contiguous()) for keys, values in self.cross_keys(encoded)]
-        size = (self.shape.num_decoder_layers, 2, len(ids) * num_beams, self.shape.num_heads)
+        at_once = len(ids) if ids.is_cuda else max(1, ENCODED_AT_ONCE // ids.shape[1])
+        size = (self.shape.num_decoder_layers, 2, len(ids), self.shape.num_heads)
+        made = {"dtype": self.dtype, "device": ids.device}
+        cross = torch.empty(*size, ids.shape[1], self.shape.d_kv, **made)
+        for first in range(0, len(ids), at_once):
+            part = slice(first, first + at_once)
+            embedded = functional.embedding(ids[part], self.embedding)
+            encoded = self.encode(embedded, None if hidden is None else hidden[part])
+            for layer, pair in zip(cross, self.cross_keys(encoded), strict=True):
+                layer[0, part], layer[1, part] = pair
+        slots = max_tokens * num_beams
+        far = torch.finfo(self.dtype).min
         return Memory(
             cross=cross,
             hidden=hidden,
             bias=self.bias("decoder", max_tokens),
-            cache=torch.empty(*size, max_tokens, self.shape.d_kv, dtype=self.dtype, device=ids.device),
+            cache=torch.empty(*size, slots, self.shape.d_kv, **made),
+            unseen=None if num_beams == 1 else torch.full((len(ids), 1, num_beams, slots), far, **made),
             num_beams=num_beams,
         )
 
     def step(self, memory: "Memory", tokens: Tensor) -> Tensor:
-        """Return the logits, (rows, vocabulary), after the next token of each row, an article's beam."""
-        place, beams = memory.length, memory.num_beams
-        memory.length = seen = place + 1
-        states = functional.embedding(tokens, self.embedding)[:, None]
-        bias = memory.bias[:, :, place : place + 1, :seen]
-        for layer, (keys, values), own in zip(self.decoder, memory.cross, memory.cache, strict=True):
+        """Return the logits, (articles, beams, vocabulary), after the next token of each beam."""
+        seen = memory.length + memory.num_beams
+        new = slice(memory.length, seen)
+        memory.length = seen
+        bias, unseen = memory.next_bias()
+        states = functional.embedding(tokens, self.embedding)  # an article's beams are its positions
+        for layer, cross, own in zip(self.decoder, memory.cross, memory.cache, strict=True):
             qkv = functional.linear(self.normalized(states), layer.qkv)
-            queries, *pair = map(self.heads, qkv.chunk(3, dim=-1))
-            for cache, new in zip(own, pair, strict=True):
-                cache[:, :, place] = new[:, :, 0]
-            attended = attend(queries, own[0][:, :, :seen], own[1][:, :, :seen], bias, None)
+            queries, own[0][:, :, new], own[1][:, :, new] = map(self.heads, qkv.chunk(3, dim=-1))
+            attended = attend(queries, own[0][:, :, :seen], own[1][:, :, :seen], bias, unseen)
             states = states + functional.linear(attended.transpose(1, 2).flatten(2), layer.out)
-            queries = functional.linear(self.normalized(states), layer.cross_q)
-            queries = self.heads(queries.view(-1, beams, self.shape.width))  # the beams are queries
-            attended = attend(queries, keys, values, None, memory.hidden).transpose(1, 2).flatten(2)
-            states = states + functional.linear(attended.reshape(len(states), 1, -1), layer.cross_out)
+            queries = self.heads(functional.linear(self.normalized(states), layer.cross_q))
+            attended = attend(queries, *cross, None, memory.hidden).transpose(1, 2).flatten(2)
+            states = states + functional.linear(attended, layer.cross_out)
             states = self.feed_forward(layer, states, NO_DROPOUT)
-        return self.logits(self.final(states[:, 0], "decoder", NO_DROPOUT))
+        return self.logits(self.final(states, "decoder", NO_DROPOUT))
 
 
 @dataclass
 class Memory:
-    """What a generation knows: the articles' keys and values, and those of the tokens written so far."""
+    """What a generation knows: the articles' keys and values, and those of the tokens written so far.
 
-    cross: list[tuple[Tensor, Tensor]]  # (articles, heads, source tokens, d_kv) a layer
+    A slot is a token of a beam: of `num_beams` tokens a step. Beams that part share what they had in common,
+    so keys and values stay where they are; `unseen` hides from a beam the slots that are not its own past.
+    """
+
+    cross: Tensor  # (layers, keys and values, articles, heads, source tokens, d_kv)
     hidden: Tensor | None  # what hides the articles' padding
     bias: Tensor  # (1, heads, max tokens, max tokens)
-    cache: Tensor  # (layers, keys and values, rows, heads, max tokens, d_kv)
+    cache: Tensor  # (layers, keys and values, articles, heads, slots, d_kv)
+    unseen: Tensor | None  # (articles, 1, beams, slots); None of one beam
     num_beams: int
-    length: int = 0  # tokens so far
+    length: int = 0  # slots so far
+
+    def next_bias(self) -> tuple[Tensor | None, Tensor | None]:
+        """Return what the newest tokens' attention adds: `bias` and `hidden` of `attend`."""
+        place, beams = self.length // self.num_beams - 1, self.num_beams
+        bias = self.bias[:, :, place : place + 1, : place + 1]
+        if self.unseen is None:
+            return bias, None
+        self.unseen[..., self.length - beams : self.length].diagonal(dim1=-2, dim2=-1).zero_()
+        return None, bias.repeat_interleave(beams, -1) + self.unseen[..., : self.length]
 
     def keep(self, articles: Tensor) -> None:
         """Forget all but `articles`, places in rising order."""
-        self.cross = [(keys[articles], values[articles]) for keys, values in self.cross]
+        self.cross = self.cross[:, :, articles]
         if self.hidden is not None:
             self.hidden = self.hidden[articles]
-        beams = torch.arange(self.num_beams, device=articles.device)
-        self.reorder((articles[:, None] * self.num_beams + beams).flatten())
-
-    def reorder(self, rows: Tensor) -> None:
-        """Let row i go on from what is row `rows[i]` now."""
-        cache = self.cache.new_empty(*self.cache.shape[:2], len(rows), *self.cache.shape[3:])
-        cache[..., : self.length, :] = self.cache[:, :, rows, :, : self.length]
+        if self.unseen is not None:
+            self.unseen = self.unseen[articles]
+        cache = self.cache.new_empty(*self.cache.shape[:2], len(articles), *self.cache.shape[3:])
+        cache[..., : self.length, :] = self.cache[:, :, articles, :, : self.length]
         self.cache = cache
+
+    def follow(self, beams: Tensor) -> None:
+        """Let beam j of article i go on from its beam `beams[i, j]`."""
+        if self.unseen is not None:
+            self.unseen = self.unseen.gather(2, beams[:, None, :, None].expand(self.unseen.shape))
 
 
 @contextmanager
