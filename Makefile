@@ -33,9 +33,13 @@ servers: $(BIN)/.installed  ## what the tests of the remotes need: dvc-s3, dvc-s
 test-slow: $(BIN)/.installed  ## what re-runs, 100 kills, 100 bytes flipped, 20 experiments, miniatures rebuilt (hours)
 	@pytest -q -m slow
 
-bench: $(BIN)/.installed  ## speed beside what people would otherwise run (half an hour, nothing else running)
+bench: $(BIN)/.installed  ## speed beside what people would otherwise run (over an hour, nothing else running)
 	@python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	@python -m benchmarks.speed --write
+	@ONEDNN_MAX_CPU_ISA=AVX2 python -m benchmarks.speed --write --work finetune greedy beams
+	@python -m benchmarks.ranks --write
+	@python -m benchmarks.scoring
+	@python -m benchmarks.full_scale --share 0.02
 
 try: $(BIN)/.installed  ## a page on this machine: an article, and the systems' summaries side by side
 	@python -m pip install --quiet --disable-pip-version-check -r requirements-try.txt

@@ -135,14 +135,14 @@ class Transformers:
 class CTranslate2:
     """CTranslate2's translator, which sorts and batches by itself."""
 
-    def __init__(self, folder: Path, scratch: Path, compute_type: str, threads: int) -> None:
+    def __init__(self, folder: Path, scratch: Path, compute_type: str) -> None:
         ctranslate2 = importlib.import_module("ctranslate2")  # benchmarks/requirements.txt
 
         target = scratch / "ctranslate2"
         if not target.exists():
             ctranslate2.converters.TransformersConverter(str(folder)).convert(str(target))
         self.translator = ctranslate2.Translator(
-            str(target), device="cpu", compute_type=compute_type, intra_threads=threads
+            str(target), device="cpu", compute_type=compute_type, intra_threads=torch.get_num_threads()
         )
         tokenizer = AutoTokenizer.from_pretrained(folder)
         self.pieces = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))

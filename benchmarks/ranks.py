@@ -17,19 +17,19 @@ from pathlib import Path
 import torch
 
 from benchmarks.peers import BATCH_SIZE
-from benchmarks.speed import NUM_TOKENS, Ours, finetune_ours, rate, say
+from benchmarks.speed import NUM_TOKENS, NUM_WARMING, Ours, finetune_ours, hardware, rate, say, write_results
 from benchmarks.workload import made_up, rows
 from stages.shared.cli import parser, run
 from stages.shared.device import prepare_torch
 from stages.shared.ranks import rank
 
-NUM_STEPS, NUM_ARTICLES = 4, 64
+NUM_STEPS, NUM_ARTICLES = NUM_WARMING + 4, 64
 WORKS = ("fine-tuning", "greedy")
 
 
 def articles_a_second(folder: Path, device: torch.device) -> dict[str, float]:
     """Return the rates of the processes of this run together."""
-    steps = finetune_ours(folder, rows(NUM_STEPS * BATCH_SIZE, seed=1), device)[1:]
+    steps = finetune_ours(folder, rows(NUM_STEPS * BATCH_SIZE, seed=1), device)[NUM_WARMING:]
     articles = [row["input_ids"] for row in rows(NUM_ARTICLES, seed=2)]
     writer = Ours(folder, device, "auto", batch_size=16)
     start = time.perf_counter()
@@ -53,6 +53,7 @@ def main() -> None:
     arguments = parser(__doc__, "python -m benchmarks.ranks --rounds 3")
     arguments.add_argument("--rounds", type=int, default=3, help="default: 3")
     arguments.add_argument("--folder", type=Path, help="of the checkpoint; one of several processes")
+    arguments.add_argument("--write", action="store_true", help="put the table into benchmarks/RESULTS.md")
     chosen = arguments.parse_args()
     if chosen.folder:
         found = articles_a_second(chosen.folder, prepare_torch(seed=7))
@@ -62,13 +63,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = made_up("flan-small", Path(scratch) / "flan-small")
         rounds = [(measured(folder, 1), measured(folder, 2)) for _ in range(chosen.rounds)]
-    say("| work | one process, articles/s | two | ratio | least to most |")
-    say("|---|---:|---:|---:|---|")
+    lines = [
+        *hardware(torch.device("cpu")),
+        "",
+        "| work | one process, articles/s | two | ratio | least to most |",
+        "|---|---:|---:|---:|---|",
+    ]
     for work in WORKS:
         ratios = [two[work] / one[work] for one, two in rounds]
         one, two = (statistics.median(pair[place][work] for pair in rounds) for place in (0, 1))
         spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-        say(f"| {work} | {one:.2f} | {two:.2f} | {statistics.median(ratios):.2f} × | {spread} |")
+        lines.append(f"| {work} | {one:.2f} | {two:.2f} | {statistics.median(ratios):.2f} × | {spread} |")
+    say("\n".join(lines))
+    if chosen.write:
+        write_results("ranks", lines, chosen.rounds)
 
 
 if __name__ == "__main__":

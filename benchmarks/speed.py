@@ -1,4 +1,4 @@
-"""Speed beside what people would otherwise run: fine-tuning, generation, ROUGE, in turn on the same rows.
+"""Speed beside what people would otherwise run: fine-tuning and generation, in turn on the same rows.
 
     python -m benchmarks.speed                           half an hour on two cores
     python -m benchmarks.speed --rounds 1 --work greedy  one table, once
@@ -6,7 +6,9 @@
     ONEDNN_MAX_CPU_ISA=AVX2 python -m benchmarks.speed   as on a laptop without AVX512 and AMX
 
 Every round runs each competitor once, so a machine that slows down slows all; a ratio is taken in each
-round, and the median of the ratios is what stands in the table. Needs benchmarks/requirements.txt.
+round, and the median of the ratios is what stands in the table. Each has a process of its own, which stays
+over the rounds: ours as the stages set torch up, the others as they are installed. Needs
+benchmarks/requirements.txt.
 """
 
 import argparse
@@ -19,10 +21,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import torch
@@ -69,10 +75,44 @@ FINETUNE = FinetuneParams(
 )
 RESULTS = Path(__file__).with_name("RESULTS.md")
 NUM_TOKENS = 64  # of each summary
-NUM_STEPS = 3  # of fine-tuning a round; the first is not counted
+NUM_STEPS = 6  # of fine-tuning a round
+NUM_WARMING = 2  # of them, not counted
 NUM_ARTICLES = {"greedy": 64, "beams": 32}
+TITLES = {"finetune": "fine-tuning", "greedy": "greedy ({} articles)", "beams": "four beams ({} articles)"}
 
 Speed = Callable[[], float]  # runs once; returns articles a second
+Run = Callable[[], tuple[float, Any]]  # the same, and what else there is to say
+
+
+class Apart:
+    """A competitor in a process of its own; the first call starts it. `said` is what its last run said."""
+
+    def __init__(self, make: Callable[[], Run], ours: bool) -> None:
+        self.pool = ProcessPoolExecutor(1, get_context("spawn"), begin, (make, ours))
+        self.said: Any = None
+
+    def __call__(self) -> float:
+        articles_a_second, self.said = self.pool.submit(once).result()
+        return articles_a_second
+
+
+def begin(make: Callable[[], Run], ours: bool) -> None:
+    """Prepare this process for its competitor."""
+    global competitor
+    if ours:
+        prepare_torch(seed=7)
+    be_quiet()
+    competitor = make()
+
+
+def once() -> tuple[float, Any]:
+    return competitor()
+
+
+def be_quiet() -> None:
+    logging.getLogger("finetune").setLevel(logging.WARNING)
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
 
 
 def finetune_ours(
@@ -125,50 +165,87 @@ def rate(steps: list[Step]) -> float:
     return sum(articles) / sum(seconds)
 
 
-def finetuning(folder: Path, device: torch.device) -> dict[str, Speed]:
-    """Return who fine-tunes, on the same rows: `NUM_STEPS` steps, the first of which warms up."""
+Train = Callable[[Path, list[dict], torch.device], list[Step]]
+Writer = Callable[[list[list[int]], int, int], list[list[int]]]
+
+
+def trains(train: Train, folder: Path, device: torch.device) -> Run:
+    """Return what fine-tunes; it says how long the first step takes, where a compiler compiles."""
     data = rows(NUM_STEPS * BATCH_SIZE, seed=1)
 
-    def timed(train: Callable[[Path, list, torch.device], list[Step]]) -> Speed:
-        return lambda: rate(train(folder, data, device)[1:])
+    def run() -> tuple[float, float]:
+        steps = train(folder, data, device)
+        return rate(steps[NUM_WARMING:]), steps[0][1]
 
+    return run
+
+
+def writes(make: Callable[[], Writer], articles: list[list[int]], num_beams: int) -> Run:
+    """Return what writes `NUM_TOKENS` tokens for each article; it says which."""
+    write = make()
+    write(articles[:BATCH_SIZE], num_beams, 2)  # warms up
+
+    def run() -> tuple[float, list[list[int]]]:
+        start = time.perf_counter()
+        made = write(articles, num_beams, NUM_TOKENS)
+        seconds = time.perf_counter() - start
+        short = sum(len(row) < NUM_TOKENS for row in made)
+        if short > len(made) // 4:
+            sys.exit(f"{short} of {len(made)} summaries are short: this is no comparison")
+        return len(made) / seconds, made
+
+    return run
+
+
+def finetuning(folder: Path, device: torch.device) -> dict[str, Apart]:
+    """Return who fine-tunes, on the same rows: `NUM_STEPS` steps, of which `NUM_WARMING` warm up."""
+    trainers: dict[str, Train] = {
+        "ours": finetune_ours,
+        "ours, compiled": partial(finetune_ours, compiled=True),
+        "course": finetune_course,
+        "trainer": finetune_trainer,
+    }
     return {
-        "ours": timed(finetune_ours),
-        "ours, compiled": timed(partial(finetune_ours, compiled=True)),
-        "course": timed(finetune_course),
-        "trainer": timed(finetune_trainer),
+        name: Apart(partial(trains, train, folder, device), name.startswith("ours"))
+        for name, train in trainers.items()
     }
 
 
-def generation(work: str, folder: Path, device: torch.device, scratch: Path) -> tuple[dict[str, Speed], str]:
-    """Return who writes `NUM_TOKENS` tokens for each of the same articles, and how many come out alike."""
+def compiling(who: dict[str, Apart], rates: dict[str, float]) -> str:
+    """Return when compiling has paid for itself."""
+    plain, compiled = rates["ours"], rates["ours, compiled"]
+    extra = who["ours, compiled"].said - who["ours"].said
+    said = f"The first step takes {extra:.0f} s more where it compiles"
+    if compiled <= plain:
+        return f"{said}, and no later one makes up for it."
+    return f"{said}, which pays from {extra / (1 / plain - 1 / compiled):,.0f} articles on."
+
+
+def generation(work: str, folder: Path, device: torch.device, scratch: Path) -> dict[str, Apart]:
+    """Return who writes `NUM_TOKENS` tokens for each of the same articles."""
     articles = [row["input_ids"] for row in rows(NUM_ARTICLES[work], seed=2)]
-    num_beams = 1 if work == "greedy" else 4
-    writers: dict[str, Callable] = {"ours": Ours(folder, device, "auto")}
-    writers["ours, fp32"] = Ours(folder, device, "fp32")
+    writers: dict[str, Callable[[], Writer]] = {
+        "ours": partial(Ours, folder, device, "auto"),
+        "ours, fp32": partial(Ours, folder, device, "fp32"),
+    }
     if work == "greedy":
-        writers["course"] = Transformers(folder, device, "eager")
-    writers["transformers"] = Transformers(folder, device)
+        writers["course"] = partial(Transformers, folder, device, "eager")
+    writers["transformers"] = partial(Transformers, folder, device)
     if device.type == "cpu":
         for kind in ("int8", "float32"):
-            writers[f"ctranslate2 {kind}"] = CTranslate2(folder, scratch, kind, torch.get_num_threads())
-    both = (writers[name](articles, num_beams, NUM_TOKENS) for name in ("transformers", "ours, fp32"))
-    same = sum(one == other for one, other in zip(*both, strict=True))
-    said = f"In float32 {same} of {len(articles)} are token for token those of transformers' `generate`."
+            writers[f"ctranslate2 {kind}"] = partial(CTranslate2, folder, scratch, kind)
+    num_beams = 1 if work == "greedy" else 4
+    return {
+        name: Apart(partial(writes, make, articles, num_beams), name.startswith("ours"))
+        for name, make in writers.items()
+    }
 
-    def timed(write: Callable) -> Speed:
-        def once() -> float:
-            start = time.perf_counter()
-            made = write(articles, num_beams, NUM_TOKENS)
-            seconds = time.perf_counter() - start
-            short = sum(len(row) < NUM_TOKENS for row in made)
-            if short > len(made) // 4:
-                sys.exit(f"{short} of {len(made)} summaries are short: this is no comparison")
-            return len(made) / seconds
 
-        return once
-
-    return {name: timed(write) for name, write in writers.items()}, said
+def alike(who: dict[str, Apart]) -> str:
+    """Return how many summaries came out as those of transformers."""
+    ours, theirs = who["ours, fp32"].said, who["transformers"].said
+    same = sum(one == other for one, other in zip(ours, theirs, strict=True))
+    return f"In float32 {same} of {len(ours)} are token for token those of transformers' `generate`."
 
 
 def say(line: str) -> None:
@@ -176,12 +253,17 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def table(work: str, who: dict[str, Speed], rounds: int) -> Iterator[str]:
-    """Run all of `who` in turn, `rounds` times; yield a table of medians, the ratios taken round by round."""
+def measured(who: Mapping[str, Speed], rounds: int) -> dict[str, list[float]]:
+    """Return the articles a second of each of `who`, who run in turn, `rounds` times."""
     rates: dict[str, list[float]] = {name: [] for name in who}
     for _ in range(rounds):
         for name, speed in who.items():
             rates[name].append(speed())
+    return rates
+
+
+def table(work: str, rates: Mapping[str, list[float]]) -> Iterator[str]:
+    """Yield a table of medians, the ratios to "ours" taken round by round."""
     yield f"| {work} | articles/s | ours is | least to most |"
     yield "|---|---:|---:|---|"
     for name, values in rates.items():
@@ -249,48 +331,51 @@ def options() -> argparse.Namespace:
     return arguments.parse_args()
 
 
-def write_results(name: str, lines: list[str]) -> None:
-    """Replace the part `name` of RESULTS.md, under the date of the last commit; the rest stays."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-    )
+def write_results(name: str, lines: list[str], rounds: int) -> None:
+    """Replace the part `name` of RESULTS.md, which is to be there; the rest stays."""
+    command = ["git", "log", "-1", "--format=%h"]
+    commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    before, _, rest = RESULTS.read_text(encoding="utf-8").partition(begin)
-    after = rest.partition(end)[2]
-    made = "\n".join([commit, "", *lines])
-    RESULTS.write_text(f"{before}{begin}\n{made}\n{end}{after}", encoding="utf-8")
+    before, found, rest = RESULTS.read_text(encoding="utf-8").partition(begin)
+    if not found:
+        sys.exit(f"{RESULTS}: no part {begin}; add it, and {end}")
+    date = datetime.now(UTC).date().isoformat()
+    made = "\n".join([f"{date}, commit {commit}, {rounds} rounds.", "", *lines])
+    RESULTS.write_text(f"{before}{begin}\n{made}\n{end}{rest.partition(end)[2]}", encoding="utf-8")
+
+
+def results(work: str, rounds: int, folder: Path, device: torch.device, scratch: Path) -> Iterator[str]:
+    """Run a kind of work; yield the lines that tell of it."""
+    if work == "curve":
+        yield from curve(folder, device)
+        return
+    title = TITLES[work].format(NUM_ARTICLES.get(work))
+    who = finetuning(folder, device) if work == "finetune" else generation(work, folder, device, scratch)
+    rates = measured(who, rounds)
+    yield from table(title, rates)
+    yield ""
+    medians = {name: statistics.median(values) for name, values in rates.items()}
+    yield compiling(who, medians) if work == "finetune" else alike(who)
 
 
 def main() -> None:
     chosen = options()
     prepare_torch(seed=7)
-    logging.getLogger("finetune").setLevel(logging.WARNING)
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    device, lines = torch.device(chosen.device), []
-
-    def note(found: Iterable[str]) -> None:
-        for line in found:
-            lines.append(line)
-            say(line)
-
-    note(hardware(device))
+    be_quiet()
+    device, isa = torch.device(chosen.device), os.environ.get("ONEDNN_MAX_CPU_ISA", "")
+    known = list(hardware(device))
+    say("\n".join(known))
     with tempfile.TemporaryDirectory() as temporary:
         scratch = Path(temporary)
         folder = made_up("flan-small", scratch / "flan-small")
         for work in chosen.work:
-            note([""])
-            if work == "curve":
-                note(curve(folder, device))
-            elif work == "finetune":
-                note(table("fine-tuning", finetuning(folder, device), chosen.rounds))
-            else:
-                writers, same = generation(work, folder, device, scratch)
-                note(table(work, writers, chosen.rounds))
-                note(["", same])
-    if chosen.write:
-        isa = os.environ.get("ONEDNN_MAX_CPU_ISA")
-        write_results(" ".join([chosen.device, *([isa] if isa else [])]), lines)
+            say("")
+            lines = [*known, ""]
+            for line in results(work, chosen.rounds, folder, device, scratch):
+                lines.append(line)
+                say(line)
+            if chosen.write:
+                write_results(" ".join([chosen.device, isa, work]).replace("  ", " "), lines, chosen.rounds)
 
 
 if __name__ == "__main__":

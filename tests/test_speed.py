@@ -2,7 +2,7 @@
 
 from statistics import median
 
-from benchmarks.speed import table
+from benchmarks.speed import measured, table
 from benchmarks.workload import NUM_PIECES, SOURCE_TOKENS, TARGET_TOKENS, rows
 
 
@@ -24,5 +24,6 @@ def test_equal_seeds_give_equal_rows():
 
 def test_ratios_are_taken_in_each_round():
     ours, theirs = iter([4.0, 1.0, 9.0]), iter([2.0, 1.0, 3.0])  # the machine is slow in the second round
-    lines = list(table("greedy", {"ours": lambda: next(ours), "peer": lambda: next(theirs)}, rounds=3))
+    rates = measured({"ours": lambda: next(ours), "peer": lambda: next(theirs)}, rounds=3)
+    lines = list(table("greedy", rates))
     assert lines[2:] == ["| ours | 4.00 | 1.00 × | 1.00 to 1.00 |", "| peer | 2.00 | 2.00 × | 1.00 to 3.00 |"]
