@@ -41,6 +41,7 @@ from stages.weights import MINIATURES, PRETRAINED
 log = logging.getLogger("doctor")
 
 LIBRARIES = ("aiobotocore", "aiohttp", "asyncssh", "azure", "botocore", "gcsfs", "google")  # of remotes
+REMOTE = "remote "  # begins the place of a copy there
 FIX = "`python -m stages.doctor --fix`"
 
 
@@ -129,8 +130,15 @@ def cure(copy: Copy, actual: str) -> str:
 
 
 def lines(state: State) -> Iterator[str]:
-    """Yield what was found, a line each, and the sum of it."""
+    """Yield what was found, a line each, and the sum of it; of a remote that has nothing one line."""
+    empty = empty_remotes(state)
+    for place, count in empty.items():
+        name = place.removeprefix(REMOTE)
+        cured = f"`dvc push --remote {name}` brings them there; if it should have them, see to its url"
+        yield f"{place}: none of {count} files is there; {cured}"
     for copy, said in state.wrong.items():
+        if copy.place in empty:
+            continue
         path = os.path.relpath(copy.path) if copy.place == "cache" else copy.path
         yield f"{path} ({copy.owner}): {said}; {cure(copy, state.held[copy])}"
     for copy, said in state.unsound.items():
@@ -139,6 +147,15 @@ def lines(state: State) -> Iterator[str]:
     count = len(state.wrong) + len(state.unsound)
     faults = f"{count or 'no'} fault{'' if count < 2 else 's'}"
     yield f"{len(state.held)} files, {state.num_bytes / 1e6:,.1f} MB read: {faults}"
+
+
+def empty_remotes(state: State) -> dict[str, int]:
+    """Return how many files are to be in each remote, by its name, that has none of them."""
+    held: dict[str, list[str]] = {}
+    for copy, actual in state.held.items():
+        if copy.place.startswith(REMOTE):
+            held.setdefault(copy.place, []).append(actual)
+    return {place: len(files) for place, files in held.items() if not any(files)}
 
 
 def stores_of(repo: Repo, name: str | None) -> Stores:

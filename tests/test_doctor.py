@@ -315,6 +315,17 @@ def test_what_dvc_push_takes_to_be_on_the_remote_is_pushed(doctor):
     assert path.exists()
 
 
+def test_a_remote_that_holds_nothing_is_one_line(doctor):
+    run(Path(), "dvc", "remote", "add", "nueva", "../nueva")
+    code, lines = doctor("--remote", "nueva")
+    assert code == 1
+    assert lines[0].startswith("remote nueva: none of ")
+    assert "`dvc push --remote nueva`" in lines[0]
+    assert len(lines) == 2
+    run(Path(), "dvc", "push", "--remote", "nueva")
+    assert doctor("--remote", "nueva")[0] == 0
+
+
 def test_what_the_cache_lacks_is_put_there_by_dvc_commit(doctor):
     cached(MODEL).unlink()
     assert "not in DVC's cache" in doctor()[1][0]
