@@ -210,7 +210,10 @@ def train(
         with checkpoints.heeding_signals():
             done = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except Stopped as wish:
-        log.info("stopped; the same command goes on from the last checkpoint, in %s", folder)
+        kept = (
+            f"goes on from the last checkpoint, in {folder}" if last_checkpoint(folder) else "starts afresh"
+        )
+        log.info("stopped; the same command %s", kept)
         sys.exit(128 + wish.args[0])
     return history, done.global_step
 

@@ -23,8 +23,8 @@ from safetensors.numpy import save_file
 
 from stages.shared.checkpoint import check_files, read_config
 from stages.shared.cli import InputError, parser, run, shown
-from stages.shared.files import whole, write_json
-from stages.shared.hub import fetch_files, listing, resolve_commit, sha256_of
+from stages.shared.files import digest, whole, write_json
+from stages.shared.hub import fetch_files, listing, resolve_commit
 from stages.shared.params import Block, check_name, nearest, parse, profile_of, read_params, section_of
 
 log = logging.getLogger("weights")
@@ -201,7 +201,7 @@ def check_links(files: dict[str, Path], folder: Path) -> None:
 
 def file_hashes(folder: Path) -> dict[str, str]:
     """Return the sha256 of each file of `folder`, by name."""
-    return {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
+    return {path.name: digest(path) for path in sorted(folder.iterdir())}
 
 
 def main() -> None:

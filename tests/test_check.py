@@ -134,11 +134,11 @@ FAULTS = [
     ({"finetune.seed": -1}, "finetune.seed: expected greater than or equal to 0, got -1"),
     (
         {"data.train": 5},
-        "data.train: a step takes 6 articles (finetune.batch_size × gradient_accumulation), got 5; raise it",
+        "data.train: a step takes 7 articles (finetune.batch_size × gradient_accumulation), got 5; raise it",
     ),
     (
         {"data.train": 20, "finetune.gradient_accumulation": 4},
-        "data.train: a step takes 24 articles (finetune.batch_size × gradient_accumulation), got 20",
+        "data.train: a step takes 28 articles (finetune.batch_size × gradient_accumulation), got 20",
     ),
     (
         {"finetune.base": "flan-smal"},

@@ -63,6 +63,33 @@ def test_a_model_that_returns_too_few_is_caught():
         in_batches(ROWS, lambda batch: batch[1:], 2, "test")
 
 
+def test_what_a_journal_holds_is_not_made_again(tmp_path):
+    journal, made = tmp_path / "batches.jsonl", []
+
+    def remember(batch):
+        made.extend(batch)
+        return doubled(batch)
+
+    wanted = in_batches(ROWS, remember, 1, "test", journal)
+    made.clear()
+    assert in_batches(ROWS, remember, 1, "test", journal) == wanted
+    assert made == []
+    lines = journal.read_text(encoding="utf-8").splitlines()
+    journal.write_text("\n".join([*lines[:-1], lines[-1][:20]]), encoding="utf-8")  # cut off
+    assert in_batches(ROWS, remember, 1, "test", journal) == wanted
+    assert made == [[9], []]
+
+
+def test_a_damaged_line_of_a_journal_counts_for_nothing(tmp_path):
+    journal = tmp_path / "batches.jsonl"
+    wanted = in_batches(ROWS, doubled, 1, "test", journal)
+    kept = journal.read_text(encoding="utf-8")
+    for place, letter in enumerate(kept):
+        if letter.isdigit():  # another digit makes another token, place or digest, all of them readable
+            journal.write_text(f"{kept[:place]}{(int(letter) + 1) % 10}{kept[place + 1 :]}", encoding="utf-8")
+            assert in_batches(ROWS, doubled, 1, "test", journal) == wanted
+
+
 SEARCHES = [  # beams, tokens, length penalty, n-gram that must not be repeated
     (1, 9, 1.0, 0),
     (1, 14, 1.0, 2),

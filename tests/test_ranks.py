@@ -68,7 +68,9 @@ def test_an_ending_says_what_it_was():
 
 def test_wrong_options_are_refused(training, fails, monkeypatch):
     monkeypatch.setenv("RESUMEN_LAUNCH", "--nproc-per-nod")
-    assert fails(finetune) == "RESUMEN_LAUNCH: not options of torchrun: '--standalone --nproc-per-nod'"
+    assert fails(finetune) == (
+        "RESUMEN_LAUNCH: not options of torchrun: '--nproc-per-nod'; for two processes: --nproc-per-node 2"
+    )
 
 
 def gradients(processes: int, step: int) -> dict[str, torch.Tensor]:

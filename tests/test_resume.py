@@ -193,12 +193,13 @@ def test_asked_to_stop_it_keeps_the_step_and_goes_on_from_it(training, runs, ask
     assert outputs() == whole
 
 
-def test_asked_to_stop_without_room_it_stops_all_the_same(training, room, fails, asked_at, runs):
+def test_asked_to_stop_without_room_it_stops_all_the_same(training, room, fails, asked_at, runs, caplog):
     room(300_000)
     asked_at(3)
     with pytest.raises(SystemExit) as stopped:
         runs(finetune)
     assert stopped.value.code == 128 + signal.SIGTERM
+    assert "stopped; the same command starts afresh" in caplog.text
 
 
 @pytest.mark.pipeline

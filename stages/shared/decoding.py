@@ -10,6 +10,7 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from stages.shared.files import digest_of
 from stages.shared.params import Block
 from stages.shared.progress import track
 from stages.shared.ranks import gathered, num_ranks, rank, rank_zeros
@@ -18,6 +19,7 @@ from stages.shared.t5 import T5, Memory
 
 Ids = list[int]
 NEVER = -1e9  # the score of what must not be chosen, transformers' own
+LEAVING = 4  # one in so many articles, done, and they leave the batch: what stays is copied
 Generate = Callable[[list[Ids]], list[Ids]]  # a batch of prompts' ids -> as many outputs' ids
 
 
@@ -81,21 +83,25 @@ def in_batches(
         for found in gathered(made):
             outputs |= found
             if journal and found and rank() == 0:
+                batch = list(found.items())
+                line = json.dumps([digest_of(batch), batch])
                 with journal.open("a", encoding="utf-8") as out:
-                    out.write(f"\n{json.dumps(list(found.items()))}\n")  # the line before may be a half
+                    out.write(f"\n{line}\n")  # the line before may be a half
     return [outputs[place] for place in range(len(rows))]
 
 
 def journalled(journal: Path | None, rows: Sequence[Ids]) -> dict[int, Ids]:
     """Return the outputs that an earlier run has noted, by the place of their row.
 
-    A line is a batch; one that was cut off, the last, counts for nothing.
+    A line is a batch and its digest; one that was cut off, or is damaged, counts for nothing.
     """
     outputs: dict[int, Ids] = {}
     if journal and journal.exists():
         for line in journal.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                outputs |= {place: ids for place, ids in json.loads(line) if 0 <= place < len(rows)}
+                seal, batch = json.loads(line)
+                if seal == digest_of(batch):
+                    outputs |= {place: ids for place, ids in batch if 0 <= place < len(rows)}
             except (ValueError, TypeError):
                 continue
     return outputs
@@ -135,17 +141,19 @@ def greedy_search(model: T5, memory: Memory, decoding: Decoding) -> list[Ids]:
     articles = torch.arange(memory.cache.shape[2], device=device)
     written = torch.full((len(articles), 1 + decoding.max_new_tokens), shape.pad, device=device)
     written[:, 0] = shape.start
+    is_done = torch.zeros_like(articles, dtype=torch.bool)
     for place in range(decoding.max_new_tokens):
         scores = model.step(memory, written[articles, place, None])[:, 0].float()
         forbid_repeats(scores, written[articles, : place + 1], decoding.no_repeat_ngram_size)
-        tokens = scores.argmax(-1)
+        tokens = scores.argmax(-1).masked_fill_(is_done, shape.pad)
         written[articles, place + 1] = tokens
-        going = (tokens != shape.eos).nonzero().flatten()
+        is_done |= tokens == shape.eos
+        going = (~is_done).nonzero().flatten()
         if not len(going):
             break
-        if len(going) < len(articles):
+        if may_leave(len(articles) - len(going), len(articles)):
             memory.keep(going)
-            articles = articles[going]
+            articles, is_done = articles[going], is_done[going]
     return written.tolist()
 
 
@@ -167,6 +175,7 @@ def beam_search(model: T5, memory: Memory, decoding: Decoding) -> list[Ids]:
     scores[:, 0] = 0.0  # all beams are equal still
     ended, ended_scores = running.clone(), torch.full((count, beams), NEVER, device=device)
     is_ended = torch.zeros((count, beams), dtype=torch.bool, device=device)
+    is_done = torch.zeros_like(articles, dtype=torch.bool)
     for place in range(longest):
         logits = model.step(memory, running[..., place]).flatten(0, 1).float()
         likely = logits.log_softmax(-1)
@@ -189,19 +198,25 @@ def beam_search(model: T5, memory: Memory, decoding: Decoding) -> list[Ids]:
         is_ended = torch.cat([is_ended, ends], dim=1).gather(1, chosen)
 
         worst = torch.where(is_ended, ended_scores.amin(1, keepdim=True), NEVER)
-        going = (scores[:, :1] / (place + 1) ** decoding.length_penalty > worst).any(1)
-        if place + 1 == longest:
-            going = torch.zeros_like(going)
-        result[articles[~going]] = ended[~going, 0]
-        still = going.nonzero().flatten()
-        if not len(still):
+        can_win = (scores[:, :1] / (place + 1) ** decoding.length_penalty > worst).any(1)
+        ends_now = ~is_done if place + 1 == longest else ~(is_done | can_win)
+        result[articles[ends_now]] = ended[ends_now, 0]
+        is_done |= ends_now
+        going = (~is_done).nonzero().flatten()
+        if not len(going):
             break
         memory.follow(beam)
-        if len(still) < len(articles):
-            memory.keep(still)
-            articles, running, scores = articles[still], running[still], scores[still]
-            ended, ended_scores, is_ended = ended[still], ended_scores[still], is_ended[still]
+        if may_leave(len(articles) - len(going), len(articles)):
+            memory.keep(going)
+            articles, running, scores = articles[going], running[going], scores[going]
+            ended, ended_scores, is_ended = ended[going], ended_scores[going], is_ended[going]
+            is_done = is_done[going]
     return result.tolist()
+
+
+def may_leave(done: int, articles: int) -> bool:
+    """Return whether so many are `done` of a batch's articles that computing them costs more than a copy."""
+    return done * LEAVING >= articles
 
 
 def taken(rows: Tensor, places: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from stages.shared.ranks import choose_gpu, join
 
 Precision = Literal["auto", "bf16", "fp32"]
 
-MALLOPT = {-1: 2**29, -3: 2**25}  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h, in bytes
+MALLOPT = {-1: 2**29, -4: 0}  # M_TRIM_THRESHOLD, in bytes, and M_MMAP_MAX of malloc.h
 
 
 def prepare_torch(seed: int) -> torch.device:
@@ -46,7 +46,7 @@ def prepare_torch(seed: int) -> torch.device:
 
 
 def keep_memory() -> None:
-    """Let glibc keep freed memory, up to 512 MB and of tensors up to 32 MB, for the next tensor.
+    """Let glibc keep freed memory, up to 512 MB at the end of its heap, for the next tensor.
 
     By default it asks the kernel for each large tensor anew, and every page of it costs a fault: a sixth of
     a miniature's training step.

@@ -106,6 +106,11 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def digest_of(value: Any) -> str:
+    """Return the SHA-256 of a value of JSON, in hex."""
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
+
+
 def remove(path: Path) -> None:
     """Remove a file or a folder; a missing one is fine.
 

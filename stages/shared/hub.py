@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatch
-from hashlib import file_digest, sha1
+from hashlib import sha1
 from pathlib import Path
 from typing import TypeVar
 
@@ -28,7 +28,7 @@ from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import disable_progress_bars
 
 from stages.shared.cli import InputError
-from stages.shared.files import MOST_BYTES, first_line, remove
+from stages.shared.files import MOST_BYTES, digest, first_line, remove
 
 log = logging.getLogger("hub")
 
@@ -229,12 +229,6 @@ def is_listed(file: Path, entry: RepoFile) -> bool:
     if file.stat().st_size != entry.size:
         return False
     if entry.lfs:
-        return sha256_of(file) == entry.lfs.sha256
+        return digest(file) == entry.lfs.sha256
     blob = b"blob %d\0" % entry.size + file.read_bytes()  # git's own header
     return sha1(blob, usedforsecurity=False).hexdigest() == entry.blob_id
-
-
-def sha256_of(file: Path) -> str:
-    """Return the sha256 of a file of any size."""
-    with file.open("rb") as content:
-        return file_digest(content, "sha256").hexdigest()

@@ -38,7 +38,7 @@ def relaunched(module: str) -> bool:
     Raises:
         InputError: a process died, or the options are not torchrun's.
     """
-    options = shlex.split(os.environ.get(LAUNCH, ""))
+    options = shlex.split(said := os.environ.get(LAUNCH, ""))
     if not options or "RANK" in os.environ:
         return False
     from torch.distributed.elastic.multiprocessing.api import SignalException
@@ -51,7 +51,10 @@ def relaunched(module: str) -> bool:
     try:
         chosen = get_args_parser().parse_args([*options, "-m", module, *sys.argv[1:]])
     except SystemExit as error:
-        raise InputError(f"{LAUNCH}: not options of torchrun: {' '.join(options)!r}") from error
+        raise InputError(
+            f"{LAUNCH}: not options of torchrun: {said!r}; for two processes: --nproc-per-node 2"
+        ) from error
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # or torchrun says at length that it sets it
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # its report repeats what we say
     try:
         run(chosen)
@@ -159,15 +162,12 @@ def rank_zeros(value: T) -> T:
 
 
 def add_up(tensors: Iterable[Tensor]) -> None:
-    """Replace tensors of one dtype by their sums over the ranks, in one exchange."""
+    """Replace tensors by their sums over the ranks, all at a time, in place."""
     if num_ranks() == 1:
         return
-    several = list(tensors)
-    flat = torch.cat([tensor.flatten() for tensor in several])
     with rank_errors():
-        dist.all_reduce(flat)
-    for tensor, total in zip(several, flat.split([tensor.numel() for tensor in several]), strict=True):
-        tensor.copy_(total.view_as(tensor))
+        for exchange in [dist.all_reduce(tensor, async_op=True) for tensor in tensors]:
+            exchange.wait()
 
 
 def received(folder: Path | None, scratch: Path) -> Path | None:

@@ -4,8 +4,6 @@ The folder lies under `.resumen/` of the repository (of the main one, for an exp
 folder of its own), outside DVC's outs, which DVC removes before a stage runs. It is locked while in use.
 """
 
-import hashlib
-import json
 import logging
 import os
 import sys
@@ -19,7 +17,7 @@ import torch
 from filelock import FileLock, Timeout
 
 from stages.shared.cli import InputError
-from stages.shared.files import digest, files_of, remove, write_text
+from stages.shared.files import digest, digest_of, files_of, remove, write_text
 from stages.shared.params import Block
 from stages.shared.ranks import gathered, num_ranks, rank
 
@@ -38,9 +36,9 @@ def fingerprint(params: Iterable[Block], paths: Iterable[Path], **others: str) -
     files = {Path(file) for module in loaded if (file := getattr(module, "__file__", None))}
     code = [file for file in files if file.parent.name in ("stages", "shared")]
     parts = {
-        "params": sha256([repr(block) for block in params]),
-        **{str(path): sha256([digest(file) for file in files_of(path)]) for path in paths},
-        "the code": sha256(sorted(f"{file.name} {digest(file)}" for file in code)),
+        "params": digest_of([repr(block) for block in params]),
+        **{str(path): digest_of([digest(file) for file in files_of(path)]) for path in paths},
+        "the code": digest_of(sorted(f"{file.name} {digest(file)}" for file in code)),
         "torch": torch.__version__,
         **others,
     }
@@ -51,10 +49,6 @@ def fingerprint(params: Iterable[Block], paths: Iterable[Path], **others: str) -
                 "same commit, params.yaml and inputs: `git pull`, `dvc pull`"
             )
     return parts
-
-
-def sha256(texts: list[str]) -> str:
-    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
 
 
 def home() -> Path:
@@ -75,7 +69,7 @@ def locked_folder(work: str, parts: dict[str, str], log: logging.Logger) -> Iter
         with tempfile.TemporaryDirectory() as scratch:
             yield Path(scratch)
         return
-    key = sha256([f"{name} {value}" for name, value in parts.items()])[:16]
+    key = digest_of([f"{name} {value}" for name, value in parts.items()])[:16]
     folder = home() / work / key
     with ExitStack() as locks:
         # of what this workspace's run writes, and of the work, which another workspace may be doing

@@ -41,6 +41,7 @@ MOST_LAYERS = 1_000  # T5-11b has 24
 ATTENTION = ("q", "k", "v", "o")
 Encode = Callable[["T5", Tensor, Tensor | None, "Dropout"], Tensor]
 ENCODED_AT_ONCE = 2**12  # tokens, on a CPU: a layer's states stay in the cache
+LOGITS_AT_ONCE = 16  # target tokens
 SCORES_AT_ONCE = 2**20  # of an attention on a CPU: 2 to 4 MB, what a core's cache holds
 
 
@@ -196,6 +197,38 @@ class Normalize(torch.autograd.Function):
         states, scale = ctx.saved_tensors
         along = (gradient * states).mean(-1, keepdim=True) * scale**3
         return (gradient * scale).addcmul_(states, along, value=-1), None, None
+
+
+class CrossEntropy(torch.autograd.Function):
+    """Cross-entropy with label smoothing, summed; in float32, whatever comes in and whatever goes back.
+
+    The gradient is made beside the loss, a few rows at a time: the logits of a batch, 57 MB in float32, would
+    pass through memory a dozen times.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+        wanted, vocabulary = ctx.needs_input_grad[0], logits.shape[-1]
+        gradient = torch.empty_like(logits) if wanted else logits
+        total = torch.zeros((), device=logits.device)
+        real = labels[:, None]
+        parts = (tensor.split(LOGITS_AT_ONCE) for tensor in (logits, real, gradient))
+        for part, label, made in zip(*parts, strict=True):
+            shares = part.log_softmax(-1, dtype=torch.float32)
+            total -= (1 - smoothing) * shares.gather(-1, label).sum()
+            if smoothing:
+                total -= smoothing / vocabulary * shares.sum()
+            if wanted:
+                shares.exp_().sub_(smoothing / vocabulary)
+                shares.scatter_add_(-1, label, shares.new_full(label.shape, smoothing - 1))
+                made.copy_(shares)
+        if wanted:
+            ctx.save_for_backward(gradient)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, factor: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.saved_tensors[0] * factor.to(ctx.saved_tensors[0].dtype), None, None
 
 
 def attend(
@@ -378,9 +411,7 @@ class T5:
             states = self.feed_forward(layer, states, drop)
         real = labels >= 0
         logits = self.logits(self.final(states, "decoder", drop)[real])
-        return functional.cross_entropy(
-            logits.float(), labels[real], label_smoothing=smoothing, reduction="sum"
-        )
+        return CrossEntropy.apply(logits, labels[real], smoothing)
 
     def logits(self, states: Tensor) -> Tensor:
         """Return the logits, (…, vocabulary), of the decoder's states after its last norm."""

@@ -4,8 +4,6 @@ Trainer runs the steps. Batches are drawn by seed and epoch, dropout by Trainer'
 that goes on from a checkpoint computes what it would have computed.
 """
 
-import hashlib
-import json
 import logging
 import math
 import os
@@ -25,7 +23,16 @@ from transformers import Seq2SeqTrainer, T5ForConditionalGeneration, TrainerCall
 
 from stages.shared.cli import InputError
 from stages.shared.decoding import batches
-from stages.shared.files import digest, files_of, flush, read_json, remove, require_space, write_json
+from stages.shared.files import (
+    digest,
+    digest_of,
+    files_of,
+    flush,
+    read_json,
+    remove,
+    require_space,
+    write_json,
+)
 from stages.shared.models import shape_of
 from stages.shared.progress import track
 from stages.shared.ranks import add_up, own_rows, rank
@@ -35,7 +42,7 @@ from stages.shared.t5 import T5, Dropout
 
 log = logging.getLogger("finetune")
 
-ALIKE = 16  # tokens
+ALIKE = 64  # tokens: within them, chance says who is with whom
 SEAL = "seal.json"
 
 
@@ -57,7 +64,7 @@ class TokenizedRows(torch.utils.data.Dataset):
 class Epochs(torch.utils.data.Sampler):
     """The batches of an epoch, of like length under a token budget, in an order drawn by seed and epoch.
 
-    Lengths are alike that have the same multiple of 16 above them: so each epoch has as many batches.
+    Lengths are alike that have the same multiple of 64 above them: so each epoch has as many batches.
     """
 
     def __init__(self, lengths: list[int], batch_size: int, seed: int) -> None:
@@ -321,11 +328,6 @@ class Checkpoints(TrainerCallback):
         self.last = time.monotonic()
         if self.signal:
             raise Stopped(self.signal)
-
-
-def digest_of(value: Any) -> str:
-    """Return the SHA-256 of a value of JSON."""
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
 def seconds_between() -> float:
