@@ -85,14 +85,19 @@ Run = Callable[[], tuple[float, Any]]  # the same, and what else there is to say
 
 
 class Apart:
-    """A competitor in a process of its own; the first call starts it. `said` is what its last run said."""
+    """A competitor in a process of its own; the first call starts it.
+
+    `said` is what its first run said, `peak` its resident memory so far, in GB.
+    """
 
     def __init__(self, make: Callable[[], Run], ours: bool) -> None:
         self.pool = ProcessPoolExecutor(1, get_context("spawn"), begin, (make, ours))
         self.said: Any = None
+        self.peak = 0.0
 
     def __call__(self) -> float:
-        articles_a_second, self.said = self.pool.submit(once).result()
+        articles_a_second, said, self.peak = self.pool.submit(once).result()
+        self.said = said if self.said is None else self.said
         return articles_a_second
 
 
@@ -105,8 +110,8 @@ def begin(make: Callable[[], Run], ours: bool) -> None:
     competitor = make()
 
 
-def once() -> tuple[float, Any]:
-    return competitor()
+def once() -> tuple[float, Any, float]:
+    return *competitor(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def be_quiet() -> None:
@@ -169,9 +174,8 @@ Train = Callable[[Path, list[dict], torch.device], list[Step]]
 Writer = Callable[[list[list[int]], int, int], list[list[int]]]
 
 
-def trains(train: Train, folder: Path, device: torch.device) -> Run:
+def trains(train: Train, folder: Path, device: torch.device, data: list[dict]) -> Run:
     """Return what fine-tunes; it says how long the first step takes, where a compiler compiles."""
-    data = rows(NUM_STEPS * BATCH_SIZE, seed=1)
 
     def run() -> tuple[float, float]:
         steps = train(folder, data, device)
@@ -199,6 +203,7 @@ def writes(make: Callable[[], Writer], articles: list[list[int]], num_beams: int
 
 def finetuning(folder: Path, device: torch.device) -> dict[str, Apart]:
     """Return who fine-tunes, on the same rows: `NUM_STEPS` steps, of which `NUM_WARMING` warm up."""
+    data = rows(NUM_STEPS * BATCH_SIZE, seed=1)
     trainers: dict[str, Train] = {
         "ours": finetune_ours,
         "ours, compiled": partial(finetune_ours, compiled=True),
@@ -206,7 +211,7 @@ def finetuning(folder: Path, device: torch.device) -> dict[str, Apart]:
         "trainer": finetune_trainer,
     }
     return {
-        name: Apart(partial(trains, train, folder, device), name.startswith("ours"))
+        name: Apart(partial(trains, train, folder, device, data), name.startswith("ours"))
         for name, train in trainers.items()
     }
 
@@ -273,18 +278,16 @@ def table(work: str, rates: Mapping[str, list[float]]) -> Iterator[str]:
 
 
 def curve(folder: Path, device: torch.device) -> Iterator[str]:
-    """Yield the cost curve: articles a second and resident memory at 1, 4 and 16 times the rows."""
-    writer = Ours(folder, device, "auto")
-    yield "| rows | fine-tuning, articles/s | greedy, articles/s | resident so far, GB |"
-    yield "|---|---:|---:|---:|"
+    """Yield the cost curve: articles a second and peak memory at 1, 4 and 16 times the rows."""
+    yield "| rows | fine-tuning, articles/s | peak, GB | greedy, articles/s | peak, GB |"
+    yield "|---|---:|---:|---:|---:|"
     for times in (1, 4, 16):
         data = rows(16 * times, seed=3)
-        steps = finetune_ours(folder, [*data[:BATCH_SIZE], *data], device)[1:]  # the first warms up
-        start = time.perf_counter()
-        writer([row["input_ids"] for row in data], 1, NUM_TOKENS)
-        greedy = len(data) / (time.perf_counter() - start)
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-        yield f"| {len(data)} | {rate(steps):.2f} | {greedy:.2f} | {memory:.2f} |"
+        warmed = [*data[: NUM_WARMING * BATCH_SIZE], *data]
+        tuner = Apart(partial(trains, finetune_ours, folder, device, warmed), ours=True)
+        articles = [row["input_ids"] for row in data]
+        writer = Apart(partial(writes, partial(Ours, folder, device, "auto"), articles, 1), ours=True)
+        yield f"| {len(data)} | {tuner():.2f} | {tuner.peak:.2f} | {writer():.2f} | {writer.peak:.2f} |"
 
 
 def matrix_rate(dtype: torch.dtype, device: torch.device) -> float:
