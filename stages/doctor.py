@@ -24,6 +24,7 @@ from dvc.repo import Repo
 
 from stages.shared.cli import InputError, parser, run
 from stages.shared.copies import (
+    REMOTE,
     UNREADABLE,
     Copy,
     State,
@@ -41,7 +42,6 @@ from stages.weights import MINIATURES, PRETRAINED
 log = logging.getLogger("doctor")
 
 LIBRARIES = ("aiobotocore", "aiohttp", "asyncssh", "azure", "botocore", "gcsfs", "google")  # of remotes
-REMOTE = "remote "  # begins the place of a copy there
 FIX = "`python -m stages.doctor --fix`"
 
 
@@ -134,7 +134,7 @@ def lines(state: State) -> Iterator[str]:
     empty = empty_remotes(state)
     for place, count in empty.items():
         name = place.removeprefix(REMOTE)
-        cured = f"`dvc push --remote {name}` brings them there; if it should have them, see to its url"
+        cured = f"`dvc push --remote {name}` or --fix brings them; if it should have them, see to its url"
         yield f"{place}: none of {count} files is there; {cured}"
     for copy, said in state.wrong.items():
         if copy.place in empty:
@@ -144,7 +144,7 @@ def lines(state: State) -> Iterator[str]:
     for copy, said in state.unsound.items():
         yield f"{copy.path} ({copy.owner}): {said}; {FIX} runs `dvc repro --force --single-item {copy.owner}`"
     yield from state.notes
-    count = len(state.wrong) + len(state.unsound)
+    count = sum(copy.place not in empty for copy in state.wrong) + len(empty) + len(state.unsound)
     faults = f"{count or 'no'} fault{'' if count < 2 else 's'}"
     yield f"{len(state.held)} files, {state.num_bytes / 1e6:,.1f} MB read: {faults}"
 

@@ -45,6 +45,7 @@ from stages.shared.scores import ROUGE_TYPES
 from stages.shared.spelling import load_tokenizer
 from stages.shared.t5 import T5, check_vocabulary
 from stages.shared.training import (
+    SEAL,
     Arithmetic,
     Checkpoints,
     History,
@@ -210,10 +211,9 @@ def train(
         with checkpoints.heeding_signals():
             done = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except Stopped as wish:
-        kept = (
-            f"goes on from the last checkpoint, in {folder}" if last_checkpoint(folder) else "starts afresh"
-        )
-        log.info("stopped; the same command %s", kept)
+        is_kept = any(folder.glob(f"checkpoint-*/{SEAL}"))
+        then = f"goes on from the last checkpoint, in {folder}" if is_kept else "starts afresh"
+        log.info("stopped; the same command %s", then)
         sys.exit(128 + wish.args[0])
     return history, done.global_step
 

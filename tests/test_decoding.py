@@ -102,7 +102,9 @@ SEARCHES = [  # beams, tokens, length penalty, n-gram that must not be repeated
 
 @pytest.mark.parametrize("search", SEARCHES)
 @pytest.mark.parametrize("kind", ["tied", "untied"])
-def test_batched_output_is_that_of_generate_one_by_one(tiny, kind, search):
+@pytest.mark.parametrize("share", [1 / 4, 1 / 2, 1])  # of the articles done, when they leave
+def test_batched_output_is_that_of_generate_one_by_one(tiny, kind, search, share, monkeypatch):
+    monkeypatch.setattr("stages.shared.decoding.COMPACT_AT", share)
     num_beams, num_tokens, penalty, size = search
     theirs, tokenizer = load_model(tiny[kind]), load_tokenizer(tiny[kind])
     ids, _ = encode_prompts(tokenizer, PROMPTS, max_tokens=12)

@@ -237,7 +237,7 @@ def test_a_loss_that_is_no_number_is_named_with_what_to_do():
         history.close_epoch(1, 2, scores(0.0))
 
 
-LENGTHS = [5, 16, 17, 30, 33, 90, 100, 100, 96, 12] * 7
+LENGTHS = [5, 16, 17, 30, 33, 90, 100, 100, 96, 12] * 7 + [65]
 
 
 def test_an_epoch_has_every_row_once_in_batches_under_the_budget_as_many_in_each():
@@ -248,10 +248,11 @@ def test_an_epoch_has_every_row_once_in_batches_under_the_budget_as_many_in_each
         assert len(drawn) == len(epochs)
         assert sorted(place for places in drawn for place in places) == list(range(len(LENGTHS)))
         longest = [max(LENGTHS[place] for place in places) for places in drawn]
-        assert all(len(places) * most <= 4 * 112 for places, most in zip(drawn, longest, strict=True))
+        assert all(len(places) * most <= 4 * 100 for places, most in zip(drawn, longest, strict=True))
         assert longest[0] == 100  # memory that does not suffice fails at once
         assert longest != sorted(longest, reverse=True)
-        assert all(max(LENGTHS[p] for p in b) - min(LENGTHS[p] for p in b) <= 84 for b in drawn)
+        spreads = [max(LENGTHS[p] for p in b) - min(LENGTHS[p] for p in b) for b in drawn]
+        assert sum(spread > 64 for spread in spreads) <= 1  # where the shorter ones begin
 
 
 def test_batches_depend_on_seed_and_epoch_alone():

@@ -13,7 +13,7 @@ from stages.shared.cli import InputError
 from stages.shared.files import read_json
 from stages.shared.models import load_model, shape_of
 from stages.shared.spelling import load_tokenizer
-from stages.shared.t5 import T5, Dropout, Shape, check_vocabulary, load_t5
+from stages.shared.t5 import T5, CrossEntropy, Dropout, Shape, check_vocabulary, load_t5
 
 CPU = torch.device("cpu")
 KINDS = ("tied", "untied")  # T5 v1.0: ReLU, scaled head; v1.1: gated GELU, head apart
@@ -56,6 +56,20 @@ def test_an_attention_in_parts_is_the_whole(tiny, batch, monkeypatch):
     whole = arithmetic(model).loss(batch)
     monkeypatch.setattr(stages.shared.t5, "SCORES_AT_ONCE", 1)
     torch.testing.assert_close(arithmetic(model).loss(batch), whole, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("at_once", [1, 10**6])
+def test_cross_entropy_and_its_gradient_are_those_of_torch(monkeypatch, smoothing, dtype, at_once):
+    monkeypatch.setattr(stages.shared.t5, "LOGITS_AT_ONCE", at_once)
+    torch.manual_seed(3)
+    logits, labels = torch.randn(7, 33).mul(3).to(dtype).requires_grad_(), torch.arange(7) * 4
+    loss = CrossEntropy.apply(logits, labels, smoothing)
+    gradient = torch.autograd.grad(loss / 3, logits)[0]
+    expected = cross_entropy(logits.float(), labels, label_smoothing=smoothing, reduction="sum")
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(gradient, torch.autograd.grad(expected / 3, logits)[0])
 
 
 @pytest.mark.parametrize("kind", KINDS)

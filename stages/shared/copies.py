@@ -17,6 +17,7 @@ from stages.shared.files import first_line, read_json
 from stages.shared.progress import track
 
 MEGABYTE = 1_000_000
+REMOTE = "remote "
 UNREADABLE = "nothing readable"
 OBJECT = re.compile(r"[0-9a-f]{32}(\.dir)?")  # another name is what a killed `dvc` left behind
 SHIPPED = re.compile(r"^(?:\| |`)(\S+?)(?: \|.*|`: sha256) `([0-9a-f]{64})`", re.MULTILINE)
@@ -37,7 +38,7 @@ class Out(NamedTuple):
 class Copy(NamedTuple):
     """A file, and the hash that its bytes should have."""
 
-    place: str  # "cache", "workspace", "shipped" (with the code) or "remote NAME"
+    place: str  # "cache", "workspace", "shipped" (with the code) or REMOTE and its name
     path: str
     expected: str  # as DVC names it; "" if there should be no such file
     owner: str  # whose it is, for the reader
@@ -132,7 +133,7 @@ def known_copies(repo: Repo, remotes: dict[str, Store]) -> tuple[list[Copy], lis
         for path, oid in {**files, out.path: out.oid}.items():
             owners[oid].append((path, out))
             needed |= {oid} if out.is_cached and oid else set()
-    stores = {"cache": cache, **{f"remote {name}": remote for name, remote in remotes.items()}}
+    stores = {"cache": cache, **{REMOTE + name: remote for name, remote in remotes.items()}}
     for place, store in stores.items():
         others = cache.all() if place == "cache" else ()  # of older commits; of metrics, for the run cache
         for oid in sorted(needed.union(oid for oid in others if OBJECT.fullmatch(oid))):

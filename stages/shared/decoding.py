@@ -19,7 +19,7 @@ from stages.shared.t5 import T5, Memory
 
 Ids = list[int]
 NEVER = -1e9  # the score of what must not be chosen, transformers' own
-LEAVING = 4  # one in so many articles, done, and they leave the batch: what stays is copied
+COMPACT_AT = 1 / 4  # of a batch's articles done, and they leave: what stays is copied
 Generate = Callable[[list[Ids]], list[Ids]]  # a batch of prompts' ids -> as many outputs' ids
 
 
@@ -151,7 +151,7 @@ def greedy_search(model: T5, memory: Memory, decoding: Decoding) -> list[Ids]:
         going = (~is_done).nonzero().flatten()
         if not len(going):
             break
-        if may_leave(len(articles) - len(going), len(articles)):
+        if should_compact(len(articles) - len(going), len(articles)):
             memory.keep(going)
             articles, is_done = articles[going], is_done[going]
     return written.tolist()
@@ -161,13 +161,13 @@ def beam_search(model: T5, memory: Memory, decoding: Decoding) -> list[Ids]:
     """Return the best of `num_beams` hypotheses an article, as transformers' `generate` finds it.
 
     An article is done once no running beam can beat its worst finished one at the present length
-    (transformers' `early_stopping=False`), and leaves; every step keeps the best `num_beams` that end and
-    the best that go on, out of the best 2 × `num_beams` continuations.
+    (transformers' `early_stopping=False`), and leaves with others; every step keeps the best `num_beams` that
+    end and the best that go on, out of the best 2 × `num_beams` continuations.
     """
     shape, beams, longest = model.shape, decoding.num_beams, decoding.max_new_tokens
     device = memory.bias.device
     count = memory.cache.shape[2]
-    articles = torch.arange(count, device=device)  # which still run
+    articles = torch.arange(count, device=device)  # which are in the batch
     result = torch.full((count, 1 + longest), shape.pad, device=device)
     running = torch.full((count, beams, 1 + longest), shape.pad, device=device)
     running[..., 0] = shape.start
@@ -206,7 +206,7 @@ def beam_search(model: T5, memory: Memory, decoding: Decoding) -> list[Ids]:
         if not len(going):
             break
         memory.follow(beam)
-        if may_leave(len(articles) - len(going), len(articles)):
+        if should_compact(len(articles) - len(going), len(articles)):
             memory.keep(going)
             articles, running, scores = articles[going], running[going], scores[going]
             ended, ended_scores, is_ended = ended[going], ended_scores[going], is_ended[going]
@@ -214,9 +214,9 @@ def beam_search(model: T5, memory: Memory, decoding: Decoding) -> list[Ids]:
     return result.tolist()
 
 
-def may_leave(done: int, articles: int) -> bool:
-    """Return whether so many are `done` of a batch's articles that computing them costs more than a copy."""
-    return done * LEAVING >= articles
+def should_compact(done: int, articles: int) -> bool:
+    """Return whether so many of a batch's articles are `done` that the others go on without them."""
+    return done >= COMPACT_AT * articles
 
 
 def taken(rows: Tensor, places: Tensor) -> Tensor:

@@ -46,7 +46,7 @@ def prepare_torch(seed: int) -> torch.device:
 
 
 def keep_memory() -> None:
-    """Let glibc keep freed memory, up to 512 MB at the end of its heap, for the next tensor.
+    """Let glibc keep freed memory, 512 MB at the end of its heap and all before, for the next tensor.
 
     By default it asks the kernel for each large tensor anew, and every page of it costs a fault: a sixth of
     a miniature's training step.

@@ -12,6 +12,7 @@ from pathlib import Path
 from dvc.repo import Repo
 
 from stages.shared.copies import (
+    REMOTE,
     UNREADABLE,
     Copy,
     Out,
@@ -134,5 +135,5 @@ def heal(repo: Repo, state: State, remotes: Stores) -> None:
     for stage in sorted({copy.owner for copy in state.unsound}):
         repro("--force", "--single-item", stage)
     for name, remote in remotes.items():
-        for copy in sorted(by_place[f"remote {name}"], key=lambda copy: copy.expected.endswith(".dir")):
+        for copy in sorted(by_place[REMOTE + name], key=lambda copy: copy.expected.endswith(".dir")):
             heal_remote(remote, copy, cache)

@@ -5,7 +5,7 @@ The model of Raffel et al. (https://arxiv.org/abs/1910.10683), v1.0 and v1.1, to
 - queries, keys and values are one product, so are the two inputs of a gated layer, and the keys and values of
   the encoder's states for all layers of the decoder; the gain of a norm is folded into the product behind it
 - generating, an article's keys and values are kept once, whatever the number of beams: its beams are as many
-  queries of one attention; rows that are finished leave
+  queries of one attention; rows that are finished leave, some together
 - training, only the real target positions meet the head, and dropout is T5's own: one mask for all positions
   of a sequence, as Mesh TensorFlow and T5X draw it (`noise_shape`, `broadcast_dims=(-2,)`); a number for each
   element costs as much as all else
@@ -24,6 +24,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from stages.shared.checkpoint import read_config, read_object, whole_number
@@ -41,7 +42,7 @@ MOST_LAYERS = 1_000  # T5-11b has 24
 ATTENTION = ("q", "k", "v", "o")
 Encode = Callable[["T5", Tensor, Tensor | None, "Dropout"], Tensor]
 ENCODED_AT_ONCE = 2**12  # tokens, on a CPU: a layer's states stay in the cache
-LOGITS_AT_ONCE = 16  # target tokens
+LOGITS_AT_ONCE = 2**19  # of a cross-entropy on a CPU
 SCORES_AT_ONCE = 2**20  # of an attention on a CPU: 2 to 4 MB, what a core's cache holds
 
 
@@ -212,7 +213,8 @@ class CrossEntropy(torch.autograd.Function):
         gradient = torch.empty_like(logits) if wanted else logits
         total = torch.zeros((), device=logits.device)
         real = labels[:, None]
-        parts = (tensor.split(LOGITS_AT_ONCE) for tensor in (logits, real, gradient))
+        at_once = max(1, len(logits) if logits.is_cuda else LOGITS_AT_ONCE // vocabulary)
+        parts = (tensor.split(at_once) for tensor in (logits, real, gradient))
         for part, label, made in zip(*parts, strict=True):
             shares = part.log_softmax(-1, dtype=torch.float32)
             total -= (1 - smoothing) * shares.gather(-1, label).sum()
@@ -227,8 +229,9 @@ class CrossEntropy(torch.autograd.Function):
         return total
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, factor: Tensor) -> tuple[Tensor, None, None]:
-        return ctx.saved_tensors[0] * factor.to(ctx.saved_tensors[0].dtype), None, None
+        return ctx.saved_tensors[0] * factor, None, None  # on a CPU the factor stays in float32
 
 
 def attend(

@@ -64,11 +64,12 @@ class TokenizedRows(torch.utils.data.Dataset):
 class Epochs(torch.utils.data.Sampler):
     """The batches of an epoch, of like length under a token budget, in an order drawn by seed and epoch.
 
-    Lengths are alike that have the same multiple of 64 above them: so each epoch has as many batches.
+    A length counts as the multiple of 64 above it, or as the longest: so each epoch has as many batches.
     """
 
     def __init__(self, lengths: list[int], batch_size: int, seed: int) -> None:
-        self.lengths = [math.ceil(length / ALIKE) * ALIKE for length in lengths]
+        longest = max(lengths, default=0)
+        self.lengths = [min(math.ceil(length / ALIKE) * ALIKE, longest) for length in lengths]
         self.batch_size, self.seed, self.epoch = batch_size, seed, 0
         self.count = len(batches(self.lengths, batch_size))
 
