@@ -17,7 +17,17 @@ from pathlib import Path
 import torch
 
 from benchmarks.peers import BATCH_SIZE
-from benchmarks.speed import NUM_TOKENS, NUM_WARMING, Ours, finetune_ours, hardware, rate, say, write_results
+from benchmarks.speed import (
+    NUM_TOKENS,
+    NUM_WARMING,
+    Ours,
+    check_parts,
+    finetune_ours,
+    hardware,
+    rate,
+    say,
+    write_results,
+)
 from benchmarks.workload import made_up, rows
 from stages.shared.cli import parser, run
 from stages.shared.device import prepare_torch
@@ -55,6 +65,8 @@ def main() -> None:
     arguments.add_argument("--folder", type=Path, help="of the checkpoint; one of several processes")
     arguments.add_argument("--write", action="store_true", help="put the table into benchmarks/RESULTS.md")
     chosen = arguments.parse_args()
+    if chosen.write:
+        check_parts(["ranks"])
     if chosen.folder:
         found = articles_a_second(chosen.folder, prepare_torch(seed=7))
         if rank() == 0:

@@ -21,13 +21,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pyarrow as pa
@@ -46,7 +48,7 @@ from benchmarks.peers import (
 )
 from benchmarks.workload import made_up, rows
 from stages.finetune import longest_batch, training_arguments
-from stages.shared.cli import parser, run
+from stages.shared.cli import InputError, parser, run
 from stages.shared.decoding import Decoding, generator, in_batches
 from stages.shared.device import choose_dtype, native_bf16, prepare_torch
 from stages.shared.models import load_model
@@ -85,7 +87,7 @@ Run = Callable[[], tuple[float, Any]]  # the same, and what else there is to say
 
 
 class Apart:
-    """A competitor in a process of its own; the first call starts it.
+    """A competitor in a process of its own; the first call starts it, and `close` ends it.
 
     `said` is what its first run said, `peak` its resident memory so far, in GB.
     """
@@ -100,10 +102,14 @@ class Apart:
         self.said = said if self.said is None else self.said
         return articles_a_second
 
+    def close(self) -> None:
+        self.pool.shutdown()
+
 
 def begin(make: Callable[[], Run], ours: bool) -> None:
     """Prepare this process for its competitor."""
     global competitor
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = mkdtemp()  # compiles as if for the first time
     if ours:
         prepare_torch(seed=7)
     be_quiet()
@@ -287,7 +293,8 @@ def curve(folder: Path, device: torch.device) -> Iterator[str]:
         tuner = Apart(partial(trains, finetune_ours, folder, device, warmed), ours=True)
         articles = [row["input_ids"] for row in data]
         writer = Apart(partial(writes, partial(Ours, folder, device, "auto"), articles, 1), ours=True)
-        yield f"| {len(data)} | {tuner():.2f} | {tuner.peak:.2f} | {writer():.2f} | {writer.peak:.2f} |"
+        with closing(tuner), closing(writer):
+            yield f"| {len(data)} | {tuner():.2f} | {tuner.peak:.2f} | {writer():.2f} | {writer.peak:.2f} |"
 
 
 def matrix_rate(dtype: torch.dtype, device: torch.device) -> float:
@@ -334,16 +341,22 @@ def options() -> argparse.Namespace:
     return arguments.parse_args()
 
 
+def check_parts(names: Iterable[str]) -> None:
+    """Raise InputError unless RESULTS.md has all these parts, before hours of measuring."""
+    text = RESULTS.read_text(encoding="utf-8")
+    for line in (line for name in names for line in (f"<!-- {name} -->", f"<!-- /{name} -->")):
+        if line not in text:
+            raise InputError(f"{RESULTS.name}: no line {line}; add it where the table is to stand")
+
+
 def write_results(name: str, lines: list[str], rounds: int) -> None:
-    """Replace the part `name` of RESULTS.md, which is to be there; the rest stays."""
+    """Replace the part `name` of RESULTS.md; the rest stays."""
     command = ["git", "log", "-1", "--format=%h"]
     commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    before, found, rest = RESULTS.read_text(encoding="utf-8").partition(begin)
-    if not found:
-        sys.exit(f"{RESULTS}: no part {begin}; add it, and {end}")
+    before, _, rest = RESULTS.read_text(encoding="utf-8").partition(begin)
     date = datetime.now(UTC).date().isoformat()
-    made = "\n".join([f"{date}, commit {commit}, {rounds} rounds.", "", *lines])
+    made = "\n".join([f"{date}, commit {commit}, {rounds} round{'s' * (rounds > 1)}.", "", *lines])
     RESULTS.write_text(f"{before}{begin}\n{made}\n{end}{rest.partition(end)[2]}", encoding="utf-8")
 
 
@@ -354,7 +367,10 @@ def results(work: str, rounds: int, folder: Path, device: torch.device, scratch:
         return
     title = TITLES[work].format(NUM_ARTICLES.get(work))
     who = finetuning(folder, device) if work == "finetune" else generation(work, folder, device, scratch)
-    rates = measured(who, rounds)
+    with ExitStack() as ends:
+        for competitor in who.values():
+            ends.enter_context(closing(competitor))
+        rates = measured(who, rounds)
     yield from table(title, rates)
     yield ""
     medians = {name: statistics.median(values) for name, values in rates.items()}
@@ -363,9 +379,11 @@ def results(work: str, rounds: int, folder: Path, device: torch.device, scratch:
 
 def main() -> None:
     chosen = options()
-    prepare_torch(seed=7)
     be_quiet()
     device, isa = torch.device(chosen.device), os.environ.get("ONEDNN_MAX_CPU_ISA", "")
+    parts = {work: " ".join(filter(None, [chosen.device, isa, work])) for work in chosen.work}
+    if chosen.write:
+        check_parts(parts.values())
     known = list(hardware(device))
     say("\n".join(known))
     with tempfile.TemporaryDirectory() as temporary:
@@ -378,7 +396,7 @@ def main() -> None:
                 lines.append(line)
                 say(line)
             if chosen.write:
-                write_results(" ".join([chosen.device, isa, work]).replace("  ", " "), lines, chosen.rounds)
+                write_results(parts[work], lines, 1 if work == "curve" else chosen.rounds)
 
 
 if __name__ == "__main__":
