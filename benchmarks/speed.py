@@ -29,7 +29,6 @@ from functools import partial
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import pyarrow as pa
@@ -109,7 +108,6 @@ class Apart:
 def begin(make: Callable[[], Run], ours: bool) -> None:
     """Prepare this process for its competitor."""
     global competitor
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = mkdtemp()  # compiles as if for the first time
     if ours:
         prepare_torch(seed=7)
     be_quiet()
@@ -388,6 +386,7 @@ def main() -> None:
     say("\n".join(known))
     with tempfile.TemporaryDirectory() as temporary:
         scratch = Path(temporary)
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(scratch / "compiled")  # as if for the first time
         folder = made_up("flan-small", scratch / "flan-small")
         for work in chosen.work:
             say("")
