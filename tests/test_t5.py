@@ -6,14 +6,14 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, linear
 
 import stages.shared.t5
 from stages.shared.cli import InputError
 from stages.shared.files import read_json
 from stages.shared.models import load_model, shape_of
 from stages.shared.spelling import load_tokenizer
-from stages.shared.t5 import T5, CrossEntropy, Dropout, Shape, check_vocabulary, load_t5
+from stages.shared.t5 import T5, CrossEntropy, Dropout, Shape, check_vocabulary, load_t5, project
 
 CPU = torch.device("cpu")
 KINDS = ("tied", "untied")  # T5 v1.0: ReLU, scaled head; v1.1: gated GELU, head apart
@@ -51,6 +51,33 @@ def test_loss_and_gradients_are_those_of_transformers(tiny, batch, kind, smoothi
         torch.testing.assert_close(parameter.grad, expected[name], rtol=1e-3, atol=1e-4, msg=name)
 
 
+def test_a_projection_and_its_gradients_are_those_of_torch():
+    torch.manual_seed(3)
+    states, weight = torch.randn(2, 5, 8).transpose(0, 1), torch.randn(6, 8)
+    factor = torch.randn(5, 2, 6)
+    found = []
+    for function in (project, linear):
+        inputs = states.clone().requires_grad_(), weight.clone().requires_grad_()
+        product = function(*inputs)
+        found.append([product, *torch.autograd.grad((product * factor).sum(), inputs)])
+    torch.testing.assert_close(*found)
+    assert project(torch.empty(0, 8), weight).shape == (0, 6)
+
+
+def test_training_computes_with_few_shapes(tiny, batch, monkeypatch):
+    met = set()
+
+    def spied(states, weight):
+        met.add(tuple(states.shape[:-1]))
+        return linear(states, weight)
+
+    monkeypatch.setattr(stages.shared.t5, "project", spied)
+    model = load_model(tiny["untied"])
+    for most in range(33, 41):
+        arithmetic(model).loss({**batch, "labels": batch["labels"][:, :most]})
+    assert met == {(3, 150), (3, 48), (128,)}  # of the sources, the targets, the logits
+
+
 def test_an_attention_in_parts_is_the_whole(tiny, batch, monkeypatch):
     model = load_model(tiny["untied"])
     whole = arithmetic(model).loss(batch)
@@ -64,10 +91,10 @@ def test_an_attention_in_parts_is_the_whole(tiny, batch, monkeypatch):
 def test_cross_entropy_and_its_gradient_are_those_of_torch(monkeypatch, smoothing, dtype, at_once):
     monkeypatch.setattr(stages.shared.t5, "LOGITS_AT_ONCE", at_once)
     torch.manual_seed(3)
-    logits, labels = torch.randn(7, 33).mul(3).to(dtype).requires_grad_(), torch.arange(7) * 4
-    loss = CrossEntropy.apply(logits, labels, smoothing)
+    logits, labels = torch.randn(9, 33).mul(3).to(dtype).requires_grad_(), torch.arange(7) * 4
+    loss = CrossEntropy.apply(logits, labels, smoothing)  # two rows have no label
     gradient = torch.autograd.grad(loss / 3, logits)[0]
-    expected = cross_entropy(logits.float(), labels, label_smoothing=smoothing, reduction="sum")
+    expected = cross_entropy(logits[:7].float(), labels, label_smoothing=smoothing, reduction="sum")
     torch.testing.assert_close(loss, expected)
     torch.testing.assert_close(gradient, torch.autograd.grad(expected / 3, logits)[0])
 

@@ -212,7 +212,8 @@ class SummaryTrainer(Seq2SeqTrainer):
         loss = super().training_step(model, inputs, num_items_in_batch)
         self.step_loss = self.step_loss + loss
         if self.accelerator.sync_gradients:  # the last batch of a step
-            add_up([self.step_loss, *(parameter.grad for parameter in model.parameters())])
+            add_up([self.step_loss])
+            add_up([parameter.grad for parameter in model.parameters()], self.arithmetic.dtype)
             self.history.loss = self.history.loss + self.step_loss
             self.history.steps += 1
             self.step_loss = torch.zeros_like(self.step_loss)

@@ -1,0 +1,161 @@
+"""What our fine-tuning costs in quality: on `mini`, beside the plain one, seed by seed.
+
+    python -m benchmarks.quality run plain --seeds 13-22 >> runs.jsonl      3 minutes a seed on two cores
+    python -m benchmarks.quality run ours --seeds 13-22 >> runs.jsonl
+    python -m benchmarks.quality run "ours, bf16" --seeds 13-22 >> runs.jsonl
+    torchrun --nproc-per-node 2 -m benchmarks.quality run "ours, 2 processes" --seeds 13-22 >> runs.jsonl
+    python -m benchmarks.quality table runs.jsonl
+
+Needs a `dvc repro` before. *plain* is Seq2SeqTrainer as it is installed, with transformers' own forward pass,
+in float32: random batches of 8, padded; the epochs, the learning rate and its schedule are ours. A run gives
+the validation ROUGE-L of its best epoch.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from scipy import stats
+from transformers import (
+    AutoTokenizer,
+    DataCollatorForSeq2Seq,
+    PrinterCallback,
+    Seq2SeqTrainer,
+    T5ForConditionalGeneration,
+    TrainerCallback,
+)
+
+from benchmarks.peers import BATCH_SIZE
+from benchmarks.speed import say
+from stages.finetune import PRETRAINED, RAW_VALIDATION, TOKENIZED, Validation, train, training_arguments
+from stages.shared.cli import InputError, parser, run
+from stages.shared.device import prepare_torch
+from stages.shared.files import load_table, read_table
+from stages.shared.models import load_model, start_letters
+from stages.shared.params import load_params
+from stages.shared.ranks import rank
+from stages.shared.recipe import FinetuneParams
+from stages.shared.spelling import load_tokenizer
+from stages.shared.training import Arithmetic, TokenizedRows
+
+PRECISION = {"plain": "fp32", "ours": "fp32", "ours, bf16": "bf16", "ours, 2 processes": "fp32"}
+CONFIDENCE = 0.95  # of the one-sided bound
+
+Score = Callable[[T5ForConditionalGeneration, TokenizedRows, Validation, FinetuneParams, torch.device], float]
+
+
+class EachEpoch(TrainerCallback):
+    """Scores the validation split at the end of each epoch, as our trainer does."""
+
+    def __init__(self, validation: Validation) -> None:
+        self.validation, self.found = validation, []
+
+    def on_epoch_end(self, args, state, control, model=None, **kwargs) -> None:
+        with torch.inference_mode():
+            self.found.append(self.validation(Arithmetic(model, torch.float32).now())["rougeL"])
+
+
+def plain(model, rows, validation, params, device) -> float:
+    """Return what Seq2SeqTrainer comes to, without anything of ours."""
+    scores = EachEpoch(validation)
+    with tempfile.TemporaryDirectory() as scratch:
+        arguments = training_arguments(
+            params.model_copy(update={"batch_size": BATCH_SIZE}), Path(scratch), device
+        )
+        trainer = Seq2SeqTrainer(
+            model=model,
+            args=arguments,
+            train_dataset=rows,
+            data_collator=validation.collate,
+            callbacks=[scores],
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
+    return max(scores.found)
+
+
+def ours(model, rows, validation, params, device) -> float:
+    """Return what the stage comes to."""
+    with tempfile.TemporaryDirectory() as scratch:
+        history, _ = train(model, rows, validation, params, device, Path(scratch))
+    return history.best["rougeL"]
+
+
+def score(name: str, seed: int) -> float:
+    """Return the validation ROUGE-L of a run, in points, rounded as in metrics/."""
+    params = load_params(FinetuneParams, "finetune")
+    params = params.model_copy(update={"seed": seed, "precision": PRECISION[name]})
+    if params.dropout:
+        raise InputError("params.yaml: finetune.dropout: expected 0 (transformers' draws other masks)")
+    device = prepare_torch(seed)
+    base = PRETRAINED / params.base
+    model, tokenizer = load_model(base), load_tokenizer(TOKENIZED / "tokenizer")
+    start_letters(model, load_tokenizer(base), tokenizer)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        elif isinstance(getattr(module, "dropout", None), float):  # the attention's
+            module.dropout = 0.0
+    collate = DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(TOKENIZED / "tokenizer"), model)
+    references = {row["id"]: row["summary"] for row in read_table(RAW_VALIDATION, ["id", "summary"])}
+    held_out = TokenizedRows(load_table(TOKENIZED / "validation.parquet"))
+    validation = Validation(held_out, references, tokenizer, collate, params)
+    rows = TokenizedRows(load_table(TOKENIZED / "train.parquet"))
+    run_of: Score = plain if name == "plain" else ours
+    return round(run_of(model, rows, validation, params, device), 2)
+
+
+def table(runs: list[dict]) -> list[str]:
+    """Return a row for each kind of run, beside the plain ones of the same seeds."""
+    by_name: dict[str, dict[int, float]] = {}
+    for made in runs:
+        by_name.setdefault(made["run"], {})[made["seed"]] = made["rougeL"]
+    lines = [
+        f"| validation ROUGE-L | seeds | mean | less plain | one-sided {CONFIDENCE:.0%} bound |",
+        "|---|---|---:|---:|---:|",
+    ]
+    for name, scores in by_name.items():
+        mean = statistics.mean(scores.values())
+        line = f"| {name} | {', '.join(f'{seed}: {value:.2f}' for seed, value in sorted(scores.items()))} "
+        seeds = sorted(scores.keys() & by_name.get("plain", {}).keys())
+        if name == "plain" or len(seeds) < 2:
+            lines.append(f"{line}| {mean:.2f} | | |")
+            continue
+        less = [scores[seed] - by_name["plain"][seed] for seed in seeds]
+        error = statistics.stdev(less) / len(less) ** 0.5
+        bound = statistics.mean(less) - stats.t.ppf(CONFIDENCE, len(less) - 1) * error
+        lines.append(f"{line}| {mean:.2f} | {statistics.mean(less):+.2f} | {bound:+.2f} |")
+    return lines
+
+
+def seeds_of(text: str) -> range:
+    first, _, last = text.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+def main() -> None:
+    arguments = parser(__doc__, "python -m benchmarks.quality run ours --seeds 13-22 >> runs.jsonl")
+    commands = arguments.add_subparsers(dest="command", required=True)
+    running = commands.add_parser("run", help="print a line of JSON for each seed")
+    running.add_argument("name", choices=PRECISION)
+    running.add_argument("--seeds", type=seeds_of, required=True, help="such as 13-22")
+    commands.add_parser("table", help="print the table of runs").add_argument(
+        "path", type=argparse.FileType(encoding="utf-8"), help="their lines"
+    )
+    chosen = arguments.parse_args()
+    if chosen.command == "table":
+        sys.stdout.write("\n".join(table([json.loads(line) for line in chosen.path])) + "\n")
+        return
+    for seed in chosen.seeds:
+        found = score(chosen.name, seed)
+        if rank() == 0:
+            say(json.dumps({"run": chosen.name, "seed": seed, "rougeL": found}))
+
+
+if __name__ == "__main__":
+    run(main)
