@@ -17,7 +17,7 @@ repro: $(BIN)/.installed  ## install, run what has changed, print the table of s
 	@dvc repro
 	@python -m stages.report --show
 
-test: $(BIN)/.installed  ## the unit tests, and the pipeline scaled down (about 18 minutes)
+test: $(BIN)/.installed  ## the unit tests, and the pipeline scaled down (about 15 minutes)
 	@pytest -q -n 2 -m "not pipeline and not slow"
 	@pytest -q -m "pipeline and not slow"
 
@@ -38,6 +38,7 @@ bench: $(BIN)/.installed  ## speed beside what people would otherwise run (over 
 	@python -m benchmarks.speed --write
 	@ONEDNN_MAX_CPU_ISA=AVX2 python -m benchmarks.speed --write --work finetune greedy beams
 	@python -m benchmarks.ranks --write
+	@python -m benchmarks.course --write
 	@python -m benchmarks.scoring
 	@python -m benchmarks.full_scale --share 0.02
 

@@ -1,9 +1,13 @@
-"""The speed benchmarks: rows of MLSUM's lengths, ratios taken round by round."""
+"""The benchmarks: rows of MLSUM's lengths, ratios taken round by round, errors and bounds."""
 
 from statistics import median
 
+import pytest
+
+from benchmarks import course, quality
 from benchmarks.speed import measured, table
 from benchmarks.workload import NUM_PIECES, SOURCE_TOKENS, TARGET_TOKENS, rows
+from stages.shared.cli import InputError
 
 
 def test_rows_have_the_lengths_of_mlsum():
@@ -27,3 +31,22 @@ def test_ratios_are_taken_in_each_round():
     rates = measured({"ours": lambda: next(ours), "peer": lambda: next(theirs)}, rounds=3)
     lines = list(table("greedy", rates))
     assert lines[2:] == ["| ours | 4.00 | 1.00 × | 1.00 to 1.00 |", "| peer | 2.00 | 2.00 × | 1.00 to 3.00 |"]
+
+
+def test_a_part_is_extrapolated_with_its_error():
+    what, seconds, error = course.whole("all", [1.0, 2.0, 3.0, 2.0], 40)
+    assert (what, seconds) == ("all", 80.0)
+    assert error == pytest.approx(40 * 0.4082 * 3.182, abs=0.05)  # Student's t of three degrees
+
+
+def test_a_bound_is_of_the_pairs_of_seeds():
+    def runs(name, *scores):
+        return [{"run": name, "seed": seed, "rougeL": score} for seed, score in enumerate(scores)]
+
+    lines = quality.table([*runs("plain", 70.0, 71.0, 69.0), *runs("ours", 70.5, 70.5, 69.0, 60.0)])
+    assert lines[2:] == [
+        "| plain | 0: 70.00, 1: 71.00, 2: 69.00 | 70.00 | | |",
+        "| ours | 0: 70.50, 1: 70.50, 2: 69.00 | 70.00 | +0.00 | -0.84 |",  # seed 3 has no pair
+    ]
+    with pytest.raises(InputError, match="plain, seed 0: stands there twice"):
+        quality.table(runs("plain", 70.0) * 2)

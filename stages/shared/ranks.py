@@ -30,8 +30,8 @@ LAUNCH = "RESUMEN_LAUNCH"
 OF_TORCHRUN = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
 PATIENCE = timedelta(hours=2)  # of a rank that waits for the others
 PIECE = 2**26  # bytes of a file sent at a time
-PIECE_OF_SUM = 2**20  # numbers; the casts of more would be memory that is new at each step
-FEW = 4  # ranks, of which each may send all to each; among more that would be more than a ring's
+PIECE_OF_SUM = 2**20  # numbers; to add bfloat16 to float32 PyTorch copies it, which then stays in the cache
+FEW = 3  # ranks, of which each may send all to each; among more a ring sends less
 
 
 def relaunched(module: str) -> bool:
@@ -166,15 +166,15 @@ def rank_zeros(value: T) -> T:
 def add_up(tensors: Sequence[Tensor], dtype: torch.dtype = torch.float32) -> None:
     """Replace tensors of float32 by their sums over the ranks, in place.
 
-    Where `dtype` is bfloat16, a few ranks exchange them rounded to it, which halves the bytes, as PyTorch's
-    `bf16_compress_hook` does.
+    Where `dtype` is bfloat16, few ranks exchange them rounded to it: half the bytes between two, three
+    quarters between three. PyTorch's `bf16_compress_hook` rounds so too.
     """
     if num_ranks() == 1:
         return
+    if dtype == torch.bfloat16 and num_ranks() <= FEW and tensors[0].is_cpu:
+        add_up_rounded(tensors)
+        return
     with rank_errors():
-        if dtype == torch.bfloat16 and num_ranks() <= FEW and tensors[0].is_cpu:
-            add_up_rounded(tensors)
-            return
         for exchange in [dist.all_reduce(tensor, async_op=True) for tensor in tensors]:
             exchange.wait()
 
@@ -182,16 +182,23 @@ def add_up(tensors: Sequence[Tensor], dtype: torch.dtype = torch.float32) -> Non
 def add_up_rounded(tensors: Sequence[Tensor]) -> None:
     """Send each rank's own, in bfloat16, to every other; sum in float32, in the order of the ranks."""
     pieces = [piece for tensor in tensors for piece in tensor.view(-1).split(PIECE_OF_SUM)]
-    received = [[piece.bfloat16() for _ in range(num_ranks())] for piece in pieces]
-    exchanges = []
-    for tag, by_rank in enumerate(received):
-        for other in range(num_ranks()):
-            if other != rank():
-                exchanges.append(dist.isend(by_rank[rank()], other, tag=tag))
-                exchanges.append(dist.irecv(by_rank[other], other, tag=tag))
-    for exchange in exchanges:
-        exchange.wait()
-    for piece, (first, *others) in zip(pieces, received, strict=True):
+    rounded = [
+        [
+            piece.bfloat16() if number == rank() else torch.empty_like(piece, dtype=torch.bfloat16)
+            for number in range(num_ranks())
+        ]
+        for piece in pieces
+    ]
+    with rank_errors():
+        exchanges = []
+        for tag, by_rank in enumerate(rounded):
+            for other in range(num_ranks()):
+                if other != rank():
+                    exchanges.append(dist.isend(by_rank[rank()], other, tag=tag))
+                    exchanges.append(dist.irecv(by_rank[other], other, tag=tag))
+        for exchange in exchanges:
+            exchange.wait()
+    for piece, (first, *others) in zip(pieces, rounded, strict=True):
         piece.copy_(first)
         for other in others:
             piece += other

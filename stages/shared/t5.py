@@ -44,7 +44,7 @@ Encode = Callable[["T5", Tensor, Tensor | None, "Dropout"], Tensor]
 ENCODED_AT_ONCE = 2**12  # tokens, on a CPU: a layer's states stay in the cache
 LOGITS_AT_ONCE = 2**19  # of a cross-entropy on a CPU
 SCORES_AT_ONCE = 2**20  # of an attention on a CPU: 2 to 4 MB, what a core's cache holds
-TARGETS_ALIKE, ROWS_ALIKE = 16, 64  # training, positions and rows of logits are padded to a multiple of these
+SOURCES_ALIKE, TARGETS_ALIKE, ROWS_ALIKE = 64, 16, 64  # multiples that a loss pads positions and logits to
 
 
 @dataclass(frozen=True)
@@ -204,8 +204,8 @@ class Normalize(torch.autograd.Function):
 class Projection(torch.autograd.Function):
     """The product of states, (…, features), and a weight, (outputs, features), by oneDNN.
 
-    In float32 PyTorch calls MKL, which gives an AMD processor no more than AVX2: with AVX512 oneDNN takes
-    less than half the time, with AVX2 nine tenths.
+    In float32 PyTorch calls MKL, which gives an AMD processor no more than AVX2. On a Zen 5 oneDNN takes less
+    than half the time, held to AVX2 nine tenths (LOG.md, 2026-11-28).
     """
 
     @staticmethod
@@ -230,7 +230,7 @@ def by_onednn(states: Tensor, weight: Tensor) -> Tensor:
 def project(states: Tensor, weight: Tensor) -> Tensor:
     """Return `functional.linear` of both."""
     is_plain = states.is_cpu and states.dtype == torch.float32 and torch.backends.mkldnn.is_available()
-    if is_plain and states.numel() and not torch.compiler.is_compiling():  # which knows no such operator
+    if is_plain and states.numel() and not torch.compiler.is_compiling():  # inductor wants constant weights
         return Projection.apply(states, weight)
     return functional.linear(states, weight)
 
@@ -431,9 +431,11 @@ class T5:
         `batch` has input_ids and attention_mask, (rows, source tokens), and labels, (rows, target tokens),
         which are negative where padded. `encode` may be `T5.encode`, compiled.
 
-        Shapes are made alike, or oneDNN keeps kernels, some 40 MB, for each number of targets it meets.
+        Shapes are made alike: for each that it meets oneDNN keeps some thirty kernels, 40 MB at true shape.
         """
         ids, mask, labels = batch["input_ids"], batch["attention_mask"].bool(), batch["labels"]
+        more = 0, -ids.shape[1] % SOURCES_ALIKE
+        ids, mask = functional.pad(ids, more, value=self.shape.pad), functional.pad(mask, more)
         labels = functional.pad(labels, (0, -labels.shape[1] % TARGETS_ALIKE), value=-1)
         hidden = mask_bias(mask, self.dtype)
         shifted = functional.pad(labels[:, :-1], (1, 0), value=self.shape.start)
