@@ -44,7 +44,13 @@ from stages.shared.recipe import FinetuneParams
 from stages.shared.spelling import load_tokenizer
 from stages.shared.training import Arithmetic, TokenizedRows
 
-PRECISION = {"plain": "fp32", "ours": "fp32", "ours, bf16": "bf16", "ours, 2 processes": "fp32"}
+PRECISION = {
+    "plain": "fp32",
+    "ours": "fp32",
+    "ours, bf16": "bf16",
+    "ours, 2 processes": "fp32",
+    "ours, bf16, 2 processes": "bf16",
+}
 CONFIDENCE = 0.95  # of the one-sided bound
 
 Score = Callable[[T5ForConditionalGeneration, TokenizedRows, Validation, FinetuneParams, torch.device], float]
