@@ -57,8 +57,7 @@ def whole(what: str, pieces: Sequence[float], count: float) -> Part:
 
 
 def repeated(call: Callable[[], object]) -> list[float]:
-    """Return the seconds of each of some calls, after one that warms up."""
-    call()
+    """Return the seconds of each of some calls."""
     found = []
     for _ in range(PIECES):
         start = time.perf_counter()
@@ -77,6 +76,7 @@ def losses(folder: Path, device: torch.device) -> Part:
     t5 = load_t5(folder, choose_dtype("auto", device), device)
     collate = DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(folder))
     data = rows(BATCH, seed=3)
+    validation_loss(t5, data[:2], collate, BATCH)  # warms up
     pieces = repeated(lambda: validation_loss(t5, data, collate, BATCH))
     return whole("validation, its loss", pieces, (EPOCHS + 1) * VALIDATION / BATCH)
 
@@ -85,6 +85,7 @@ def writing(what: str, folder: Path, device: torch.device, articles: int) -> Par
     """Return what it takes to write the summaries of so many articles."""
     write = Ours(folder, device, "auto", BATCH)
     sources = [row["input_ids"] for row in rows(BATCH, seed=2)]
+    write(sources[:8], 1, 2)  # warms up
 
     def batch() -> None:
         short = sum(len(row) < NUM_TOKENS for row in write(sources, 1, NUM_TOKENS))
