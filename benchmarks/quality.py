@@ -1,7 +1,7 @@
 """What our fine-tuning costs in quality: on `mini`, beside the plain one, seed by seed.
 
-    python -m benchmarks.quality run plain --seeds 13-22 >> runs.jsonl      3 minutes a seed on two cores
-    python -m benchmarks.quality run ours --seeds 13-22 >> runs.jsonl
+    python -m benchmarks.quality run plain --seeds 13-22 >> runs.jsonl      four minutes a seed and thread
+    python -m benchmarks.quality run ours --seeds 13-22 >> runs.jsonl       two to three
     python -m benchmarks.quality run "ours, bf16" --seeds 13-22 >> runs.jsonl
     torchrun --nproc-per-node 2 -m benchmarks.quality run "ours, 2 processes" --seeds 13-22 >> runs.jsonl
     python -m benchmarks.quality table runs.jsonl
