@@ -329,7 +329,7 @@ def test_compiled_training_repeats_itself_and_is_the_plain_one(cut_alike, quick,
     runs(main)
     first = outputs()
     assert len(calls) == 6  # 24 articles in batches of 8, twice
-    assert set(calls) == {(8, 64, 16)}  # sources of 16 tokens, padded to a multiple
+    assert set(calls) == {(8, 16, 16)}
     runs(main)
     assert outputs() == first
     curve = read_json(Path("metrics/plots/training.json"))

@@ -44,7 +44,7 @@ Encode = Callable[["T5", Tensor, Tensor | None, "Dropout"], Tensor]
 ENCODED_AT_ONCE = 2**12  # tokens, on a CPU: a layer's states stay in the cache
 LOGITS_AT_ONCE = 2**19  # of a cross-entropy on a CPU
 SCORES_AT_ONCE = 2**20  # of an attention on a CPU: 2 to 4 MB, what a core's cache holds
-SOURCES_ALIKE, TARGETS_ALIKE, ROWS_ALIKE = 64, 16, 64  # multiples that a loss pads positions and logits to
+POSITIONS_ALIKE, ROWS_ALIKE = 16, 64  # multiples that a loss pads positions and rows of logits to
 
 
 @dataclass(frozen=True)
@@ -434,9 +434,9 @@ class T5:
         Shapes are made alike: for each that it meets oneDNN keeps some thirty kernels, 40 MB at true shape.
         """
         ids, mask, labels = batch["input_ids"], batch["attention_mask"].bool(), batch["labels"]
-        more = 0, -ids.shape[1] % SOURCES_ALIKE
+        more = 0, -ids.shape[1] % POSITIONS_ALIKE
         ids, mask = functional.pad(ids, more, value=self.shape.pad), functional.pad(mask, more)
-        labels = functional.pad(labels, (0, -labels.shape[1] % TARGETS_ALIKE), value=-1)
+        labels = functional.pad(labels, (0, -labels.shape[1] % POSITIONS_ALIKE), value=-1)
         hidden = mask_bias(mask, self.dtype)
         shifted = functional.pad(labels[:, :-1], (1, 0), value=self.shape.start)
         shifted = shifted.masked_fill(shifted < 0, self.shape.pad)
