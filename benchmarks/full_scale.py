@@ -7,6 +7,7 @@
 - The corpus is made up: stories of the embedded news in a row, of MLSUM's lengths (mean 800 words).
 - A hub on loopback serves it; the stages run as `dvc repro` runs them under the profile mlsum.
 - Beside `datasets.map(tokenizer, batched=True)`: the same rows, limits and ids; in turn, several rounds.
+  Their lengths are MLSUM's, counted in tokens of the vocabulary at hand: the miniature's has longer ones.
 """
 
 import math
@@ -23,12 +24,13 @@ from random import Random
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from tokenizers import Tokenizer
 
 from stages.shared.cli import parser, run
-from stages.shared.files import FORMATTED, read_table, write_table
+from stages.shared.files import read_table, write_table
 from stages.shared.mlsum import MLSUM_ROWS
 from stages.shared.news import stories
-from stages.shared.spelling import load_tokenizer
+from stages.shared.spelling import encode, load_tokenizer
 from stages.tokenize import DYNAMIC, TokenizeParams, encode_rows
 from stages.weights import miniature_path, unpack
 from tests.hub import Hub
@@ -38,17 +40,18 @@ CACHE = ROOT / ".cache/full_scale"
 COMMIT = "b" * 40
 COLUMNS = ("text", "summary", "topic", "url", "title", "date")
 MEDIAN_WORDS, SIGMA = 714, 0.477  # of a log-normal: its mean is 800
+MEDIAN_TOKENS = 1_784  # of the same articles in Flan-T5's vocabulary
 ROWS_PER_GROUP = 1_000  # as the hub's converter writes
-MAP_ROWS = 10_000  # of the comparison
+MAP_ROWS = 5_000  # of the comparison
 ROUNDS = 5
 
 
-def articles(count: int, seed: int) -> Iterator[dict[str, str]]:
+def articles(count: int, seed: int, median_words: float = MEDIAN_WORDS) -> Iterator[dict[str, str]]:
     """Yield made-up rows of MLSUM's columns and lengths, no two with the same text."""
     draw = Random(seed)
     pool = [(story.text, story.summary, len(story.text.split())) for story in stories(2_000, seed)]
     for number in range(count):
-        left, texts = int(draw.lognormvariate(math.log(MEDIAN_WORDS), SIGMA)), []
+        left, texts = int(draw.lognormvariate(math.log(median_words), SIGMA)), []
         while left > 0:
             text, summary, words = pool[draw.randrange(len(pool))]
             texts.append(text)
@@ -84,13 +87,27 @@ def run_stage(name: str, project: Path, environment: dict[str, str]) -> tuple[fl
     return time.monotonic() - start, usage.ru_maxrss / 1e6
 
 
-def compare(rows: list[dict[str, str]], base: Path, limit: int, scratch: Path) -> Iterator[str]:
+def rows_of_tokens(tokenizer: Tokenizer, median_tokens: int) -> tuple[list[dict[str, str]], float]:
+    """Return formatted rows whose articles have `median_tokens` in the median, and the tokens of a word."""
+    texts = [row["text"] for row in articles(100, seed=1)]
+    density = sum(map(len, encode(tokenizer, texts))) / sum(len(text.split()) for text in texts)
+    made = articles(MAP_ROWS, seed=2, median_words=median_tokens / density)
+    rows = [
+        {"id": str(number), "prompt": f"Resume: {row['text']}", "completion": row["summary"]}
+        for number, row in enumerate(made)
+    ]
+    return rows, density
+
+
+def compare(base: Path, limit: int, scratch: Path) -> Iterator[str]:
     """Yield lines on the articles a second of our tokenizing and of `datasets.map`, and on their ratio."""
     from datasets import Dataset, disable_progress_bars
     from transformers import AutoTokenizer
 
     disable_progress_bars()
     theirs, ours = AutoTokenizer.from_pretrained(base), load_tokenizer(base)
+    rows, density = rows_of_tokens(ours, MEDIAN_TOKENS)
+    yield f"{len(rows)} articles, {density:.2f} tokens a word, cut at {limit} of {MEDIAN_TOKENS} (median)"
     params = TokenizeParams(
         source_tokens=limit,
         target_tokens=128,
@@ -173,12 +190,9 @@ def main() -> None:
             seconds, gigabytes = run_stage(name, project, environment)
             sys.stdout.write(f"{name}: {seconds:.0f} s, {gigabytes:.2f} GB resident\n")
             sys.stdout.flush()
-        rows = []
-        for row in read_table(project / "data/formatted/train.parquet", FORMATTED.names):
-            rows.append(row)
-            if len(rows) == MAP_ROWS:
-                break
-        sys.stdout.writelines(f"{line}\n" for line in compare(rows, base, 512, project))
+        for line in compare(base, 512, project):
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 
+from stages.shared import truncation
 from stages.shared.cli import InputError
 from stages.shared.conversation import HEADER, MARKS, render
 from stages.shared.files import read_json
@@ -145,3 +146,15 @@ def test_no_more_is_encoded_than_is_read(tokenizer):
     text = "La alcaldesa de Logroño presentó el proyecto. " * 300
     (ids,) = encode_beginnings(tokenizer, [text], 100)
     assert 100 < len(ids) < 300 < len(encode(tokenizer, [text])[0])
+
+
+@pytest.mark.parametrize(
+    "words", ["La alcaldesa presentó el proyecto. ", "xqzkw wjqxz kkzqw "], ids=["few", "many"]
+)
+def test_however_many_tokens_a_word_has_a_text_is_encoded_once(tokenizer, words, monkeypatch):
+    seen = []
+    monkeypatch.setattr(truncation, "encode", lambda _, texts: seen.append(texts) or encode(tokenizer, texts))
+    texts = [f"Noticia {number}. {words * 1_000}" for number in range(100)]
+    rows = encode_beginnings(tokenizer, texts, 100)
+    assert all(100 < len(ids) < 300 for ids in rows)
+    assert [len(texts) for texts in seen] == [10, 100, 0]  # a few that say how many, the beginnings, the rest
