@@ -135,9 +135,7 @@ def compare(base: Path, limit: int, scratch: Path) -> Iterator[str]:
         )
 
     def with_ours(folder: Path) -> Path:
-        write_table(
-            folder / "ours.parquet", encode_rows(iter(rows), ours, params, "instruction", []), DYNAMIC
-        )
+        write_table(folder / "ours.parquet", encode_rows(iter(rows), ours, params, "instruction"), DYNAMIC)
         return folder / "ours.parquet"
 
     def seconds(call: Callable[[Path], object], number: int) -> tuple[float, object]:

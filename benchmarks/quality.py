@@ -79,7 +79,9 @@ def plain(model, rows, validation, params, device) -> float:
             model=model,
             args=arguments,
             train_dataset=rows,
-            data_collator=validation.collate,
+            data_collator=DataCollatorForSeq2Seq(
+                AutoTokenizer.from_pretrained(TOKENIZED / "tokenizer"), model
+            ),
             callbacks=[scores],
         )
         trainer.remove_callback(PrinterCallback)
@@ -109,10 +111,9 @@ def score(name: str, seed: int, device: torch.device) -> float:
             module.p = 0.0
         elif isinstance(getattr(module, "dropout", None), float):  # the attention's
             module.dropout = 0.0
-    collate = DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(TOKENIZED / "tokenizer"), model)
     references = {row["id"]: row["summary"] for row in read_table(RAW_VALIDATION, ["id", "summary"])}
     held_out = TokenizedRows(load_table(TOKENIZED / "validation.parquet"))
-    validation = Validation(held_out, references, tokenizer, collate, params)
+    validation = Validation(held_out, references, tokenizer, params)
     rows = TokenizedRows(load_table(TOKENIZED / "train.parquet"))
     run_of: Score = plain if name == "plain" else ours
     return round(run_of(model, rows, validation, params, device), 2)

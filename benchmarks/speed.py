@@ -27,6 +27,7 @@ from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ from benchmarks.peers import (
     finetune_course,
     finetune_trainer,
 )
-from benchmarks.workload import made_up, rows
+from benchmarks.workload import EOS, made_up, operations, rows
 from stages.finetune import longest_batch, training_arguments
 from stages.shared.cli import InputError, parser, run
 from stages.shared.decoding import Decoding, generator, in_batches
@@ -53,7 +54,7 @@ from stages.shared.device import choose_dtype, native_bf16, prepare_torch
 from stages.shared.models import load_model
 from stages.shared.recipe import FinetuneParams
 from stages.shared.scores import ROUGE_TYPES
-from stages.shared.t5 import load_t5
+from stages.shared.t5 import load_t5, project
 from stages.shared.training import Arithmetic, Epochs, History, SummaryTrainer, TokenizedRows
 
 FINETUNE = FinetuneParams(
@@ -79,6 +80,7 @@ NUM_TOKENS = 64  # of each summary
 NUM_STEPS = 6  # of fine-tuning a round
 NUM_WARMING = 2  # of them, not counted
 NUM_ARTICLES = {"greedy": 64, "beams": 32}
+EXACT = ("ours, fp32", "course", "transformers")
 TITLES = {"finetune": "fine-tuning", "greedy": "greedy ({} articles)", "beams": "four beams ({} articles)"}
 
 Speed = Callable[[], float]  # runs once; returns articles a second
@@ -88,7 +90,7 @@ Run = Callable[[], tuple[float, Any]]  # the same, and what else there is to say
 class Apart:
     """A competitor in a process of its own; the first call starts it, and `close` ends it.
 
-    `said` is what its first run said, `peak` its resident memory so far, in GB.
+    `said` is what its first run said, `peak` its memory so far, in GB: resident, or allocated on a GPU.
     """
 
     def __init__(self, make: Callable[[], Run], ours: bool) -> None:
@@ -115,7 +117,10 @@ def begin(make: Callable[[], Run], ours: bool) -> None:
 
 
 def once() -> tuple[float, Any, float]:
-    return *competitor(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    made = competitor()
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return *made, torch.cuda.max_memory_allocated() / 1e9
+    return *made, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def be_quiet() -> None:
@@ -197,12 +202,17 @@ def writes(make: Callable[[], Writer], articles: list[list[int]], num_beams: int
         start = time.perf_counter()
         made = write(articles, num_beams, NUM_TOKENS)
         seconds = time.perf_counter() - start
-        short = sum(len(row) < NUM_TOKENS for row in made)
-        if short > len(made) // 4:
-            sys.exit(f"{short} of {len(made)} summaries are short: this is no comparison")
+        check_lengths(made, NUM_TOKENS)
         return len(made) / seconds, made
 
     return run
+
+
+def check_lengths(made: list[list[int]], num_tokens: int) -> None:
+    """End if some of the summaries are shorter than all are to be."""
+    short = sum(len(row) < num_tokens or EOS in row[:num_tokens] for row in made)
+    if short > len(made) // 4:
+        sys.exit(f"{short} of {len(made)} summaries are short: this is no comparison")
 
 
 def finetuning(folder: Path, device: torch.device) -> dict[str, Apart]:
@@ -243,6 +253,7 @@ def generation(work: str, folder: Path, device: torch.device, scratch: Path) -> 
     if device.type == "cpu":
         for kind in ("int8", "float32"):
             writers[f"ctranslate2 {kind}"] = partial(CTranslate2, folder, scratch, kind)
+        writers["ctranslate2 int8, a translator a core"] = partial(CTranslate2, folder, scratch, "int8", True)
     num_beams = 1 if work == "greedy" else 4
     return {
         name: Apart(partial(writes, make, articles, num_beams), name.startswith("ours"))
@@ -252,9 +263,32 @@ def generation(work: str, folder: Path, device: torch.device, scratch: Path) -> 
 
 def alike(who: dict[str, Apart]) -> str:
     """Return how many summaries came out as those of transformers."""
-    ours, theirs = who["ours, fp32"].said, who["transformers"].said
-    same = sum(one == other for one, other in zip(ours, theirs, strict=True))
-    return f"In float32 {same} of {len(ours)} are token for token those of transformers' `generate`."
+    theirs = who["transformers"].said
+    same = {
+        name: sum(one == other for one, other in zip(apart.said, theirs, strict=True))
+        for name, apart in who.items()
+    }
+    others = ", ".join(f"{name} {count}" for name, count in same.items() if name not in EXACT)
+    return (
+        f"In float32 {same['ours, fp32']} of {len(theirs)} are token for token those of transformers' "
+        f"`generate`. Of the others, whose arithmetic rounds in another way: {others}."
+    )
+
+
+def busy(work: str, articles_a_second: float, device: torch.device) -> str:
+    """Return ours' tokens a second, in and out, and what share of the rate of matrix products it reaches."""
+    data = rows(1_000, seed=1)
+    written = [len(row["labels"]) if work == "finetune" else NUM_TOKENS for row in data]
+    lengths = list(zip((len(row["input_ids"]) for row in data), written, strict=True))
+    tokens = statistics.mean(sum(pair) for pair in lengths)
+    passes = {"finetune": 3, "greedy": 1}.get(work)  # forward, and backward twice as much
+    said = f"Ours takes in and puts out {articles_a_second * tokens:,.0f} tokens a second"
+    if passes is None:
+        return f"{said}."
+    needed = passes * statistics.mean(operations(*pair) for pair in lengths) * articles_a_second / 1e12
+    dtype = choose_dtype("auto", device)
+    share, kind = needed / matrix_rate(dtype, device), str(dtype).removeprefix("torch.")
+    return f"{said}, {needed:.2f} · 10¹² operations, {share:.0%} of the rate of {kind} products."
 
 
 def say(line: str) -> None:
@@ -283,31 +317,41 @@ def table(work: str, rates: Mapping[str, list[float]]) -> Iterator[str]:
 
 def curve(folder: Path, device: torch.device) -> Iterator[str]:
     """Yield the cost curve: articles a second and peak memory at 1, 4 and 16 times the rows."""
-    yield "| rows | fine-tuning, articles/s | peak, GB | greedy, articles/s | peak, GB |"
-    yield "|---|---:|---:|---:|---:|"
+    yield f"| rows |{' {}, articles/s | peak, GB |' * 3}".format("fine-tuning", "greedy", "four beams")
+    yield f"|---|{'---:|' * 6}"
     for times in (1, 4, 16):
         data = rows(16 * times, seed=3)
         warmed = [*data[: NUM_WARMING * BATCH_SIZE], *data]
         tuner = Apart(partial(trains, finetune_ours, folder, device, warmed), ours=True)
         articles = [row["input_ids"] for row in data]
-        writer = Apart(partial(writes, partial(Ours, folder, device, "auto"), articles, 1), ours=True)
-        with closing(tuner), closing(writer):
-            yield f"| {len(data)} | {tuner():.2f} | {tuner.peak:.2f} | {writer():.2f} | {writer.peak:.2f} |"
+        make = partial(Ours, folder, device, "auto")
+        greedy, beams = (Apart(partial(writes, make, articles, count), ours=True) for count in (1, 4))
+        cells = [str(len(data))]
+        for apart in (tuner, greedy, beams):
+            with closing(apart):
+                cells += [f"{apart():.2f}", f"{apart.peak:.2f}"]
+        yield f"| {' | '.join(cells)} |"
 
 
 def matrix_rate(dtype: torch.dtype, device: torch.device) -> float:
-    """Return how many 10¹² operations a second a plain matrix product does, the most of ten."""
-    one = torch.randn(4096, 1024, device=device).to(dtype)
-    other = torch.randn(1024, 4096, device=device).to(dtype)
+    """Return how many 10¹² operations a second a matrix product does, the most of ten times.
+
+    On a CPU by oneDNN, as ours; on a GPU ten products of a size that fills it, so that starting them is free.
+    """
+    is_gpu = device.type == "cuda"
+    size, count = (8192, 10) if is_gpu else (2048, 1)
+    one, other = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     best = 0.0
-    for _ in range(10):
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        start = time.perf_counter()
-        one @ other
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        best = max(best, 2 * 4096 * 1024 * 4096 / (time.perf_counter() - start) / 1e12)
+    with torch.inference_mode():
+        for _ in range(10):
+            if is_gpu:
+                torch.cuda.synchronize()
+            start = time.perf_counter()
+            for _ in range(count):
+                project(one, other)
+            if is_gpu:
+                torch.cuda.synchronize()
+            best = max(best, count * 2 * size**3 / (time.perf_counter() - start) / 1e12)
     return best
 
 
@@ -319,7 +363,8 @@ def hardware(device: torch.device) -> Iterator[str]:
     rates = [f"{matrix_rate(kind, device):.2f} in {kind}" for kind in kinds]
     yield f"{name}, {torch.get_num_threads()} threads, {units}"
     yield f"matrix products, 10¹² operations a second: {' and '.join(rates)}".replace("torch.", "")
-    yield ", ".join(f"{package} {version(package)}" for package in ("torch", "transformers"))
+    packages = ("torch", "transformers", "ctranslate2", "datasets", "rouge_score")
+    yield ", ".join(f"{name} {version(name)}" for name in packages if find_spec(name))
 
 
 def processor() -> str:
@@ -351,6 +396,9 @@ def write_results(name: str, lines: list[str], rounds: int) -> None:
     """Replace the part `name` of RESULTS.md; the rest stays."""
     command = ["git", "log", "-1", "--format=%h"]
     commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    changed = ["git", "diff", "--quiet", "HEAD", "--", "stages", "benchmarks/*.py"]
+    if subprocess.run(changed, check=False).returncode:
+        commit += ", changed since"
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     before, _, rest = RESULTS.read_text(encoding="utf-8").partition(begin)
     date = datetime.now(UTC).date().isoformat()
@@ -373,6 +421,8 @@ def results(work: str, rounds: int, folder: Path, device: torch.device, scratch:
     yield ""
     medians = {name: statistics.median(values) for name, values in rates.items()}
     yield compiling(who, medians) if work == "finetune" else alike(who)
+    yield ""
+    yield busy(work, medians["ours"], device)
 
 
 def main() -> None:

@@ -24,6 +24,8 @@ SOURCE_TOKENS, TARGET_TOKENS = 512, 128  # longer ones are cut
 MEDIAN_SOURCE, SIGMA_SOURCE = 1_784, 0.71  # tokens of MLSUM's articles, log-normal: 96 % are longer than 512
 MEDIAN_TARGET, SIGMA_TARGET = 51, 0.325  # of its summaries: 95 % are shorter than 87
 
+EOS = 1
+
 Row = dict[str, list[int]]
 
 
@@ -62,13 +64,28 @@ def made_up(name: str, folder: Path) -> Path:
     return folder
 
 
+def operations(source: int, target: int, name: str = "flan-small") -> int:
+    """Return the operations of the matrix products of one forward pass over so many tokens, without padding.
+
+    A multiplication and an addition are two.
+    """
+    shape = SHAPES[name]
+    width, inner, layers = shape["d_model"], shape["num_heads"] * shape["d_kv"], shape["num_layers"]
+    attention, feed_forward = 4 * width * inner, (3 if name.startswith("flan") else 2) * width * shape["d_ff"]
+    weights = source * layers * (attention + feed_forward)  # the encoder's
+    weights += source * layers * attention // 2  # keys and values of the cross-attention
+    weights += target * (layers * (attention * 3 // 2 + feed_forward) + width * NUM_ROWS)
+    scores = layers * inner * 2 * (source**2 + target**2 + source * target)
+    return 2 * (weights + scores)
+
+
 def rows(count: int, seed: int) -> list[Row]:
     """Return `count` rows of input_ids and labels, of random tokens and MLSUM's lengths."""
     draw = Random(seed)
 
     def ids(median: float, sigma: float, most: int) -> list[int]:
         length = min(most, max(8, round(draw.lognormvariate(math.log(median), sigma))))
-        return [*(draw.randrange(3, NUM_PIECES) for _ in range(length - 1)), 1]
+        return [*(draw.randrange(3, NUM_PIECES) for _ in range(length - 1)), EOS]
 
     return [
         {

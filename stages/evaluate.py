@@ -12,7 +12,6 @@ Params  evaluate, finetune.base, the keys of systems, and generate for the signa
 """
 
 import logging
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -29,7 +28,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from stages.shared.answers import ANSWERS, Answer, read_answers
 from stages.shared.bootstrap import bounds, compare, drawn_means, pairs
-from stages.shared.cli import InputError, parser, run
+from stages.shared.cli import InputError, num_cores, parser, run
 from stages.shared.files import read_jsonl, read_table, remove_orphans, whole, write_json, write_table
 from stages.shared.measures import Article, Measures, measure
 from stages.shared.params import Block, load_params, read_params, section_of
@@ -133,7 +132,7 @@ def score_all(
         for part in track(parts, what, len(parts), unit=unit):
             yield from score(part)
         return
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
+    with ProcessPoolExecutor(num_cores()) as pool:
         for part in track(pool.map(score, parts), what, len(parts), unit=unit):
             yield from part
 

@@ -16,12 +16,14 @@ Killed at any moment and started again, it goes on from its last checkpoint (eve
 import logging
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections import ChainMap
+from collections.abc import Iterable
 from pathlib import Path
 from random import Random
 
 import torch
 from tokenizers import Tokenizer
+from torch.nn.utils.rnn import pad_sequence
 from transformers import (
     AutoTokenizer,
     DataCollatorForSeq2Seq,
@@ -32,17 +34,18 @@ from transformers import (
 )
 
 from stages.shared.cli import InputError, parser, run
-from stages.shared.decoding import batches, generator, greedy, write_texts
+from stages.shared.decoding import batches, begun, greedy, search
 from stages.shared.device import choose_dtype, prepare_torch
 from stages.shared.files import load_table, read_table, require_space, size_of, whole, write_json
 from stages.shared.models import load_model, save_model, start_letters
 from stages.shared.params import load_params
+from stages.shared.progress import track
 from stages.shared.ranks import dealt, gathered, rank, received, relaunched
 from stages.shared.recipe import FinetuneParams
 from stages.shared.resume import fingerprint, finish, locked_folder
 from stages.shared.rouge import SpanishRouge
 from stages.shared.scores import ROUGE_TYPES
-from stages.shared.spelling import load_tokenizer
+from stages.shared.spelling import PAD, decode, load_tokenizer
 from stages.shared.t5 import T5, check_vocabulary
 from stages.shared.training import (
     SEAL,
@@ -70,18 +73,6 @@ METRICS = Path("metrics/finetune.json")
 CURVE = Path("metrics/plots/training.json")
 
 
-@torch.inference_mode()
-def validation_loss(t5: T5, rows: torch.utils.data.Dataset, collate: Callable, batch_size: int) -> float:
-    """Return the mean cross-entropy over all target tokens of `rows`, without label smoothing."""
-    total, tokens = 0.0, 0
-    for places in dealt(batches([len(rows[place]["input_ids"]) for place in range(len(rows))], batch_size)):
-        batch = collate([rows[place] for place in places]).to(t5.embedding.device)
-        total += float(t5.loss(batch))
-        tokens += int(batch["labels"].ge(0).sum())
-    totals, counts = zip(*gathered((total, tokens)), strict=True)
-    return sum(totals) / sum(counts)
-
-
 class Validation:
     """What is measured after each epoch: the loss, and ROUGE against the raw references.
 
@@ -94,7 +85,6 @@ class Validation:
         rows: TokenizedRows,
         references: dict[str, str],
         tokenizer: Tokenizer,
-        collate: Callable,
         params: FinetuneParams,
     ) -> None:
         if missing := [name for name in rows.ids if name not in references]:
@@ -103,19 +93,32 @@ class Validation:
         if params.validation_rows != "all" and params.validation_rows < len(rows):
             places = sorted(Random(params.seed).sample(places, params.validation_rows))
         self.rows = torch.utils.data.Subset(rows, places)
+        pad = tokenizer.token_to_id(PAD)
+        self.sources = [[token for token in row["input_ids"] if token != pad] for row in self.rows]
+        self.labels = [[token for token in row["labels"] if token >= 0] for row in self.rows]
         self.references = [references[rows.ids[place]] for place in places]
-        self.tokenizer, self.collate, self.params = tokenizer, collate, params
+        self.tokenizer, self.params = tokenizer, params
 
+    @torch.inference_mode()
     def __call__(self, t5: T5) -> dict[str, float]:
-        """Return `loss` and each ROUGE type, in points."""
-        batch_size = 8 * self.params.batch_size  # no gradients to keep
-        sources = [[token for token in row["input_ids"] if token != t5.shape.pad] for row in self.rows]
-        generate = generator(t5, greedy(self.params.max_new_tokens))
-        texts = write_texts(self.tokenizer, sources, generate, batch_size, "finetune validation")
-        rouge = SpanishRouge(keep_in_memory=True)
-        scores = rouge.compute(predictions=texts, references=self.references)
-        loss = validation_loss(t5, self.rows, self.collate, batch_size)
-        return {"loss": loss, **scores}
+        """Return `loss`, the mean over all target tokens, not smoothed, and each ROUGE type, in points.
+
+        An article is read once, for its summary and for the loss of its labels.
+        """
+        decoding, batch_size = greedy(self.params.max_new_tokens), 8 * self.params.batch_size  # no gradients
+        own = dealt(batches(list(map(len, self.sources)), batch_size))
+        outputs, loss = {}, 0.0
+        for places in track(own, "finetune validation", len(own), unit="batch"):
+            memory = begun(t5, [self.sources[place] for place in places], decoding)
+            labels = [torch.tensor(self.labels[place]) for place in places]
+            padded = pad_sequence(labels, batch_first=True, padding_value=-1).to(t5.embedding.device)
+            loss += float(t5.written_loss(memory, padded))
+            outputs |= dict(zip(places, search(t5, memory, decoding), strict=True))
+        every, losses = zip(*gathered((outputs, loss)), strict=True)
+        every_output = ChainMap(*every)
+        texts = decode(self.tokenizer, [every_output[place] for place in range(len(self.rows))])
+        scores = SpanishRouge(keep_in_memory=True).compute(predictions=texts, references=self.references)
+        return {"loss": sum(losses) / sum(map(len, self.labels)), **scores}
 
 
 def training_arguments(
@@ -203,7 +206,7 @@ def train(
         args=training_arguments(params, folder, device),
         train_dataset=rows,
         eval_dataset=validation.rows,
-        data_collator=validation.collate,
+        data_collator=DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(TOKENIZED / "tokenizer"), model),
         callbacks=[Progress(), checkpoints, *callbacks],
     )
     trainer.remove_callback(PrinterCallback)
@@ -274,10 +277,9 @@ def main() -> None:
     tokenizer = load_tokenizer(TOKENIZED / "tokenizer")
     check_vocabulary(model.shared.num_embeddings, tokenizer, base)
     start_letters(model, load_tokenizer(base), tokenizer)
-    collate = DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(TOKENIZED / "tokenizer"), model)
     references = {row["id"]: row["summary"] for row in read_table(RAW_VALIDATION, ["id", "summary"])}
     validation_table = load_table(TOKENIZED / "validation.parquet")
-    validation = Validation(TokenizedRows(validation_table), references, tokenizer, collate, params)
+    validation = Validation(TokenizedRows(validation_table), references, tokenizer, params)
     precision = str(choose_dtype(params.precision, device)).removeprefix("torch.")
     inputs = [TOKENIZED, base, RAW_VALIDATION]
     parts = fingerprint([params], inputs, precision=f"{precision} on {device.type}")

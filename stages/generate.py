@@ -56,17 +56,17 @@ class StyleParams(Block):
     style: Style  # which way our prompts are cut
 
 
-def own_prompts(system: SystemParams, ids: list[str]) -> list[str]:
-    """Return the prompt of each test article, in the order of `ids`, which is that of the raw split.
+def own_prompts(system: SystemParams, rows: list[dict[str, str]]) -> list[str]:
+    """Return the prompt of each of `rows`, the test articles, in their order.
 
     From `format`, or in the system's own template.
     """
     if system.template is not None:
-        return [fill(system.template, row) for row in read_table(RAW_TEST, COLUMNS)]
+        return [fill(system.template, row) for row in rows]
     prompts = {row["id"]: row["prompt"] for row in read_table(FORMATTED_TEST, ["id", "prompt"])}
-    if missing := [name for name in ids if name not in prompts]:
+    if missing := [row["id"] for row in rows if row["id"] not in prompts]:
         raise InputError(f"{FORMATTED_TEST}: lacks id {missing[0]!r} of {RAW_TEST}; run `dvc repro`")
-    return [prompts[name] for name in ids]
+    return [prompts[row["id"]] for row in rows]
 
 
 def summarize(
@@ -85,7 +85,7 @@ def summarize(
     """
     tokenizer = load_tokenizer(system.path)
     check_vocabulary(model.num_rows, tokenizer, system.path)
-    prompts = own_prompts(system, [row["id"] for row in rows])
+    prompts = own_prompts(system, rows)
     cut_as = style.style if system.template is None else "instruction"
     ids, were_cut = encode_within(tokenizer, prompts, source.source_tokens, cut_as)
     generate = generator(model, params.model_copy(update=system.decoding()))
@@ -175,7 +175,8 @@ def main() -> None:
     params = load_params(GenerateParams, "generate")
     source = parse_key(SourceParams, every, "tokenize", "source_tokens")
     style = parse_key(StyleParams, every, "format", "style")
-    rows = list(read_table(RAW_TEST, ["id", "summary"]))
+    columns = ("summary",) if system.template is None else COLUMNS
+    rows = list(read_table(RAW_TEST, ["id", *columns]))
     if system.is_foreign:
         write(name, take_in(system.path, rows, name))
     elif not relaunched("stages.generate"):

@@ -972,6 +972,7 @@ T5's own vocabulary, digits apart, and lacks, as T5's does, `{hole}`.
 Tokens an article: {p5} (5 %), {p50} (median), {p95} (95 %); {cut_pct} % are longer than {source_tokens}.
 
 `tokenizer.json`: sha256 `{vocabulary_sha256}`
+`tokenizer_config.json`: sha256 `{config_sha256}`
 
 ## Again
 
@@ -1024,6 +1025,7 @@ def readme(record: dict) -> str:
         **vocabulary["tokens_per_article"],
         source_tokens=MAX_SOURCE_TOKENS,
         vocabulary_sha256=vocabulary["sha256"],
+        config_sha256=vocabulary["config_sha256"],
         threads=NUM_THREADS,
     )
 
@@ -1090,6 +1092,7 @@ def vocabulary_record(folder: Path) -> dict:
     return {
         "pieces": corpus.tokenizer.get_vocab_size() - NUM_SENTINELS,
         "sha256": sha256(folder / "tokenizer.json"),
+        "config_sha256": sha256(folder / "tokenizer_config.json"),
         "tokens_per_article": lengths_of(corpus, news.stories(NUM_HELD_OUT_STORIES, HELD_OUT_SEED)),
     }
 

@@ -14,8 +14,9 @@ import math
 import shutil
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -76,14 +77,6 @@ MOST_LOST = 0.001  # letters a word of the training split that may find no spare
 LENGTHS_SAMPLE = 2_000  # prompts encoded whole, to say how long they are
 
 
-class Lengths(NamedTuple):
-    """What is kept of a row for the metrics, in tokens."""
-
-    source: int  # after the cut
-    was_cut: bool
-    target: int  # before the cut
-
-
 IDS = pa.list_(pa.int32())
 DYNAMIC = pa.schema([("id", pa.string()), ("input_ids", IDS), ("labels", IDS)])
 LONGEST = DYNAMIC.insert(2, pa.field("attention_mask", IDS))
@@ -96,6 +89,79 @@ class TokenizeParams(Block):
     spell_spanish: bool  # give missing letters the spare rows of the embedding
     min_letter_count: PositiveInt  # occurrences in the training split before a letter earns a row
     letter_score: NegativeFloat  # log-probability of a new letter in the Unigram vocabulary
+
+
+@dataclass
+class Spelling:
+    """How a vocabulary spells the references, summed up as they pass."""
+
+    vocabulary: str
+    tokenizer: Tokenizer
+    num_unk: int = 0
+    num_tokens: int = 0
+    num_exact: int = 0
+    count: int = 0
+
+    def add(self, texts: list[str], rows: list[list[int]] | None = None) -> None:
+        """Take in some references; `rows` are their ids, if they are known."""
+        rows = encode(self.tokenizer, texts) if rows is None else rows
+        unk = self.tokenizer.token_to_id(UNK)
+        self.num_unk += sum(row.count(unk) for row in rows)
+        self.num_tokens += sum(map(len, rows))
+        backs = decode(self.tokenizer, rows)
+        self.num_exact += sum(
+            back == folded(self.tokenizer, text) for text, back in zip(texts, backs, strict=True)
+        )
+        self.count += len(texts)
+
+    def row(self) -> dict[str, Any]:
+        """Return <unk> per 1,000 tokens, and the % of references that encode and decode leave unchanged."""
+        return {
+            "vocabulary": self.vocabulary,
+            "unk_per_1000_tokens": round(1000 * self.num_unk / self.num_tokens, 2),
+            "exact_round_trip_pct": round(100 * self.num_exact / self.count, 2),
+        }
+
+
+class Measures:
+    """What is measured of the rows of all splits while they pass; lengths are in tokens."""
+
+    def __init__(self, base: Tokenizer, tokenizer: Tokenizer, num_rows: int) -> None:
+        self.tokenizer = tokenizer
+        self.step = math.ceil(num_rows / LENGTHS_SAMPLE)  # of so many prompts one is encoded whole
+        self.sources: list[int] = []  # after the cut
+        self.were_cut: list[bool] = []
+        self.targets: list[int] = []  # before the cut
+        self.whole_sources: list[int] = []  # before the cut, of the sample
+        self.before, self.after = Spelling("before", base), Spelling("after", tokenizer)
+
+    def add(
+        self,
+        rows: list[dict[str, str]],
+        sources: list[list[int]],
+        were_cut: list[bool],
+        targets: list[list[int]],
+    ) -> None:
+        """Take in formatted rows, the ids of their prompts, cut, and those of their completions, uncut."""
+        sample = [row["prompt"] for row in rows[-len(self.sources) % self.step :: self.step]]
+        self.whole_sources += map(len, encode(self.tokenizer, sample))
+        self.sources += map(len, sources)
+        self.were_cut += were_cut
+        self.targets += map(len, targets)
+        completions = [row["completion"] for row in rows]
+        self.before.add(completions)
+        self.after.add(completions, targets)
+
+    def values(self, target_tokens: int) -> dict[str, Any]:
+        """Return what of them stands in the metrics."""
+        are_longer = [length > target_tokens for length in self.targets]
+        return {
+            "spelling": [self.before.row(), self.after.row()],
+            "lengths": [
+                length_row("source", self.whole_sources, self.were_cut),
+                length_row("target", self.targets, are_longer),
+            ],
+        }
 
 
 class BaseParams(Block):
@@ -161,9 +227,9 @@ def encode_rows(
     tokenizer: Tokenizer,
     params: TokenizeParams,
     style: str,
-    lengths: list[Lengths],
+    measures: Measures | None = None,
 ) -> Iterator[dict[str, list[int]]]:
-    """Yield each row's ids, cut to the params, and append its lengths.
+    """Yield each row's ids, cut to the params, and let `measures` take them in.
 
     A source is encoded no further than it is read.
     """
@@ -171,8 +237,9 @@ def encode_rows(
         prompts = [row["prompt"] for row in chunk]
         sources, were_cut = encode_within(tokenizer, prompts, params.source_tokens, style)
         targets = encode(tokenizer, [row["completion"] for row in chunk])
-        for row, source, was_cut, target in zip(chunk, sources, were_cut, targets, strict=True):
-            lengths.append(Lengths(len(source), was_cut, len(target)))
+        if measures:
+            measures.add(chunk, sources, were_cut, targets)
+        for row, source, target in zip(chunk, sources, targets, strict=True):
             yield {"id": row["id"], "input_ids": source, "labels": cut(target, params.target_tokens)}
 
 
@@ -194,51 +261,16 @@ def pad_row(row: dict[str, list[int]], source: int, target: int, pad_id: int) ->
     }
 
 
-def pad_splits(folder: Path, lengths: list[Lengths], params: TokenizeParams, pad_id: int) -> float:
-    """Pad every row of `folder` to the longest of all splits; return the % of positions that are padding.
-
-    `lengths` are those of all rows.
-    """
-    sources = [row.source for row in lengths]
-    targets = [min(row.target, params.target_tokens) for row in lengths]
-    source, target = max(sources), max(targets)
+def pad_splits(folder: Path, measures: Measures, params: TokenizeParams, pad_id: int) -> float:
+    """Pad every row of `folder` to the longest of all splits; return the % of positions that are padding."""
+    targets = [min(length, params.target_tokens) for length in measures.targets]
+    source, target = max(measures.sources), max(targets)
     for split in SPLITS:
         path = folder / f"{split}.parquet"
         rows = track(read_table(path, DYNAMIC.names), f"tokenize padding {split}", num_rows(path))
         write_table(path, (pad_row(row, source, target, pad_id) for row in rows), LONGEST)
-    used = sum(sources) + sum(targets)
-    return round(100 * (1 - used / (len(lengths) * (source + target))), 2)
-
-
-def spelling(vocabulary: str, tokenizer: Tokenizer) -> dict[str, Any]:
-    """Return <unk> per 1,000 tokens, and the % of references that encode and decode leave unchanged."""
-    unk = tokenizer.token_to_id(UNK)
-    num_unk = num_tokens = exact = count = 0
-    for split in SPLITS:
-        for chunk in chunks(read_table(FORMATTED_DIR / f"{split}.parquet", ["completion"]), 1_000):
-            texts = [row["completion"] for row in chunk]
-            rows = encode(tokenizer, texts)
-            count += len(rows)
-            num_unk += sum(row.count(unk) for row in rows)
-            num_tokens += sum(map(len, rows))
-            for text, back in zip(texts, decode(tokenizer, rows), strict=True):
-                exact += back == folded(tokenizer, text)
-    return {
-        "vocabulary": vocabulary,
-        "unk_per_1000_tokens": round(1000 * num_unk / num_tokens, 2),
-        "exact_round_trip_pct": round(100 * exact / count, 2),
-    }
-
-
-def source_lengths(tokenizer: Tokenizer, count: int) -> list[int]:
-    """Return the lengths of at most LENGTHS_SAMPLE of the `count` prompts, evenly spaced, uncut."""
-    step, place, texts = math.ceil(count / LENGTHS_SAMPLE), 0, []
-    for split in SPLITS:
-        for row in read_table(FORMATTED_DIR / f"{split}.parquet", ["prompt"]):
-            if place % step == 0:
-                texts.append(row["prompt"])
-            place += 1
-    return [len(ids) for chunk in chunks(texts, 100) for ids in encode(tokenizer, chunk)]
+    used = sum(measures.sources) + sum(targets)
+    return round(100 * (1 - used / (len(targets) * (source + target))), 2)
 
 
 def length_row(side: str, lengths: list[int], truncated: list[bool]) -> dict[str, Any]:
@@ -264,34 +296,26 @@ def main() -> None:
     with whole(TOKENIZED_DIR) as partial:
         letters, left_out = repair(base, partial / "tokenizer", params)
         tokenizer = load_tokenizer(partial / "tokenizer")
-        lengths: dict[str, list[Lengths]] = {split: [] for split in SPLITS}
-        for split in SPLITS:
+        counts = {split: num_rows(FORMATTED_DIR / f"{split}.parquet") for split in SPLITS}
+        measures = Measures(load_tokenizer(base), tokenizer, sum(counts.values()))
+        for split, count in counts.items():
             path = FORMATTED_DIR / f"{split}.parquet"
-            rows = track(read_table(path, FORMATTED.names), f"tokenize {split}", num_rows(path))
-            encoded = encode_rows(rows, tokenizer, params, style, lengths[split])
+            rows = track(read_table(path, FORMATTED.names), f"tokenize {split}", count)
+            encoded = encode_rows(rows, tokenizer, params, style, measures)
             write_table(partial / f"{split}.parquet", encoded, DYNAMIC)
-            log.info("%-10s %6d rows", split, len(lengths[split]))
-        of_all = [row for split in SPLITS for row in lengths[split]]
+            log.info("%-10s %6d rows", split, count)
         padding_pct = 0.0
         if params.padding == "longest":
-            padding_pct = pad_splits(partial, of_all, params, tokenizer.token_to_id(PAD))
-        before, after = spelling("before", load_tokenizer(base)), spelling("after", tokenizer)
-        sources = source_lengths(tokenizer, len(of_all))
+            padding_pct = pad_splits(partial, measures, params, tokenizer.token_to_id(PAD))
+    measured = measures.values(params.target_tokens)
+    before, after = measured["spelling"]
     metrics = {  # lists stay out of `dvc metrics show`
         "letters_added": "".join(letters),
         "letters_left_out": len(left_out),
         "exact_round_trip_pct": after["exact_round_trip_pct"],
         "padding_pct": padding_pct,
-        "spelling": [before, after],
         "left_out": [{"letter": letter, "count": count} for letter, count in left_out],
-        "lengths": [
-            length_row("source", sources, [row.was_cut for row in of_all]),
-            length_row(
-                "target",
-                [row.target for row in of_all],
-                [row.target > params.target_tokens for row in of_all],
-            ),
-        ],
+        **measured,
     }
     write_json(METRICS, metrics)
     log.info(

@@ -21,7 +21,7 @@ from pydantic import model_validator
 from safetensors import deserialize, safe_open
 from safetensors.numpy import save_file
 
-from stages.shared.checkpoint import check_files, read_config
+from stages.shared.checkpoint import PROVENANCE, check_files, read_config
 from stages.shared.cli import InputError, parser, run, shown
 from stages.shared.files import digest, whole, write_json
 from stages.shared.hub import fetch_files, listing, resolve_commit
@@ -222,7 +222,7 @@ def main() -> None:
             download(checkpoint.repo, commit, partial)
             origin = {"source": "hub", "repo": checkpoint.repo, "commit": commit}
         hashes = file_hashes(partial)
-        write_json(partial / "provenance.json", {**origin, "sha256": hashes})
+        write_json(partial / PROVENANCE, {**origin, "sha256": hashes})
     log.info("%s: %s, %d files", name, origin["source"], len(hashes))
 
 

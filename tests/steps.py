@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from safetensors.torch import save_file
-from transformers import AutoTokenizer, DataCollatorForSeq2Seq, TrainerCallback
+from transformers import TrainerCallback
 
 from stages.finetune import PRETRAINED, TOKENIZED, train
 from stages.shared.device import prepare_torch
@@ -38,9 +38,8 @@ class Gradients(TrainerCallback):
 class NoValidation:
     """Scores nothing."""
 
-    def __init__(self, rows, model):
+    def __init__(self, rows):
         self.rows = rows
-        self.collate = DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(TOKENIZED / "tokenizer"), model)
 
     def __call__(self, t5):
         return {"loss": 0.0, **dict.fromkeys(("rouge1", "rouge2", "rougeL", "rougeLsum"), 0.0)}
@@ -53,7 +52,7 @@ def main():
     rows = TokenizedRows(load_table(TOKENIZED / "train.parquet"))
     step = int(sys.argv[2])
     with tempfile.TemporaryDirectory() as folder:
-        train(model, rows, NoValidation(rows, model), params, device, Path(folder), [Gradients(step)])
+        train(model, rows, NoValidation(rows), params, device, Path(folder), [Gradients(step)])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Device: precision goes by the hardware, the environment is checked, equal seeds draw equal numbers."""
 
+import os
+
 import pytest
 import torch
 
@@ -50,3 +52,17 @@ def test_equal_seeds_draw_equal_numbers():
         drawn.append(torch.rand(4).tolist())
     assert drawn[0] == drawn[1] != drawn[2]
     assert torch.get_num_threads() == 1  # RESUMEN_THREADS
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity there")
+def test_threads_are_as_many_as_the_cores_that_the_process_may_use(monkeypatch):
+    monkeypatch.delenv("RESUMEN_THREADS")
+    allowed, threads = os.sched_getaffinity(0), torch.get_num_threads()
+    try:
+        os.sched_setaffinity(0, {min(allowed)})
+        torch.set_num_threads(2)
+        prepare_torch(seed=0)
+        assert torch.get_num_threads() == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
+        torch.set_num_threads(threads)

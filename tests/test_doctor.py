@@ -57,6 +57,7 @@ FILES = {
     ".gitignore": "/data\n/models\n/.cache\n",
 }
 MINIATURES = "stages/miniatures"
+UNHASHED = ("README.md", "training.json")  # of them; git has these
 MINIATURE = f"{MINIATURES}/t5-small.safetensors"
 
 
@@ -377,7 +378,7 @@ def planted(round_of: int, rng: random.Random) -> list[Path]:
         (
             [path for path in Path(".dvc/cache/files").rglob("*") if path.is_file()],
             [path for path in Path("../resumen-storage/files").rglob("*") if path.is_file()],
-            [path for path in models if MINIATURES not in str(path) or path.suffix == ".safetensors"],
+            [path for path in models if MINIATURES not in str(path) or path.name not in UNHASHED],
             list(Path("data").rglob("*.parquet")),
         ),
         strict=True,

@@ -228,11 +228,28 @@ def small_disk(size: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
+def test_a_folder_is_replaced_at_once(tmp_path, monkeypatch):
+    path = tmp_path / "out"
+    for number in range(2):
+        with whole(path) as partial:
+            partial.mkdir()
+            (partial / f"{number}-a").write_text("a")
+            (partial / f"{number}-b").write_text("b")
+    assert sorted(file.name for file in path.iterdir()) == ["1-a", "1-b"]
+    assert list(tmp_path.iterdir()) == [path]
+    removed = []
+    monkeypatch.setattr("stages.shared.files.remove", lambda gone: removed.append(gone.name))
+    with whole(path) as partial:
+        partial.mkdir()
+    assert "out" not in removed  # which would be a half while it lasts
+
+
 WRITE = {
     "a.parquet": "write_table(path, ({'id': f'{n * n}'} for n in range(10**7)), IDS)",
     "a.jsonl": "write_jsonl(path, ({'id': n} for n in range(10**7)))",
     "a.json": "write_json(path, 'x' * 10**6)",
     "folder": "write_folder(path)",
+    "a.safetensors": "write_tensors(path)",
 }
 PROGRAM = """
 import sys
@@ -248,6 +265,12 @@ def write_folder(path):
         partial.mkdir()
         for n in range(9):
             (partial / str(n)).write_bytes(bytes(10**5))
+
+def write_tensors(path):
+    from safetensors.numpy import save_file
+    import numpy
+    with whole(path) as partial:
+        save_file({"a": numpy.zeros(10**6)}, partial)
 
 path = Path("disk") / sys.argv[1]
 run(lambda: eval(sys.argv[2]))

@@ -10,15 +10,9 @@ from torch._inductor import config as inductor
 from torch.nn.functional import log_softmax
 from transformers import AutoTokenizer, DataCollatorForSeq2Seq, TrainerCallback
 
-from stages.finetune import (
-    RAW_VALIDATION,
-    FinetuneParams,
-    Validation,
-    main,
-    train,
-    validation_loss,
-)
+from stages.finetune import RAW_VALIDATION, FinetuneParams, Validation, main, train
 from stages.shared.cli import InputError
+from stages.shared.decoding import begun
 from stages.shared.device import prepare_torch
 from stages.shared.files import RAW, load_table, read_json, write_table
 from stages.shared.models import load_model
@@ -67,7 +61,7 @@ def first_step(folder, params, work):
     rows = TokenizedRows(load_table(TRAIN).slice(0, 8))
     assert len({len(row["labels"]) for row in rows}) > 1
     references = dict.fromkeys(rows.ids, "x")
-    validation = Validation(rows, references, load_tokenizer(TOKENIZER), collator(model), params)
+    validation = Validation(rows, references, load_tokenizer(TOKENIZER), params)
     history, steps = train(model, rows, validation, params, device, work, [remember])
     assert steps == 1
     return remember.gradients, history.curve[1]["train_loss"]
@@ -104,12 +98,13 @@ def test_accumulating_2_by_4_is_1_by_8_is_the_plain_gradient(tiny, quick, tmp_pa
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
-def test_validation_loss_is_the_mean_over_all_tokens_whatever_the_batches(tiny, tokenized, batch_size):
+def test_validation_loss_is_the_mean_over_all_tokens_whatever_the_batches(tiny, tokenized, quick, batch_size):
     model = load_model(tiny["untied"])
     rows = TokenizedRows(load_table(TRAIN).slice(0, 8))
     _, expected = plain_step(tiny["untied"], label_smoothing=0.0)
-    t5 = Arithmetic(model, torch.float32).now()
-    assert validation_loss(t5, rows, collator(model), batch_size) == pytest.approx(expected, abs=1e-5)
+    params = quick(batch_size=batch_size, max_new_tokens=1)
+    validation = Validation(rows, dict.fromkeys(rows.ids, "x"), load_tokenizer(TOKENIZER), params)
+    assert validation(Arithmetic(model, torch.float32).now())["loss"] == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("validation_rows", ["all", 3])
@@ -117,7 +112,14 @@ def test_validation_holds_each_text_against_its_own_raw_reference(
     tiny, tokenized, quick, monkeypatch, validation_rows
 ):
     # the stand-in writes its prompt back, so a prompt that is its reference scores 100
-    monkeypatch.setattr("stages.finetune.generator", lambda t5, decoding: lambda batch: batch)
+    read = []
+
+    def remember(t5, batch, decoding):
+        read.append(batch)
+        return begun(t5, batch, decoding)
+
+    monkeypatch.setattr("stages.finetune.begun", remember)
+    monkeypatch.setattr("stages.finetune.search", lambda t5, memory, decoding: read[-1])
     model, tokenizer = load_model(tiny["untied"]), load_tokenizer(TOKENIZER)
     texts = [
         " ".join(["Llueve en León."] * count + ["el", "día", str(count)])
@@ -129,13 +131,13 @@ def test_validation_holds_each_text_against_its_own_raw_reference(
     rows = TokenizedRows(table.set_column(place, "input_ids", pa.array(encode(tokenizer, texts), IDS)))
     references = dict(zip(rows.ids[::-1], texts[::-1], strict=True))  # in another order than the rows
     params = quick(validation_rows=validation_rows, batch_size=1)
-    validation = Validation(rows, references, tokenizer, collator(model), params)
+    validation = Validation(rows, references, tokenizer, params)
     t5 = Arithmetic(model, torch.float32).now()
     scores = validation(t5)
     assert len(validation.references) == len(validation.rows) == (8 if validation_rows == "all" else 3)
     assert {name: round(scores[name], 9) for name in ROUGE_TYPES} == dict.fromkeys(ROUGE_TYPES, 100.0)
     swapped = dict(zip(rows.ids, texts[::-1], strict=True))
-    assert Validation(rows, swapped, tokenizer, collator(model), params)(t5)["rougeL"] < 100
+    assert Validation(rows, swapped, tokenizer, params)(t5)["rougeL"] < 100
 
 
 def test_ids_are_apart_from_what_a_model_takes(tokenized):
@@ -338,3 +340,15 @@ def test_compiled_training_repeats_itself_and_is_the_plain_one(cut_alike, quick,
     plain = read_json(Path("metrics/plots/training.json"))
     for row, other in zip(curve, plain, strict=True):  # dropout draws other numbers
         assert row["validation_loss"] == pytest.approx(other["validation_loss"], rel=0.1)
+
+
+@pytest.mark.pipeline
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs g++")
+def test_the_compiled_encoder_gives_the_gradients_of_the_plain_one(tiny, tokenized, quick):
+    model = load_model(tiny["untied"])
+    rows = [row for row in TokenizedRows(load_table(TRAIN)) if len(row["input_ids"]) == 16][:4]
+    batch, params, found = collator(model)(rows), quick(dropout=0.0), []
+    for longest in (None, (4, 16)):
+        loss = Arithmetic(model, torch.float32, longest).loss(batch, params)
+        found.append((loss, *torch.autograd.grad(loss, list(model.parameters()))))
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-5)

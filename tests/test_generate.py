@@ -53,7 +53,7 @@ def test_shuffled_formatted_rows_meet_their_own_id(ready, runs):
     rows = list(read_table(FORMATTED_TEST, FORMATTED.names))
     write_table(FORMATTED_TEST, rows[::-1], FORMATTED)
     system = SystemParams.model_validate({"from": "models/pretrained/flan-small"})
-    prompts = own_prompts(system, [row["id"] for row in ready])
+    prompts = own_prompts(system, ready)
     assert prompts == [row["prompt"] for row in rows] != [row["prompt"] for row in rows[::-1]]
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import re
 import shutil
 import struct
 import subprocess
@@ -535,6 +536,27 @@ def test_a_parquet_of_small_rows_without_end_is_refused(project, use):
     message = refusal("stages.fetch", cwd=project)
     assert message.startswith("own.parquet: row ")
     assert message.endswith("got more; write it anew from where the rows came from")
+
+
+def test_a_parquet_of_a_huge_page_is_refused_before_it_is_read(project, use):
+    path = project / "own.parquet"
+    rows = pa.array(["Llueve. " * 100] * 500_000)
+    pq.write_table(
+        pa.table({"text": rows, "summary": rows}),
+        path,
+        compression="zstd",
+        use_dictionary=False,
+        data_page_size=2**30,
+        row_group_size=len(rows),
+        max_rows_per_page=len(rows),
+    )
+    assert path.stat().st_size < 1_000_000
+    use("own.parquet")
+    assert re.fullmatch(
+        r"own.parquet: expected a file of [\d,]+ bytes to hold at most 268,435,456, its footer says "
+        r"[\d,]{11,}; write it anew from where the rows came from",
+        refusal("stages.fetch", cwd=project),
+    )
 
 
 def test_a_parquet_that_claims_rows_without_end_has_those_that_are_there(project, use):

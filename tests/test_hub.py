@@ -201,6 +201,23 @@ def test_a_second_run_fetches_no_file_and_offline_none_is_asked(hub, stage):
 
 
 @pytest.mark.usefixtures("from_hub")
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_offline_a_file_that_is_damaged_in_the_cache_is_refused(hub, stage, name):
+    stage(*WEIGHTS)
+    file = FOLDER / name
+    content = bytearray(file.read_bytes())
+    content[-3] ^= 1
+    file.chmod(0o644)
+    file.write_bytes(content)  # a link into the cache
+    message = stage(*WEIGHTS, fails=True, HF_HUB_OFFLINE="1")
+    assert re.fullmatch(
+        rf"error: {WHERE}: {name}: damaged in HF_HOME \(.*/blobs/[0-9a-f]{{40,64}}\); unset "
+        "HF_HUB_OFFLINE, and it is fetched again",
+        message,
+    )
+
+
+@pytest.mark.usefixtures("from_hub")
 def test_offline_with_an_empty_cache_is_said(hub, stage):
     message = stage(*WEIGHTS, fails=True, HF_HUB_OFFLINE="1")
     assert message == (

@@ -309,7 +309,8 @@ def test_readme_says_what_is_shipped():
     readme = (SHIPPED / "README.md").read_text(encoding="utf-8")
     record = json.loads((SHIPPED / "training.json").read_text(encoding="utf-8"))
     assert miniatures.readme(record) == readme
-    assert f"`{miniatures.sha256(SHIPPED / 'tokenizer.json')}`" in readme
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        assert f"`{name}`: sha256 `{miniatures.sha256(SHIPPED / name)}`" in readme
     assert list(record["models"]) == list(RECIPES)
     for name, recipe in RECIPES.items():
         path = SHIPPED / f"{name}.safetensors"

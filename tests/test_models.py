@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from hashlib import sha256
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from stages.shared.models import (
     start_letters,
 )
 from stages.shared.spelling import load_tokenizer, with_letters
+from stages.shared.t5 import load_t5
 
 LETTERS = ["ñ", "¿", "Ω"]  # from n, from ?, from no letter
 
@@ -158,3 +160,30 @@ def test_a_model_that_decodes_only_is_refused(damaged):
     (damaged / "config.json").write_text(json.dumps(config), encoding="utf-8")
     with pytest.raises(InputError, match="model_type: expected 't5', got 'gpt2'"):
         load_model(damaged)
+
+
+@pytest.mark.parametrize(
+    "load", [load_model, lambda folder: load_t5(folder, torch.float32, torch.device("cpu"))]
+)
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
+def test_a_file_that_is_not_what_its_provenance_says_is_refused(tiny, tmp_path, load, name):
+    folder = shutil.copytree(tiny["untied"], tmp_path / "model")
+    hashes = {path.name: sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    (folder / "provenance.json").write_text(json.dumps({"source": "hub", "sha256": hashes}), encoding="utf-8")
+    load(folder)
+    content = bytearray((folder / name).read_bytes())
+    content[-9] ^= 1
+    (folder / name).write_bytes(content)
+    message = (
+        rf"{folder}/{name}: damaged: its sha256 is not the one in provenance.json; `python -m stages.doc"
+    )
+    with pytest.raises(InputError, match=message):
+        load(folder)
+
+
+@pytest.mark.parametrize("said", ["[]", "{}", '{"sha256": ["a"]}', '{"sha256": {"../a": "b"}}'])
+def test_a_provenance_that_says_nothing_is_refused(tiny, tmp_path, said):
+    folder = shutil.copytree(tiny["untied"], tmp_path / "model")
+    (folder / "provenance.json").write_text(said, encoding="utf-8")
+    with pytest.raises(InputError, match=str(tmp_path)):
+        load_model(folder)

@@ -28,6 +28,7 @@ from stages.shared.ranks import (
     rank_zeros,
     received,
 )
+from stages.shared.resume import FINISHED
 from tests.started import ROOT, TRAINING, ended, forget, outputs, start
 
 FINETUNE, GENERATE = ["stages.finetune"], ["stages.generate", "flan-small"]
@@ -66,11 +67,21 @@ def test_an_ending_says_what_it_was():
     assert (ending(-9), ending(3)) == ("SIGKILL", "exit code 3")
 
 
-def test_wrong_options_are_refused(training, fails, monkeypatch):
-    monkeypatch.setenv("RESUMEN_LAUNCH", "--nproc-per-nod")
-    assert fails(finetune) == (
-        "RESUMEN_LAUNCH: not options of torchrun: '--nproc-per-nod'; for two processes: --nproc-per-node 2"
-    )
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("--nproc-per-nod", ""),
+        ("--nproc-per-node 0", " ("),
+        ("--nproc-per-node two", " (Unsupported nproc_per_node value: two)"),
+        ("--nnodes x", " (invalid literal for int() with base 10: 'x')"),
+        ("--nproc-per-node '2", " (No closing quotation)"),
+    ],
+)
+def test_wrong_options_are_refused(training, fails, monkeypatch, said, why):
+    monkeypatch.setenv("RESUMEN_LAUNCH", said)
+    message = fails(finetune)
+    assert message.startswith(f"RESUMEN_LAUNCH: not options of torchrun: {said!r}{why}")
+    assert message.endswith("; for two processes: --nproc-per-node 2")
 
 
 def gradients(processes: int, step: int) -> dict[str, torch.Tensor]:
@@ -157,18 +168,29 @@ def test_so_many_processes_write_the_predictions_of_one(training, processes):
 def test_generation_goes_on_with_another_number_of_processes(training, set_params):
     ended(start(*GENERATE))
     alone = outputs()
+    (journal,) = Path(".resumen").glob("generate-*/*/batches.jsonl")
+    count = len(batches_in(journal))
     forget()
     process = start(*GENERATE, RESUMEN_LAUNCH="--nproc-per-node 2")
     while not (journals := list(Path(".resumen").glob("generate-*/*/batches.jsonl"))):
         time.sleep(0.005)
         assert process.poll() is None
-    os.killpg(process.pid, signal.SIGKILL)
+    for number in (*children(process), process.pid):  # each in a session of its own
+        os.kill(number, signal.SIGKILL)
     process.communicate()
-    time.sleep(0.5)  # the others end with their launcher, or by its lock
-    kept = len(journals[0].read_text(encoding="utf-8").split())
-    assert kept
+    kept = batches_in(journals[0])
+    assert 0 < len(kept) < count
+    assert not journals[0].with_name(FINISHED).exists()
     ended(start(*GENERATE, RESUMEN_LAUNCH="--nproc-per-node 3"))
+    made = batches_in(journals[0])
+    assert made[: len(kept)] == kept
+    assert len(made) == count  # none was made again
     assert outputs() == alone
+
+
+def batches_in(journal: Path) -> list[str]:
+    """Return the lines of a journal that hold a batch."""
+    return [line for line in journal.read_text(encoding="utf-8").splitlines() if line]
 
 
 def children(process: subprocess.Popen) -> list[int]:

@@ -18,6 +18,7 @@ import stages.finetune
 from stages.finetune import main as finetune
 from stages.shared.params import Block
 from stages.shared.resume import DAYS_KEPT, FINISHED, fingerprint, home, lock_of, locked_folder
+from stages.shared.scores import ROUGE_TYPES
 from stages.shared.training import last_checkpoint
 from tests.started import TRAINING, ended, forget, outputs, start
 
@@ -96,6 +97,28 @@ def test_what_is_finished_or_old_goes_and_what_is_locked_or_young_stays(project,
     os.utime(names["old"], (long_ago, long_ago))
     with FileLock(lock_of(names["locked"])), locked_folder("work", {"name": "own"}, log):
         assert [name for name, folder in names.items() if folder.exists()] == ["young", "locked"]
+
+
+def test_what_another_process_removes_is_left_to_it_and_what_it_left_half_removed_goes(project):
+    log = logging.getLogger("test")
+    gone = {name: home() / "work" / f"{name}.gone" for name in ("being removed", "left")}
+    for folder in gone.values():
+        folder.mkdir(parents=True)
+    with FileLock(lock_of(home() / "work/being removed")), locked_folder("work", {"name": "own"}, log):
+        assert [name for name, folder in gone.items() if folder.exists()] == ["being removed"]
+    assert not list((home() / "work").glob("*.gone.*"))
+
+
+def test_what_is_old_goes_with_any_work(project):
+    log = logging.getLogger("test")
+    with locked_folder("generate-gone", {"name": "a system taken out"}, log) as old:
+        pass
+    with locked_folder("generate-young", {"name": "another"}, log) as young:
+        (young / FINISHED).touch()
+    long_ago = time.time() - (DAYS_KEPT + 1) * 86_400
+    os.utime(old, (long_ago, long_ago))
+    with locked_folder("finetune", {"name": "own"}, log):
+        assert (old.exists(), young.exists()) == (False, True)
 
 
 @pytest.mark.parametrize("said", ["", "soon", "-1", "nan"])
@@ -193,6 +216,24 @@ def test_asked_to_stop_it_keeps_the_step_and_goes_on_from_it(training, runs, ask
     assert outputs() == whole
 
 
+def test_asked_to_stop_in_a_validation_it_stops_at_once(training, runs, monkeypatch, caplog):
+    calls = []
+
+    def scores(validation, t5):
+        calls.append(len(calls))
+        if len(calls) == 2:  # of the first epoch, after that of the base
+            with contextlib.suppress(Exception):  # as logging does with what a line raises
+                signal.raise_signal(signal.SIGTERM)
+        return {"loss": 0.0, **dict.fromkeys(ROUGE_TYPES, 0.0)}
+
+    monkeypatch.setattr("stages.finetune.Validation.__call__", scores)
+    with pytest.raises(SystemExit) as stopped:
+        runs(finetune)
+    assert stopped.value.code == 128 + signal.SIGTERM
+    assert len(calls) == 2
+    assert not Path("models/finetuned").exists()
+
+
 def test_asked_to_stop_without_room_it_stops_all_the_same(training, room, fails, asked_at, runs, caplog):
     room(300_000)
     asked_at(3)
@@ -210,7 +251,7 @@ def test_a_second_run_waits_and_takes_over_what_the_first_has_made(training):
         time.sleep(0.02)
     first.send_signal(signal.SIGSTOP)
     second = start("stages.finetune")
-    assert "the same is under way in another process" in second.stderr.readline()
+    assert "finetune is under way in this folder" in second.stderr.readline()
     first.send_signal(signal.SIGCONT)
     ended(first)
     whole = outputs()

@@ -3,10 +3,13 @@
 from statistics import median
 
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import T5Config, T5ForConditionalGeneration
 
 from benchmarks import course, quality
 from benchmarks.speed import measured, table
-from benchmarks.workload import NUM_PIECES, SOURCE_TOKENS, TARGET_TOKENS, rows
+from benchmarks.workload import NUM_PIECES, NUM_ROWS, SHAPES, SOURCE_TOKENS, TARGET_TOKENS, operations, rows
 from stages.shared.cli import InputError
 
 
@@ -20,6 +23,17 @@ def test_rows_have_the_lengths_of_mlsum():
     assert max(targets) <= TARGET_TOKENS
     assert {row[name][-1] for row in made for name in row} == {1}  # </s>
     assert max(max(row["input_ids"]) for row in made) < NUM_PIECES
+
+
+@pytest.mark.parametrize(("name", "kind"), [("flan-small", "gated-gelu"), ("t5-small", "relu")])
+def test_operations_are_those_that_torch_counts(name, kind):
+    config = T5Config(**SHAPES[name], vocab_size=NUM_ROWS, feed_forward_proj=kind, decoder_start_token_id=0)
+    with torch.device("meta"):
+        model = T5ForConditionalGeneration._from_config(config, attn_implementation="eager")
+        ids, labels = torch.zeros(1, 100, dtype=torch.long), torch.zeros(1, 30, dtype=torch.long)
+    with FlopCounterMode(display=False) as counter:
+        model(input_ids=ids, labels=labels)
+    assert counter.get_total_flops() == operations(100, 30, name)
 
 
 def test_equal_seeds_give_equal_rows():

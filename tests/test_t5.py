@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy, linear
 
 import stages.shared.t5
 from stages.shared.cli import InputError
+from stages.shared.decoding import Decoding, generator
 from stages.shared.files import read_json
 from stages.shared.models import load_model, shape_of
 from stages.shared.spelling import load_tokenizer
@@ -275,3 +276,21 @@ def test_a_shape_has_the_defaults_of_transformers():
             theirs.relative_attention_max_distance,
         )
         assert (ours.start, ours.pad, ours.eos) == (0, theirs.pad_token_id, theirs.eos_token_id)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_attention_of_a_gpu_computes_the_same(tiny, batch, kind, monkeypatch):
+    model = load_model(tiny[kind])
+    decoding = Decoding(max_new_tokens=12, num_beams=4, length_penalty=1.0, no_repeat_ngram_size=0)
+    prompts = [row[row > 0].tolist() for row in batch["input_ids"]]
+    found = []
+    for devices in ((), ("cpu",)):
+        monkeypatch.setattr(stages.shared.t5, "FUSED_ON", devices)
+        t5 = arithmetic(model)
+        loss = t5.loss(batch)
+        found.append(
+            (loss, *torch.autograd.grad(loss, list(model.parameters())), generator(t5, decoding)(prompts))
+        )
+    (*plain, written), (*fused, also_written) = found
+    torch.testing.assert_close(plain, fused, rtol=1e-4, atol=1e-5)
+    assert written == also_written

@@ -7,11 +7,12 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from stages.shared.cli import InputError, shown
-from stages.shared.files import read_json, regular
+from stages.shared.files import digest, read_json, regular
 
 # What transformers' own T5 needs no code of others for; "" is none at all.
 TOKENIZERS = ("", "T5Tokenizer", "T5TokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend")
 MOST_SIZE = 2**20  # of anything that config.json counts: T5-11b has layers 65,536 wide
+PROVENANCE = "provenance.json"  # beside what a stage wrote: where it is from, and the sha256 of each file
 OF_OTHERS = ("auto_map", "custom_pipelines", "quantization_config")  # keys that bring code of others along
 
 
@@ -68,6 +69,24 @@ def check_tokenizer_config(path: Path, where: str) -> None:
             f"{where}: tokenizer_config.json: tokenizer_class: expected T5's own, got {shown(kind)}; "
             "take the key out if tokenizer.json is T5's"
         )
+
+
+def check_hashes(folder: Path) -> None:
+    """Raise InputError if a file of a checkpoint is not what the provenance beside it says.
+
+    A folder from elsewhere has none.
+    """
+    if not (path := folder / PROVENANCE).is_file():
+        return
+    hashes = read_object(path, str(path)).get("sha256")
+    if not isinstance(hashes, dict):
+        raise InputError(f"{path}: sha256: expected an object, got {shown(hashes)}; make the folder anew")
+    for name, expected in hashes.items():
+        if digest(folder / name) != expected:
+            raise InputError(
+                f"{folder / name}: damaged: its sha256 is not the one in {PROVENANCE}; "
+                "`python -m stages.doctor --fix` heals it"
+            )
 
 
 def read_object(path: Path, where: str) -> dict[str, Any]:

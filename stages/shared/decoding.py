@@ -112,16 +112,24 @@ def generator(model: T5, decoding: Decoding) -> Generate:
 
     @torch.inference_mode()
     def generate(batch: list[Ids]) -> list[Ids]:
-        width = max(map(len, batch))
-        pad, device = model.shape.pad, model.embedding.device
-        ids = torch.tensor([row + [pad] * (width - len(row)) for row in batch], device=device)
-        mask = torch.tensor(
-            [[True] * len(row) + [False] * (width - len(row)) for row in batch], device=device
-        )
-        search = greedy_search if decoding.num_beams == 1 else beam_search
-        return search(model, model.start(ids, mask, decoding.num_beams, decoding.max_new_tokens), decoding)
+        return search(model, begun(model, batch, decoding), decoding)
 
     return generate
+
+
+def begun(model: T5, batch: list[Ids], decoding: Decoding) -> Memory:
+    """Return the memory of `model` after it has read a batch of ids."""
+    width = max(map(len, batch))
+    pad, device = model.shape.pad, model.embedding.device
+    ids = torch.tensor([row + [pad] * (width - len(row)) for row in batch], device=device)
+    mask = torch.tensor([[True] * len(row) + [False] * (width - len(row)) for row in batch], device=device)
+    return model.start(ids, mask, decoding.num_beams, decoding.max_new_tokens)
+
+
+def search(model: T5, memory: Memory, decoding: Decoding) -> list[Ids]:
+    """Return what `model` writes for each article in `memory`, special tokens included."""
+    find = greedy_search if decoding.num_beams == 1 else beam_search
+    return find(model, memory, decoding)
 
 
 def forbid_repeats(scores: Tensor, written: Tensor, size: int) -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from stages.shared.cli import InputError
+from stages.shared.cli import InputError, num_cores
 from stages.shared.ranks import choose_gpu, join
 
 Precision = Literal["auto", "bf16", "fp32"]
@@ -22,7 +22,7 @@ def prepare_torch(seed: int) -> torch.device:
     RESUMEN_DEVICE the device (default: a GPU if there is one). Equal bytes are promised on one machine at one
     thread count.
     """
-    share = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    share = num_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     threads = os.environ.get("RESUMEN_THREADS", max(1, share))
     try:
         torch.set_num_threads(int(threads))

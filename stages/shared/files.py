@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from safetensors import SafetensorError
 
 from stages.shared.cli import InputError, shown
 
@@ -26,6 +27,7 @@ CONVERSATIONS = RAW.append(pa.field("messages", pa.list_(TURN)))  # RAW of a sou
 FORMATTED = pa.schema([(name, pa.string()) for name in ("id", "prompt", "completion")])
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+OF_SAFETENSORS = re.compile(rf"os error ({errno.ENOSPC}|{errno.EDQUOT})\b")  # its errors are no OSErrors
 # What Arrow raises of damage: a page that is cut, a date that no calendar has, a schema at odds with itself.
 NOT_PARQUET = (pa.ArrowException, OSError, ValueError, TypeError, LookupError, ArithmeticError)
 
@@ -48,21 +50,23 @@ def whole(path: Path) -> Iterator[Path]:
         InputError: the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
+    partial, old = (path.with_name(path.name + ending) for ending in (".partial", ".old"))
     remove(partial)
+    remove(old)
     try:
         yield partial
         for file in files_of(partial):
             flush(file)
         if path.is_dir() or os.name == "nt":  # only a file, and not what Windows finds read-only, is replaced
-            remove(path)
+            path.replace(old)
         partial.replace(path)
-    except OSError as error:
-        if error.errno not in FULL:
+    except (OSError, SafetensorError) as error:
+        if getattr(error, "errno", None) not in FULL and not OF_SAFETENSORS.search(str(error)):
             raise
         raise InputError(no_space(path, written=size_of(partial))) from error
     finally:
         remove(partial)
+        remove(old)
 
 
 def flush(file: Path) -> None:
@@ -285,12 +289,18 @@ def foreign_rows(
     """Yield the rows of an open Parquet file of `size` bytes that we did not write, in the file's order.
 
     They are read one at a time, whatever the file says of itself: a few bits may stand for a value of any
-    size, in any number of rows. A row takes 0.04 ms.
+    size, in any number of rows. A row takes 0.04 ms. A page is read whole, and if the footer lies about it,
+    Arrow takes the 2 GB that a page may have before it is refused.
 
     Raises:
         InputError: a row is too large, or all of them are for so small a file.
     """
     total, most = 0, max(MOST_EXPANDED * size, 8 * MOST_BYTES)
+    if (expanded := expanded_size(file, columns, groups)) > most:
+        raise InputError(
+            f"{where}: expected a file of {size:,} bytes to hold at most {most:,}, its footer says "
+            f"{expanded:,}; write it anew from where the rows came from"
+        )
     for number, batch in enumerate(file.iter_batches(1, groups, columns), start=1):
         parts = [part.dictionary_decode() if pa.types.is_dictionary(part.type) else part for part in batch]
         row_bytes = sum(part.nbytes for part in parts)
@@ -306,6 +316,18 @@ def foreign_rows(
                 "more; write it anew from where the rows came from"
             )
         yield batch.to_pylist()[0]
+
+
+def expanded_size(file: pq.ParquetFile, columns: list[str], groups: list[int] | None) -> int:
+    """Return how many bytes the pages of `columns` have without compression, as the footer says."""
+    total = 0
+    for number in range(file.num_row_groups) if groups is None else groups:
+        group = file.metadata.row_group(number)
+        chunks = (group.column(place) for place in range(group.num_columns))
+        total += sum(
+            chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.split(".")[0] in columns
+        )
+    return total
 
 
 def column_names(path: Path) -> list[str]:

@@ -172,7 +172,7 @@ def fetch_files(
 
     What is there already is not fetched again, and a cut connection goes on where it stopped. `listed`
     is the listing that each file is held against: huggingface_hub checks sizes alone. Without one, as
-    under HF_HUB_OFFLINE, the files are taken as they lie there.
+    under HF_HUB_OFFLINE, a file is held against the name that the cache gives it, which is its hash.
 
     Raises:
         InputError: the hub cannot be reached, or sends another content than it lists.
@@ -196,6 +196,13 @@ def fetch_files(
             path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()
         }
         files = {path: file for path, file in files.items() if any(fnmatch(path, p) for p in patterns)}
+        if not listed:
+            if damaged := [path for path, file in files.items() if not is_as_named(file.resolve())]:
+                raise InputError(
+                    f"{where}: {damaged[0]}: damaged in HF_HOME ({files[damaged[0]].resolve()}); unset "
+                    "HF_HUB_OFFLINE, and it is fetched again"
+                )
+            return files
         wrong = [path for path, entry in wanted.items() if not is_listed(files[path], entry)]
         if not wrong:
             return files
@@ -228,7 +235,21 @@ def is_listed(file: Path, entry: RepoFile) -> bool:
     """Return whether `file` has the size and the hash that the hub lists."""
     if file.stat().st_size != entry.size:
         return False
-    if entry.lfs:
-        return digest(file) == entry.lfs.sha256
-    blob = b"blob %d\0" % entry.size + file.read_bytes()  # git's own header
-    return sha1(blob, usedforsecurity=False).hexdigest() == entry.blob_id
+    return digest(file) == entry.lfs.sha256 if entry.lfs else blob_id(file) == entry.blob_id
+
+
+def is_as_named(blob: Path) -> bool:
+    """Return whether a file of the cache has the hash that it is named by; True where its name is none.
+
+    A large file is named by its sha256, another by its git blob id; where there are no links, as on Windows,
+    each has its own name.
+    """
+    if re.fullmatch("[0-9a-f]{64}", blob.name):
+        return digest(blob) == blob.name
+    return blob_id(blob) == blob.name if re.fullmatch("[0-9a-f]{40}", blob.name) else True
+
+
+def blob_id(file: Path) -> str:
+    """Return what git calls the content of `file`."""
+    content = file.read_bytes()
+    return sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

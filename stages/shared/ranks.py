@@ -40,26 +40,29 @@ def relaunched(module: str) -> bool:
     Raises:
         InputError: a process died, or the options are not torchrun's.
     """
-    options = shlex.split(said := os.environ.get(LAUNCH, ""))
-    if not options or "RANK" in os.environ:
+    said = os.environ.get(LAUNCH, "")
+    if not said.strip() or "RANK" in os.environ:
         return False
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.elastic.rendezvous import RendezvousError
     from torch.distributed.run import get_args_parser, run
 
-    if not any(option.startswith(("--nnodes", "--rdzv", "--master", "--standalone")) for option in options):
-        options.insert(0, "--standalone")  # a free port: two runs may be under way
     try:
+        options = shlex.split(said)
+        if not any(
+            option.startswith(("--nnodes", "--rdzv", "--master", "--standalone")) for option in options
+        ):
+            options.insert(0, "--standalone")  # a free port: two runs may be under way
         chosen = get_args_parser().parse_args([*options, "-m", module, *sys.argv[1:]])
-    except SystemExit as error:
-        raise InputError(
-            f"{LAUNCH}: not options of torchrun: {said!r}; for two processes: --nproc-per-node 2"
-        ) from error
+    except (SystemExit, ValueError) as error:
+        raise InputError(no_options(said, error)) from error
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # or torchrun says at length that it sets it
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # its report repeats what we say
     try:
         run(chosen)
+    except (ValueError, AssertionError) as error:
+        raise InputError(no_options(said, error)) from error
     except (dist.DistError, RendezvousError) as error:
         raise InputError(
             f"{LAUNCH}: the processes did not meet: {first_line(error)[:200]}; start every machine's, with "
@@ -74,6 +77,12 @@ def relaunched(module: str) -> bool:
     except SignalException as error:
         sys.exit(128 + error.sigval)
     return True
+
+
+def no_options(said: str, error: BaseException) -> str:
+    """Return the message for a RESUMEN_LAUNCH that torchrun makes nothing of."""
+    why = "" if isinstance(error, SystemExit) else f" ({first_line(error)})"
+    return f"{LAUNCH}: not options of torchrun: {said!r}{why}; for two processes: --nproc-per-node 2"
 
 
 def ending(code: int) -> str:

@@ -11,9 +11,9 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
-import torch
 from filelock import FileLock, Timeout
 
 from stages.shared.cli import InputError
@@ -39,7 +39,7 @@ def fingerprint(params: Iterable[Block], paths: Iterable[Path], **others: str) -
         "params": digest_of([repr(block) for block in params]),
         **{str(path): digest_of([digest(file) for file in files_of(path)]) for path in paths},
         "the code": digest_of(sorted(f"{file.name} {digest(file)}" for file in code)),
-        "torch": torch.__version__,
+        **{library: version(library) for library in ("torch", "transformers", "tokenizers")},
         **others,
     }
     for other, theirs in enumerate(gathered(parts)):
@@ -62,8 +62,8 @@ def locked_folder(work: str, parts: dict[str, str], log: logging.Logger) -> Iter
 
     A second run beside a running one, of the same parts or in the same workspace, waits, and takes over what
     the first has finished; where several processes work together it says so and ends. What is kept of other
-    work that is finished, or has been left for days, is removed. Only rank 0 has the folder; the others have
-    one that goes with them.
+    work that is finished, or of any that has been left for days, is removed. Only rank 0 has the folder; the
+    others have one that goes with them.
     """
     if rank():
         with tempfile.TemporaryDirectory() as scratch:
@@ -73,7 +73,11 @@ def locked_folder(work: str, parts: dict[str, str], log: logging.Logger) -> Iter
     folder = home() / work / key
     with ExitStack() as locks:
         # of what this workspace's run writes, and of the work, which another workspace may be doing
-        own = [acquired(Path(".resumen") / f"{work}.lock", locks, log), acquired(lock_of(folder), locks, log)]
+        here, same = f"{work} is under way in this folder", "the same is under way in another process"
+        own = [
+            acquired(Path(".resumen") / f"{work}.lock", here, locks, log),
+            acquired(lock_of(folder), same, locks, log),
+        ]
         if (folder / FINISHED).exists() and not any(own):
             discard(folder)  # a run that is asked for again runs again
         folder.mkdir(exist_ok=True)
@@ -81,8 +85,10 @@ def locked_folder(work: str, parts: dict[str, str], log: logging.Logger) -> Iter
         yield folder
 
 
-def acquired(path: Path, locks: ExitStack, log: logging.Logger) -> bool:
+def acquired(path: Path, otherwise: str, locks: ExitStack, log: logging.Logger) -> bool:
     """Hold the lock at `path` until `locks` closes; return whether it had to be waited for.
+
+    `otherwise` is what it means that another holds it.
 
     Raises:
         InputError: several processes would have to wait.
@@ -93,9 +99,8 @@ def acquired(path: Path, locks: ExitStack, log: logging.Logger) -> bool:
         lock.acquire(timeout=0)
     except Timeout:
         if num_ranks() > 1:
-            said = f"{path}: locked, the same is under way in another process; wait for its end"
-            raise InputError(said) from None
-        log.info("the same is under way in another process (%s); waiting for its end", path)
+            raise InputError(f"{path}: locked, {otherwise}; wait for its end") from None
+        log.info("%s (%s); waiting for its end", otherwise, path)
         lock.acquire()
         must_wait = True
     locks.callback(lock.release)
@@ -117,19 +122,21 @@ def finish(folder: Path) -> None:
 
 def lock_of(folder: Path) -> Path:
     """Return the lock of a folder; it stays, since a lock that is removed may be held twice."""
-    return folder.with_name(folder.name + ".lock")
+    return folder.with_name(folder.name.removesuffix(GONE) + ".lock")
 
 
 def remove_old(own: Path) -> None:
-    """Remove the folders beside `own` that are finished or have been left, and that nobody works on."""
-    for folder in own.parent.iterdir():
+    """Remove the folders that nobody works on: the finished ones beside `own`, and all that were left."""
+    for folder in home().glob("*/*"):
         if folder == own or not folder.is_dir():
             continue
         try:
             with FileLock(lock_of(folder), timeout=0):
                 newest = max(file.stat().st_mtime for file in (folder, *folder.rglob("*")))
                 is_old = time.time() - newest > DAYS_KEPT * 86_400
-                if is_old or folder.name.endswith(GONE) or (folder / FINISHED).exists():
+                if folder.name.endswith(GONE):
+                    remove(folder)
+                elif is_old or (folder.parent == own.parent and (folder / FINISHED).exists()):
                     discard(folder)
         except (Timeout, FileNotFoundError):  # at work, or removed by another process
             continue

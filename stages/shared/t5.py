@@ -14,7 +14,7 @@ Imports no transformers, which would cost every process three seconds.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from stages.shared.checkpoint import read_config, read_object, whole_number
+from stages.shared.checkpoint import check_hashes, read_config, read_object, whole_number
 from stages.shared.cli import InputError, shown
 from stages.shared.files import regular
 
@@ -44,6 +44,7 @@ Encode = Callable[["T5", Tensor, Tensor | None, "Dropout"], Tensor]
 ENCODED_AT_ONCE = 2**12  # tokens, on a CPU: a layer's states stay in the cache
 LOGITS_AT_ONCE = 2**19  # of a cross-entropy on a CPU
 SCORES_AT_ONCE = 2**20  # of an attention on a CPU: 2 to 4 MB, what a core's cache holds
+FUSED_ON = ("cuda",)  # devices where PyTorch's own attention is the faster one
 POSITIONS_ALIKE, ROWS_ALIKE = 16, 64  # multiples that a loss pads positions and rows of logits to
 
 
@@ -279,7 +280,7 @@ def attend(
     way is the fast one, a few rows at a time so that their scores stay in the cache: with a bias that learns,
     PyTorch's own attention takes its slowest path there.
     """
-    if queries.is_cuda:
+    if queries.device.type in FUSED_ON:
         both = bias if hidden is None else hidden if bias is None else bias + hidden
         return functional.scaled_dot_product_attention(queries, keys, values, attn_mask=both, scale=1.0)
     at_once = max(1, SCORES_AT_ONCE // (queries.shape[1] * queries.shape[2] * keys.shape[2]))
@@ -308,6 +309,11 @@ def buckets(distance: Tensor, shape: Shape, both_ways: bool) -> Tensor:
     share = torch.log(distance.float() / exact) / math.log(shape.max_distance / exact)
     far = (exact + (share * (count - exact)).long()).clamp(max=count - 1)
     return ahead + torch.where(distance < exact, distance, far)
+
+
+def alike(rows: Tensor, value: float) -> Tensor:
+    """Return `rows`, (rows, tokens), padded with `value` to a multiple of POSITIONS_ALIKE tokens."""
+    return functional.pad(rows, (0, -rows.shape[1] % POSITIONS_ALIKE), value=value)
 
 
 def mask_bias(mask: Tensor, dtype: torch.dtype) -> Tensor | None:
@@ -433,21 +439,40 @@ class T5:
 
         Shapes are made alike: for each that it meets oneDNN keeps some thirty kernels, 40 MB at true shape.
         """
-        ids, mask, labels = batch["input_ids"], batch["attention_mask"].bool(), batch["labels"]
-        more = 0, -ids.shape[1] % POSITIONS_ALIKE
-        ids, mask = functional.pad(ids, more, value=self.shape.pad), functional.pad(mask, more)
-        labels = functional.pad(labels, (0, -labels.shape[1] % POSITIONS_ALIKE), value=-1)
+        ids, mask, labels = batch["input_ids"], batch["attention_mask"].bool(), alike(batch["labels"], -1)
+        ids, mask = alike(ids, self.shape.pad), alike(mask, False)
         hidden = mask_bias(mask, self.dtype)
-        shifted = functional.pad(labels[:, :-1], (1, 0), value=self.shape.start)
-        shifted = shifted.masked_fill(shifted < 0, self.shape.pad)
-        both = functional.embedding(torch.cat([ids, shifted], dim=1), self.embedding)  # one gradient, not two
-        source, states = both.split([ids.shape[1], labels.shape[1]], dim=1)
+        both = functional.embedding(torch.cat([ids, self.shifted(labels)], dim=1), self.embedding)
+        source, states = both.split([ids.shape[1], labels.shape[1]], dim=1)  # one gradient, not two
         encoded = (encode or T5.encode)(self, source.contiguous(), hidden, drop)
-        positions = torch.arange(labels.shape[1], device=ids.device)
+        return self.loss_of(states, self.cross_keys(encoded), hidden, labels, smoothing, drop)
+
+    def written_loss(self, memory: "Memory", labels: Tensor) -> Tensor:
+        """Return `loss` of labels, (articles, target tokens), of the articles in `memory`."""
+        labels = alike(labels, -1)
+        states = functional.embedding(self.shifted(labels), self.embedding)
+        return self.loss_of(states, memory.cross, memory.hidden, labels)
+
+    def shifted(self, labels: Tensor) -> Tensor:
+        """Return what the decoder reads where it is to write `labels`."""
+        before = functional.pad(labels[:, :-1], (1, 0), value=self.shape.start)
+        return before.masked_fill(before < 0, self.shape.pad)
+
+    def loss_of(
+        self,
+        states: Tensor,
+        cross: Iterable[Sequence[Tensor]],
+        hidden: Tensor | None,
+        labels: Tensor,
+        smoothing: float = 0.0,
+        drop: Dropout = NO_DROPOUT,
+    ) -> Tensor:
+        """Return the loss of `labels`, given the embedded tokens before them and the articles' keys."""
+        positions = torch.arange(labels.shape[1], device=labels.device)
         ahead = positions[None, :] > positions[:, None]
         bias = self.bias("decoder", len(positions)).masked_fill(ahead, torch.finfo(self.dtype).min)
         states = drop(states)
-        for layer, (keys, values) in zip(self.decoder, self.cross_keys(encoded), strict=True):
+        for layer, (keys, values) in zip(self.decoder, cross, strict=True):
             states = self.self_attention(layer, states, bias, None, drop)
             queries = self.heads(project(self.normalized(states), layer.cross_q))
             attended = attend(queries, keys, drop.keys(values), None, hidden).transpose(1, 2).flatten(2)
@@ -554,13 +579,14 @@ def opened_checkpoint(folder: Path) -> Iterator[tuple[Shape, dict[str, Any]]]:
     """Yield the shape of a checkpoint's T5 and its open files by a tensor's name; all is there and fits.
 
     Raises:
-        InputError: the folder holds no T5 in safetensors, or an incomplete one.
+        InputError: the folder holds no T5 in safetensors, an incomplete one, or a damaged one.
     """
     files = sorted(folder.glob("model*.safetensors"))
     if not files:
         raise InputError(f"{folder}: no model*.safetensors; expected what save_pretrained writes")
     if not (folder / "config.json").is_file():
         raise InputError(f"{folder}: no config.json; expected what save_pretrained writes")
+    check_hashes(folder)
     config = read_config(folder / "config.json", str(folder))
     try:
         shape = Shape.of(config)

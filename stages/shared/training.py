@@ -248,8 +248,8 @@ class Progress(TrainerCallback):
         next(self.steps, None)
 
 
-class Stopped(Exception):  # noqa: N818 (a wish, no error)
-    """The process was asked to end, by a signal."""
+class Stopped(BaseException):
+    """The process was asked to end, by a signal: no Exception, or what handles those would swallow it."""
 
 
 class Checkpoints(TrainerCallback):
@@ -280,9 +280,9 @@ class Checkpoints(TrainerCallback):
 
     def stop(self, number: int, frame: Any) -> None:
         """Note the wish until the step has ended; in a validation, and the second time, end at once."""
-        if self.signal or not self.can_wait:
+        is_second, self.signal = bool(self.signal), number
+        if is_second or not self.can_wait:
             raise Stopped(number)
-        self.signal = number
 
     def on_train_begin(self, args, state, control, **kwargs) -> None:
         self.steps = state.max_steps // int(args.num_train_epochs)  # of an epoch

@@ -42,8 +42,8 @@ def encode_beginnings(tokenizer: Tokenizer, texts: list[str], max_tokens: int) -
     """Return the ids of each text; of one with more than `max_tokens`, those of a beginning with more, too.
 
     MLSUM's median article has 1,784 tokens, of which 512 are read. A few of the texts say how many tokens a
-    word has: in Spanish T5's vocabulary takes about 2.5, the miniatures' 1.5. Where the beginning comes out too
-    short, the whole text is encoded.
+    word has: in Spanish T5's vocabulary takes about 2.5, the miniatures' 1.5. Where the beginning comes out
+    too short, the whole text is encoded.
     T5 splits on white space before all else: the tokens of a beginning are the beginning of the tokens.
     """
     num_words = words_for(tokenizer, texts[:: max(len(texts) // SAMPLED, 1)], max_tokens)
