@@ -1,10 +1,11 @@
-"""What our fine-tuning costs in quality: on `mini`, beside the plain one, seed by seed.
+"""What our speed costs in quality on `mini`: fine-tuning beside the plain one, generation in bf16.
 
     python -m benchmarks.quality run plain --seeds 13-22 >> runs.jsonl      four minutes a seed and thread
     python -m benchmarks.quality run ours --seeds 13-22 >> runs.jsonl       two to three
     python -m benchmarks.quality run "ours, bf16" --seeds 13-22 >> runs.jsonl
     torchrun --nproc-per-node 2 -m benchmarks.quality run "ours, 2 processes" --seeds 13-22 >> runs.jsonl
     python -m benchmarks.quality table runs.jsonl
+    python -m benchmarks.quality generation                                 each system, in float32 and bf16
 
 Needs a `dvc repro` of `mini` before. *plain* is Seq2SeqTrainer as it is installed, with transformers' own
 forward pass, in float32: random batches of 8, padded. Rows, epochs, learning rate, schedule and clipping are
@@ -17,7 +18,7 @@ import json
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -34,14 +35,19 @@ from transformers import (
 from benchmarks.peers import BATCH_SIZE
 from benchmarks.speed import say
 from stages.finetune import PRETRAINED, RAW_VALIDATION, TOKENIZED, Validation, train, training_arguments
+from stages.generate import RAW_TEST, GenerateParams, SourceParams, StyleParams, summarize
 from stages.shared.cli import InputError, parser, run
-from stages.shared.device import prepare_torch
+from stages.shared.device import choose_dtype, prepare_torch
 from stages.shared.files import load_table, read_table
 from stages.shared.models import load_model, start_letters
-from stages.shared.params import load_params
+from stages.shared.params import load_params, parse_key, read_params
+from stages.shared.prompts import COLUMNS
 from stages.shared.ranks import num_ranks, rank
 from stages.shared.recipe import FinetuneParams
+from stages.shared.scores import ROUGE_TYPES, rouge
 from stages.shared.spelling import load_tokenizer
+from stages.shared.systems import system_params
+from stages.shared.t5 import load_t5
 from stages.shared.training import Arithmetic, TokenizedRows
 
 PRECISION = {
@@ -147,6 +153,38 @@ def table(runs: list[dict]) -> list[str]:
     return lines
 
 
+def generation(device: torch.device) -> Iterator[str]:
+    """Yield a table of each system's ROUGE-L on the test split, its summaries written in float32 and bf16.
+
+    The error is half of the 95 % interval of the mean difference, by the articles' differences.
+    """
+    every, params = read_params(), load_params(GenerateParams, "generate")
+    source = parse_key(SourceParams, every, "tokenize", "source_tokens")
+    style = parse_key(StyleParams, every, "format", "style")
+    rows = list(read_table(RAW_TEST, ["id", *COLUMNS]))
+    yield f"| ROUGE-L, {len(rows)} articles | float32 | bf16 | difference | ± | other summaries |"
+    yield "|---|---:|---:|---:|---:|---:|"
+    for name in every["systems"]:
+        if (system := system_params(every, name)).is_foreign:
+            continue
+        texts, scores = [], []
+        for precision in ("fp32", "bf16"):
+            model = load_t5(system.path, choose_dtype(precision, device), device)
+            with tempfile.TemporaryDirectory() as scratch:
+                journal, what = Path(scratch) / "batches.jsonl", f"quality {name}"
+                made = summarize(system, rows, params, source, style, model, what, journal)
+            texts.append([row["prediction"] for row in made])
+            place = ROUGE_TYPES.index("rougeL")
+            scores.append(
+                [rouge(text, row["summary"])[place] for text, row in zip(texts[-1], rows, strict=True)]
+            )
+        plain, rounded = map(statistics.mean, scores)
+        less = [other - one for one, other in zip(*scores, strict=True)]
+        error = statistics.stdev(less) / len(less) ** 0.5 * stats.t.ppf(0.975, len(less) - 1)
+        others = sum(one != other for one, other in zip(*texts, strict=True))
+        yield f"| {name} | {plain:.2f} | {rounded:.2f} | {rounded - plain:+.2f} | {error:.2f} | {others} |"
+
+
 def seeds_of(text: str) -> range:
     first, _, last = text.partition("-")
     return range(int(first), int(last or first) + 1)
@@ -161,7 +199,12 @@ def main() -> None:
     commands.add_parser("table", help="print the table of runs").add_argument(
         "path", type=argparse.FileType(encoding="utf-8"), help="their lines"
     )
+    commands.add_parser("generation", help="print the table of the systems")
     chosen = arguments.parse_args()
+    if chosen.command == "generation":
+        for line in generation(prepare_torch(seed=0)):
+            say(line)
+        return
     if chosen.command == "table":
         sys.stdout.write("\n".join(table([json.loads(line) for line in chosen.path])) + "\n")
         return

@@ -344,7 +344,7 @@ def test_compiled_training_repeats_itself_and_is_the_plain_one(cut_alike, quick,
 
 @pytest.mark.pipeline
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs g++")
-def test_the_compiled_encoder_gives_the_gradients_of_the_plain_one(tiny, tokenized, quick):
+def test_the_compiled_encoder_gives_the_gradients_of_the_plain_one(tiny, cut_alike, quick):
     model = load_model(tiny["untied"])
     rows = [row for row in TokenizedRows(load_table(TRAIN)) if len(row["input_ids"]) == 16][:4]
     batch, params, found = collator(model)(rows), quick(dropout=0.0), []

@@ -1,6 +1,8 @@
 import ast
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,15 @@ READS = {
     "evaluate": {"evaluate", "finetune.base", "generate", "systems"},
     "report": {"checkpoints", "profile", "systems", "weights", *SECTIONS},
 }
+
+
+NEED_TORCH = {"finetune", "generate", "probe"}  # the others start in a second without it
+
+
+@pytest.mark.parametrize("name", sorted(STAGES.keys() - NEED_TORCH))
+def test_a_stage_that_needs_no_torch_does_not_import_it(name):
+    code = f"import stages.{name}, sys; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 def own_files(module: str, found: set[str] | None = None) -> set[str]:

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import random
+import shutil
 import signal
 import sys
 import time
@@ -20,6 +21,7 @@ from stages.shared.params import Block
 from stages.shared.resume import DAYS_KEPT, FINISHED, fingerprint, home, lock_of, locked_folder
 from stages.shared.scores import ROUGE_TYPES
 from stages.shared.training import last_checkpoint
+from stages.tokenize import main as tokenize
 from tests.started import TRAINING, ended, forget, outputs, start
 
 KILLS = int(os.environ.get("RESUMEN_KILLS", "100"))  # of the slow test, in all
@@ -310,11 +312,25 @@ def survives(stage: list[str], kills: int, draw: random.Random) -> tuple[int, in
 
 
 @pytest.mark.pipeline
-@pytest.mark.parametrize("stage", [["stages.finetune"], ["stages.generate", "flan-small"]], ids=" ".join)
+@pytest.mark.parametrize(
+    ("stage", "precision"),
+    [("stages.finetune", "fp32"), ("stages.finetune", "bf16"), ("stages.generate flan-small", "fp32")],
+)
 @pytest.mark.skipif(os.name == "nt", reason="no process groups there")
-def test_three_kills_change_no_byte(training, stage):
-    survived, with_work = survives(stage, 3, random.Random(5))
+def test_three_kills_change_no_byte(training, set_params, stage, precision):
+    set_params({"finetune.precision": precision})
+    survived, with_work = survives(stage.split(), 3, random.Random(5))
     assert survived == 3
+    assert with_work
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt" or not shutil.which("g++"), reason="needs process groups and g++")
+def test_kills_of_a_compiled_training_change_no_byte(training, set_params, runs):
+    set_params({"finetune.compile": True, "finetune.precision": "bf16", "tokenize.source_tokens": 16})
+    runs(tokenize)
+    survived, with_work = survives(["stages.finetune"], 4, random.Random(5))
+    assert survived == 4
     assert with_work
 
 
