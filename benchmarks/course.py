@@ -4,11 +4,12 @@
     python -m benchmarks.course --write   into benchmarks/RESULTS.md
 
 1,500 articles for four epochs, of which a tenth is taken; a validation on 500 before the first and after
-each: summaries, loss, ROUGE; a checkpoint after each epoch and every five minutes; five checkpoints of true
-shape and the fine-tuned one on 200 articles; ROUGE of the six. The weights are random, so every summary has
-all its 96 tokens; genuine ones are half as long. Left out are the other prompts of two checkpoints, the
-probes, the downloads and the stages of seconds. The error is half of the 95 % interval, by Student's t, of
-each part's pieces in this run, added up in quadrature; from run to run the machine itself differs by more.
+each: summaries, loss, ROUGE; a checkpoint after each epoch and, in a longer one, every five minutes; five
+checkpoints of true shape and the fine-tuned one on 200 articles; ROUGE of the six. The weights are random, so
+every summary has all its 96 tokens; genuine ones are half as long. Left out are the other prompts of two
+checkpoints, the probes, the downloads and the stages of seconds. The error is half of the 95 % interval, by
+Student's t, of each part's pieces in this run, added up in quadrature; from run to run the machine itself
+differs by more.
 """
 
 import math
@@ -42,14 +43,13 @@ from stages.shared.files import digest, flush
 from stages.shared.rouge import SpanishRouge
 from stages.shared.spelling import load_tokenizer
 from stages.shared.t5 import load_t5
-from stages.shared.training import TokenizedRows
+from stages.shared.training import TokenizedRows, seconds_between
 
 ARTICLES, EPOCHS, VALIDATION, TEST = 1_500, 4, 500, 200  # of `course`
 SHARE = 10  # of the fine-tuning, one in so many is taken
 NUM_TOKENS = 96  # of each summary
 PIECES = 3  # of every other part
 BATCH = 64  # articles: `generate.batch_size`, and eight times that of fine-tuning
-EVERY_FIVE_MINUTES = 4  # checkpoints within the epochs of a quarter of an hour or so
 CHECKPOINT = 4 * 4 * 77_000_000  # bytes: weights, Adam's two moments, the best model
 
 Part = tuple[str, float, float]  # what, its seconds in all, their error
@@ -111,8 +111,8 @@ def scoring() -> Part:
     return whole("ROUGE, of six systems", pieces, 6)
 
 
-def checkpoints(scratch: Path) -> Part:
-    """Return what writing, flushing and hashing the files of a checkpoint takes."""
+def checkpoints(scratch: Path, seconds: float) -> Part:
+    """Return what writing, flushing and hashing its checkpoints takes a fine-tuning of so many seconds."""
     path, content = scratch / "checkpoint", bytes(CHECKPOINT)
 
     def save() -> None:
@@ -120,16 +120,18 @@ def checkpoints(scratch: Path) -> Part:
         flush(path)
         digest(path)
 
-    return whole("checkpoints", repeated(save), EPOCHS + EVERY_FIVE_MINUTES)
+    count = EPOCHS * (1 + int(seconds / EPOCHS // seconds_between()))
+    return whole(f"{count} checkpoints", repeated(save), count)
 
 
 def parts(device: torch.device, scratch: Path) -> Iterator[Part]:
-    yield checkpoints(scratch)
     yield scoring()
     for name in SHAPES:
         folder = made_up(name, scratch / name)
         if name == "flan-small":
-            yield fine_tuning(folder, device)
+            tuning = fine_tuning(folder, device)
+            yield tuning
+            yield checkpoints(scratch, tuning[1])
             yield validating(folder, device)
         twice = name == "flan-small"  # the base, and what it became
         yield writing(f"{name}, {'2 × ' * twice}200 articles", folder, device, TEST * (1 + twice))

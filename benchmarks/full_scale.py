@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -134,12 +135,13 @@ def compare(base: Path, limit: int, scratch: Path) -> Iterator[str]:
             cache_file_name=str(folder / "map.arrow"),
         )
 
-    def with_ours(folder: Path) -> Path:
-        write_table(folder / "ours.parquet", encode_rows(iter(rows), ours, params, "instruction"), DYNAMIC)
+    def with_ours(folder: Path, most: int = MAP_ROWS) -> Path:
+        encoded = encode_rows(iter(rows[:most]), ours, params, "instruction")
+        write_table(folder / "ours.parquet", encoded, DYNAMIC)
         return folder / "ours.parquet"
 
-    def seconds(call: Callable[[Path], object], number: int) -> tuple[float, object]:
-        folder = scratch / f"{call.__name__}-{number}"
+    def seconds(call: Callable[[Path], object], name: str) -> tuple[float, object]:
+        folder = scratch / name
         folder.mkdir()
         start = time.monotonic()
         made = call(folder)
@@ -147,8 +149,8 @@ def compare(base: Path, limit: int, scratch: Path) -> Iterator[str]:
 
     ratios, rates = [], {"ours": [], "datasets.map": []}
     for number in range(ROUNDS):
-        own, path = seconds(with_ours, number)
-        other, mapped = seconds(with_map, number)
+        own, path = seconds(with_ours, f"ours-{number}")
+        other, mapped = seconds(with_map, f"map-{number}")
         if number == 0:
             names = ("input_ids", "labels")
             same = {name: [row[name] for row in read_table(path, DYNAMIC.names)] for name in names}
@@ -159,6 +161,11 @@ def compare(base: Path, limit: int, scratch: Path) -> Iterator[str]:
         ratios.append(other / own)
     for name, values in rates.items():
         yield f"{name}: {statistics.median(values):,.0f} articles/s (median of {ROUNDS})"
+    curve = []
+    for count in (300, 1_200, 4_800):
+        taken = min(seconds(partial(with_ours, most=count), f"ours-{count}-{turn}")[0] for turn in range(3))
+        curve.append(f"{count / taken:,.0f}")
+    yield f"ours at 300, 1,200 and 4,800 rows: {', '.join(curve)} articles/s"
     yield f"ratio: {statistics.median(ratios):.2f} (median; {min(ratios):.2f} to {max(ratios):.2f})"
 
 

@@ -6,7 +6,6 @@
 Articles of MLSUM's length, made up; each system's summaries are sentences of the article and of another.
 """
 
-import os
 import statistics
 import sys
 import time
@@ -19,6 +18,7 @@ from rouge_score import rouge_scorer, tokenizers
 from benchmarks.full_scale import articles
 from stages.evaluate import score_all
 from stages.shared.cli import parser, run
+from stages.shared.cores import num_cores
 from stages.shared.mlsum import MLSUM_ROWS
 from stages.shared.scores import ROUGE_TYPES, rouge
 from stages.shared.sentences import sentences
@@ -99,8 +99,13 @@ def main() -> None:
     for name, values in ratios.items():
         spread = f"{min(values):.1f} to {max(values):.1f}"
         say(f"times rouge_score on {name}: {statistics.median(values):.1f} ({spread})\n")
+    curve = [
+        f"{count / min(seconds(lambda count=count: with_ours(pairs[:count]))[0] for _ in range(3)):,.0f}"
+        for count in (NUM_PAIRS // 16, NUM_PAIRS // 4, NUM_PAIRS)
+    ]
+    say(f"ours at 1, 4 and 16 times {NUM_PAIRS // 16} pairs, one core: {', '.join(curve)} pairs/s\n")
     spent, scores = seconds(lambda: sum(1 for _ in score_all(rows, made, "none")))
-    say(f"{scores} summaries, all measures, {os.cpu_count()} cores: {spent:.0f} s\n")
+    say(f"{scores} summaries, all measures, {num_cores()} cores: {spent:.0f} s\n")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from dvc.exceptions import DvcException
 from dvc.fs import AuthError
 from dvc.repo import Repo
 
+from stages.shared.checkpoint import PROVENANCE
 from stages.shared.cli import InputError, parser, run
 from stages.shared.copies import (
     REMOTE,
@@ -37,7 +38,7 @@ from stages.shared.copies import (
 )
 from stages.shared.files import ROWS_PER_GROUP, checked, first_line, opened, parquet_errors
 from stages.shared.healing import heal
-from stages.weights import MINIATURES, PRETRAINED
+from stages.weights import MINIATURES
 
 log = logging.getLogger("doctor")
 
@@ -68,11 +69,7 @@ def fault(copy: Copy, actual: str) -> str:
 
 def unsound_copies(sound: list[Copy]) -> dict[Copy, str]:
     """Return the files of the workspace that are as dvc.lock has them, yet were damaged before."""
-    provenances = [
-        copy
-        for copy in sound
-        if Path(copy.path).name == "provenance.json" and Path(copy.path).parent.parent == PRETRAINED
-    ]
+    provenances = [copy for copy in sound if Path(copy.path).name == PROVENANCE]
     paths = {copy.path for copy in sound}
     weights, _ = hashed([copy for copy in weights_copies(provenances) if copy.path in paths])
     found = {copy: fault(copy, actual) for copy, actual in weights.items()}

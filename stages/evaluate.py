@@ -28,7 +28,8 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from stages.shared.answers import ANSWERS, Answer, read_answers
 from stages.shared.bootstrap import bounds, compare, drawn_means, pairs
-from stages.shared.cli import InputError, num_cores, parser, run
+from stages.shared.cli import InputError, parser, run
+from stages.shared.cores import num_cores
 from stages.shared.files import read_jsonl, read_table, remove_orphans, whole, write_json, write_table
 from stages.shared.measures import Article, Measures, measure
 from stages.shared.params import Block, load_params, read_params, section_of

@@ -1,7 +1,7 @@
 """Finetune: train the base on the tokenized news; keep the epoch that summarizes validation best.
 
 Reads   data/tokenized/, models/pretrained/<base>/, data/raw/validation.parquet (the references)
-Writes  models/finetuned/              what AutoModelForSeq2SeqLM and AutoTokenizer load
+Writes  models/finetuned/              what AutoModelForSeq2SeqLM and AutoTokenizer load; provenance.json
         metrics/finetune.json          steps, losses, validation ROUGE, best epoch, precision
         metrics/plots/training.json    the curve, a row an epoch; epoch 0 is the base
 Params  finetune
@@ -33,6 +33,7 @@ from transformers import (
     TrainerCallback,
 )
 
+from stages.shared.checkpoint import write_provenance
 from stages.shared.cli import InputError, parser, run
 from stages.shared.decoding import batches, begun, greedy, search
 from stages.shared.device import choose_dtype, prepare_torch
@@ -235,6 +236,7 @@ def write(
         made = epoch_folder(folder, best["epoch"])
         require_space(FINETUNED.parent, size_of(made))
         shutil.copytree(made, partial)
+        write_provenance(partial, source="finetune", base=params.base)
     metrics = {
         "base": params.base,
         "precision": precision,

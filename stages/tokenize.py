@@ -23,7 +23,7 @@ import pyarrow as pa
 from pydantic import NegativeFloat, PositiveInt
 from tokenizers import Tokenizer
 
-from stages.shared.checkpoint import read_config
+from stages.shared.checkpoint import check_hashes, read_config
 from stages.shared.cli import InputError, parser, run
 from stages.shared.conversation import Style
 from stages.shared.files import (
@@ -123,7 +123,7 @@ class Spelling:
         }
 
 
-class Measures:
+class Statistics:
     """What is measured of the rows of all splits while they pass; lengths are in tokens."""
 
     def __init__(self, base: Tokenizer, tokenizer: Tokenizer, num_rows: int) -> None:
@@ -227,9 +227,9 @@ def encode_rows(
     tokenizer: Tokenizer,
     params: TokenizeParams,
     style: str,
-    measures: Measures | None = None,
+    statistics: Statistics | None = None,
 ) -> Iterator[dict[str, list[int]]]:
-    """Yield each row's ids, cut to the params, and let `measures` take them in.
+    """Yield each row's ids, cut to the params, and let `statistics` take them in.
 
     A source is encoded no further than it is read.
     """
@@ -237,8 +237,8 @@ def encode_rows(
         prompts = [row["prompt"] for row in chunk]
         sources, were_cut = encode_within(tokenizer, prompts, params.source_tokens, style)
         targets = encode(tokenizer, [row["completion"] for row in chunk])
-        if measures:
-            measures.add(chunk, sources, were_cut, targets)
+        if statistics:
+            statistics.add(chunk, sources, were_cut, targets)
         for row, source, target in zip(chunk, sources, targets, strict=True):
             yield {"id": row["id"], "input_ids": source, "labels": cut(target, params.target_tokens)}
 
@@ -261,15 +261,15 @@ def pad_row(row: dict[str, list[int]], source: int, target: int, pad_id: int) ->
     }
 
 
-def pad_splits(folder: Path, measures: Measures, params: TokenizeParams, pad_id: int) -> float:
+def pad_splits(folder: Path, statistics: Statistics, params: TokenizeParams, pad_id: int) -> float:
     """Pad every row of `folder` to the longest of all splits; return the % of positions that are padding."""
-    targets = [min(length, params.target_tokens) for length in measures.targets]
-    source, target = max(measures.sources), max(targets)
+    targets = [min(length, params.target_tokens) for length in statistics.targets]
+    source, target = max(statistics.sources), max(targets)
     for split in SPLITS:
         path = folder / f"{split}.parquet"
         rows = track(read_table(path, DYNAMIC.names), f"tokenize padding {split}", num_rows(path))
         write_table(path, (pad_row(row, source, target, pad_id) for row in rows), LONGEST)
-    used = sum(measures.sources) + sum(targets)
+    used = sum(statistics.sources) + sum(targets)
     return round(100 * (1 - used / (len(targets) * (source + target))), 2)
 
 
@@ -292,22 +292,23 @@ def main() -> None:
     style = parse_key(StyleParams, every, "format", "style").style
     if not base.is_dir():
         raise InputError(f"{base}: not found; finetune.base must name a checkpoint with weights")
+    check_hashes(base)
 
     with whole(TOKENIZED_DIR) as partial:
         letters, left_out = repair(base, partial / "tokenizer", params)
         tokenizer = load_tokenizer(partial / "tokenizer")
         counts = {split: num_rows(FORMATTED_DIR / f"{split}.parquet") for split in SPLITS}
-        measures = Measures(load_tokenizer(base), tokenizer, sum(counts.values()))
+        statistics = Statistics(load_tokenizer(base), tokenizer, sum(counts.values()))
         for split, count in counts.items():
             path = FORMATTED_DIR / f"{split}.parquet"
             rows = track(read_table(path, FORMATTED.names), f"tokenize {split}", count)
-            encoded = encode_rows(rows, tokenizer, params, style, measures)
+            encoded = encode_rows(rows, tokenizer, params, style, statistics)
             write_table(partial / f"{split}.parquet", encoded, DYNAMIC)
             log.info("%-10s %6d rows", split, count)
         padding_pct = 0.0
         if params.padding == "longest":
-            padding_pct = pad_splits(partial, measures, params, tokenizer.token_to_id(PAD))
-    measured = measures.values(params.target_tokens)
+            padding_pct = pad_splits(partial, statistics, params, tokenizer.token_to_id(PAD))
+    measured = statistics.values(params.target_tokens)
     before, after = measured["spelling"]
     metrics = {  # lists stay out of `dvc metrics show`
         "letters_added": "".join(letters),

@@ -21,9 +21,9 @@ from pydantic import model_validator
 from safetensors import deserialize, safe_open
 from safetensors.numpy import save_file
 
-from stages.shared.checkpoint import PROVENANCE, check_files, read_config
+from stages.shared.checkpoint import check_files, read_config, write_provenance
 from stages.shared.cli import InputError, parser, run, shown
-from stages.shared.files import digest, whole, write_json
+from stages.shared.files import whole, write_json
 from stages.shared.hub import fetch_files, listing, resolve_commit
 from stages.shared.params import Block, check_name, nearest, parse, profile_of, read_params, section_of
 
@@ -199,11 +199,6 @@ def check_links(files: dict[str, Path], folder: Path) -> None:
             raise InputError(f"{path}: a link out of its folder, to {file}; put the file itself there")
 
 
-def file_hashes(folder: Path) -> dict[str, str]:
-    """Return the sha256 of each file of `folder`, by name."""
-    return {path.name: digest(path) for path in sorted(folder.iterdir())}
-
-
 def main() -> None:
     arguments = parser(__doc__, "python -m stages.weights flan-small")
     arguments.add_argument("checkpoint", help="a key of `checkpoints` in params.yaml")
@@ -221,8 +216,7 @@ def main() -> None:
             commit = resolve_commit(checkpoint.repo, checkpoint.revision, "model")
             download(checkpoint.repo, commit, partial)
             origin = {"source": "hub", "repo": checkpoint.repo, "commit": commit}
-        hashes = file_hashes(partial)
-        write_json(partial / PROVENANCE, {**origin, "sha256": hashes})
+        hashes = write_provenance(partial, **origin)
     log.info("%s: %s, %d files", name, origin["source"], len(hashes))
 
 

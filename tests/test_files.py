@@ -228,7 +228,7 @@ def small_disk(size: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def test_a_folder_is_replaced_at_once(tmp_path, monkeypatch):
+def test_a_folder_takes_the_place_of_another_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "out"
     for number in range(2):
         with whole(path) as partial:
@@ -237,11 +237,19 @@ def test_a_folder_is_replaced_at_once(tmp_path, monkeypatch):
             (partial / f"{number}-b").write_text("b")
     assert sorted(file.name for file in path.iterdir()) == ["1-a", "1-b"]
     assert list(tmp_path.iterdir()) == [path]
-    removed = []
-    monkeypatch.setattr("stages.shared.files.remove", lambda gone: removed.append(gone.name))
-    with whole(path) as partial:
+    real = Path.replace
+
+    def breaks(self, target):
+        if self.name == "out.partial":
+            assert not path.exists()  # no half of it, at any moment
+            raise KeyboardInterrupt
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", breaks)
+    with pytest.raises(KeyboardInterrupt), whole(path) as partial:
         partial.mkdir()
-    assert "out" not in removed  # which would be a half while it lasts
+    assert sorted(file.name for file in path.iterdir()) == ["1-a", "1-b"]  # the old one, again
+    assert list(tmp_path.iterdir()) == [path]
 
 
 WRITE = {

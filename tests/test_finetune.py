@@ -11,6 +11,7 @@ from torch.nn.functional import log_softmax
 from transformers import AutoTokenizer, DataCollatorForSeq2Seq, TrainerCallback
 
 from stages.finetune import RAW_VALIDATION, FinetuneParams, Validation, main, train
+from stages.shared.checkpoint import check_hashes
 from stages.shared.cli import InputError
 from stages.shared.decoding import begun
 from stages.shared.device import prepare_torch
@@ -184,9 +185,13 @@ def test_two_runs_give_equal_bytes_and_nothing_that_differs_between_runs(quick, 
         "config.json",
         "generation_config.json",
         "model.safetensors",
+        "provenance.json",
         "tokenizer.json",
         "tokenizer_config.json",
     ]
+    check_hashes(Path("models/finetuned"))
+    origin = read_json(Path("models/finetuned/provenance.json"))
+    assert (origin["source"], origin["base"], len(origin["sha256"])) == ("finetune", "flan-small", 5)
 
 
 def test_another_seed_gives_another_model(quick, runs):

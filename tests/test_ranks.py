@@ -1,5 +1,6 @@
 """Several processes: the predictions of one, the gradients of one, and an end when one of them dies."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from safetensors.torch import load_file
 
 from stages.finetune import CURVE
@@ -28,7 +30,7 @@ from stages.shared.ranks import (
     rank_zeros,
     received,
 )
-from stages.shared.resume import FINISHED
+from stages.shared.resume import FINISHED, home
 from tests.started import ROOT, TRAINING, ended, forget, outputs, start
 
 FINETUNE, GENERATE = ["stages.finetune"], ["stages.generate", "flan-small"]
@@ -71,7 +73,8 @@ def test_an_ending_says_what_it_was():
     ("said", "why"),
     [
         ("--nproc-per-nod", ""),
-        ("--nproc-per-node 0", " ("),
+        ("--nproc-per-node 0", " (nproc_per_node: at least 1)"),
+        ("--nnodes 1:2:3", ' (nnodes=1:2:3 is not in "MIN:MAX" format)'),
         ("--nproc-per-node two", " (Unsupported nproc_per_node value: two)"),
         ("--nnodes x", " (invalid literal for int() with base 10: 'x')"),
         ("--nproc-per-node '2", " (No closing quotation)"),
@@ -79,9 +82,9 @@ def test_an_ending_says_what_it_was():
 )
 def test_wrong_options_are_refused(training, fails, monkeypatch, said, why):
     monkeypatch.setenv("RESUMEN_LAUNCH", said)
-    message = fails(finetune)
-    assert message.startswith(f"RESUMEN_LAUNCH: not options of torchrun: {said!r}{why}")
-    assert message.endswith("; for two processes: --nproc-per-node 2")
+    assert fails(finetune) == (
+        f"RESUMEN_LAUNCH: not options of torchrun: {said!r}{why}; for two processes: --nproc-per-node 2"
+    )
 
 
 def gradients(processes: int, step: int) -> dict[str, torch.Tensor]:
@@ -165,18 +168,22 @@ def test_so_many_processes_write_the_predictions_of_one(training, processes):
 
 
 @pytest.mark.pipeline
+@pytest.mark.skipif(not shutil.which("pgrep"), reason="needs pgrep")
 def test_generation_goes_on_with_another_number_of_processes(training, set_params):
+    set_params({"generate.max_new_tokens": 300})  # a batch takes longer than noticing the one before
     ended(start(*GENERATE))
     alone = outputs()
     (journal,) = Path(".resumen").glob("generate-*/*/batches.jsonl")
-    count = len(batches_in(journal))
+    count, ranks = len(batches_in(journal)), []
     forget()
     process = start(*GENERATE, RESUMEN_LAUNCH="--nproc-per-node 2")
     while not (journals := list(Path(".resumen").glob("generate-*/*/batches.jsonl"))):
+        ranks = children(process) or ranks
         time.sleep(0.005)
         assert process.poll() is None
-    for number in (*children(process), process.pid):  # each in a session of its own
-        os.kill(number, signal.SIGKILL)
+    for number in (*ranks, process.pid):  # each in a session of its own
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
     process.communicate()
     kept = batches_in(journals[0])
     assert 0 < len(kept) < count
@@ -188,9 +195,16 @@ def test_generation_goes_on_with_another_number_of_processes(training, set_param
     assert outputs() == alone
 
 
+@pytest.mark.pipeline
+def test_beside_a_running_one_several_processes_end(training):
+    with FileLock(home() / "finetune.lock"):
+        said = ended(start(*FINETUNE, RESUMEN_LAUNCH="--nproc-per-node 2"), 1)
+    assert "finetune.lock: locked, finetune is under way in this folder; wait for its end" in said
+
+
 def batches_in(journal: Path) -> list[str]:
-    """Return the lines of a journal that hold a batch."""
-    return [line for line in journal.read_text(encoding="utf-8").splitlines() if line]
+    """Return the lines of a journal that hold a whole batch."""
+    return [line for line in journal.read_text(encoding="utf-8").splitlines() if line.endswith("]]]]")]
 
 
 def children(process: subprocess.Popen) -> list[int]:

@@ -1,4 +1,4 @@
-"""A checkpoint's folder: its configuration, and that no file of it is code or asks for some."""
+"""A checkpoint's folder: its configuration, its hashes, and that no file of it is code or asks for some."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from stages.shared.cli import InputError, shown
-from stages.shared.files import digest, read_json, regular
+from stages.shared.files import digest, read_json, regular, write_json
 
 # What transformers' own T5 needs no code of others for; "" is none at all.
 TOKENIZERS = ("", "T5Tokenizer", "T5TokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend")
@@ -71,6 +71,13 @@ def check_tokenizer_config(path: Path, where: str) -> None:
         )
 
 
+def write_provenance(folder: Path, **origin: str) -> dict[str, str]:
+    """Write where a checkpoint is from, and the sha256 of each of its files, beside them; return these."""
+    hashes = {path.name: digest(path) for path in sorted(folder.iterdir())}
+    write_json(folder / PROVENANCE, {**origin, "sha256": hashes})
+    return hashes
+
+
 def check_hashes(folder: Path) -> None:
     """Raise InputError if a file of a checkpoint is not what the provenance beside it says.
 
@@ -85,7 +92,7 @@ def check_hashes(folder: Path) -> None:
         if digest(folder / name) != expected:
             raise InputError(
                 f"{folder / name}: damaged: its sha256 is not the one in {PROVENANCE}; "
-                "`python -m stages.doctor --fix` heals it"
+                f"`python -m stages.doctor --fix` heals it; if you changed it, remove {PROVENANCE}"
             )
 
 

@@ -60,13 +60,6 @@ def parser(doc: str, example: str) -> argparse.ArgumentParser:
     )
 
 
-def num_cores() -> int:
-    """Return how many cores this process may use; in a job of a cluster they are fewer than there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def run(main: Callable[[], None]) -> None:
     """Call `main`; an InputError becomes one line on stderr and exit code 1.
 

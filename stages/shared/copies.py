@@ -159,7 +159,7 @@ def shipped_copies(folder: Path) -> list[Copy]:
 
 
 def weights_copies(provenances: Iterable[Copy]) -> list[Copy]:
-    """Return the files of pretrained models, with the hashes that `weights` recorded of them."""
+    """Return the files of models, with the hashes that `weights` and `finetune` recorded of them."""
     return [
         copy._replace(path=str(Path(copy.path).with_name(name)), expected=sha256, algorithm="sha256")
         for copy in provenances

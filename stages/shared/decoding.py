@@ -137,8 +137,8 @@ def forbid_repeats(scores: Tensor, written: Tensor, size: int) -> None:
     if not 0 < size <= written.shape[1]:
         return
     windows = written.unfold(1, size, 1)
-    begun = written[:, written.shape[1] + 1 - size :]
-    rows, places = (windows[..., :-1] == begun[:, None]).all(-1).nonzero(as_tuple=True)
+    last = written[:, written.shape[1] + 1 - size :]
+    rows, places = (windows[..., :-1] == last[:, None]).all(-1).nonzero(as_tuple=True)
     scores[rows, windows[rows, places, -1]] = -math.inf
 
 

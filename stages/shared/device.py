@@ -7,7 +7,8 @@ from typing import Literal
 
 import torch
 
-from stages.shared.cli import InputError, num_cores
+from stages.shared.cli import InputError
+from stages.shared.cores import num_cores
 from stages.shared.ranks import choose_gpu, join
 
 Precision = Literal["auto", "bf16", "fp32"]

@@ -27,7 +27,7 @@ CONVERSATIONS = RAW.append(pa.field("messages", pa.list_(TURN)))  # RAW of a sou
 FORMATTED = pa.schema([(name, pa.string()) for name in ("id", "prompt", "completion")])
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-OF_SAFETENSORS = re.compile(rf"os error ({errno.ENOSPC}|{errno.EDQUOT})\b")  # its errors are no OSErrors
+OF_SAFETENSORS = re.compile(r"os error (28|112|122|39)\b")  # its errors are no OSErrors; 112 and 39: Windows
 # What Arrow raises of damage: a page that is cut, a date that no calendar has, a schema at odds with itself.
 NOT_PARQUET = (pa.ArrowException, OSError, ValueError, TypeError, LookupError, ArithmeticError)
 
@@ -43,21 +43,21 @@ ROWS_PER_GROUP = 2_000  # bounds the memory of a stage that streams; 2,000 artic
 def whole(path: Path) -> Iterator[Path]:
     """Yield a path to write to, a file or a folder; it becomes `path` once the block has ended well.
 
-    After an error nothing is left behind: no half, no new `path`. The bytes are on the disk before the name
-    is, so that a power cut leaves no hollow file.
+    After an error nothing is left behind: no half, and what was at `path` before still is. The bytes are on
+    the disk before the name is, so that a power cut leaves no hollow file.
 
     Raises:
         InputError: the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial, old = (path.with_name(path.name + ending) for ending in (".partial", ".old"))
+    partial, old = (path.with_name(path.name + ending) for ending in (".partial", ".partial.old"))
     remove(partial)
-    remove(old)
+    put_back(old, path)
     try:
         yield partial
         for file in files_of(partial):
             flush(file)
-        if path.is_dir() or os.name == "nt":  # only a file, and not what Windows finds read-only, is replaced
+        if path.is_dir() or (os.name == "nt" and path.exists()):  # Windows replaces nothing read-only
             path.replace(old)
         partial.replace(path)
     except (OSError, SafetensorError) as error:
@@ -66,7 +66,14 @@ def whole(path: Path) -> Iterator[Path]:
         raise InputError(no_space(path, written=size_of(partial))) from error
     finally:
         remove(partial)
-        remove(old)
+        put_back(old, path)
+
+
+def put_back(old: Path, path: Path) -> None:
+    """Let what was put aside be `path` again where nothing took its place; remove it otherwise."""
+    if old.exists() and not path.exists():
+        old.replace(path)
+    remove(old)
 
 
 def flush(file: Path) -> None:
@@ -325,7 +332,9 @@ def expanded_size(file: pq.ParquetFile, columns: list[str], groups: list[int] | 
         group = file.metadata.row_group(number)
         chunks = (group.column(place) for place in range(group.num_columns))
         total += sum(
-            chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.split(".")[0] in columns
+            chunk.total_uncompressed_size
+            for chunk in chunks
+            if {chunk.path_in_schema, chunk.path_in_schema.split(".")[0]} & set(columns)
         )
     return total
 

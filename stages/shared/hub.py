@@ -175,7 +175,8 @@ def fetch_files(
     under HF_HUB_OFFLINE, a file is held against the name that the cache gives it, which is its hash.
 
     Raises:
-        InputError: the hub cannot be reached, or sends another content than it lists.
+        InputError: the hub cannot be reached, or sends another content than it lists; or, without a
+            listing, a file of the cache is damaged.
     """
     where = f"{repo}@{commit}"
     if not sys.stderr.isatty():

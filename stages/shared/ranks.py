@@ -46,8 +46,10 @@ def relaunched(module: str) -> bool:
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.elastic.rendezvous import RendezvousError
-    from torch.distributed.run import get_args_parser, run
+    from torch.distributed.run import config_from_args, get_args_parser, run
 
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # or torchrun says at length that it sets it
+    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # its report repeats what we say
     try:
         options = shlex.split(said)
         if not any(
@@ -55,14 +57,15 @@ def relaunched(module: str) -> bool:
         ):
             options.insert(0, "--standalone")  # a free port: two runs may be under way
         chosen = get_args_parser().parse_args([*options, "-m", module, *sys.argv[1:]])
-    except (SystemExit, ValueError) as error:
-        raise InputError(no_options(said, error)) from error
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # or torchrun says at length that it sets it
-    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # its report repeats what we say
+        if config_from_args(chosen)[0].nproc_per_node < 1:
+            raise ValueError("nproc_per_node: at least 1")
+    except (SystemExit, ValueError, RuntimeError, AssertionError) as error:
+        why = "" if isinstance(error, SystemExit) else f" ({first_line(error)})"
+        raise InputError(
+            f"{LAUNCH}: not options of torchrun: {said!r}{why}; for two processes: --nproc-per-node 2"
+        ) from error
     try:
         run(chosen)
-    except (ValueError, AssertionError) as error:
-        raise InputError(no_options(said, error)) from error
     except (dist.DistError, RendezvousError) as error:
         raise InputError(
             f"{LAUNCH}: the processes did not meet: {first_line(error)[:200]}; start every machine's, with "
@@ -77,12 +80,6 @@ def relaunched(module: str) -> bool:
     except SignalException as error:
         sys.exit(128 + error.sigval)
     return True
-
-
-def no_options(said: str, error: BaseException) -> str:
-    """Return the message for a RESUMEN_LAUNCH that torchrun makes nothing of."""
-    why = "" if isinstance(error, SystemExit) else f" ({first_line(error)})"
-    return f"{LAUNCH}: not options of torchrun: {said!r}{why}; for two processes: --nproc-per-node 2"
 
 
 def ending(code: int) -> str:

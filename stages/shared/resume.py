@@ -16,6 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from stages.shared.checkpoint import PROVENANCE
 from stages.shared.cli import InputError
 from stages.shared.files import digest, digest_of, files_of, remove, write_text
 from stages.shared.params import Block
@@ -37,7 +38,7 @@ def fingerprint(params: Iterable[Block], paths: Iterable[Path], **others: str) -
     code = [file for file in files if file.parent.name in ("stages", "shared")]
     parts = {
         "params": digest_of([repr(block) for block in params]),
-        **{str(path): digest_of([digest(file) for file in files_of(path)]) for path in paths},
+        **{str(path): digest_of([digest(file) for file in deciding(path)]) for path in paths},
         "the code": digest_of(sorted(f"{file.name} {digest(file)}" for file in code)),
         **{library: version(library) for library in ("torch", "transformers", "tokenizers")},
         **others,
@@ -49,6 +50,15 @@ def fingerprint(params: Iterable[Block], paths: Iterable[Path], **others: str) -
                 "same commit, params.yaml and inputs: `git pull`, `dvc pull`"
             )
     return parts
+
+
+def deciding(path: Path) -> list[Path]:
+    """Return the files whose bytes say what `path` holds.
+
+    Of a checkpoint it is the provenance, against whose hashes the others are held when it is loaded.
+    """
+    provenance = path / PROVENANCE
+    return [provenance] if provenance.is_file() else files_of(path)
 
 
 def home() -> Path:
@@ -127,16 +137,20 @@ def lock_of(folder: Path) -> Path:
 
 def remove_old(own: Path) -> None:
     """Remove the folders that nobody works on: the finished ones beside `own`, and all that were left."""
+
+    def is_over(folder: Path) -> bool:
+        is_finished = folder.parent == own.parent and (folder / FINISHED).exists()
+        newest = max(file.stat().st_mtime for file in (folder, *folder.rglob("*")))
+        return folder.suffix == GONE or is_finished or time.time() - newest > DAYS_KEPT * 86_400
+
     for folder in home().glob("*/*"):
-        if folder == own or not folder.is_dir():
-            continue
         try:
+            if folder == own or not folder.is_dir() or not is_over(folder):
+                continue
             with FileLock(lock_of(folder), timeout=0):
-                newest = max(file.stat().st_mtime for file in (folder, *folder.rglob("*")))
-                is_old = time.time() - newest > DAYS_KEPT * 86_400
-                if folder.name.endswith(GONE):
+                if folder.suffix == GONE:
                     remove(folder)
-                elif is_old or (folder.parent == own.parent and (folder / FINISHED).exists()):
+                elif is_over(folder):
                     discard(folder)
         except (Timeout, FileNotFoundError):  # at work, or removed by another process
             continue

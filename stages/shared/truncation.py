@@ -11,7 +11,7 @@ from stages.shared.spelling import cut, encode
 Ids = list[int]
 
 SAMPLED, SAMPLED_WORDS = 10, 100  # texts of a chunk, and of each its first words
-MARGIN = 1.25  # an article may have longer words than those
+MARGIN = 1.25  # an article may have fewer tokens a word than those
 
 
 def encode_within(
