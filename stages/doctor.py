@@ -57,6 +57,9 @@ def page_fault(path: Path) -> str:
     return ""
 
 
+RESTORED = "`dvc checkout` brings it from the cache, `dvc pull` from the remote, `dvc repro` makes it"
+
+
 def fault(copy: Copy, actual: str) -> str:
     """Return what is wrong with a copy that holds `actual`, or ""."""
     if is_of(actual, copy.expected):
@@ -96,9 +99,10 @@ def examine(repo: Repo, remotes: Stores) -> State:
     uncached = {copy for copy in wrong if copy.place == "cache" and not held[copy]}
     lists = [copy for copy in wrong if copy.place == "cache" and copy.expected.endswith(".dir")]
     stale = [] if lists else stale_stages(repo)  # DVC breaks off at a wrong list
-    lacking = {copy.out.path for copy in uncached} - {out.path for out in absent}
+    damaged = {copy.out.path for copy in wrong if copy.place == "workspace"}  # and nothing to put there
+    lacking = {copy.out.path for copy in uncached} - {out.path for out in absent} - damaged
     notes = [
-        ([out.path for out in absent], "not in the workspace", "`dvc pull` brings it, `dvc repro` makes it"),
+        ([out.path for out in absent], "not in the workspace", RESTORED),
         (sorted(lacking), "not in DVC's cache", "`dvc commit` puts it there"),
         (stale, "not as dvc.lock has it", "`dvc status` says why, `dvc repro` runs it"),
     ]

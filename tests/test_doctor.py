@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
-from stages.doctor import main
+from stages.doctor import RESTORED, main
 from stages.publish import md5_of
 from stages.shared.cli import run as run_main
 from tests.clone import ROOT, ran, repro, run, small_clone
@@ -257,7 +257,7 @@ def test_what_is_not_there_yet_is_no_fault(doctor):
     code, lines = doctor()
     assert code == 0
     assert lines[:-1] == [
-        "data/raw: not in the workspace; `dvc pull` brings it, `dvc repro` makes it",
+        f"data/raw: not in the workspace; {RESTORED}",
         "models/pretrained/tiny: not in DVC's cache; `dvc commit` puts it there",
         "fetch, weights: not as dvc.lock has it; `dvc status` says why, `dvc repro` runs it",
     ]
@@ -272,6 +272,15 @@ def test_a_parquet_that_was_damaged_before_dvc_hashed_it_is_found_by_its_pages(d
     assert lines[0].startswith(f"{TRAIN} (fetch): not readable as Parquet: ")
     assert lines[0].endswith("runs `dvc repro --force --single-item fetch`")
     assert doctor("--fix")[0] == 0
+
+
+def test_what_is_damaged_and_in_no_cache_is_not_to_be_put_there(doctor):
+    flip(apart(TRAIN))
+    cached(TRAIN).unlink()
+    code, lines = doctor()
+    assert code == 1
+    assert any(line.startswith(f"{TRAIN} (fetch): got md5 ") for line in lines)
+    assert not any("`dvc commit`" in line for line in lines)
 
 
 def test_weights_that_were_damaged_before_dvc_hashed_them_are_found_by_their_provenance(doctor):
@@ -301,10 +310,7 @@ def test_what_cannot_be_healed_is_said_and_not_left_wrong(doctor, caplog):
         code, lines = doctor("--remote", "--fix")
     assert code == 1
     assert caplog.text.count("(fetch: data/raw/train.parquet): removed, and nowhere right") == 2
-    assert (
-        "data/raw, metrics/data.json: not in the workspace; `dvc pull` brings it, `dvc repro` makes it"
-        in lines
-    )
+    assert f"data/raw, metrics/data.json: not in the workspace; {RESTORED}" in lines
     assert any("(fetch: data/raw/train.parquet): is not there, expected" in line for line in lines)
 
 

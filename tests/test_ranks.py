@@ -75,6 +75,7 @@ def test_an_ending_says_what_it_was():
         ("--nproc-per-nod", ""),
         ("--nproc-per-node 0", " (nproc_per_node: at least 1)"),
         ("--nnodes 1:2:3", ' (nnodes=1:2:3 is not in "MIN:MAX" format)'),
+        ("2", " (2: no option)"),
         ("--nproc-per-node two", " (Unsupported nproc_per_node value: two)"),
         ("--nnodes x", " (invalid literal for int() with base 10: 'x')"),
         ("--nproc-per-node '2", " (No closing quotation)"),

@@ -92,7 +92,8 @@ def check_hashes(folder: Path) -> None:
         if digest(folder / name) != expected:
             raise InputError(
                 f"{folder / name}: damaged: its sha256 is not the one in {PROVENANCE}; "
-                f"`python -m stages.doctor --fix` heals it; if you changed it, remove {PROVENANCE}"
+                f"`python -m stages.doctor --fix` heals what is this project's, else copy it again; if you "
+                f"changed it, remove {PROVENANCE}"
             )
 
 

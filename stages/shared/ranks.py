@@ -57,6 +57,8 @@ def relaunched(module: str) -> bool:
         ):
             options.insert(0, "--standalone")  # a free port: two runs may be under way
         chosen = get_args_parser().parse_args([*options, "-m", module, *sys.argv[1:]])
+        if not chosen.module:
+            raise ValueError(f"{chosen.training_script}: no option")
         if config_from_args(chosen)[0].nproc_per_node < 1:
             raise ValueError("nproc_per_node: at least 1")
     except (SystemExit, ValueError, RuntimeError, AssertionError) as error:
