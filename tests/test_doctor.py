@@ -275,8 +275,9 @@ def test_a_parquet_that_was_damaged_before_dvc_hashed_it_is_found_by_its_pages(d
 
 
 def test_what_is_damaged_and_in_no_cache_is_not_to_be_put_there(doctor):
+    path = cached(TRAIN)
     flip(apart(TRAIN))
-    cached(TRAIN).unlink()
+    path.unlink()
     code, lines = doctor()
     assert code == 1
     assert any(line.startswith(f"{TRAIN} (fetch): got md5 ") for line in lines)
