@@ -42,6 +42,8 @@ from stages.weights import MINIATURES
 
 log = logging.getLogger("doctor")
 
+RESTORED = "`dvc checkout` brings it from the cache, `dvc pull` from the remote, `dvc repro` makes it"
+
 LIBRARIES = ("aiobotocore", "aiohttp", "asyncssh", "azure", "botocore", "gcsfs", "google")  # of remotes
 FIX = "`python -m stages.doctor --fix`"
 
@@ -55,9 +57,6 @@ def page_fault(path: Path) -> str:
     except InputError as error:
         return str(error).removeprefix(f"{path}: ")
     return ""
-
-
-RESTORED = "`dvc checkout` brings it from the cache, `dvc pull` from the remote, `dvc repro` makes it"
 
 
 def fault(copy: Copy, actual: str) -> str:
@@ -99,7 +98,7 @@ def examine(repo: Repo, remotes: Stores) -> State:
     uncached = {copy for copy in wrong if copy.place == "cache" and not held[copy]}
     lists = [copy for copy in wrong if copy.place == "cache" and copy.expected.endswith(".dir")]
     stale = [] if lists else stale_stages(repo)  # DVC breaks off at a wrong list
-    damaged = {copy.out.path for copy in wrong if copy.place == "workspace"}  # and nothing to put there
+    damaged = {copy.out.path for copy in wrong if copy.place == "workspace"}  # not to be put there
     lacking = {copy.out.path for copy in uncached} - {out.path for out in absent} - damaged
     notes = [
         ([out.path for out in absent], "not in the workspace", RESTORED),

@@ -27,7 +27,7 @@ from ruamel.yaml import YAML
 from stages.check import SECTIONS
 from stages.fetch import DataParams, data_params
 from stages.generate import SourceParams, take_in
-from stages.shared.checkpoint import check_files
+from stages.shared.checkpoint import check_files, check_hashes
 from stages.shared.cli import InputError
 from stages.shared.conversation import check_messages
 from stages.shared.files import (
@@ -611,6 +611,19 @@ def test_weights(model, tiny, data):
     read_or_refused(lambda: check_files({"model.safetensors": model / "model.safetensors"}, "own"), "own")
     loaded = read_or_refused(lambda: load_t5(model, torch.float32, torch.device("cpu")), str(model))
     assert loaded is None or isinstance(loaded, T5)
+
+
+FILE_NAMES = st.sampled_from(["config.json", "../model", "/dev/zero", "a\0b", "", ".", "a" * 300])
+HASHES = st.dictionaries(st.one_of(FILE_NAMES, st.text()), st.one_of(st.text(), st.integers()), max_size=4)
+OF_NAMES = HASHES.map(lambda hashes: as_json({"sha256": hashes}))
+
+
+@fuzz
+@given(content=st.one_of(from_values(as_json, {"source": "hub", "sha256": {"config.json": "0"}}), OF_NAMES))
+def test_a_provenance(model, content):
+    provenance = write(model / "provenance.json", content)
+    read_or_refused(lambda: check_hashes(model), str(model))
+    provenance.unlink()
 
 
 INDEX = {"metadata": {"total_size": 1}, "weight_map": {"shared.weight": "model.safetensors"}}

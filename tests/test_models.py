@@ -181,7 +181,9 @@ def test_a_file_that_is_not_what_its_provenance_says_is_refused(tiny, tmp_path, 
         load(folder)
 
 
-@pytest.mark.parametrize("said", ["[]", "{}", '{"sha256": ["a"]}', '{"sha256": {"../a": "b"}}'])
+@pytest.mark.parametrize(
+    "said", ["[]", "{}", '{"sha256": ["a"]}', '{"sha256": {"../a": "b"}}', r'{"sha256": {"a\u0000": "b"}}']
+)
 def test_a_provenance_that_says_nothing_is_refused(tiny, tmp_path, said):
     folder = shutil.copytree(tiny["untied"], tmp_path / "model")
     (folder / "provenance.json").write_text(said, encoding="utf-8")

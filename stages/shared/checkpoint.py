@@ -88,11 +88,14 @@ def check_hashes(folder: Path) -> None:
     hashes = read_object(path, str(path)).get("sha256")
     if not isinstance(hashes, dict):
         raise InputError(f"{path}: sha256: expected an object, got {shown(hashes)}; make the folder anew")
+    files = {file.name for file in folder.iterdir()}
     for name, expected in hashes.items():
+        if name not in files:
+            raise InputError(f"{path}: sha256: {shown(name)}: no file of this folder; make the folder anew")
         if digest(folder / name) != expected:
             raise InputError(
                 f"{folder / name}: damaged: its sha256 is not the one in {PROVENANCE}; "
-                f"`python -m stages.doctor --fix` heals what is this project's, else copy it again; if you "
+                "`python -m stages.doctor --fix` heals what is this project's, else copy it again; if you "
                 f"changed it, remove {PROVENANCE}"
             )
 
