@@ -112,7 +112,7 @@ class Validation:
         for places in track(own, "finetune validation", len(own), unit="batch"):
             memory = begun(t5, [self.sources[place] for place in places], decoding)
             labels = [torch.tensor(self.labels[place]) for place in places]
-            padded = pad_sequence(labels, batch_first=True, padding_value=-1).to(t5.embedding.device)
+            padded = pad_sequence(labels, batch_first=True, padding_value=-1)
             loss += float(t5.written_loss(memory, padded))
             outputs |= dict(zip(places, search(t5, memory, decoding), strict=True))
         every, losses = zip(*gathered((outputs, loss)), strict=True)

@@ -349,9 +349,12 @@ def test_compiled_training_repeats_itself_and_is_the_plain_one(cut_alike, quick,
 
 @pytest.mark.pipeline
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs g++")
-def test_the_compiled_encoder_gives_the_gradients_of_the_plain_one(tiny, cut_alike, quick):
+@pytest.mark.parametrize("padded", [False, True])
+def test_the_compiled_encoder_gives_the_gradients_of_the_plain_one(tiny, cut_alike, quick, padded):
     model = load_model(tiny["untied"])
     rows = [row for row in TokenizedRows(load_table(TRAIN)) if len(row["input_ids"]) == 16][:4]
+    if padded:
+        rows[1] |= {name: rows[1][name][:9] for name in ("input_ids", "attention_mask")}
     batch, params, found = collator(model)(rows), quick(dropout=0.0), []
     for longest in (None, (4, 16)):
         loss = Arithmetic(model, torch.float32, longest).loss(batch, params)

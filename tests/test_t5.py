@@ -278,6 +278,20 @@ def test_a_shape_has_the_defaults_of_transformers():
         assert (ours.start, ours.pad, ours.eos) == (0, theirs.pad_token_id, theirs.eos_token_id)
 
 
+@pytest.mark.parametrize("fused", [(), ("meta",)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_training_step_asks_the_device_for_no_value(tiny, batch, kind, fused, monkeypatch):
+    """A GPU would be waited for; a meta tensor, which has no values, fails."""
+    monkeypatch.setattr(stages.shared.t5, "FUSED_ON", fused)
+    model = load_model(tiny[kind]).to("meta")
+    loss = arithmetic(model).loss(batch, 0.1, Dropout(0.1))
+    loss.backward()
+    assert loss.is_meta
+    assert model.shared.weight.grad.is_meta
+    with pytest.raises((RuntimeError, NotImplementedError)):
+        arithmetic(model).loss({name: tensor.to("meta") for name, tensor in batch.items()})
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_attention_of_a_gpu_computes_the_same(tiny, batch, kind, monkeypatch):
     model = load_model(tiny[kind])

@@ -120,9 +120,9 @@ def generator(model: T5, decoding: Decoding) -> Generate:
 def begun(model: T5, batch: list[Ids], decoding: Decoding) -> Memory:
     """Return the memory of `model` after it has read a batch of ids."""
     width = max(map(len, batch))
-    pad, device = model.shape.pad, model.embedding.device
-    ids = torch.tensor([row + [pad] * (width - len(row)) for row in batch], device=device)
-    mask = torch.tensor([[True] * len(row) + [False] * (width - len(row)) for row in batch], device=device)
+    pad = model.shape.pad
+    ids = torch.tensor([row + [pad] * (width - len(row)) for row in batch])
+    mask = torch.tensor([[True] * len(row) + [False] * (width - len(row)) for row in batch])
     return model.start(ids, mask, decoding.num_beams, decoding.max_new_tokens)
 
 

@@ -316,14 +316,6 @@ def alike(rows: Tensor, value: float) -> Tensor:
     return functional.pad(rows, (0, -rows.shape[1] % POSITIONS_ALIKE), value=value)
 
 
-def mask_bias(mask: Tensor, dtype: torch.dtype) -> Tensor | None:
-    """Return what hides the padding of `mask`, (rows, keys), from every query; None if there is none."""
-    if mask.all():
-        return None
-    hidden = torch.zeros(mask.shape, dtype=dtype, device=mask.device)
-    return hidden.masked_fill_(~mask, torch.finfo(dtype).min)[:, None, None, :]
-
-
 class T5:
     """A T5 that computes in `dtype`; what passes from layer to layer stays in float32."""
 
@@ -371,6 +363,19 @@ class T5:
         layer["wo"] = tensor(f"{block}.{last}.DenseReluDense.wo.weight").to(self.dtype)
         return Layer(**layer)
 
+    def sent(self, tensor: Tensor) -> Tensor:
+        """Return `tensor` where the model is, without waiting for that device."""
+        if self.embedding.is_cuda and tensor.is_cpu:
+            tensor = tensor.pin_memory()
+        return tensor.to(self.embedding.device, non_blocking=True)
+
+    def hiding(self, mask: Tensor) -> Tensor | None:
+        """Return what hides the padding of `mask`, (rows, keys), from every query; None if there is none."""
+        if mask.all():
+            return None
+        hidden = torch.zeros(mask.shape, dtype=self.dtype, device=mask.device)
+        return self.sent(hidden.masked_fill_(~mask, torch.finfo(self.dtype).min)[:, None, None, :])
+
     def normalized(self, states: Tensor) -> Tensor:
         return Normalize.apply(states, self.shape.epsilon, self.dtype)
 
@@ -411,7 +416,7 @@ class T5:
         return rows.unfold(1, length, 1).flip(1)[None]
 
     def encode(self, embedded: Tensor, hidden: Tensor | None, drop: Dropout = NO_DROPOUT) -> Tensor:
-        """Return the encoder's states of embedded tokens, (rows, tokens, d_model); `hidden`: `mask_bias`."""
+        """Return the encoder's states of embedded tokens, (rows, tokens, d_model); `hidden`: of `hiding`."""
         bias = self.bias("encoder", embedded.shape[1])
         states = drop(embedded)
         for layer in self.encoder:
@@ -435,40 +440,47 @@ class T5:
         """Return the cross-entropy of the labels of a padded batch, summed over the target tokens.
 
         `batch` has input_ids and attention_mask, (rows, source tokens), and labels, (rows, target tokens),
-        which are negative where padded. `encode` may be `T5.encode`, compiled.
+        which are negative where padded. It may lie on the CPU, and should: what is asked of its values there
+        does not wait for a GPU. `encode` may be `T5.encode`, compiled.
 
         Shapes are made alike: for each that it meets oneDNN keeps some thirty kernels, 40 MB at true shape.
         """
-        ids, mask, labels = batch["input_ids"], batch["attention_mask"].bool(), alike(batch["labels"], -1)
-        ids, mask = alike(ids, self.shape.pad), alike(mask, False)
-        hidden = mask_bias(mask, self.dtype)
-        both = functional.embedding(torch.cat([ids, self.shifted(labels)], dim=1), self.embedding)
-        source, states = both.split([ids.shape[1], labels.shape[1]], dim=1)  # one gradient, not two
+        mask = alike(batch["attention_mask"].bool(), False)
+        ids, hidden = self.sent(alike(batch["input_ids"], self.shape.pad)), self.hiding(mask)
+        before, places, labels = self.targets(batch["labels"])
+        both = functional.embedding(torch.cat([ids, before], dim=1), self.embedding)
+        source, states = both.split([ids.shape[1], before.shape[1]], dim=1)  # one gradient, not two
         encoded = (encode or T5.encode)(self, source.contiguous(), hidden, drop)
-        return self.loss_of(states, self.cross_keys(encoded), hidden, labels, smoothing, drop)
+        states = self.decode(states, self.cross_keys(encoded), hidden, drop)
+        return self.loss_of(states, places, labels, smoothing)
 
     def written_loss(self, memory: "Memory", labels: Tensor) -> Tensor:
         """Return `loss` of labels, (articles, target tokens), of the articles in `memory`."""
+        before, places, labels = self.targets(labels)
+        states = functional.embedding(before, self.embedding)
+        return self.loss_of(self.decode(states, memory.cross, memory.hidden), places, labels)
+
+    def targets(self, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what the decoder reads to write `labels`, where the real ones lie, and which they are.
+
+        (rows, target tokens), (targets,) counted over all rows, (targets,).
+        """
         labels = alike(labels, -1)
-        states = functional.embedding(self.shifted(labels), self.embedding)
-        return self.loss_of(states, memory.cross, memory.hidden, labels)
-
-    def shifted(self, labels: Tensor) -> Tensor:
-        """Return what the decoder reads where it is to write `labels`."""
         before = functional.pad(labels[:, :-1], (1, 0), value=self.shape.start)
-        return before.masked_fill(before < 0, self.shape.pad)
+        before = before.masked_fill(before < 0, self.shape.pad)
+        labels = labels.flatten()
+        places = (labels >= 0).nonzero()[:, 0]
+        return self.sent(before), self.sent(places), self.sent(labels[places])
 
-    def loss_of(
+    def decode(
         self,
         states: Tensor,
         cross: Iterable[Sequence[Tensor]],
         hidden: Tensor | None,
-        labels: Tensor,
-        smoothing: float = 0.0,
         drop: Dropout = NO_DROPOUT,
     ) -> Tensor:
-        """Return the loss of `labels`, given the embedded tokens before them and the articles' keys."""
-        positions = torch.arange(labels.shape[1], device=labels.device)
+        """Return the decoder's states of embedded tokens, given the articles' keys and values."""
+        positions = torch.arange(states.shape[1], device=states.device)
         ahead = positions[None, :] > positions[:, None]
         bias = self.bias("decoder", len(positions)).masked_fill(ahead, torch.finfo(self.dtype).min)
         states = drop(states)
@@ -478,10 +490,13 @@ class T5:
             attended = attend(queries, keys, drop.keys(values), None, hidden).transpose(1, 2).flatten(2)
             states = states + drop(project(attended, layer.cross_out))
             states = self.feed_forward(layer, states, drop)
-        real = labels >= 0
-        states = self.final(states, "decoder", drop)[real]
+        return self.final(states, "decoder", drop)
+
+    def loss_of(self, states: Tensor, places: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+        """Return the loss of `labels`, at `places` of the decoder's states: only they meet the head."""
+        states = states.flatten(0, 1)[places]
         logits = self.logits(functional.pad(states, (0, 0, 0, -len(states) % ROWS_ALIKE)))
-        return CrossEntropy.apply(logits, labels[real], smoothing)
+        return CrossEntropy.apply(logits, labels, smoothing)
 
     def logits(self, states: Tensor) -> Tensor:
         """Return the logits, (…, vocabulary), of the decoder's states after its last norm."""
@@ -490,8 +505,11 @@ class T5:
         return project(states, self.head)
 
     def start(self, ids: Tensor, mask: Tensor, num_beams: int, max_tokens: int) -> "Memory":
-        """Return the memory of a generation of at most `max_tokens` from `ids`, (articles, tokens)."""
-        hidden = mask_bias(mask, self.dtype)
+        """Return the memory of a generation of at most `max_tokens` from `ids`, (articles, tokens).
+
+        As in `loss`, ids and mask should lie on the CPU.
+        """
+        ids, hidden = self.sent(ids), self.hiding(mask)
         at_once = len(ids) if ids.is_cuda else max(1, ENCODED_AT_ONCE // ids.shape[1])
         size = (self.shape.num_decoder_layers, 2, len(ids), self.shape.num_heads)
         made = {"dtype": self.dtype, "device": ids.device}

@@ -101,7 +101,7 @@ class Arithmetic:
     def __init__(
         self, model: T5ForConditionalGeneration, dtype: torch.dtype, longest: tuple[int, int] | None = None
     ) -> None:
-        """Compile the encoder for batches of `longest`, (rows, tokens), without padding, if it is given."""
+        """Compile the encoder for batches of `longest`, (rows, tokens), if given: with padding and without."""
         self.parameters, self.shape, self.dtype = dict(model.named_parameters()), shape_of(model), dtype
         self.longest = longest
         self.compiled = torch.compile(T5.encode, dynamic=False) if longest else None
@@ -118,8 +118,7 @@ class Arithmetic:
         mine, weight = own_rows(count), 1.0
         if mine.start == mine.stop:
             mine, weight = slice(0, 1), 0.0
-        is_longest = tuple(batch["input_ids"].shape) == self.longest and bool(batch["attention_mask"].all())
-        encode = self.compiled if is_longest else None
+        encode = self.compiled if tuple(batch["input_ids"].shape) == self.longest else None
         part = {name: tensor[mine] for name, tensor in batch.items()}
         drop = Dropout(params.dropout, mine, count)
         return weight * self.now().loss(part, params.label_smoothing, drop, encode)
@@ -199,16 +198,19 @@ class SummaryTrainer(Seq2SeqTrainer):
 
     def get_train_dataloader(self) -> Loader:
         epochs = Epochs(self.train_dataset.lengths, self.params.batch_size, self.params.seed)
-        is_pinned = self.args.device.type == "cuda"
-        return Loader(
-            self.train_dataset, batch_sampler=epochs, collate_fn=self.data_collator, pin_memory=is_pinned
-        )
+        return Loader(self.train_dataset, batch_sampler=epochs, collate_fn=self.data_collator)
+
+    def get_batch_samples(self, epoch_iterator, num_batches, device) -> tuple[list, torch.Tensor]:
+        """Return the batches of a step and the number of their target tokens, which stays on the CPU."""
+        return super().get_batch_samples(epoch_iterator, num_batches, torch.device("cpu"))
+
+    def _prepare_inputs(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return inputs  # `T5.loss` sends them
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None) -> torch.Tensor:
         return self.arithmetic.loss(inputs, self.params) / num_items_in_batch
 
     def training_step(self, model, inputs, num_items_in_batch=None) -> torch.Tensor:
-        inputs = {name: tensor.to(self.args.device, non_blocking=True) for name, tensor in inputs.items()}
         loss = super().training_step(model, inputs, num_items_in_batch)
         self.step_loss = self.step_loss + loss
         if self.accelerator.sync_gradients:  # the last batch of a step
