@@ -1,22 +1,24 @@
-"""How long fine-tuning and generation of the profile `course` take here: measured in part, extrapolated.
+"""How long fine-tuning and generation of a profile take here: measured in part, extrapolated.
 
-    python -m benchmarks.course           some ten minutes on two cores
-    python -m benchmarks.course --write   into benchmarks/RESULTS.md
+    python -m benchmarks.course                                 some ten minutes on two cores
+    python -m benchmarks.course --profile mlsum --device cuda   on a GPU
+    python -m benchmarks.course --write                         into benchmarks/RESULTS.md
 
-1,500 articles for four epochs, of which a tenth is taken; a validation on 500 before the first and after
-each: summaries, loss, ROUGE; a checkpoint after each epoch and, in a longer one, every five minutes; five
-checkpoints of true shape and the fine-tuned one on 200 articles; ROUGE of the six. The weights are random, so
-every summary has all its 96 tokens; genuine ones are half as long. Left out are the other prompts of two
-checkpoints, the probes, the downloads and the stages of seconds. The error is half of the 95 % interval, by
-Student's t, of each part's pieces in this run, added up in quadrature; from run to run the machine itself
-differs by more.
+Of the fine-tuning a tenth is taken, of `mlsum`'s a thousandth; with it go a validation before the first epoch
+and after each (summaries, loss, ROUGE), a checkpoint after each epoch and, in a longer one, every five
+minutes, the summaries of all eight systems, and their ROUGE. The weights are random, so every summary has all
+its 96 tokens; genuine ones are half as long. Left out are the downloads, the probes and the stages of
+seconds. The error is half of the 95 % interval, by Student's t, of each part's pieces in this run, added up
+in quadrature; from run to run the machine itself differs by more.
 """
 
 import math
+import os
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -35,21 +37,55 @@ from benchmarks.speed import (
     say,
     write_results,
 )
-from benchmarks.workload import SHAPES, made_up, rows
+from benchmarks.workload import made_up, rows
 from stages.finetune import Validation
+from stages.shared.checkpoint import write_provenance
 from stages.shared.cli import parser, run
 from stages.shared.device import choose_dtype, prepare_torch
 from stages.shared.files import digest, flush
+from stages.shared.mlsum import MLSUM_ROWS
 from stages.shared.rouge import SpanishRouge
 from stages.shared.spelling import load_tokenizer
 from stages.shared.t5 import load_t5
 from stages.shared.training import TokenizedRows, seconds_between
 
-ARTICLES, EPOCHS, VALIDATION, TEST = 1_500, 4, 500, 200  # of `course`
-SHARE = 10  # of the fine-tuning, one in so many is taken
+
+@dataclass(frozen=True)
+class Job:
+    """What a profile of params.yaml comes to."""
+
+    articles: int
+    epochs: int
+    batch_size: int  # of fine-tuning; a validation takes eight times as many
+    validation: int  # articles
+    test: int
+    compile: bool
+    share: int  # of the fine-tuning, one article in so many is taken
+
+
+JOBS = {
+    "course": Job(1_500, 4, batch_size=8, validation=500, test=200, compile=False, share=10),
+    "mlsum": Job(
+        MLSUM_ROWS["es"]["train"],
+        3,
+        batch_size=32,
+        validation=1_000,
+        test=MLSUM_ROWS["es"]["test"],
+        compile=True,
+        share=1_000,
+    ),
+}
+SYSTEMS = {
+    "flan-small": 2,
+    "flan-base": 2,
+    "flan-large": 1,
+    "t5-small": 1,
+    "t5-base": 2,
+}  # and how often each
 NUM_TOKENS = 96  # of each summary
 PIECES = 3  # of every other part
-BATCH = 64  # articles: `generate.batch_size`, and eight times that of fine-tuning
+BATCH = 64  # articles: `generate.batch_size`
+TEXTS = 200  # of which ROUGE is taken at a time
 CHECKPOINT = 4 * 4 * 77_000_000  # bytes: weights, Adam's two moments, the best model
 
 Part = tuple[str, float, float]  # what, its seconds in all, their error
@@ -71,47 +107,59 @@ def repeated(call: Callable[[], object]) -> list[float]:
     return found
 
 
-def fine_tuning(folder: Path, device: torch.device) -> Part:
-    steps = finetune_ours(folder, rows(ARTICLES * EPOCHS // SHARE, seed=1), device)[NUM_WARMING:]
+def fine_tuning(job: Job, folder: Path, device: torch.device) -> Part:
+    data, changes = rows(job.articles * job.epochs // job.share, seed=1), {"batch_size": job.batch_size}
+    if job.compile:
+        changes["compile"] = True
+        finetune_ours(folder, data, device, **changes)
+    steps = finetune_ours(folder, data, device, **changes).steps[NUM_WARMING:]
     an_article = [seconds / articles for articles, seconds in steps]
-    return whole("fine-tuning, 1,500 articles × 4", an_article, ARTICLES * EPOCHS)
+    return whole(
+        f"fine-tuning, {job.articles:,} articles × {job.epochs}", an_article, job.articles * job.epochs
+    )
 
 
-def validating(folder: Path, device: torch.device) -> Part:
+def validating(job: Job, folder: Path, device: torch.device) -> Part:
     t5 = load_t5(folder, choose_dtype("auto", device), device)
-    data = [{"id": str(number), **row} for number, row in enumerate(rows(BATCH, seed=3))]
-    params = FINETUNE.model_copy(update={"max_new_tokens": NUM_TOKENS})
+    size = 8 * job.batch_size
+    data = [{"id": str(number), **row} for number, row in enumerate(rows(size, seed=3))]
+    params = FINETUNE.model_copy(update={"max_new_tokens": NUM_TOKENS, "batch_size": job.batch_size})
 
     def validation(count: int) -> Validation:
         table = TokenizedRows(pa.Table.from_pylist(data[:count]))
         return Validation(table, dict.fromkeys(table.ids, "Llueve."), load_tokenizer(folder), params)
 
     validation(8)(t5)  # warms up
-    whole_batch = validation(BATCH)
+    whole_batch, times = validation(size), job.epochs + 1
     pieces = repeated(lambda: whole_batch(t5))
-    return whole("validation on 500 articles, five times", pieces, (EPOCHS + 1) * VALIDATION / BATCH)
+    return whole(
+        f"validation on {job.validation:,} articles, {times} times", pieces, times * job.validation / size
+    )
 
 
-def writing(what: str, folder: Path, device: torch.device, articles: int) -> Part:
-    """Return what it takes to write the summaries of so many articles."""
+def writing(what: str, folder: Path, device: torch.device, test: int, times: int) -> Part:
+    """Return what it takes to load a checkpoint and to write so many summaries, so many times."""
+    start = time.perf_counter()
     write = Ours(folder, device, "auto", BATCH)
+    loading = time.perf_counter() - start
     sources = [row["input_ids"] for row in rows(BATCH, seed=2)]
     write(sources[:8], 1, 2)  # warms up
 
     def batch() -> None:
         check_lengths(write(sources, 1, NUM_TOKENS), NUM_TOKENS)
 
-    return whole(what, repeated(batch), articles / BATCH)
+    what, seconds, error = whole(what, repeated(batch), times * test / BATCH)
+    return what, seconds + times * loading, error
 
 
-def scoring() -> Part:
-    texts = [" ".join(f"w{token % 997}" for token in row["labels"]) for row in rows(TEST, seed=4)]
-    rouge = SpanishRouge(keep_in_memory=True)
+def scoring(job: Job) -> Part:
+    texts = [" ".join(f"w{token % 997}" for token in row["labels"]) for row in rows(TEXTS, seed=4)]
+    rouge, times = SpanishRouge(keep_in_memory=True), sum(SYSTEMS.values())
     pieces = repeated(lambda: rouge.compute(predictions=texts, references=texts[::-1]))
-    return whole("ROUGE, of six systems", pieces, 6)
+    return whole(f"ROUGE of {times} systems", pieces, times * job.test / TEXTS)
 
 
-def checkpoints(scratch: Path, seconds: float) -> Part:
+def checkpoints(job: Job, scratch: Path, seconds: float) -> Part:
     """Return what writing, flushing and hashing its checkpoints takes a fine-tuning of so many seconds."""
     path, content = scratch / "checkpoint", bytes(CHECKPOINT)
 
@@ -120,36 +168,39 @@ def checkpoints(scratch: Path, seconds: float) -> Part:
         flush(path)
         digest(path)
 
-    count = EPOCHS * (1 + int(seconds / EPOCHS // seconds_between()))
+    count = job.epochs * (1 + int(seconds / job.epochs // seconds_between()))
     return whole(f"{count} checkpoints", repeated(save), count)
 
 
-def parts(device: torch.device, scratch: Path) -> Iterator[Part]:
-    yield scoring()
-    for name in SHAPES:
+def parts(job: Job, device: torch.device, scratch: Path) -> Iterator[Part]:
+    yield scoring(job)
+    for name, times in SYSTEMS.items():
         folder = made_up(name, scratch / name)
+        write_provenance(folder, source="made up")  # held against the weights when they are loaded
         if name == "flan-small":
-            tuning = fine_tuning(folder, device)
+            tuning = fine_tuning(job, folder, device)
             yield tuning
-            yield checkpoints(scratch, tuning[1])
-            yield validating(folder, device)
-        twice = name == "flan-small"  # the base, and what it became
-        yield writing(f"{name}, {'2 × ' * twice}200 articles", folder, device, TEST * (1 + twice))
+            yield checkpoints(job, scratch, tuning[1])
+            yield validating(job, folder, device)
+        yield writing(f"{name}, {'2 × ' * (times - 1)}{job.test:,} articles", folder, device, job.test, times)
 
 
 def main() -> None:
     arguments = parser(__doc__, "python -m benchmarks.course")
+    arguments.add_argument("--profile", choices=list(JOBS), default="course", help="default: course")
+    arguments.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     arguments.add_argument("--write", action="store_true", help="put the table into benchmarks/RESULTS.md")
     chosen = arguments.parse_args()
     if chosen.write:
-        check_parts(["course"])
+        check_parts([chosen.profile])
     be_quiet()
+    os.environ.setdefault("RESUMEN_DEVICE", chosen.device)
     device = prepare_torch(seed=7)
-    lines = [*hardware(device), "", "| part | minutes | ± |", "|---|---:|---:|"]
+    lines = [hardware(device), "", "| part | minutes | ± |", "|---|---:|---:|"]
     say("\n".join(lines))
     found = []
     with tempfile.TemporaryDirectory() as scratch:
-        for what, total, error in parts(device, Path(scratch)):
+        for what, total, error in parts(JOBS[chosen.profile], device, Path(scratch)):
             found.append((total, error))
             lines.append(f"| {what} | {total / 60:.1f} | {error / 60:.1f} |")
             say(lines[-1])
@@ -157,7 +208,7 @@ def main() -> None:
     lines.append(f"| all | {total / 60:.1f} | {error / 60:.1f} |")
     say(lines[-1])
     if chosen.write:
-        write_results("course", lines, 1)
+        write_results(chosen.profile, lines, 1)
 
 
 if __name__ == "__main__":

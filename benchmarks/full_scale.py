@@ -19,14 +19,18 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
+from datasets import Dataset, disable_progress_bars
 from tokenizers import Tokenizer
+from transformers import AutoTokenizer
 
+from benchmarks.speed import check_parts, hardware, say, write_results
 from stages.shared.cli import parser, run
 from stages.shared.files import read_table, write_table
 from stages.shared.mlsum import MLSUM_ROWS
@@ -45,6 +49,8 @@ MEDIAN_TOKENS = 1_784  # of the same articles in Flan-T5's vocabulary
 ROWS_PER_GROUP = 1_000  # as the hub's converter writes
 MAP_ROWS = 5_000  # of the comparison
 ROUNDS = 5
+
+Row = dict[str, str]
 
 
 def articles(count: int, seed: int, median_words: float = MEDIAN_WORDS) -> Iterator[dict[str, str]]:
@@ -100,15 +106,43 @@ def rows_of_tokens(tokenizer: Tokenizer, median_tokens: int) -> tuple[list[dict[
     return rows, density
 
 
+def with_map(rows: list[Row], base: Path, params: TokenizeParams, folder: Path) -> tuple[float, Dataset]:
+    """Tokenize as the documentation of datasets shows it."""
+    tokenizer = AutoTokenizer.from_pretrained(base)
+
+    def tokenize(batch: dict[str, list[str]]) -> dict:
+        made = tokenizer(batch["prompt"], max_length=params.source_tokens, truncation=True)
+        targets = tokenizer(text_target=batch["completion"], max_length=params.target_tokens, truncation=True)
+        return made | {"labels": targets["input_ids"]}
+
+    table, columns = Dataset.from_list(rows), ["prompt", "completion"]
+    start = time.monotonic()
+    made = table.map(
+        tokenize, batched=True, remove_columns=columns, cache_file_name=str(folder / "map.arrow")
+    )
+    return time.monotonic() - start, made
+
+
+def with_ours(rows: list[Row], base: Path, params: TokenizeParams, folder: Path) -> tuple[float, Path]:
+    """Tokenize as the stage does, without the statistics that it takes beside."""
+    tokenizer = load_tokenizer(base)
+    start = time.monotonic()
+    encoded = encode_rows(iter(rows), tokenizer, params, "instruction")
+    write_table(folder / "ours.parquet", encoded, DYNAMIC)
+    return time.monotonic() - start, folder / "ours.parquet"
+
+
+def check_ids(path: Path, mapped: Dataset) -> None:
+    """End if ours are other ids than those of `datasets.map`."""
+    ours = list(read_table(path, DYNAMIC.names))
+    if any([row[name] for row in ours] != list(mapped[name]) for name in ("input_ids", "labels")):
+        sys.exit("ids differ: this is no comparison")
+
+
 def compare(base: Path, limit: int, scratch: Path) -> Iterator[str]:
     """Yield lines on the articles a second of our tokenizing and of `datasets.map`, and on their ratio."""
-    from datasets import Dataset, disable_progress_bars
-    from transformers import AutoTokenizer
-
     disable_progress_bars()
-    theirs, ours = AutoTokenizer.from_pretrained(base), load_tokenizer(base)
-    rows, density = rows_of_tokens(ours, MEDIAN_TOKENS)
-    yield f"{len(rows)} articles, {density:.2f} tokens a word, cut at {limit} of {MEDIAN_TOKENS} (median)"
+    rows, density = rows_of_tokens(load_tokenizer(base), MEDIAN_TOKENS)
     params = TokenizeParams(
         source_tokens=limit,
         target_tokens=128,
@@ -118,62 +152,43 @@ def compare(base: Path, limit: int, scratch: Path) -> Iterator[str]:
         letter_score=-12.0,
     )
 
-    table = Dataset.from_list(rows)
+    def taken(call: Callable[..., tuple[float, Any]], count: int = MAP_ROWS) -> tuple[float, Any]:
+        folder = Path(tempfile.mkdtemp(dir=scratch))
+        return call(rows[:count], base, params, folder)
 
-    def with_map(folder: Path) -> Dataset:
-        def tokenize(batch: dict[str, list[str]]) -> dict:
-            made = theirs(batch["prompt"], max_length=limit, truncation=True)
-            made["labels"] = theirs(text_target=batch["completion"], max_length=128, truncation=True)[
-                "input_ids"
-            ]
-            return made
-
-        return table.map(
-            tokenize,
-            batched=True,
-            remove_columns=["prompt", "completion"],
-            cache_file_name=str(folder / "map.arrow"),
-        )
-
-    def with_ours(folder: Path, most: int = MAP_ROWS) -> Path:
-        encoded = encode_rows(iter(rows[:most]), ours, params, "instruction")
-        write_table(folder / "ours.parquet", encoded, DYNAMIC)
-        return folder / "ours.parquet"
-
-    def seconds(call: Callable[[Path], object], name: str) -> tuple[float, object]:
-        folder = scratch / name
-        folder.mkdir()
-        start = time.monotonic()
-        made = call(folder)
-        return time.monotonic() - start, made
-
-    ratios, rates = [], {"ours": [], "datasets.map": []}
-    for number in range(ROUNDS):
-        own, path = seconds(with_ours, f"ours-{number}")
-        other, mapped = seconds(with_map, f"map-{number}")
-        if number == 0:
-            names = ("input_ids", "labels")
-            same = {name: [row[name] for row in read_table(path, DYNAMIC.names)] for name in names}
-            if any(same[name] != list(mapped[name]) for name in names):
-                sys.exit("ids differ: this is no comparison")
-        rates["ours"].append(len(rows) / own)
-        rates["datasets.map"].append(len(rows) / other)
-        ratios.append(other / own)
-    for name, values in rates.items():
-        yield f"{name}: {statistics.median(values):,.0f} articles/s (median of {ROUNDS})"
-    curve = []
-    for count in (300, 1_200, 4_800):
-        taken = min(seconds(partial(with_ours, most=count), f"ours-{count}-{turn}")[0] for turn in range(3))
-        curve.append(f"{count / taken:,.0f}")
-    yield f"ours at 300, 1,200 and 4,800 rows: {', '.join(curve)} articles/s"
-    yield f"ratio: {statistics.median(ratios):.2f} (median; {min(ratios):.2f} to {max(ratios):.2f})"
+    found: dict[str, list[float]] = {"ours": [], "datasets.map": []}
+    for _ in range(ROUNDS):
+        own, path = taken(with_ours)
+        other, mapped = taken(with_map)
+        check_ids(path, mapped)
+        found["ours"].append(own)
+        found["datasets.map"].append(other)
+    medians = {name: statistics.median(values) for name, values in found.items()}
+    ratios = [other / own for own, other in zip(*found.values(), strict=True)]
+    counts = [MAP_ROWS // times for times in (16, 4, 1)]
+    curve = [count / min(taken(with_ours, count)[0] for _ in range(3)) for count in counts]
+    said = [", ".join(f"{value:,.0f}" for value in values) for values in (curve, counts)]
+    yield "| tokenizing | articles/s | ours is | least to most |"
+    yield "|---|---:|---:|---|"
+    yield f"| ours | {MAP_ROWS / medians['ours']:,.0f} | | |"
+    ratio, spread = medians["datasets.map"] / medians["ours"], f"{min(ratios):.2f} to {max(ratios):.2f}"
+    yield f"| datasets.map | {MAP_ROWS / medians['datasets.map']:,.0f} | {ratio:.2f} × | {spread} |"
+    yield ""
+    yield (
+        f"{MAP_ROWS:,} articles, {density:.2f} tokens a word, cut at {limit} of {MEDIAN_TOKENS:,} tokens "
+        f"(median); equal ids. Ours: {said[0]} articles/s at {said[1]} rows."
+    )
 
 
 def main() -> None:
     arguments = parser(__doc__, "python -m benchmarks.full_scale --share 0.02")
     arguments.add_argument("--share", type=float, default=1.0, help="of MLSUM's rows (default: 1)")
     arguments.add_argument("--base", type=Path, help="a folder with tokenizer.json and config.json")
+    arguments.add_argument("--write", action="store_true", help="put the tables into benchmarks/RESULTS.md")
     options = arguments.parse_args()
+    part = "tokenizing, genuine" if options.base else "tokenizing"
+    if options.write:
+        check_parts([part])
     CACHE.mkdir(parents=True, exist_ok=True)
     files = make_corpus(CACHE / "corpus", options.share)
     with tempfile.TemporaryDirectory(dir=CACHE) as temporary, Hub() as hub:
@@ -193,11 +208,11 @@ def main() -> None:
         environment |= {"PYTHONPATH": str(ROOT), "HF_ENDPOINT": hub.url, "HF_HOME": str(project / "hub")}
         for name in ("fetch", "format", "tokenize"):
             seconds, gigabytes = run_stage(name, project, environment)
-            sys.stdout.write(f"{name}: {seconds:.0f} s, {gigabytes:.2f} GB resident\n")
-            sys.stdout.flush()
-        for line in compare(base, 512, project):
-            sys.stdout.write(f"{line}\n")
-            sys.stdout.flush()
+            say(f"{name}: {seconds:.0f} s, {gigabytes:.2f} GB resident")
+        lines = [hardware(torch.device("cpu")), "", *compare(base, 512, project)]
+    say("\n".join(lines))
+    if options.write:
+        write_results(part, lines, ROUNDS)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 import importlib
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,17 @@ from transformers import (
 from benchmarks.workload import SOURCE_TOKENS, TARGET_TOKENS, Row
 
 BATCH_SIZE = 8  # the course's
+AT_ONCE = {1: 8, 4: 8}  # articles that transformers' generate takes, by beams: the fastest of 8 to 64
+LEARNING_RATE = 5e-5  # Trainer's
 
-Step = tuple[int, float]  # its articles, its seconds
+
+@dataclass
+class Trained:
+    """What a fine-tuning did: the articles and seconds of each step, its target tokens, the mean loss."""
+
+    steps: list[tuple[int, float]]
+    targets: int
+    loss: float
 
 
 class Rows(torch.utils.data.Dataset):
@@ -35,6 +46,19 @@ class Rows(torch.utils.data.Dataset):
 
     def __getitem__(self, place: int) -> Row:
         return self.rows[place]
+
+
+class Counted:
+    """A collator that counts: the articles of each batch, and the target tokens of all."""
+
+    def __init__(self, collate: Callable[[list[Row]], dict[str, torch.Tensor]]) -> None:
+        self.collate, self.articles, self.targets = collate, [], 0
+
+    def __call__(self, batch: list[Row]) -> dict[str, torch.Tensor]:
+        made = self.collate(batch)
+        self.articles.append(len(batch))
+        self.targets += int(made["labels"].ne(-100).sum())
+        return made
 
 
 class Steps(TrainerCallback):
@@ -66,69 +90,80 @@ def padded(batch: list[Row]) -> dict[str, torch.Tensor]:
     return {"input_ids": ids, "attention_mask": ids.ne(0).long(), "labels": labels}
 
 
-def load(folder: Path, attention: str, device: torch.device) -> T5ForConditionalGeneration:
-    model = T5ForConditionalGeneration.from_pretrained(folder, attn_implementation=attention)
-    return model.to(device)
-
-
-def finetune_course(folder: Path, rows: list[Row], device: torch.device) -> list[Step]:
-    """Return the steps of the course: float32, eager attention, padded to the longest.
+def finetune_course(folder: Path, rows: list[Row], device: torch.device) -> Trained:
+    """Fine-tune as the course does: float32, eager attention, padded to the longest.
 
     AdamW as torch makes it by default, a loop over the parameters on a CPU.
     """
-    model = load(folder, "eager", device).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-5)
-    steps = Steps(device)
+    model = T5ForConditionalGeneration.from_pretrained(folder, attn_implementation="eager")
+    model.to(device).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
+    steps, collate, losses = Steps(device), Counted(padded), []
     for start in range(0, len(rows), BATCH_SIZE):
-        batch = {name: tensor.to(device) for name, tensor in padded(rows[start : start + BATCH_SIZE]).items()}
+        batch = collate(rows[start : start + BATCH_SIZE])
         steps.on_step_begin()
-        model(**batch).loss.backward()
+        loss = model(**{name: tensor.to(device) for name, tensor in batch.items()}).loss
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()
+        losses.append(loss.detach())
         steps.on_step_end()
-    return [(BATCH_SIZE, seconds) for seconds in steps.seconds]
+    mean = torch.stack(losses).mean().item()
+    return Trained(list(zip(collate.articles, steps.seconds, strict=True)), collate.targets, mean)
 
 
-def finetune_trainer(folder: Path, rows: list[Row], device: torch.device) -> list[Step]:
-    """Return the steps of Seq2SeqTrainer with its defaults, as in transformers' example."""
+def finetune_trainer(folder: Path, rows: list[Row], device: torch.device, bf16: bool = False) -> Trained:
+    """Fine-tune by Seq2SeqTrainer with its defaults, as in transformers' example; `bf16` is its option."""
     model = T5ForConditionalGeneration.from_pretrained(folder)
-    steps = Steps(device)
+    steps, collate = Steps(device), Counted(collator(folder, model))
     with tempfile.TemporaryDirectory() as scratch:
         arguments = Seq2SeqTrainingArguments(
             output_dir=scratch,
             num_train_epochs=1,
+            learning_rate=LEARNING_RATE,
             per_device_train_batch_size=BATCH_SIZE,
+            bf16=bf16,
             use_cpu=device.type == "cpu",
             save_strategy="no",
             report_to="none",
             disable_tqdm=True,
         )
         trainer = Seq2SeqTrainer(
-            model=model,
-            args=arguments,
-            train_dataset=Rows(rows),
-            data_collator=DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(folder), model),
-            callbacks=[steps],
+            model=model, args=arguments, train_dataset=Rows(rows), data_collator=collate, callbacks=[steps]
         )
         trainer.remove_callback(PrinterCallback)
-        trainer.train()
-    return [(BATCH_SIZE, seconds) for seconds in steps.seconds]
+        loss = trainer.train().training_loss
+    return Trained(list(zip(collate.articles, steps.seconds, strict=True)), collate.targets, loss)
+
+
+def collator(folder: Path, model: T5ForConditionalGeneration | None = None) -> DataCollatorForSeq2Seq:
+    return DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(folder), model)
 
 
 class Transformers:
-    """`generate`, batch by batch in the order of the file; "course": eager attention, all padded to 512."""
+    """`generate`, batch by batch in the order of the file, each padded to its longest.
 
-    def __init__(self, folder: Path, device: torch.device, attention: str = "sdpa") -> None:
-        self.model = load(folder, attention, device).eval()
-        self.device, self.longest = device, attention == "eager"
+    As the course has it, `is_course`: eager attention, all padded to 512, eight at a time.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+        is_course: bool = False,
+    ) -> None:
+        attention = "eager" if is_course else "sdpa"
+        model = T5ForConditionalGeneration.from_pretrained(folder, dtype=dtype, attn_implementation=attention)
+        self.model, self.device, self.is_course = model.to(device).eval(), device, is_course
 
     @torch.inference_mode()
     def __call__(self, rows: list[list[int]], num_beams: int, num_tokens: int) -> list[list[int]]:
-        made = []
-        for start in range(0, len(rows), BATCH_SIZE):
-            batch = rows[start : start + BATCH_SIZE]
-            width = SOURCE_TOKENS if self.longest else max(map(len, batch))
+        made, size = [], BATCH_SIZE if self.is_course else AT_ONCE[num_beams]
+        for start in range(0, len(rows), size):
+            batch = rows[start : start + size]
+            width = SOURCE_TOKENS if self.is_course else max(map(len, batch))
             ids = torch.tensor([row + [0] * (width - len(row)) for row in batch], device=self.device)
             options = {"num_beams": num_beams, "max_new_tokens": num_tokens, "do_sample": False}
             made += self.model.generate(ids, attention_mask=ids.ne(0), **options)[:, 1:].tolist()

@@ -2,7 +2,7 @@
 
     python -m benchmarks.ranks --rounds 3
 
-Each measurement is a run of its own, in turn; the ratio is taken round by round.
+Each measurement is a run of its own, in turn; the ratio is of the medians.
 """
 
 import json
@@ -21,6 +21,7 @@ from benchmarks.speed import (
     NUM_TOKENS,
     NUM_WARMING,
     Ours,
+    check_lengths,
     check_parts,
     finetune_ours,
     hardware,
@@ -33,18 +34,21 @@ from stages.shared.cli import parser, run
 from stages.shared.device import prepare_torch
 from stages.shared.ranks import rank
 
-NUM_STEPS, NUM_ARTICLES = NUM_WARMING + 4, 64
+NUM_STEPS, NUM_ARTICLES = NUM_WARMING + 6, 64
 WORKS = ("fine-tuning", "greedy")
 
 
 def articles_a_second(folder: Path, device: torch.device) -> dict[str, float]:
     """Return the rates of the processes of this run together."""
-    steps = finetune_ours(folder, rows(NUM_STEPS * BATCH_SIZE, seed=1), device)[NUM_WARMING:]
+    steps = finetune_ours(folder, rows(NUM_STEPS * BATCH_SIZE, seed=1), device).steps[NUM_WARMING:]
     articles = [row["input_ids"] for row in rows(NUM_ARTICLES, seed=2)]
     writer = Ours(folder, device, "auto", batch_size=16)
+    writer(articles, 1, 2)  # warms up
     start = time.perf_counter()
-    writer(articles, 1, NUM_TOKENS)
-    return {"fine-tuning": rate(steps), "greedy": len(articles) / (time.perf_counter() - start)}
+    made = writer(articles, 1, NUM_TOKENS)
+    seconds = time.perf_counter() - start
+    check_lengths(made, NUM_TOKENS)
+    return {"fine-tuning": rate(steps), "greedy": len(articles) / seconds}
 
 
 def measured(folder: Path, processes: int) -> dict[str, float]:
@@ -76,7 +80,7 @@ def main() -> None:
         folder = made_up("flan-small", Path(scratch) / "flan-small")
         rounds = [(measured(folder, 1), measured(folder, 2)) for _ in range(chosen.rounds)]
     lines = [
-        *hardware(torch.device("cpu")),
+        hardware(torch.device("cpu")),
         "",
         "| work | one process, articles/s | two | ratio | least to most |",
         "|---|---:|---:|---:|---|",
@@ -85,7 +89,7 @@ def main() -> None:
         ratios = [two[work] / one[work] for one, two in rounds]
         one, two = (statistics.median(pair[place][work] for pair in rounds) for place in (0, 1))
         spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-        lines.append(f"| {work} | {one:.2f} | {two:.2f} | {statistics.median(ratios):.2f} × | {spread} |")
+        lines.append(f"| {work} | {one:.2f} | {two:.2f} | {two / one:.2f} × | {spread} |")
     say("\n".join(lines))
     if chosen.write:
         write_results("ranks", lines, chosen.rounds)

@@ -9,13 +9,17 @@ Articles of MLSUM's length, made up; each system's summaries are sentences of th
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from itertools import chain
 from random import Random
+from typing import Any
 
+import torch
 from rouge_score import rouge_scorer, tokenizers
 
 from benchmarks.full_scale import articles
+from benchmarks.speed import check_parts, hardware, say, write_results
 from stages.evaluate import score_all
 from stages.shared.cli import parser, run
 from stages.shared.cores import num_cores
@@ -42,32 +46,71 @@ def with_ours(pairs: list[Pair]) -> list[tuple[float, ...]]:
     return [rouge(*pair) for pair in pairs]
 
 
-def with_rouge_score(pairs: list[Pair]) -> list[tuple[float, ...]]:
-    scorer = rouge_scorer.RougeScorer(ROUGE_TYPES, tokenizer=Words())
+def with_rouge_score(pairs: list[Pair], types: Sequence[str] = ROUGE_TYPES) -> list[tuple[float, ...]]:
+    scorer = rouge_scorer.RougeScorer(types, tokenizer=Words())
     made = []
     for prediction, reference in pairs:
         scores = scorer.score("\n".join(sentences(reference)), "\n".join(sentences(prediction)))
-        made.append(tuple(100 * scores[name].fmeasure for name in ROUGE_TYPES))
+        made.append(tuple(100 * scores[name].fmeasure for name in types))
     return made
 
 
-def seconds(call: Callable[[], object]) -> tuple[float, object]:
+def seconds(call: Callable[[], Any]) -> tuple[float, Any]:
     start = time.perf_counter()
     made = call()
     return time.perf_counter() - start, made
 
 
-def main() -> None:
-    arguments = parser(__doc__, "python -m benchmarks.scoring --share 0.05")
-    arguments.add_argument("--share", type=float, default=1.0, help="of MLSUM's test split (default: 1)")
-    options = arguments.parse_args()
-    draw = Random(1)
-    rows = [
-        {"id": str(number), "text": row["text"], "summary": row["summary"]}
-        for number, row in enumerate(articles(int(MLSUM_ROWS["es"]["test"] * options.share), 9_003))
+def check_scores(got: Iterable[tuple[float, ...]], expected: Iterable[tuple[float, ...]]) -> None:
+    """End if a score is not that of rouge_score."""
+    pairs = (pair for scores in zip(got, expected, strict=True) for pair in zip(*scores, strict=True))
+    if (apart := max(abs(one - other) for one, other in pairs)) > 1e-9:
+        sys.exit(f"scores differ by {apart:.1e} points: this is no comparison")
+
+
+def compare(pairs: list[Pair]) -> Iterator[str]:
+    """Yield a table of our ROUGE beside rouge_score's, in turn."""
+    half = len(pairs) // 2
+    found: dict[str, list[float]] = {name: [] for name in ("theirs", "theirs, 1/2/L", "one", "two")}
+    with ProcessPoolExecutor(2) as pool:
+        list(pool.map(with_ours, [pairs[:8]] * 2))  # started
+        for _ in range(ROUNDS):
+            found["theirs"].append((made := seconds(lambda: with_rouge_score(pairs)))[0])
+            found["theirs, 1/2/L"].append(seconds(lambda: with_rouge_score(pairs, ROUGE_TYPES[:3]))[0])
+            found["one"].append((one := seconds(lambda: with_ours(pairs)))[0])
+            halves = [pairs[:half], pairs[half:]]
+            two = seconds(lambda halves=halves: list(chain(*pool.map(with_ours, halves))))
+            found["two"].append(two[0])
+            check_scores(one[1], made[1])
+            check_scores(two[1], made[1])
+    medians = {name: statistics.median(values) for name, values in found.items()}
+    yield "| rouge_score computes | ours on one core is | on two cores | least to most, on two |"
+    yield "|---|---:|---:|---|"
+    for what, name in (
+        ("ROUGE-1, -2, -L and -Lsum, as ours", "theirs"),
+        ("ROUGE-1, -2, -L", "theirs, 1/2/L"),
+    ):
+        ratios = [other / two for other, two in zip(found[name], found["two"], strict=True)]
+        one, two = (f"{medians[name] / medians[count]:.1f} ×" for count in ("one", "two"))
+        yield f"| {what} | {one} | {two} | {min(ratios):.1f} to {max(ratios):.1f} |"
+
+
+def curve(pairs: list[Pair]) -> str:
+    """Return a line on our pairs a second, on one core, of 1, 4 and 16 times the pairs."""
+    counts = [len(pairs) // times for times in (16, 4, 1)]
+    rates = [
+        count / min(seconds(lambda count=count: with_ours(pairs[:count]))[0] for _ in range(3))
+        for count in counts
     ]
+    said = [", ".join(f"{value:,.0f}" for value in values) for values in (rates, counts)]
+    return f"{len(pairs):,} pairs, equal scores. Ours on one core: {said[0]} pairs/s at {said[1]} pairs."
+
+
+def systems(rows: list[dict[str, str]]) -> dict[str, list[dict[str, str]]]:
+    """Return what made-up systems say of the articles in `rows`: sentences of theirs and of another."""
+    draw = Random(1)
     parts = [sentences(row["text"]) for row in rows]
-    made = {
+    return {
         f"system-{number}": [
             {
                 "prediction": " ".join([*draw.sample(part, min(2, len(part))), draw.choice(parts[0])]),
@@ -77,35 +120,29 @@ def main() -> None:
         ]
         for number in range(NUM_SYSTEMS)
     }
-    pairs = [
-        (prediction["prediction"], row["summary"])
-        for prediction, row in zip(made["system-0"], rows, strict=True)
-    ][:NUM_PAIRS]
-    half = len(pairs) // 2
-    ratios: dict[str, list[float]] = {"one core": [], "two cores": []}
-    with ProcessPoolExecutor(2) as pool:
-        list(pool.map(with_ours, [pairs[:8]] * 2))  # started
-        for _ in range(ROUNDS):
-            theirs, expected = seconds(lambda: with_rouge_score(pairs))
-            ours, got = seconds(lambda: with_ours(pairs))
-            both, _ = seconds(lambda: list(pool.map(with_ours, [pairs[:half], pairs[half:]])))
-            ratios["one core"].append(theirs / ours)
-            ratios["two cores"].append(theirs / both)
-    apart = max(
-        abs(x - y) for one, other in zip(got, expected, strict=True) for x, y in zip(one, other, strict=True)
-    )
-    say = sys.stdout.write
-    say(f"{len(pairs)} pairs, largest difference from rouge_score: {apart:.1e} points\n")
-    for name, values in ratios.items():
-        spread = f"{min(values):.1f} to {max(values):.1f}"
-        say(f"times rouge_score on {name}: {statistics.median(values):.1f} ({spread})\n")
-    curve = [
-        f"{count / min(seconds(lambda count=count: with_ours(pairs[:count]))[0] for _ in range(3)):,.0f}"
-        for count in (NUM_PAIRS // 16, NUM_PAIRS // 4, NUM_PAIRS)
+
+
+def main() -> None:
+    arguments = parser(__doc__, "python -m benchmarks.scoring --share 0.05")
+    arguments.add_argument("--share", type=float, default=1.0, help="of MLSUM's test split (default: 1)")
+    arguments.add_argument("--write", action="store_true", help="put the table into benchmarks/RESULTS.md")
+    options = arguments.parse_args()
+    if options.write:
+        check_parts(["scoring"])
+    rows = [
+        {"id": str(number), "text": row["text"], "summary": row["summary"]}
+        for number, row in enumerate(articles(int(MLSUM_ROWS["es"]["test"] * options.share), 9_003))
     ]
-    say(f"ours at 1, 4 and 16 times {NUM_PAIRS // 16} pairs, one core: {', '.join(curve)} pairs/s\n")
+    made = systems(rows)
+    pairs = [(said["prediction"], row["summary"]) for said, row in zip(made["system-0"], rows, strict=True)][
+        :NUM_PAIRS
+    ]
+    lines = [hardware(torch.device("cpu")), "", *compare(pairs), "", curve(pairs)]
     spent, scores = seconds(lambda: sum(1 for _ in score_all(rows, made, "none")))
-    say(f"{scores} summaries, all measures, {num_cores()} cores: {spent:.0f} s\n")
+    lines.append(f"{scores:,} summaries, all measures, {num_cores()} cores: {spent:.0f} s.")
+    say("\n".join(lines))
+    if options.write:
+        write_results("scoring", lines, ROUNDS)
 
 
 if __name__ == "__main__":

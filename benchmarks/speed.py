@@ -5,10 +5,10 @@
     python -m benchmarks.speed --device cuda             on a GPU; ctranslate2 is left out
     ONEDNN_MAX_CPU_ISA=AVX2 python -m benchmarks.speed   as on a laptop without AVX512 and AMX
 
-Every round runs each competitor once, so a machine that slows down slows all; a ratio is taken in each
-round, and the median of the ratios is what stands in the table. Each has a process of its own, which stays
-over the rounds: ours as the stages set torch up, the others as they are installed. Needs
-benchmarks/requirements.txt.
+Every round runs each competitor once, each time another one first, so a machine that slows down slows all;
+the ratio of the medians stands in the table, beside the least and the most that a round had. Each has a
+process of its own, which stays over the rounds: ours as the stages set torch up, the others as they are
+installed. It ends without a table where they did not do the same work. Needs benchmarks/requirements.txt.
 """
 
 import argparse
@@ -34,15 +34,20 @@ from typing import Any
 
 import pyarrow as pa
 import torch
-from transformers import AutoTokenizer, DataCollatorForSeq2Seq, PrinterCallback
+from torch import Tensor
+from torch.nn import functional
+from transformers import PrinterCallback, T5ForConditionalGeneration
 from transformers.utils import logging as transformers_logging
 
 from benchmarks.peers import (
     BATCH_SIZE,
+    LEARNING_RATE,
+    Counted,
     CTranslate2,
-    Step,
     Steps,
+    Trained,
     Transformers,
+    collator,
     finetune_course,
     finetune_trainer,
 )
@@ -55,12 +60,12 @@ from stages.shared.models import load_model
 from stages.shared.recipe import FinetuneParams
 from stages.shared.scores import ROUGE_TYPES
 from stages.shared.t5 import load_t5, project
-from stages.shared.training import Arithmetic, Epochs, History, SummaryTrainer, TokenizedRows
+from stages.shared.training import Arithmetic, History, SummaryTrainer, TokenizedRows
 
 FINETUNE = FinetuneParams(
     base="flan-small",
     epochs=1,
-    learning_rate=3e-4,
+    learning_rate=LEARNING_RATE,
     batch_size=BATCH_SIZE,
     gradient_accumulation=1,
     schedule="linear",
@@ -76,11 +81,13 @@ FINETUNE = FinetuneParams(
     seed=13,
 )
 RESULTS = Path(__file__).with_name("RESULTS.md")
-NUM_TOKENS = 64  # of each summary
-NUM_STEPS = 6  # of fine-tuning a round
+NUM_TOKENS, NUM_BEAMS = 64, 4  # of each summary
+NUM_STEPS = 8  # of fine-tuning a round
 NUM_WARMING = 2  # of them, not counted
 NUM_ARTICLES = {"greedy": 64, "beams": 32}
-EXACT = ("ours, fp32", "course", "transformers")
+EXACT = ("course", "transformers")  # in float32
+MOST_APART = 0.02  # of the losses of those who fine-tune on the same rows
+TIE = 1e-4  # nats
 TITLES = {"finetune": "fine-tuning", "greedy": "greedy ({} articles)", "beams": "four beams ({} articles)"}
 
 Speed = Callable[[], float]  # runs once; returns articles a second
@@ -129,33 +136,31 @@ def be_quiet() -> None:
     transformers_logging.disable_progress_bar()
 
 
-def finetune_ours(
-    folder: Path, batches: list[dict], device: torch.device, compiled: bool = False
-) -> list[Step]:
-    """Return the steps of the stage's own trainer, validation apart."""
+def finetune_ours(folder: Path, batches: list[dict], device: torch.device, **changes: Any) -> Trained:
+    """Fine-tune by the stage's own trainer, validation apart; `changes` to the parameters of FINETUNE."""
     model = load_model(folder)
     table = pa.Table.from_pylist([{"id": str(number), **row} for number, row in enumerate(batches)])
-    params = FINETUNE.model_copy(update={"compile": compiled})
+    params = FINETUNE.model_copy(update=changes)
     data, dtype = TokenizedRows(table), choose_dtype(params.precision, device)
-    steps = Steps(device)
+    steps, collate, history = Steps(device), Counted(collator(folder)), History([{"epoch": 0}])  # of the base
     with tempfile.TemporaryDirectory() as scratch:
         trainer = SummaryTrainer(
             Arithmetic(model.to(device), dtype, longest_batch(data, params)),
             lambda t5: {"loss": 0.0, **dict.fromkeys(ROUGE_TYPES, 0.0)},
             params,
-            History([{"epoch": 0}]),  # of the base
+            history,
             lambda epoch: None,
             model=model,
             args=training_arguments(params, Path(scratch), device),
             train_dataset=data,
             eval_dataset=[],
-            data_collator=DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(folder), model),
+            data_collator=collate,
             callbacks=[steps],
         )
         trainer.remove_callback(PrinterCallback)
         trainer.train()
-    articles = [len(places) for places in Epochs(data.lengths, params.batch_size, params.seed)]
-    return list(zip(articles, steps.seconds, strict=True))
+    loss = history.curve[-1]["train_loss"]
+    return Trained(list(zip(collate.articles, steps.seconds, strict=True)), collate.targets, loss)
 
 
 class Ours:
@@ -173,30 +178,38 @@ class Ours:
         return [row[1:] for row in made]
 
 
-def rate(steps: list[Step]) -> float:
-    """Return the articles a second of some steps."""
+def rate(steps: list[tuple[int, float]]) -> float:
+    """Return the articles a second of some steps, each its articles and its seconds."""
     articles, seconds = zip(*steps, strict=True)
     return sum(articles) / sum(seconds)
 
 
-Train = Callable[[Path, list[dict], torch.device], list[Step]]
+Train = Callable[[Path, list[dict], torch.device], Trained]
 Writer = Callable[[list[list[int]], int, int], list[list[int]]]
 
 
 def trains(train: Train, folder: Path, device: torch.device, data: list[dict]) -> Run:
-    """Return what fine-tunes; it says how long the first step takes, where a compiler compiles."""
+    """Return what fine-tunes; it says what it did, and what the first run, which warms up, took more."""
+    first: float | None = None
 
-    def run() -> tuple[float, float]:
-        steps = train(folder, data, device)
-        return rate(steps[NUM_WARMING:]), steps[0][1]
+    def run() -> tuple[float, tuple[Trained, float]]:
+        nonlocal first
+        if first is None:
+            first = total(train(folder, data, device))
+        made = train(folder, data, device)
+        return rate(made.steps[NUM_WARMING:]), (made, first - total(made))
 
     return run
+
+
+def total(trained: Trained) -> float:
+    return sum(seconds for _, seconds in trained.steps)
 
 
 def writes(make: Callable[[], Writer], articles: list[list[int]], num_beams: int) -> Run:
     """Return what writes `NUM_TOKENS` tokens for each article; it says which."""
     write = make()
-    write(articles[:BATCH_SIZE], num_beams, 2)  # warms up
+    write(articles, num_beams, 2)  # warms up
 
     def run() -> tuple[float, list[list[int]]]:
         start = time.perf_counter()
@@ -209,9 +222,8 @@ def writes(make: Callable[[], Writer], articles: list[list[int]], num_beams: int
 
 
 def check_lengths(made: list[list[int]], num_tokens: int) -> None:
-    """End if some of the summaries are shorter than all are to be."""
-    short = sum(len(row) < num_tokens or EOS in row[:num_tokens] for row in made)
-    if short > len(made) // 4:
+    """End unless all summaries are as long as they are to be."""
+    if short := sum(len(row) < num_tokens or EOS in row[:num_tokens] for row in made):
         sys.exit(f"{short} of {len(made)} summaries are short: this is no comparison")
 
 
@@ -220,59 +232,102 @@ def finetuning(folder: Path, device: torch.device) -> dict[str, Apart]:
     data = rows(NUM_STEPS * BATCH_SIZE, seed=1)
     trainers: dict[str, Train] = {
         "ours": finetune_ours,
-        "ours, compiled": partial(finetune_ours, compiled=True),
+        "ours, compiled": partial(finetune_ours, compile=True),
         "course": finetune_course,
         "trainer": finetune_trainer,
     }
+    if native_bf16(device):
+        trainers["ours, fp32"] = partial(finetune_ours, precision="fp32")
+        trainers["trainer, bf16"] = partial(finetune_trainer, bf16=True)
     return {
         name: Apart(partial(trains, train, folder, device, data), name.startswith("ours"))
         for name, train in trainers.items()
     }
 
 
-def compiling(who: dict[str, Apart], rates: dict[str, float]) -> str:
+def check_trained(who: Mapping[str, Trained]) -> str:
+    """Return how far the losses are apart; end unless all saw as many articles and target tokens."""
+    seen = {name: (sum(count for count, _ in made.steps), made.targets) for name, made in who.items()}
+    losses = [made.loss for made in who.values()]
+    apart = (max(losses) - min(losses)) / min(losses)
+    if len(set(seen.values())) > 1 or apart > MOST_APART:
+        sys.exit(f"not the same work: articles and target tokens {seen}, losses {losses}")
+    articles, targets = seen["ours"]
+    return (
+        f"Each saw the same {articles} articles and {targets:,} target tokens; their mean losses are within "
+        f"{apart:.1%}."
+    )
+
+
+def compiling(extra: Mapping[str, float], rates: Mapping[str, float]) -> str:
     """Return when compiling has paid for itself."""
     plain, compiled = rates["ours"], rates["ours, compiled"]
-    extra = who["ours, compiled"].said - who["ours"].said
-    said = f"The first step takes {extra:.0f} s more where it compiles"
+    seconds = extra["ours, compiled"] - extra["ours"]
+    said = f"Compiling takes {seconds:.0f} s"
     if compiled <= plain:
-        return f"{said}, and no later one makes up for it."
-    return f"{said}, which pays from {extra / (1 / plain - 1 / compiled):,.0f} articles on."
+        return f"{said}, and no later step makes up for it."
+    return f"{said}, which pays from {seconds / (1 / plain - 1 / compiled):,.0f} articles on."
 
 
 def generation(work: str, folder: Path, device: torch.device, scratch: Path) -> dict[str, Apart]:
     """Return who writes `NUM_TOKENS` tokens for each of the same articles."""
-    articles = [row["input_ids"] for row in rows(NUM_ARTICLES[work], seed=2)]
-    writers: dict[str, Callable[[], Writer]] = {
-        "ours": partial(Ours, folder, device, "auto"),
-        "ours, fp32": partial(Ours, folder, device, "fp32"),
-    }
+    articles = articles_of(work)
+    writers: dict[str, Callable[[], Writer]] = {"ours": partial(Ours, folder, device, "auto")}
     if work == "greedy":
-        writers["course"] = partial(Transformers, folder, device, "eager")
+        writers["course"] = partial(Transformers, folder, device, is_course=True)
     writers["transformers"] = partial(Transformers, folder, device)
+    if native_bf16(device):
+        writers["ours, fp32"] = partial(Ours, folder, device, "fp32")
+        writers["transformers, bf16"] = partial(Transformers, folder, device, torch.bfloat16)
     if device.type == "cpu":
         for kind in ("int8", "float32"):
             writers[f"ctranslate2 {kind}"] = partial(CTranslate2, folder, scratch, kind)
         writers["ctranslate2 int8, a translator a core"] = partial(CTranslate2, folder, scratch, "int8", True)
-    num_beams = 1 if work == "greedy" else 4
+    num_beams = 1 if work == "greedy" else NUM_BEAMS
     return {
         name: Apart(partial(writes, make, articles, num_beams), name.startswith("ours"))
         for name, make in writers.items()
     }
 
 
-def alike(who: dict[str, Apart]) -> str:
-    """Return how many summaries came out as those of transformers."""
-    theirs = who["transformers"].said
+def articles_of(work: str) -> list[list[int]]:
+    return [row["input_ids"] for row in rows(NUM_ARTICLES[work], seed=2)]
+
+
+def check_written(work: str, who: Mapping[str, list[list[int]]], folder: Path) -> str:
+    """Return how many summaries came out as those of transformers; end if ours in float32 do not.
+
+    Ties are excepted: two summaries between which its float32 sees no more than `TIE`.
+    """
+    theirs, exact = who["transformers"], "ours, fp32" if "ours, fp32" in who else "ours"
+    others = [place for place, pair in enumerate(zip(who[exact], theirs, strict=True)) if pair[0] != pair[1]]
+    for place in others:
+        gap = gap_of(folder, articles_of(work)[place], who[exact][place], theirs[place], work == "greedy")
+        if gap > TIE:
+            sys.exit(f"{exact}: article {place} came out {gap:.1e} worse than by transformers: a fault")
     same = {
-        name: sum(one == other for one, other in zip(apart.said, theirs, strict=True))
-        for name, apart in who.items()
+        name: sum(one == other for one, other in zip(made, theirs, strict=True)) for name, made in who.items()
     }
-    others = ", ".join(f"{name} {count}" for name, count in same.items() if name not in EXACT)
+    rounded = ", ".join(f"{name} {count}" for name, count in same.items() if name not in {exact, *EXACT})
     return (
-        f"In float32 {same['ours, fp32']} of {len(theirs)} are token for token those of transformers' "
-        f"`generate`. Of the others, whose arithmetic rounds in another way: {others}."
+        f"In float32 {same[exact]} of {len(theirs)} are token for token those of transformers' `generate`, "
+        f"{len(others)} are ties. Where the arithmetic rounds in another way, random weights, whose best "
+        f"continuations are all but equally good, give other summaries; the same came out: {rounded}."
     )
+
+
+@torch.inference_mode()
+def gap_of(folder: Path, source: list[int], ours: list[int], theirs: list[int], is_greedy: bool) -> float:
+    """Return how much likelier, in nats, float32 finds `theirs`: the token where they part, or the whole."""
+    model = T5ForConditionalGeneration.from_pretrained(folder).eval()
+    found = []
+    for made in (ours, theirs):
+        logits = model(input_ids=torch.tensor([source]), labels=torch.tensor([made])).logits[0]
+        found.append(logits.log_softmax(-1).gather(-1, torch.tensor(made)[:, None])[:, 0])
+    if is_greedy:
+        place = next(place for place, pair in enumerate(zip(ours, theirs, strict=True)) if pair[0] != pair[1])
+        return float(found[1][place] - found[0][place])
+    return float(found[1].mean() - found[0].mean())
 
 
 def busy(work: str, articles_a_second: float, device: torch.device) -> str:
@@ -281,11 +336,10 @@ def busy(work: str, articles_a_second: float, device: torch.device) -> str:
     written = [len(row["labels"]) if work == "finetune" else NUM_TOKENS for row in data]
     lengths = list(zip((len(row["input_ids"]) for row in data), written, strict=True))
     tokens = statistics.mean(sum(pair) for pair in lengths)
-    passes = {"finetune": 3, "greedy": 1}.get(work)  # forward, and backward twice as much
+    passes, beams = {"finetune": (3, 1), "greedy": (1, 1), "beams": (1, NUM_BEAMS)}[work]  # backward: twice
+    passed = passes * statistics.mean(operations(source, beams * target) for source, target in lengths)
+    needed = passed * articles_a_second / 1e12
     said = f"Ours takes in and puts out {articles_a_second * tokens:,.0f} tokens a second"
-    if passes is None:
-        return f"{said}."
-    needed = passes * statistics.mean(operations(*pair) for pair in lengths) * articles_a_second / 1e12
     dtype = choose_dtype("auto", device)
     share, kind = needed / matrix_rate(dtype, device), str(dtype).removeprefix("torch.")
     return f"{said}, {needed:.2f} · 10¹² operations, {share:.0%} of the rate of {kind} products."
@@ -297,43 +351,62 @@ def say(line: str) -> None:
 
 
 def measured(who: Mapping[str, Speed], rounds: int) -> dict[str, list[float]]:
-    """Return the articles a second of each of `who`, who run in turn, `rounds` times."""
+    """Return the articles a second of each of `who`, who run in turn, `rounds` times, another one first."""
     rates: dict[str, list[float]] = {name: [] for name in who}
-    for _ in range(rounds):
-        for name, speed in who.items():
-            rates[name].append(speed())
+    names = list(who)
+    for number in range(rounds):
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            rates[name].append(who[name]())
     return rates
 
 
 def table(work: str, rates: Mapping[str, list[float]]) -> Iterator[str]:
-    """Yield a table of medians, the ratios to "ours" taken round by round."""
+    """Yield a table of medians, and of their ratios to "ours"; least and most are of the rounds."""
     yield f"| {work} | articles/s | ours is | least to most |"
     yield "|---|---:|---:|---|"
+    ours = statistics.median(rates["ours"])
     for name, values in rates.items():
-        ratios = [ours / other for ours, other in zip(rates["ours"], values, strict=True)]
-        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-        yield f"| {name} | {statistics.median(values):.2f} | {statistics.median(ratios):.2f} × | {spread} |"
+        median = statistics.median(values)
+        ratios = [own / other for own, other in zip(rates["ours"], values, strict=True)]
+        cells = [f"{ours / median:.2f} ×", f"{min(ratios):.2f} to {max(ratios):.2f}"]
+        yield f"| {name} | {median:.2f} | {' | '.join(['', ''] if name == 'ours' else cells)} |"
 
 
-def curve(folder: Path, device: torch.device) -> Iterator[str]:
+def curve(folder: Path, device: torch.device, rounds: int) -> Iterator[str]:
     """Yield the cost curve: articles a second and peak memory at 1, 4 and 16 times the rows."""
     yield f"| rows |{' {}, articles/s | peak, GB |' * 3}".format("fine-tuning", "greedy", "four beams")
     yield f"|---|{'---:|' * 6}"
-    for times in (1, 4, 16):
-        data = rows(16 * times, seed=3)
-        warmed = [*data[: NUM_WARMING * BATCH_SIZE], *data]
-        tuner = Apart(partial(trains, finetune_ours, folder, device, warmed), ours=True)
-        articles = [row["input_ids"] for row in data]
-        make = partial(Ours, folder, device, "auto")
-        greedy, beams = (Apart(partial(writes, make, articles, count), ours=True) for count in (1, 4))
-        cells = [str(len(data))]
-        for apart in (tuner, greedy, beams):
-            with closing(apart):
-                cells += [f"{apart():.2f}", f"{apart.peak:.2f}"]
-        yield f"| {' | '.join(cells)} |"
+    counts = [16 * times for times in (1, 4, 16)]
+    found: dict[tuple[int, int], list[tuple[float, float]]] = {}
+    for count in counts * rounds:
+        for place, make in enumerate(costs(folder, device, rows(count, seed=3))):
+            with closing(Apart(make, ours=True)) as apart:
+                found.setdefault((count, place), []).append((apart(), apart.peak))
+    for count in counts:
+        cells = [
+            f"{statistics.median(rates):.2f} | {max(peaks):.2f}"
+            for rates, peaks in (zip(*found[count, place], strict=True) for place in range(3))
+        ]
+        yield f"| {count} | {' | '.join(cells)} |"
 
 
-def matrix_rate(dtype: torch.dtype, device: torch.device) -> float:
+def costs(folder: Path, device: torch.device, data: list[dict]) -> Iterator[Callable[[], Run]]:
+    """Yield what fine-tunes on, and what writes summaries of `data`, greedily and with beams."""
+    yield partial(tunes, folder, device, [*data[: NUM_WARMING * BATCH_SIZE], *data])
+    articles, make = [row["input_ids"] for row in data], partial(Ours, folder, device, "auto")
+    for num_beams in (1, NUM_BEAMS):
+        yield partial(writes, make, articles, num_beams)
+
+
+def tunes(folder: Path, device: torch.device, data: list[dict]) -> Run:
+    """Return what fine-tunes once, `NUM_WARMING` steps to warm up."""
+    return lambda: (rate(finetune_ours(folder, data, device).steps[NUM_WARMING:]), None)
+
+
+def matrix_rate(
+    dtype: torch.dtype, device: torch.device, product: Callable[[Tensor, Tensor], Tensor] = project
+) -> float:
     """Return how many 10¹² operations a second a matrix product does, the most of ten times.
 
     On a CPU by oneDNN, as ours; on a GPU ten products of a size that fills it, so that starting them is free.
@@ -348,23 +421,37 @@ def matrix_rate(dtype: torch.dtype, device: torch.device) -> float:
                 torch.cuda.synchronize()
             start = time.perf_counter()
             for _ in range(count):
-                project(one, other)
+                product(one, other)
             if is_gpu:
                 torch.cuda.synchronize()
             best = max(best, count * 2 * size**3 / (time.perf_counter() - start) / 1e12)
     return best
 
 
-def hardware(device: torch.device) -> Iterator[str]:
+def hardware(device: torch.device) -> str:
+    """Return a line on the machine, the rate of its matrix products, and versions."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else processor()
-    native = native_bf16(device)
-    units = "bf16 units" if native else "no bf16 units: float32"
-    kinds = (torch.float32, torch.bfloat16) if native else (torch.float32,)  # emulated, it takes minutes
-    rates = [f"{matrix_rate(kind, device):.2f} in {kind}" for kind in kinds]
-    yield f"{name}, {torch.get_num_threads()} threads, {units}"
-    yield f"matrix products, 10¹² operations a second: {' and '.join(rates)}".replace("torch.", "")
+    rates = [f"{matrix_rate(torch.float32, device):.2f} in float32"]
+    if device.type == "cpu":
+        rates.append(f"{matrix_rate(torch.float32, device, functional.linear):.2f} in PyTorch's own float32")
+    if native_bf16(device):  # emulated, it takes minutes
+        rates.append(f"{matrix_rate(torch.bfloat16, device):.2f} in bfloat16")
     packages = ("torch", "transformers", "ctranslate2", "datasets", "rouge_score")
-    yield ", ".join(f"{name} {version(name)}" for name in packages if find_spec(name))
+    return "; ".join(
+        [
+            f"{name}, {torch.get_num_threads()} threads, {units(device)}",
+            f"matrix products, 10¹² operations a second: {', '.join(rates)}",
+            ", ".join(f"{name} {version(name)}" for name in packages if find_spec(name)),
+        ]
+    )
+
+
+def units(device: torch.device) -> str:
+    """Return what the hardware has for bf16."""
+    if not native_bf16(device):
+        return "no bf16 units: float32"
+    has_amx = device.type == "cpu" and torch.cpu._is_amx_tile_supported()
+    return "bf16 units, AMX" if has_amx else "bf16 units" if device.type == "cuda" else "bf16 units, no AMX"
 
 
 def processor() -> str:
@@ -409,7 +496,7 @@ def write_results(name: str, lines: list[str], rounds: int) -> None:
 def results(work: str, rounds: int, folder: Path, device: torch.device, scratch: Path) -> Iterator[str]:
     """Run a kind of work; yield the lines that tell of it."""
     if work == "curve":
-        yield from curve(folder, device)
+        yield from curve(folder, device, rounds)
         return
     title = TITLES[work].format(NUM_ARTICLES.get(work))
     who = finetuning(folder, device) if work == "finetune" else generation(work, folder, device, scratch)
@@ -420,7 +507,11 @@ def results(work: str, rounds: int, folder: Path, device: torch.device, scratch:
     yield from table(title, rates)
     yield ""
     medians = {name: statistics.median(values) for name, values in rates.items()}
-    yield compiling(who, medians) if work == "finetune" else alike(who)
+    if work == "finetune":
+        made, extra = ({name: apart.said[place] for name, apart in who.items()} for place in (0, 1))
+        yield f"{check_trained(made)} {compiling(extra, medians)}"
+    else:
+        yield check_written(work, {name: apart.said for name, apart in who.items()}, folder)
     yield ""
     yield busy(work, medians["ours"], device)
 
@@ -432,20 +523,20 @@ def main() -> None:
     parts = {work: " ".join(filter(None, [chosen.device, isa, work])) for work in chosen.work}
     if chosen.write:
         check_parts(parts.values())
-    known = list(hardware(device))
-    say("\n".join(known))
+    known = hardware(device)
+    say(known)
     with tempfile.TemporaryDirectory() as temporary:
         scratch = Path(temporary)
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(scratch / "compiled")  # as if for the first time
         folder = made_up("flan-small", scratch / "flan-small")
         for work in chosen.work:
             say("")
-            lines = [*known, ""]
+            lines = [known, ""]
             for line in results(work, chosen.rounds, folder, device, scratch):
                 lines.append(line)
                 say(line)
             if chosen.write:
-                write_results(parts[work], lines, 1 if work == "curve" else chosen.rounds)
+                write_results(parts[work], lines, chosen.rounds)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """The benchmarks: rows of MLSUM's lengths, ratios taken round by round, errors and bounds."""
 
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from statistics import median
 
 import pytest
@@ -7,10 +10,21 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import T5Config, T5ForConditionalGeneration
 
-from benchmarks import course, quality
-from benchmarks.speed import measured, table
+from benchmarks import course, quality, speed
+from benchmarks.peers import Counted, Trained, padded
+from benchmarks.scoring import check_scores
+from benchmarks.speed import (
+    check_lengths,
+    check_trained,
+    check_written,
+    compiling,
+    gap_of,
+    measured,
+    table,
+)
 from benchmarks.workload import NUM_PIECES, NUM_ROWS, SHAPES, SOURCE_TOKENS, TARGET_TOKENS, operations, rows
 from stages.shared.cli import InputError
+from stages.shared.models import load_model
 
 
 def test_rows_have_the_lengths_of_mlsum():
@@ -40,11 +54,86 @@ def test_equal_seeds_give_equal_rows():
     assert rows(3, seed=1) == rows(3, seed=1) != rows(3, seed=2)
 
 
-def test_ratios_are_taken_in_each_round():
-    ours, theirs = iter([4.0, 1.0, 9.0]), iter([2.0, 1.0, 3.0])  # the machine is slow in the second round
-    rates = measured({"ours": lambda: next(ours), "peer": lambda: next(theirs)}, rounds=3)
-    lines = list(table("greedy", rates))
-    assert lines[2:] == ["| ours | 4.00 | 1.00 × | 1.00 to 1.00 |", "| peer | 2.00 | 2.00 × | 1.00 to 3.00 |"]
+def test_ratios_are_those_of_the_medians():
+    rates = {"ours": [4.0, 1.0, 9.0], "peer": [2.0, 1.0, 3.0]}  # the machine is slow in the second round
+    assert list(table("greedy", rates))[2:] == [
+        "| ours | 4.00 |  |  |",
+        "| peer | 2.00 | 2.00 × | 1.00 to 3.00 |",
+    ]
+
+
+def test_each_round_begins_with_another():
+    order = []
+    who = {name: partial(order.append, name) for name in "abc"}
+    measured(who, rounds=4)
+    assert order == [*"abc", *"bca", *"cab", *"abc"]
+
+
+def test_trainings_that_differ_are_no_comparison():
+    same = Trained([(8, 1.0), (8, 2.0)], targets=500, loss=10.0)
+    said = check_trained({"ours": same, "peer": replace(same, loss=10.1)})
+    assert said == "Each saw the same 16 articles and 500 target tokens; their mean losses are within 1.0%."
+    for other in (replace(same, targets=499), replace(same, steps=[(8, 1.0)]), replace(same, loss=10.3)):
+        with pytest.raises(SystemExit, match="not the same work"):
+            check_trained({"ours": same, "peer": other})
+
+
+def test_a_batch_counts_its_articles_and_targets():
+    counted = Counted(padded)
+    for batch in (rows(3, seed=1), rows(2, seed=2)):
+        counted(batch)
+    assert counted.articles == [3, 2]
+    assert counted.targets == sum(len(row["labels"]) for seed in (1, 2) for row in rows(4 - seed, seed))
+
+
+def test_summaries_must_be_as_long_as_they_are_to_be():
+    check_lengths([[5, 6, 7], [5, 6, 7, 1]], 3)
+    for short in ([5, 6], [5, 1, 6]):
+        with pytest.raises(SystemExit, match="1 of 2 summaries are short"):
+            check_lengths([[5, 6, 7], short], 3)
+
+
+@pytest.mark.parametrize(("gap", "is_fault"), [(1e-6, False), (0.1, True)])
+def test_other_summaries_than_transformers_must_be_ties(gap, is_fault, monkeypatch):
+    monkeypatch.setattr(speed, "gap_of", lambda *_: gap)
+    theirs = [[5, 6]] * 32
+    who = {"ours": [[5, 7]] * 32, "ours, fp32": [[5, 7], *theirs[1:]], "transformers": theirs}
+    if is_fault:
+        with pytest.raises(SystemExit, match="article 0 came out"):
+            check_written("beams", who, Path())
+    else:
+        said = check_written("beams", who, Path())
+        assert said.startswith("In float32 31 of 32 are token for token")
+        assert said.endswith("the same came out: ours 0.")
+
+
+def test_a_gap_is_that_of_the_token_where_two_part(tiny):
+    source = [5, 6, 7, 1]
+    with torch.inference_mode():
+        logits = load_model(tiny["untied"])(
+            input_ids=torch.tensor([source]), labels=torch.tensor([[9, 8]])
+        ).logits
+    shares = logits[0].log_softmax(-1)
+    assert gap_of(tiny["untied"], source, [9, 8], [9, 4], True) == pytest.approx(
+        float(shares[1, 4] - shares[1, 8]), abs=1e-5
+    )
+    assert gap_of(tiny["untied"], source, [9, 8], [9, 4], False) == pytest.approx(
+        float(shares[1, 4] - shares[1, 8]) / 2, abs=1e-5
+    )
+
+
+def test_compiling_pays_once_it_is_made_up_for():
+    extra = {"ours": 1.0, "ours, compiled": 41.0}
+    assert compiling(extra, {"ours": 4.0, "ours, compiled": 5.0}) == (
+        "Compiling takes 40 s, which pays from 800 articles on."
+    )
+    assert compiling(extra, {"ours": 4.0, "ours, compiled": 3.9}).endswith("no later step makes up for it.")
+
+
+def test_a_score_that_is_not_that_of_rouge_score_ends_the_comparison():
+    check_scores([(50.0, 1.0)], [(50.0, 1.0)])
+    with pytest.raises(SystemExit, match=r"scores differ by 1\.0e-03"):
+        check_scores([(50.0, 1.0)], [(50.0, 1.001)])
 
 
 def test_a_part_is_extrapolated_with_its_error():
