@@ -32,7 +32,7 @@ from stages.shared.cli import InputError, parser, run
 from stages.shared.cores import num_cores
 from stages.shared.files import read_jsonl, read_table, remove_orphans, whole, write_json, write_table
 from stages.shared.measures import Article, Measures, measure
-from stages.shared.params import Block, load_params, read_params, section_of
+from stages.shared.params import Block, parse_section, read_params, section_of
 from stages.shared.progress import track
 from stages.shared.scores import ROUGE_TYPES, SPLITTERS, ascii_words, rouge
 from stages.shared.systems import EXTRACTIVE, base_system, system_names, system_params
@@ -324,8 +324,8 @@ def signature(rows: list[dict[str, str]], params: EvaluateParams) -> list[str]:
 
 def main() -> None:
     parser(__doc__, "python -m stages.evaluate").parse_args()
-    params = load_params(EvaluateParams, "evaluate")
     every = read_params()
+    params = parse_section(EvaluateParams, every, "evaluate")
     names = system_names(every)
     systems = [*EXTRACTIVE, *names]
     rows = list(read_table(RAW_TEST, ["id", "text", "summary", "topic"]))

@@ -1,6 +1,7 @@
 """Finetune: train the base on the tokenized news; keep the epoch that summarizes validation best.
 
-Reads   data/tokenized/, models/pretrained/<base>/, data/raw/validation.parquet (the references)
+Reads   data/tokenized/ without its test split, models/pretrained/<base>/, data/raw/validation.parquet
+        (the references)
 Writes  models/finetuned/              what AutoModelForSeq2SeqLM and AutoTokenizer load; provenance.json
         metrics/finetune.json          steps, losses, validation ROUGE, best epoch, precision
         metrics/plots/training.json    the curve, a row an epoch; epoch 0 is the base
@@ -37,7 +38,7 @@ from stages.shared.checkpoint import write_provenance
 from stages.shared.cli import InputError, parser, run
 from stages.shared.decoding import batches, begun, greedy, search
 from stages.shared.device import choose_dtype, prepare_torch
-from stages.shared.files import load_table, read_table, require_space, size_of, whole, write_json
+from stages.shared.files import load_table, num_rows, read_table, require_space, size_of, whole, write_json
 from stages.shared.models import load_model, save_model, start_letters
 from stages.shared.params import load_params
 from stages.shared.progress import track
@@ -67,6 +68,8 @@ from stages.shared.training import (
 log = logging.getLogger("finetune")
 
 TOKENIZED = Path("data/tokenized")
+TRAIN, VALIDATION = TOKENIZED / "train.parquet", TOKENIZED / "validation.parquet"
+TOKENIZER = TOKENIZED / "tokenizer"
 PRETRAINED = Path("models/pretrained")
 RAW_VALIDATION = Path("data/raw/validation.parquet")
 FINETUNED = Path("models/finetuned")
@@ -95,8 +98,9 @@ class Validation:
             places = sorted(Random(params.seed).sample(places, params.validation_rows))
         self.rows = torch.utils.data.Subset(rows, places)
         pad = tokenizer.token_to_id(PAD)
-        self.sources = [[token for token in row["input_ids"] if token != pad] for row in self.rows]
-        self.labels = [[token for token in row["labels"] if token >= 0] for row in self.rows]
+        chosen = list(self.rows)
+        self.sources = [[token for token in row["input_ids"] if token != pad] for row in chosen]
+        self.labels = [[token for token in row["labels"] if token >= 0] for row in chosen]
         self.references = [references[rows.ids[place]] for place in places]
         self.tokenizer, self.params = tokenizer, params
 
@@ -194,7 +198,7 @@ def train(
 
     def save(epoch: int) -> None:
         require_space(folder, 4 * model.num_parameters())
-        save_model(model, TOKENIZED / "tokenizer", epoch_folder(folder, epoch))
+        save_model(model, TOKENIZER, epoch_folder(folder, epoch))
 
     checkpoints = Checkpoints(folder, history, model.num_parameters())
     trainer = SummaryTrainer(
@@ -207,7 +211,7 @@ def train(
         args=training_arguments(params, folder, device),
         train_dataset=rows,
         eval_dataset=validation.rows,
-        data_collator=DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(TOKENIZED / "tokenizer"), model),
+        data_collator=DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(TOKENIZER)),
         callbacks=[Progress(), checkpoints, *callbacks],
     )
     trainer.remove_callback(PrinterCallback)
@@ -263,27 +267,26 @@ def write(
 def main() -> None:
     parser(__doc__, "python -m stages.finetune").parse_args()
     params = load_params(FinetuneParams, "finetune")
-    rows = TokenizedRows(load_table(TOKENIZED / "train.parquet"))
-    step = params.batch_size * params.gradient_accumulation
-    if len(rows) < step:
+    step, count = params.batch_size * params.gradient_accumulation, num_rows(TRAIN)
+    if count < step:
         raise InputError(
             f"params.yaml: finetune.batch_size: a step takes {step} articles (batch_size × "
-            f"gradient_accumulation), and the training split has {len(rows)}; lower it"
+            f"gradient_accumulation), and the training split has {count}; lower it"
         )
     seconds_between()  # a wrong one is refused before any work
     if relaunched("stages.finetune"):
         return
     device = prepare_torch(params.seed)
+    rows = TokenizedRows(load_table(TRAIN))
     base = PRETRAINED / params.base
     model = load_model(base)
-    tokenizer = load_tokenizer(TOKENIZED / "tokenizer")
+    tokenizer = load_tokenizer(TOKENIZER)
     check_vocabulary(model.shared.num_embeddings, tokenizer, base)
     start_letters(model, load_tokenizer(base), tokenizer)
     references = {row["id"]: row["summary"] for row in read_table(RAW_VALIDATION, ["id", "summary"])}
-    validation_table = load_table(TOKENIZED / "validation.parquet")
-    validation = Validation(TokenizedRows(validation_table), references, tokenizer, params)
+    validation = Validation(TokenizedRows(load_table(VALIDATION)), references, tokenizer, params)
     precision = str(choose_dtype(params.precision, device)).removeprefix("torch.")
-    inputs = [TOKENIZED, base, RAW_VALIDATION]
+    inputs = [TRAIN, VALIDATION, TOKENIZER, base, RAW_VALIDATION]
     parts = fingerprint([params], inputs, precision=f"{precision} on {device.type}")
     with locked_folder("finetune", parts, log) as folder:
         history, steps = train(model, rows, validation, params, device, folder)

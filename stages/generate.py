@@ -20,7 +20,7 @@ from stages.shared.conversation import Style, fault_of
 from stages.shared.decoding import Decoding, generator, write_texts
 from stages.shared.device import Precision, choose_dtype, prepare_torch
 from stages.shared.files import numbered_jsonl, read_table, write_jsonl
-from stages.shared.params import Block, load_params, parse_key, read_params
+from stages.shared.params import Block, parse_key, parse_section, read_params
 from stages.shared.prompts import COLUMNS, fill
 from stages.shared.ranks import rank, relaunched
 from stages.shared.resume import fingerprint, finish, locked_folder
@@ -172,14 +172,16 @@ def main() -> None:
     name = arguments.parse_args().system
     every = read_params()
     system = system_params(every, name)
-    params = load_params(GenerateParams, "generate")
+    params = parse_section(GenerateParams, every, "generate")
     source = parse_key(SourceParams, every, "tokenize", "source_tokens")
     style = parse_key(StyleParams, every, "format", "style")
+    if not system.is_foreign and relaunched("stages.generate"):
+        return
     columns = ("summary",) if system.template is None else COLUMNS
     rows = list(read_table(RAW_TEST, ["id", *columns]))
     if system.is_foreign:
         write(name, take_in(system.path, rows, name))
-    elif not relaunched("stages.generate"):
+    else:
         device = prepare_torch(seed=0)  # greedy and beam search draw nothing
         dtype = choose_dtype(params.precision, device)
         prompts = [FORMATTED_TEST] if system.template is None else []

@@ -26,7 +26,7 @@ from stages.compare import Group, check_comparable, compared, lines, miniature_l
 from stages.evaluate import EvaluateParams
 from stages.shared.bootstrap import bounds, drawn_means, pairs
 from stages.shared.cli import InputError, parser, run
-from stages.shared.params import NAME, load_params, read_params
+from stages.shared.params import NAME, parse_section, read_params
 from stages.shared.systems import base_system
 
 log = logging.getLogger("seeds")
@@ -152,7 +152,8 @@ def main() -> None:
         raise InputError("-S: the runs need a name of their own; add --name, such as --name slow")
     if not NAME.fullmatch(options.name):
         raise InputError(f"--name: expected letters, digits, - and _, got {options.name!r}")
-    params, every = load_params(EvaluateParams, "evaluate"), read_params()
+    every = read_params()
+    params = parse_section(EvaluateParams, every, "evaluate")
     names = {f"{options.name}-{seed}": seed for seed in options.seeds}
     done = experiments()
     missing = [name for name in names if name not in done]

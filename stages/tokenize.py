@@ -30,13 +30,12 @@ from stages.shared.files import (
     FORMATTED,
     SPLITS,
     num_rows,
-    read_json,
     read_table,
     whole,
     write_json,
     write_table,
 )
-from stages.shared.params import Block, load_params, parse_key, read_params
+from stages.shared.params import Block, parse_key, parse_section, read_params
 from stages.shared.progress import track
 from stages.shared.spelling import (
     IGNORE_INDEX,
@@ -50,6 +49,7 @@ from stages.shared.spelling import (
     encode,
     folded,
     load_tokenizer,
+    read_tokenizer,
     unknown_letters,
     with_letters,
 )
@@ -174,19 +174,21 @@ class StyleParams(Block):
     style: Style  # which way a prompt that is too long is cut
 
 
-def repair(base: Path, folder: Path, params: TokenizeParams) -> tuple[list[str], list[tuple[str, int]]]:
+def repair(
+    base: Path, folder: Path, params: TokenizeParams
+) -> tuple[Tokenizer, list[str], list[tuple[str, int]]]:
     """Write the base's tokenizer to `folder` with the letters that it lacks.
 
     The embedding has more rows than the vocabulary has pieces (T5: 32,128 and 32,100), so the letters
     need no resize, which would destroy an untied head. Those of Spanish come first, then the most
-    frequent ones of the training split. Returns the letters, and those for which no row is left, with
-    how often they occur.
+    frequent ones of the training split. Returns the base's tokenizer, the letters, and those for which no
+    row is left, with how often they occur.
 
     Raises:
         InputError: the spare rows are too few for the language.
     """
     folder.mkdir(parents=True)
-    content, tokenizer = read_json(base / "tokenizer.json"), load_tokenizer(base)
+    content, tokenizer = read_tokenizer(base)
     letters: list[str] = []
     left_out: list[tuple[str, int]] = []
     if params.spell_spanish:
@@ -203,7 +205,7 @@ def repair(base: Path, folder: Path, params: TokenizeParams) -> tuple[list[str],
     for name in TOKENIZER_FILES:
         if (base / name).is_file():
             shutil.copyfile(base / name, folder / name)
-    return letters, left_out
+    return tokenizer, letters, left_out
 
 
 def check_spare_rows(base: Path, spare: int, left_out: list[tuple[str, int]], num_words: int) -> None:
@@ -286,8 +288,8 @@ def length_row(side: str, lengths: list[int], truncated: list[bool]) -> dict[str
 
 def main() -> None:
     parser(__doc__, "python -m stages.tokenize").parse_args()
-    params = load_params(TokenizeParams, "tokenize")
     every = read_params()
+    params = parse_section(TokenizeParams, every, "tokenize")
     base = PRETRAINED / parse_key(BaseParams, every, "finetune", "base").base
     style = parse_key(StyleParams, every, "format", "style").style
     if not base.is_dir():
@@ -295,10 +297,10 @@ def main() -> None:
     check_hashes(base)
 
     with whole(TOKENIZED_DIR) as partial:
-        letters, left_out = repair(base, partial / "tokenizer", params)
+        before_repair, letters, left_out = repair(base, partial / "tokenizer", params)
         tokenizer = load_tokenizer(partial / "tokenizer")
         counts = {split: num_rows(FORMATTED_DIR / f"{split}.parquet") for split in SPLITS}
-        statistics = Statistics(load_tokenizer(base), tokenizer, sum(counts.values()))
+        statistics = Statistics(before_repair, tokenizer, sum(counts.values()))
         for split, count in counts.items():
             path = FORMATTED_DIR / f"{split}.parquet"
             rows = track(read_table(path, FORMATTED.names), f"tokenize {split}", count)

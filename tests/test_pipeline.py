@@ -40,6 +40,13 @@ def test_a_stage_that_needs_no_torch_does_not_import_it(name):
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "stages").glob("*.py")), ids=lambda path: path.stem)
+def test_params_yaml_is_read_once(path):
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    calls = [node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    assert not {"load_params", "read_params"} <= set(calls)
+
+
 def own_files(module: str, found: set[str] | None = None) -> set[str]:
     """Return the file of `module` and of every `stages.*` module that it imports, however deep."""
     found = set() if found is None else found

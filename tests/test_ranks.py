@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 
 from stages.finetune import CURVE
 from stages.finetune import main as finetune
+from stages.generate import main as generate
 from stages.shared.files import read_json
 from stages.shared.ranks import (
     add_up,
@@ -86,6 +87,16 @@ def test_wrong_options_are_refused(training, fails, monkeypatch, said, why):
     assert fails(finetune) == (
         f"RESUMEN_LAUNCH: not options of torchrun: {said!r}{why}; for two processes: --nproc-per-node 2"
     )
+
+
+@pytest.mark.parametrize(("main", "argv"), [(finetune, ()), (generate, ("flan-small",))])
+def test_what_starts_the_processes_leaves_the_reading_to_them(training, runs, monkeypatch, main, argv):
+    started = []
+    for name in ("load_table", "read_table"):
+        monkeypatch.setattr(f"{main.__module__}.{name}", None, raising=False)
+    monkeypatch.setattr(f"{main.__module__}.relaunched", lambda module: not started.append(module))
+    runs(main, *argv)
+    assert started == [main.__module__]
 
 
 def gradients(processes: int, step: int) -> dict[str, torch.Tensor]:

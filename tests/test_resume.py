@@ -17,6 +17,7 @@ from transformers import TrainerCallback
 
 import stages.finetune
 from stages.finetune import main as finetune
+from stages.shared.files import load_table, write_table
 from stages.shared.params import Block
 from stages.shared.resume import DAYS_KEPT, FINISHED, fingerprint, home, lock_of, locked_folder
 from stages.shared.scores import ROUGE_TYPES
@@ -66,6 +67,21 @@ def test_a_changed_param_never_meets_an_old_checkpoint(training, runs, set_param
     forget()
     runs(finetune)
     assert outputs() == changed
+
+
+@pytest.mark.parametrize(("split", "goes_on"), [("test", True), ("validation", False), ("train", False)])
+def test_a_checkpoint_is_left_for_other_rows_of_what_is_read(
+    training, runs, monkeypatch, caplog, split, goes_on
+):
+    monkeypatch.setenv("RESUMEN_CHECKPOINT_SECONDS", "0")
+    runs(finetune)
+    (folder_of("finetune") / FINISHED).unlink()  # as if it had been killed at its end
+    path = Path(f"data/tokenized/{split}.parquet")
+    table = load_table(path)
+    write_table(path, table.to_pylist()[:-1], table.schema)
+    caplog.clear()
+    runs(finetune)
+    assert ("going on" in caplog.text) == goes_on
 
 
 def test_what_decides_is_in_the_fingerprint(project, write):

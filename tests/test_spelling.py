@@ -20,6 +20,7 @@ from stages.shared.spelling import (
     encode,
     folded,
     load_tokenizer,
+    read_tokenizer,
     spelled,
     unknown_letters,
     with_letters,
@@ -150,6 +151,13 @@ def test_chunks_are_all_items_in_order(count):
 def test_a_folder_without_tokenizer_json_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"tokenizer\.json: not found; a model folder needs"):
         load_tokenizer(tmp_path)
+
+
+def test_a_tokenizer_comes_with_what_its_file_holds(vocabulary):
+    content, tokenizer = read_tokenizer(vocabulary)
+    assert content == read_json(vocabulary / "tokenizer.json")
+    assert tokenizer.to_str() == load_tokenizer(vocabulary).to_str()
+    assert tokenizer.get_vocab_size() == len(content["model"]["vocab"])
 
 
 def test_a_tokenizer_that_does_not_end_its_sequences_is_refused(vocabulary, tmp_path):

@@ -156,8 +156,25 @@ def read_json(path: Path) -> Any:
     Raises:
         InputError: the file is missing, too large, or not JSON.
     """
+    return json_of(read_bytes(path), path)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return what `path` holds.
+
+    Raises:
+        InputError: the file is missing or too large.
+    """
     with opened(path, "rb") as file:
-        content = bounded(file, path)
+        return bounded(file, path)
+
+
+def json_of(content: bytes, path: Path) -> Any:
+    """Return the value that stands in `content`, the bytes of `path`.
+
+    Raises:
+        InputError: they are not JSON.
+    """
     try:
         return json.loads(content.decode("utf-8"), object_pairs_hook=object_of)
     except (ValueError, RecursionError) as error:

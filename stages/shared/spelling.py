@@ -18,7 +18,7 @@ from tokenizers.pre_tokenizers import Metaspace, Sequence, WhitespaceSplit
 
 from stages.shared.checkpoint import check_tokenizer_config
 from stages.shared.cli import InputError, shown
-from stages.shared.files import first_line, read_json
+from stages.shared.files import first_line, json_of, read_bytes
 
 T = TypeVar("T")
 
@@ -32,6 +32,15 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     """Return the tokenizer of a model folder, without truncation or padding.
 
     Raises:
+        InputError: see `read_tokenizer`.
+    """
+    return read_tokenizer(folder)[1]
+
+
+def read_tokenizer(folder: Path) -> tuple[dict[str, Any], Tokenizer]:
+    """Return the content of a model folder's tokenizer.json, and its tokenizer as `load_tokenizer` does.
+
+    Raises:
         InputError: the folder has no tokenizer.json, or one that does not end its sequences with </s>.
     """
     path = folder / "tokenizer.json"
@@ -39,14 +48,15 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         raise InputError(f"{path}: not found; a model folder needs its tokenizer.json")
     if (folder / "tokenizer_config.json").is_file():
         check_tokenizer_config(folder / "tokenizer_config.json", str(folder))
-    content = read_json(path)
+    written = read_bytes(path)
+    content = json_of(written, path)
     model = content.get("model") if isinstance(content, dict) else None
     if not isinstance(model, dict) or model.get("type") != "Unigram":
         raise InputError(f"{path}: expected T5's kind of vocabulary, Unigram")
     if odd := sorted(set(patterns(content)) - {PATTERN}):
         raise InputError(f"{path}: expected no pattern but {PATTERN!r}, got {shown(odd[0])}; take T5's own")
     try:
-        tokenizer = Tokenizer.from_file(str(path))
+        tokenizer = Tokenizer.from_str(written.decode())
         tokenizer.encode_batch_fast(["", SPANISH])
     except BaseException as error:  # its own are plain Exceptions, and a panic of Rust's is not even that
         if isinstance(error, KeyboardInterrupt | SystemExit):
@@ -61,7 +71,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     tokenizer.pre_tokenizer = Sequence([WhitespaceSplit(), Metaspace()])
     if tokenizer.encode("").ids != [tokenizer.token_to_id(EOS)]:
         raise InputError(f"{path}: expected a T5 tokenizer, which ends its sequences with </s>")
-    return tokenizer
+    return content, tokenizer
 
 
 def patterns(content: Any) -> Iterator[str]:
