@@ -13,12 +13,11 @@ from stages.evaluate import EvaluateParams
 from stages.extract import ExtractParams
 from stages.fetch import EmbeddedParams, FilesParams, data_params, file_splits
 from stages.format import FormatParams, pairs_of
-from stages.generate import GenerateParams
-from stages.probe import ProbeParams
+from stages.shared.choices import GenerateParams
 from stages.shared.cli import InputError, parser, run
 from stages.shared.news import TRAINING_SEED, VOCABULARY_SEED
 from stages.shared.params import Block, nearest, parse_section, profile_of, read_params
-from stages.shared.probes import read_probes
+from stages.shared.probes import ProbeParams, read_probes
 from stages.shared.recipe import FinetuneParams
 from stages.shared.systems import SystemParams, check_name, system_names, system_params
 from stages.shared.templates import read_sets

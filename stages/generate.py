@@ -15,10 +15,11 @@ from typing import Any
 
 from pydantic import PositiveInt
 
+from stages.shared.choices import GenerateParams
 from stages.shared.cli import InputError, parser, run, shown
 from stages.shared.conversation import Style, fault_of
-from stages.shared.decoding import Decoding, generator, write_texts
-from stages.shared.device import Precision, choose_dtype, prepare_torch
+from stages.shared.decoding import generator, write_texts
+from stages.shared.device import choose_dtype, prepare_torch
 from stages.shared.files import numbered_jsonl, read_table, write_jsonl
 from stages.shared.params import Block, parse_key, parse_section, read_params
 from stages.shared.prompts import COLUMNS, fill
@@ -37,11 +38,6 @@ PREDICTIONS = Path("data/predictions")
 
 MOST_CHARACTERS = 100_000  # of a summary made elsewhere; a million of them would be scored for minutes
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-
-
-class GenerateParams(Decoding):
-    batch_size: PositiveInt  # articles of the greatest length; of shorter ones there are more
-    precision: Precision
 
 
 class SourceParams(Block):

@@ -12,15 +12,14 @@ import logging
 from pathlib import Path
 
 import torch
-from pydantic import NonNegativeInt
 
 from stages.shared.answers import ANSWERS, Answer
 from stages.shared.cli import parser, run
 from stages.shared.decoding import encode_prompts, generator, greedy, write_texts
 from stages.shared.device import prepare_torch
 from stages.shared.files import write_jsonl
-from stages.shared.params import Block, parse_section, read_params
-from stages.shared.probes import news_probes, read_probes
+from stages.shared.params import parse_section, read_params
+from stages.shared.probes import ProbeParams, news_probes, read_probes
 from stages.shared.spelling import load_tokenizer
 from stages.shared.systems import system_params
 from stages.shared.t5 import check_vocabulary, load_t5
@@ -28,11 +27,6 @@ from stages.shared.t5 import check_vocabulary, load_t5
 log = logging.getLogger("probe")
 
 BATCH_SIZE = 64  # of the longest prompts; in float32 the companions of a prompt do not change its answer
-
-
-class ProbeParams(Block):
-    generated: NonNegativeInt  # questions about made-up news, besides the prompts of probes.yaml
-    seed: NonNegativeInt  # of the news that they ask about
 
 
 def answer(folder: Path, prompts: list[str], max_new_tokens: int, what: str) -> list[str]:

@@ -30,7 +30,8 @@ from typing import Any, BinaryIO, NamedTuple
 from tokenizers import Tokenizer
 
 from stages.format import FormatParams, pairs_of
-from stages.generate import GenerateParams, SourceParams
+from stages.generate import SourceParams
+from stages.shared.choices import GenerateParams
 from stages.shared.cli import InputError, parser, printable, run, shown
 from stages.shared.conversation import check_turn, fault_of, is_visible, render
 from stages.shared.decoding import Generate, generator, write_texts

@@ -31,10 +31,10 @@ READS = {
 }
 
 
-NEED_TORCH = {"finetune", "generate", "probe"}  # the others start in a second without it
+NEED_TORCH = {"finetune", "generate", "probe"}  # the others, and `check`, start in a second without it
 
 
-@pytest.mark.parametrize("name", sorted(STAGES.keys() - NEED_TORCH))
+@pytest.mark.parametrize("name", sorted({*STAGES, "check"} - NEED_TORCH))
 def test_a_stage_that_needs_no_torch_does_not_import_it(name):
     code = f"import stages.{name}, sys; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -6,12 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from stages.shared.choices import Decoding
 from stages.shared.files import digest_of
-from stages.shared.params import Block
 from stages.shared.progress import track
 from stages.shared.ranks import gathered, num_ranks, rank, rank_zeros
 from stages.shared.spelling import cut, decode, encode
@@ -21,15 +20,6 @@ Ids = list[int]
 NEVER = -1e9  # the score of what must not be chosen, transformers' own
 COMPACT_AT = 1 / 4  # of a batch's articles done, and they leave: what stays is copied
 Generate = Callable[[list[Ids]], list[Ids]]  # a batch of prompts' ids -> as many outputs' ids
-
-
-class Decoding(Block):
-    """How `generate` chooses tokens; the names are those of transformers' GenerationConfig."""
-
-    max_new_tokens: PositiveInt
-    num_beams: PositiveInt  # 1 is greedy
-    length_penalty: PositiveFloat  # beams only; > 1 favours longer outputs
-    no_repeat_ngram_size: NonNegativeInt  # 0 allows repetition
 
 
 def greedy(max_new_tokens: int) -> Decoding:

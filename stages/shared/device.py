@@ -3,15 +3,13 @@
 import ctypes
 import os
 import platform
-from typing import Literal
 
 import torch
 
+from stages.shared.choices import Precision
 from stages.shared.cli import InputError
 from stages.shared.cores import num_cores
 from stages.shared.ranks import choose_gpu, join
-
-Precision = Literal["auto", "bf16", "fp32"]
 
 MALLOPT = {-1: 2**29, -4: 0}  # M_TRIM_THRESHOLD, in bytes, and M_MMAP_MAX of malloc.h
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import count, islice
 from pathlib import Path
 
-from pydantic import PositiveInt, field_validator
+from pydantic import NonNegativeInt, PositiveInt, field_validator
 
 from stages.shared.answers import NEWS
 from stages.shared.cli import InputError
@@ -24,6 +24,11 @@ KINDS = (  # of the entries in probes.yaml
 NEWS_KINDS = ("news-who", "news-number", "news-other")
 TEMPLATE = "Responde a la pregunta. {question} Texto: {text}"
 UNWRITABLE = re.compile("[íúñÁÍÓÚÑ¿¡]")  # T5's vocabulary lacks them: whoever reads well would still be wrong
+
+
+class ProbeParams(Block):
+    generated: NonNegativeInt  # questions about made-up news, besides the prompts of probes.yaml
+    seed: NonNegativeInt  # of the news that they ask about
 
 
 class Probe(Block):

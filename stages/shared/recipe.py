@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from stages.shared.device import Precision
+from stages.shared.choices import Precision
 from stages.shared.params import Block
 
 
