@@ -22,7 +22,12 @@ from transformers import (
 from benchmarks.workload import SOURCE_TOKENS, TARGET_TOKENS, Row
 
 BATCH_SIZE = 8  # the course's
-AT_ONCE = {1: 8, 4: 8}  # articles that transformers' generate takes, by beams: the fastest of 8 to 64
+AT_ONCE = {  # articles in a batch, of one and of four beams: the fastest of 8, 16, 32 and 64
+    "transformers": {1: 64, 4: 8},
+    "int8": {1: 16, 4: 16},
+    "float32": {1: 64, 4: 32},
+    "int8, a translator a core": {1: 16, 4: 8},
+}
 LEARNING_RATE = 5e-5  # Trainer's
 
 
@@ -160,7 +165,7 @@ class Transformers:
 
     @torch.inference_mode()
     def __call__(self, rows: list[list[int]], num_beams: int, num_tokens: int) -> list[list[int]]:
-        made, size = [], BATCH_SIZE if self.is_course else AT_ONCE[num_beams]
+        made, size = [], BATCH_SIZE if self.is_course else AT_ONCE["transformers"][num_beams]
         for start in range(0, len(rows), size):
             batch = rows[start : start + size]
             width = SOURCE_TOKENS if self.is_course else max(map(len, batch))
@@ -173,8 +178,8 @@ class Transformers:
 class CTranslate2:
     """CTranslate2's translator, which sorts and batches by itself.
 
-    As installed: one translator, whose operations share the threads, and the batch size that was the fastest
-    of 8, 16, 32 and 64 for int8. `apart`: one translator a core, each with batches of its own.
+    As installed: one translator, whose operations share the threads. `apart`: one translator a core, each
+    with batches of its own.
     """
 
     def __init__(self, folder: Path, scratch: Path, compute_type: str, apart: bool = False) -> None:
@@ -183,7 +188,8 @@ class CTranslate2:
         target = scratch / "ctranslate2"
         if not target.exists():
             ctranslate2.converters.TransformersConverter(str(folder)).convert(str(target))
-        threads, self.apart = torch.get_num_threads(), apart
+        threads = torch.get_num_threads()
+        self.at_once = AT_ONCE[f"{compute_type}, a translator a core" if apart else compute_type]
         self.translator = ctranslate2.Translator(
             str(target),
             device="cpu",
@@ -201,6 +207,6 @@ class CTranslate2:
             beam_size=num_beams,
             max_decoding_length=num_tokens,
             max_input_length=0,
-            max_batch_size=8 if self.apart and num_beams > 1 else 16,
+            max_batch_size=self.at_once[num_beams],
         )
         return [[self.ids.get(piece, 2) for piece in found.hypotheses[0]] for found in made]
