@@ -39,8 +39,8 @@ bench: $(BIN)/.installed  ## speed beside what people would otherwise run (over 
 	@ONEDNN_MAX_CPU_ISA=AVX2 python -m benchmarks.speed --write --work finetune greedy beams
 	@python -m benchmarks.ranks --write
 	@python -m benchmarks.course --write
-	@python -m benchmarks.scoring
-	@python -m benchmarks.full_scale --share 0.02
+	@python -m benchmarks.scoring --write
+	@python -m benchmarks.full_scale --share 0.02 --write
 
 try: $(BIN)/.installed  ## a page on this machine: an article, and the systems' summaries side by side
 	@python -m pip install --quiet --disable-pip-version-check -r requirements-try.txt
