@@ -31,7 +31,7 @@ class FinetuneParams(Block):
     max_grad_norm: PositiveFloat
     label_smoothing: Share
     dropout: Share  # in every layer, one mask for all positions
-    compile: bool  # the encoder, for batches of the longest rows; takes a minute, pays in runs of hours
+    compile: bool  # the encoder, for batches of the longest rows; takes minutes, for runs of hours
     precision: Precision  # of the arithmetic; weights and gradients stay in float32
     max_new_tokens: PositiveInt  # of a validation summary, which is greedy
     validation_rows: Annotated[int | Literal["all"], BeforeValidator(check_rows)]  # scored each epoch

@@ -101,7 +101,7 @@ class Arithmetic:
     def __init__(
         self, model: T5ForConditionalGeneration, dtype: torch.dtype, longest: tuple[int, int] | None = None
     ) -> None:
-        """Compile the encoder for batches of `longest`, (rows, tokens), if given: with padding and without."""
+        """Compile the encoder for batches of `longest`, (rows, tokens), if given: padded ones and whole."""
         self.parameters, self.shape, self.dtype = dict(model.named_parameters()), shape_of(model), dtype
         self.longest = longest
         self.compiled = torch.compile(T5.encode, dynamic=False) if longest else None
