@@ -7,8 +7,8 @@
 
 Every round runs each competitor once, each time another one first, so a machine that slows down slows all;
 the ratio of the medians stands in the table, beside the least and the most that a round had. Each has a
-process of its own, which stays over the rounds: ours as the stages set torch up, the others as they are
-installed. It ends without a table where they did not do the same work. Needs benchmarks/requirements.txt.
+process of its own: ours as the stages set torch up, the others as they are installed. It ends without a
+table where they did not do the same work. Needs benchmarks/requirements.txt.
 """
 
 import argparse
@@ -95,23 +95,31 @@ Run = Callable[[], tuple[float, Any]]  # the same, and what else there is to say
 
 
 class Apart:
-    """A competitor in a process of its own; the first call starts it, and `close` ends it.
+    """A competitor in a process of its own; a call starts it, and `close` ends it.
 
     `said` is what its first run said, `peak` its memory so far, in GB: resident, or allocated on a GPU.
+    Unless `lasting` it ends with each run: all of those who fine-tune together take over 20 GB.
     """
 
-    def __init__(self, make: Callable[[], Run], ours: bool) -> None:
-        self.pool = ProcessPoolExecutor(1, get_context("spawn"), begin, (make, ours))
+    def __init__(self, make: Callable[[], Run], ours: bool, lasting: bool = True) -> None:
+        self.make, self.ours, self.lasting = make, ours, lasting
+        self.pool: ProcessPoolExecutor | None = None
         self.said: Any = None
         self.peak = 0.0
 
     def __call__(self) -> float:
+        if self.pool is None:
+            self.pool = ProcessPoolExecutor(1, get_context("spawn"), begin, (self.make, self.ours))
         articles_a_second, said, self.peak = self.pool.submit(once).result()
         self.said = said if self.said is None else self.said
+        if not self.lasting:
+            self.close()
         return articles_a_second
 
     def close(self) -> None:
-        self.pool.shutdown()
+        if self.pool is not None:
+            self.pool.shutdown()
+            self.pool = None
 
 
 def begin(make: Callable[[], Run], ours: bool) -> None:
@@ -239,12 +247,12 @@ def finetuning(folder: Path, device: torch.device) -> dict[str, Apart]:
     if native_bf16(device):
         trainers["ours, fp32"] = partial(finetune_ours, precision="fp32")
         trainers["trainer, bf16"] = partial(finetune_trainer, bf16=True)
-    return {
-        name: Apart(
-            partial(trains, train, folder, device, data, name == "ours, compiled"), name.startswith("ours")
-        )
-        for name, train in trainers.items()
-    }
+    made = {}
+    for name, train in trainers.items():
+        compiles = name == "ours, compiled"  # once
+        run = partial(trains, train, folder, device, data, compiles)
+        made[name] = Apart(run, name.startswith("ours"), lasting=compiles)
+    return made
 
 
 def check_trained(who: Mapping[str, Trained]) -> str:
