@@ -17,9 +17,11 @@ import os
 import statistics
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import torch
@@ -45,6 +47,7 @@ from stages.shared.cli import parser, run
 from stages.shared.device import choose_dtype, prepare_torch
 from stages.shared.files import digest, flush
 from stages.shared.mlsum import MLSUM_ROWS
+from stages.shared.params import read_params
 from stages.shared.rouge import SpanishRouge
 from stages.shared.spelling import load_tokenizer
 from stages.shared.t5 import load_t5
@@ -61,28 +64,11 @@ class Job:
     validation: int  # articles
     test: int
     compile: bool
-    share: int  # of the fine-tuning, one article in so many is taken
+    share: int
+    systems: dict[str, int]  # the shape of each checkpoint, and how many systems it is
 
 
-JOBS = {
-    "course": Job(1_500, 4, batch_size=8, validation=500, test=200, compile=False, share=10),
-    "mlsum": Job(
-        MLSUM_ROWS["es"]["train"],
-        3,
-        batch_size=32,
-        validation=1_000,
-        test=MLSUM_ROWS["es"]["test"],
-        compile=True,
-        share=1_000,
-    ),
-}
-SYSTEMS = {
-    "flan-small": 2,
-    "flan-base": 2,
-    "flan-large": 1,
-    "t5-small": 1,
-    "t5-base": 2,
-}  # and how often each
+SHARES = {"course": 10, "mlsum": 1_000}  # of the fine-tuning, one article in so many is taken
 NUM_TOKENS = 96  # of each summary
 PIECES = 3  # of every other part
 BATCH = 64  # articles: `generate.batch_size`
@@ -90,6 +76,27 @@ TEXTS = 200  # of which ROUGE is taken at a time
 CHECKPOINT = 4 * 4 * 77_000_000  # bytes: weights, Adam's two moments, the best model
 
 Part = tuple[str, float, float]  # what, its seconds in all, their error
+
+
+def job_of(profile: str, params: dict[str, Any]) -> Job:
+    """Return what a profile of params.yaml with MLSUM in it comes to."""
+    values = params["profiles"][profile]
+    data, recipe = values["data"], values["finetune"]
+    counts = {
+        split: count if data[split] == "all" else data[split] for split, count in MLSUM_ROWS["es"].items()
+    }
+    base = params["finetune"]["base"]
+    made = [Path(system["from"]).name for system in params["systems"].values()]
+    return Job(
+        articles=counts["train"],
+        epochs=recipe["epochs"],
+        batch_size=recipe["batch_size"],
+        validation=counts["validation"] if recipe["validation_rows"] == "all" else recipe["validation_rows"],
+        test=counts["test"],
+        compile=recipe["compile"],
+        share=SHARES[profile],
+        systems=dict(sorted(Counter(base if name == "finetuned" else name for name in made).items())),
+    )
 
 
 def whole(what: str, pieces: Sequence[float], count: float) -> Part:
@@ -154,7 +161,7 @@ def writing(what: str, folder: Path, device: torch.device, test: int, times: int
 
 def scoring(job: Job) -> Part:
     texts = [" ".join(f"w{token % 997}" for token in row["labels"]) for row in rows(TEXTS, seed=4)]
-    rouge, times = SpanishRouge(keep_in_memory=True), sum(SYSTEMS.values())
+    rouge, times = SpanishRouge(keep_in_memory=True), sum(job.systems.values())
     pieces = repeated(lambda: rouge.compute(predictions=texts, references=texts[::-1]))
     return whole(f"ROUGE of {times} systems", pieces, times * job.test / TEXTS)
 
@@ -174,7 +181,7 @@ def checkpoints(job: Job, scratch: Path, seconds: float) -> Part:
 
 def parts(job: Job, device: torch.device, scratch: Path) -> Iterator[Part]:
     yield scoring(job)
-    for name, times in SYSTEMS.items():
+    for name, times in job.systems.items():
         folder = made_up(name, scratch / name)
         write_provenance(folder, source="made up")  # held against the weights when they are loaded
         if name == "flan-small":
@@ -187,12 +194,13 @@ def parts(job: Job, device: torch.device, scratch: Path) -> Iterator[Part]:
 
 def main() -> None:
     arguments = parser(__doc__, "python -m benchmarks.course")
-    arguments.add_argument("--profile", choices=list(JOBS), default="course", help="default: course")
+    arguments.add_argument("--profile", choices=list(SHARES), default="course", help="default: course")
     arguments.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     arguments.add_argument("--write", action="store_true", help="put the table into benchmarks/RESULTS.md")
     chosen = arguments.parse_args()
     if chosen.write:
         check_parts([chosen.profile])
+    job = job_of(chosen.profile, read_params())
     be_quiet()
     os.environ.setdefault("RESUMEN_DEVICE", chosen.device)
     device = prepare_torch(seed=7)
@@ -200,7 +208,7 @@ def main() -> None:
     say("\n".join(lines))
     found = []
     with tempfile.TemporaryDirectory() as scratch:
-        for what, seconds, error in parts(JOBS[chosen.profile], device, Path(scratch)):
+        for what, seconds, error in parts(job, device, Path(scratch)):
             found.append((seconds, error))
             lines.append(f"| {what} | {seconds / 60:.1f} | {error / 60:.1f} |")
             say(lines[-1])

@@ -31,6 +31,7 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
 from benchmarks.speed import check_parts, hardware, say, write_results
+from benchmarks.workload import MEDIAN_SOURCE
 from stages.shared.cli import parser, run
 from stages.shared.files import read_table, write_table
 from stages.shared.mlsum import MLSUM_ROWS
@@ -45,7 +46,6 @@ CACHE = ROOT / ".cache/full_scale"
 COMMIT = "b" * 40
 COLUMNS = ("text", "summary", "topic", "url", "title", "date")
 MEDIAN_WORDS, SIGMA = 714, 0.477  # of a log-normal: its mean is 800
-MEDIAN_TOKENS = 1_784  # of the same articles in Flan-T5's vocabulary
 ROWS_PER_GROUP = 1_000  # as the hub's converter writes
 MAP_ROWS = 5_000  # of the comparison
 ROUNDS = 5
@@ -142,7 +142,7 @@ def check_ids(path: Path, mapped: Dataset) -> None:
 def compare(base: Path, limit: int, scratch: Path) -> Iterator[str]:
     """Yield lines on the articles a second of our tokenizing and of `datasets.map`, and on their ratio."""
     disable_progress_bars()
-    rows, density = rows_of_tokens(load_tokenizer(base), MEDIAN_TOKENS)
+    rows, density = rows_of_tokens(load_tokenizer(base), MEDIAN_SOURCE)
     params = TokenizeParams(
         source_tokens=limit,
         target_tokens=128,
@@ -175,7 +175,7 @@ def compare(base: Path, limit: int, scratch: Path) -> Iterator[str]:
     yield f"| datasets.map | {MAP_ROWS / medians['datasets.map']:,.0f} | {ratio:.2f} × | {spread} |"
     yield ""
     yield (
-        f"{MAP_ROWS:,} articles, {density:.2f} tokens a word, cut at {limit} of {MEDIAN_TOKENS:,} tokens "
+        f"{MAP_ROWS:,} articles, {density:.2f} tokens a word, cut at {limit} of {MEDIAN_SOURCE:,} tokens "
         f"(median); equal ids. Ours: {said[0]} articles/s at {said[1]} rows."
     )
 

@@ -2,6 +2,7 @@
 
     python -m benchmarks.speed                           half an hour on two cores
     python -m benchmarks.speed --rounds 1 --work greedy  one table, once
+    python -m benchmarks.speed --model t5-base           another true shape than Flan-T5-small's
     python -m benchmarks.speed --device cuda             on a GPU; ctranslate2 is left out
     ONEDNN_MAX_CPU_ISA=AVX2 python -m benchmarks.speed   as on a laptop without AVX512 and AMX
 
@@ -51,7 +52,7 @@ from benchmarks.peers import (
     finetune_course,
     finetune_trainer,
 )
-from benchmarks.workload import EOS, made_up, operations, rows
+from benchmarks.workload import EOS, SHAPES, made_up, operations, rows
 from stages.finetune import longest_batch, training_arguments
 from stages.shared.cli import InputError, parser, run
 from stages.shared.decoding import Decoding, generator, in_batches
@@ -82,6 +83,7 @@ FINETUNE = FinetuneParams(
 )
 RESULTS = Path(__file__).with_name("RESULTS.md")
 NUM_TOKENS, NUM_BEAMS = 64, 4  # of each summary
+DEFAULT = "flan-small"  # the model whose shape is taken
 NUM_STEPS = 8  # of fine-tuning a round
 NUM_WARMING = 2  # of them, not counted
 NUM_ARTICLES = {"greedy": 64, "beams": 32}
@@ -343,14 +345,14 @@ def gap_of(folder: Path, source: list[int], ours: list[int], theirs: list[int], 
     return float(found[1].mean() - found[0].mean())
 
 
-def busy(work: str, articles_a_second: float, device: torch.device) -> str:
+def busy(work: str, articles_a_second: float, device: torch.device, model: str) -> str:
     """Return ours' tokens a second, in and out, and what share of the rate of matrix products it reaches."""
     data = rows(1_000, seed=1)
     written = [len(row["labels"]) if work == "finetune" else NUM_TOKENS for row in data]
     lengths = list(zip((len(row["input_ids"]) for row in data), written, strict=True))
     tokens = statistics.mean(sum(pair) for pair in lengths)
     passes, beams = {"finetune": (3, 1), "greedy": (1, 1), "beams": (1, NUM_BEAMS)}[work]  # backward: twice
-    passed = passes * statistics.mean(operations(source, beams * target) for source, target in lengths)
+    passed = passes * statistics.mean(operations(source, beams * target, model) for source, target in lengths)
     needed = passed * articles_a_second / 1e12
     said = f"Ours takes in and puts out {articles_a_second * tokens:,.0f} tokens a second"
     dtype = choose_dtype("auto", device)
@@ -479,6 +481,7 @@ def options() -> argparse.Namespace:
     works = ["finetune", "greedy", "beams", "curve"]
     arguments.add_argument("--work", choices=works, nargs="*", default=works, help="default: all")
     arguments.add_argument("--rounds", type=int, default=3, help="default: 3")
+    arguments.add_argument("--model", choices=list(SHAPES), default=DEFAULT, help=f"default: {DEFAULT}")
     arguments.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     arguments.add_argument("--write", action="store_true", help="put the tables into benchmarks/RESULTS.md")
     return arguments.parse_args()
@@ -527,14 +530,15 @@ def results(work: str, rounds: int, folder: Path, device: torch.device, scratch:
     yield ""
     yield said
     yield ""
-    yield busy(work, medians["ours"], device)
+    yield busy(work, medians["ours"], device, folder.name)
 
 
 def main() -> None:
     chosen = options()
     be_quiet()
     device, isa = torch.device(chosen.device), os.environ.get("ONEDNN_MAX_CPU_ISA", "")
-    parts = {work: " ".join(filter(None, [chosen.device, isa, work])) for work in chosen.work}
+    model = "" if chosen.model == DEFAULT else chosen.model
+    parts = {work: " ".join(filter(None, [chosen.device, isa, model, work])) for work in chosen.work}
     if chosen.write:
         check_parts(parts.values())
     known = hardware(device)
@@ -542,7 +546,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         scratch = Path(temporary)
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(scratch / "compiled")  # as if for the first time
-        folder = made_up("flan-small", scratch / "flan-small")
+        folder = made_up(chosen.model, scratch / chosen.model)
         for work in chosen.work:
             say("")
             lines = [known, ""]

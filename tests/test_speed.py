@@ -1,4 +1,4 @@
-"""The benchmarks: rows of MLSUM's lengths, ratios taken round by round, errors and bounds."""
+"""The benchmarks: rows of MLSUM's lengths, the same work for all, ratios of medians, errors and bounds."""
 
 from dataclasses import replace
 from functools import partial
@@ -25,6 +25,7 @@ from benchmarks.speed import (
 from benchmarks.workload import NUM_PIECES, NUM_ROWS, SHAPES, SOURCE_TOKENS, TARGET_TOKENS, operations, rows
 from stages.shared.cli import InputError
 from stages.shared.models import load_model
+from stages.shared.params import read_params
 
 
 def test_rows_have_the_lengths_of_mlsum():
@@ -133,6 +134,17 @@ def test_a_score_that_is_not_that_of_rouge_score_ends_the_comparison():
     check_scores([(50.0, 1.0)], [(50.0, 1.0)])
     with pytest.raises(SystemExit, match=r"scores differ by 1\.0e-03"):
         check_scores([(50.0, 1.0)], [(50.0, 1.001)])
+
+
+def test_a_job_is_what_params_yaml_says():
+    jobs = {name: course.job_of(name, read_params()) for name in course.SHARES}
+    small, whole = jobs["course"], jobs["mlsum"]
+    assert (small.articles, small.epochs, small.validation, small.test, small.compile) == (
+        1_500, 4, 500, 200, False,
+    )  # fmt: skip
+    assert (whole.articles, whole.validation, whole.test, whole.compile) == (266_367, 1_000, 13_920, True)
+    assert small.systems == {"flan-base": 2, "flan-large": 1, "flan-small": 2, "t5-base": 2, "t5-small": 1}
+    assert set(small.systems) <= SHAPES.keys()
 
 
 def test_a_part_is_extrapolated_with_its_error():
