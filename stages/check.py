@@ -16,10 +16,10 @@ from stages.format import FormatParams, pairs_of
 from stages.shared.choices import GenerateParams
 from stages.shared.cli import InputError, parser, run
 from stages.shared.news import TRAINING_SEED, VOCABULARY_SEED
-from stages.shared.params import Block, nearest, parse_section, profile_of, read_params
+from stages.shared.params import Block, check_name, nearest, parse_section, profile_of, read_params
 from stages.shared.probes import ProbeParams, read_probes
 from stages.shared.recipe import FinetuneParams
-from stages.shared.systems import SystemParams, check_name, system_names, system_params
+from stages.shared.systems import SystemParams, system_names, system_params
 from stages.shared.templates import read_sets
 from stages.tokenize import TokenizeParams
 from stages.weights import PRETRAINED, checkpoint_params, miniature_path, weights_source
@@ -133,7 +133,7 @@ def profile_alone(params: dict[str, Any], profile: str) -> dict[str, Any]:
     sections = params["profiles"][profile]
     if not isinstance(sections, dict):
         return {**params, "profile": profile}
-    bare = {}
+    bare: dict[str, Any] = {}
     for name, own in sections.items():
         section = params.get(name)
         if isinstance(section, dict) and isinstance(own, dict):

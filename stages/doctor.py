@@ -98,8 +98,9 @@ def examine(repo: Repo, remotes: Stores) -> State:
     uncached = {copy for copy in wrong if copy.place == "cache" and not held[copy]}
     lists = [copy for copy in wrong if copy.place == "cache" and copy.expected.endswith(".dir")]
     stale = [] if lists else stale_stages(repo)  # DVC breaks off at a wrong list
-    damaged = {copy.out.path for copy in wrong if copy.place == "workspace"}  # not to be put there
-    lacking = {copy.out.path for copy in uncached} - {out.path for out in absent} - damaged
+    # Damaged in the workspace, they are not to be put into the cache.
+    damaged = {copy.out.path for copy in wrong if copy.place == "workspace" and copy.out}
+    lacking = {copy.out.path for copy in uncached if copy.out} - {out.path for out in absent} - damaged
     notes = [
         ([out.path for out in absent], "not in the workspace", RESTORED),
         (sorted(lacking), "not in DVC's cache", "`dvc commit` puts it there"),
@@ -124,6 +125,7 @@ def cure(copy: Copy, actual: str) -> str:
         again = f"or else runs `dvc repro {copy.out.stage}`" if copy.out else "or else removes it"
         return f"{FIX} puts the right one in its place, {again}"
     if copy.place == "workspace":
+        assert copy.out is not None  # `known_copies` has what is in the workspace from the outs
         source = "DVC's cache or remote" if copy.out.is_cached else "git"
         return f"{FIX} takes it from {source}, or else runs `dvc repro {copy.out.stage}`"
     return f"`python -m stages.doctor --{copy.place} --fix` pushes it from the cache"

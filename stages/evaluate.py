@@ -134,8 +134,8 @@ def score_all(
             yield from score(part)
         return
     with ProcessPoolExecutor(num_cores()) as pool:
-        for part in track(pool.map(score, parts), what, len(parts), unit=unit):
-            yield from part
+        for scored in track(pool.map(score, parts), what, len(parts), unit=unit):
+            yield from scored
 
 
 def summary_of(scores: pd.DataFrame) -> dict[str, float]:
@@ -171,7 +171,7 @@ def with_reference(answers: list[Answer]) -> list[Answer]:
 
 def exact_pct(answers: list[Answer]) -> float:
     """Return the % of `answers`, at least one and each with a reference, that are right."""
-    return round(100 * sum(answer.is_exact for answer in answers) / len(answers), 2)
+    return round(100 * sum(bool(answer.is_exact) for answer in answers) / len(answers), 2)
 
 
 def probe_summary(system: str, answers: list[Answer], params: EvaluateParams) -> dict[str, Any]:
@@ -179,7 +179,7 @@ def probe_summary(system: str, answers: list[Answer], params: EvaluateParams) ->
 
     `answers`, at least one, all have a reference. Probes are drawn with replacement for the interval.
     """
-    right = np.array([[100.0 * answer.is_exact] for answer in answers])
+    right = np.array([[100.0 * bool(answer.is_exact)] for answer in answers])
     (lower,), (upper,) = bootstrap(right, params)
     by_kind: dict[str, list[Answer]] = {}
     for answer in answers:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from pydantic import NonNegativeInt
 
@@ -77,7 +78,7 @@ def oracle(article: list[str], reference: str) -> list[int]:
     return sorted(chosen) or lead(1)(article, reference)
 
 
-def extract(rows: Iterable[dict[str, str]], choose: Choose) -> list[dict]:
+def extract(rows: Iterable[dict[str, str]], choose: Choose) -> list[dict[str, Any]]:
     """Return the chosen sentences of each article, joined by a space, as predictions."""
     predictions = []
     for row in rows:

@@ -14,7 +14,7 @@ Params  data
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -198,7 +198,7 @@ def data_params(params: dict[str, Any]) -> DataParams:
     return parse_section(SOURCES[source], params, "data")
 
 
-def in_words(counts: Counter) -> str:
+def in_words(counts: Counter[str]) -> str:
     """Return the counts by reason, the most frequent first.
 
     >>> in_words(Counter({"empty text": 1, "other language": 5}))
@@ -259,21 +259,21 @@ def shuffled_shares(rows: list[Row], params: FilesParams) -> dict[str, list[Row]
     return {split: dealt[split] for split in SPLITS}
 
 
-def embedded_splits(params: EmbeddedParams) -> dict[str, Iterable[Row]]:
+def embedded_splits(params: EmbeddedParams) -> Mapping[str, Iterable[Row]]:
     """Return the embedded news of each split, MLSUM's defects planted among them."""
     sizes = {split: getattr(params, split) for split in SPLITS}
     made = news_splits(sizes, params.seed)
     return {split: numbered(rows, split) for split, rows in made.items()}
 
 
-def hub_splits(params: HubParams, commit: str) -> dict[str, Iterable[Row]]:
+def hub_splits(params: HubParams, commit: str) -> Mapping[str, Iterable[Row]]:
     """Return the rows of each split at `commit`, in the repository's order.
 
     Where all rows are wanted, the files are fetched whole and verified; where the first few are, they
     are streamed by ranges: no more is fetched than the row groups that hold them.
     """
     files = data_files(params.repo, commit, params.data_dir, params.config)
-    documented = MLSUM_ROWS.get(params.data_dir or params.config, {}) if is_mlsum(params.repo) else {}
+    documented = MLSUM_ROWS.get(params.data_dir or params.config or "", {}) if is_mlsum(params.repo) else {}
     splits = {}
     for split, paths in files.items():
         size = getattr(params, split)
@@ -316,7 +316,7 @@ def user_rows(path: Path, prefix: str, params: FilesParams) -> Iterator[Row]:
         yield dict.fromkeys(RAW.names, "") | row
 
 
-def file_splits(params: FilesParams) -> dict[str, Iterable[Row]]:
+def file_splits(params: FilesParams) -> Mapping[str, Iterable[Row]]:
     """Return the user's rows of each split: by file, or drawn by seed from the one file."""
     path = Path(params.path)
     files = split_files(path)
@@ -355,8 +355,9 @@ def set_text(path: Path, key: str, value: str) -> None:
         section = section[name]
     line, column = section.lc.value(last)
     lines = re.split(r"(?<=\n)", content)
-    old = re.match(r"\"[^\"]*\"|'[^']*'|[^\s,}]+", lines[line][column:])[0]  # as it stands there
-    lines[line] = f'{lines[line][:column]}"{value}"{lines[line][column + len(old) :]}'
+    old = re.match(r"\"[^\"]*\"|'[^']*'|[^\s,}]+", lines[line][column:])  # as it stands there
+    assert old is not None  # a text begins where YAML says
+    lines[line] = f'{lines[line][:column]}"{value}"{lines[line][column + len(old[0]) :]}'
     write_text(path, "".join(lines))
 
 
@@ -397,10 +398,11 @@ def main() -> None:
         log.info("%(repo)s at commit %(commit)s; licence: %(licence)s", origin)
         if origin["commit"] != params.revision:
             log.info("%s may move; `python -m stages.fetch --pin` writes the commit down", params.revision)
-        splits = hub_splits(params, origin["commit"])
+        splits: Mapping[str, Iterable[Row]] = hub_splits(params, origin["commit"])
     elif isinstance(params, FilesParams):
         splits = file_splits(params)
     else:
+        assert isinstance(params, EmbeddedParams)  # of SOURCES
         splits = embedded_splits(params)
 
     seen, found = Seen(), []

@@ -98,7 +98,7 @@ class Validation:
             places = sorted(Random(params.seed).sample(places, params.validation_rows))
         self.rows = torch.utils.data.Subset(rows, places)
         pad = tokenizer.token_to_id(PAD)
-        chosen = list(self.rows)
+        chosen = [rows[place] for place in places]
         self.sources = [[token for token in row["input_ids"] if token != pad] for row in chosen]
         self.labels = [[token for token in row["labels"] if token >= 0] for row in chosen]
         self.references = [references[rows.ids[place]] for place in places]
@@ -112,7 +112,8 @@ class Validation:
         """
         decoding, batch_size = greedy(self.params.max_new_tokens), 8 * self.params.batch_size  # no gradients
         own = dealt(batches(list(map(len, self.sources)), batch_size))
-        outputs, loss = {}, 0.0
+        outputs: dict[int, list[int]] = {}
+        loss = 0.0
         for places in track(own, "finetune validation", len(own), unit="batch"):
             memory = begun(t5, [self.sources[place] for place in places], decoding)
             labels = [torch.tensor(self.labels[place]) for place in places]
@@ -187,7 +188,8 @@ def train(
     signal, it ends the process, its work kept.
     """
     dtype = choose_dtype(params.precision, device)
-    arithmetic = Arithmetic(model.to(device), dtype, longest_batch(rows, params))
+    model.to(device)  # type: ignore[arg-type]  # its decorator drops self
+    arithmetic = Arithmetic(model, dtype, longest_batch(rows, params))
     checkpoint = received(last_checkpoint(folder), folder)
     if checkpoint:
         history = sealed_history(checkpoint)

@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import sentencepiece
 import torch
@@ -300,7 +301,7 @@ def train_unigram(lines: Iterator[str], num_pieces: int) -> tuple[list[tuple[str
     return list(scores.items()), charsmap
 
 
-def special_token(id_: int, content: str) -> dict:
+def special_token(id_: int, content: str) -> dict[str, Any]:
     flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
     return {"id": id_, "content": content, **flags, "special": True}
 
@@ -309,7 +310,7 @@ def tokenizer_files(pieces: Sequence[tuple[str, float]], charsmap: bytes) -> dic
     """Return the text of `tokenizer.json` and `tokenizer_config.json`, laid out as T5's own."""
     sentinels = [f"<extra_id_{number}>" for number in reversed(range(NUM_SENTINELS))]
     vocabulary = [[piece, score] for piece, score in pieces] + [[token, 0.0] for token in sentinels]
-    special = [(id_, vocabulary[id_][0]) for id_ in (PAD, EOS, UNK)]
+    special = [(id_, pieces[id_][0]) for id_ in (PAD, EOS, UNK)]
     special += [(len(pieces) + place, token) for place, token in enumerate(sentinels)]
     metaspace = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}
     first, second = ({"Sequence": {"id": name, "type_id": 0}} for name in "AB")
@@ -593,7 +594,7 @@ class Corpus:
         names, shares = zip(*phase.mixture, strict=True)
         rows: list[tuple[list[int], list[int]]] = []
         while len(rows) < num_rows:
-            texts = []
+            texts: list[tuple[str, str | None]] = []
             for name in rng.choices(names, shares, k=num_rows - len(rows)):
                 if name == "span_corruption":
                     story = rng.choice(self.stories)
@@ -606,6 +607,7 @@ class Corpus:
                 if len(source) > MAX_SOURCE_TOKENS:
                     continue  # what is asked for may stand beyond the cut: another is drawn
                 if target_text is None:
+                    assert self.first_sentinel is not None  # `tokenizer_files` puts it in
                     source, target = span_corruption(rng, source[:-1], self.first_sentinel)
                     source, target = [*source, EOS], [*target, EOS]
                 rows.append((source, target))
@@ -642,7 +644,7 @@ def learning_rate(recipe: Recipe, step: int) -> float:
 
 def model_config(recipe: Recipe, num_rows: int) -> T5Config:
     """Return the config as its `config.json` would hold it; num_rows: of the embedding."""
-    return T5Config(
+    return T5Config(  # type: ignore[call-arg]  # it passes on what all configs take
         architectures=["T5ForConditionalGeneration"],
         vocab_size=num_rows,
         d_model=recipe.d_model,
@@ -680,7 +682,8 @@ def new_model(recipe: Recipe, num_rows: int) -> T5ForConditionalGeneration:
         head = model.shared.weight.detach() * recipe.d_model**-0.5
         model.lm_head.weight = torch.nn.Parameter(head.clone())
     model.set_attn_implementation("eager")  # a tenth faster than sdpa, whose mask learns here and is no mask
-    return model.eval()  # no dropout, as T5 v1.1 was pre-trained
+    model.eval()  # no dropout, as T5 v1.1 was pre-trained
+    return model
 
 
 def padded(rows: Sequence[Sequence[int]], filler: int) -> torch.Tensor:
@@ -689,11 +692,12 @@ def padded(rows: Sequence[Sequence[int]], filler: int) -> torch.Tensor:
     return torch.tensor([[*row, *[filler] * (longest - len(row))] for row in rows])
 
 
-def loss_of(model: torch.nn.Module, rows: Sequence[tuple[list[int], list[int]]]) -> torch.Tensor:
+def loss_of(model: Callable[..., Any], rows: Sequence[tuple[list[int], list[int]]]) -> torch.Tensor:
     """Return the mean cross-entropy over the tokens of the targets."""
     sources = padded([source for source, _ in rows], PAD)
     labels = padded([target for _, target in rows], -100)
-    return model(input_ids=sources, attention_mask=(sources != PAD).long(), labels=labels).loss
+    loss: torch.Tensor = model(input_ids=sources, attention_mask=(sources != PAD).long(), labels=labels).loss
+    return loss
 
 
 def optimizers_for(model: torch.nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
@@ -821,13 +825,13 @@ def answers(model: T5ForConditionalGeneration, corpus: Corpus, prompts: Sequence
         cut = MAX_SOURCE_TOKENS - 1
         ids = [[*prompt[:-1][:cut], EOS] for prompt in corpus.encode(prompts[start : start + 40])]
         sources = padded(ids, PAD)
-        ids = model.generate(
+        written: Any = model.generate(  # type: ignore[misc]  # its mixin asks for another self
             input_ids=sources,
             attention_mask=(sources != PAD).long(),
             max_new_tokens=24,
             do_sample=False,
         )
-        made += corpus.tokenizer.decode_batch(ids.tolist(), skip_special_tokens=True)
+        made += corpus.tokenizer.decode_batch(written.tolist(), skip_special_tokens=True)
     return made
 
 
@@ -994,7 +998,7 @@ def table(*rows: Sequence[object]) -> str:
     return "\n".join([lines[0], "|---" * len(rows[0]) + "|", *lines[1:]])
 
 
-def readme(record: dict) -> str:
+def readme(record: dict[str, Any]) -> str:
     """Return README.md: what was made, from what, and how well it learned."""
     vocabulary, models = record["vocabulary"], record["models"]
     sizes, exact, losses, phases = [], [], [], []
@@ -1030,7 +1034,9 @@ def readme(record: dict) -> str:
     )
 
 
-def summary_of(path: Path, recipe: Recipe, losses: Sequence[float], exact: dict, vocabulary: str) -> dict:
+def summary_of(
+    path: Path, recipe: Recipe, losses: Sequence[float], exact: dict[str, tuple[int, float]], vocabulary: str
+) -> dict[str, Any]:
     """Return what README.md says of a model."""
     return {
         "version": recipe.version,
@@ -1074,7 +1080,7 @@ def settle() -> None:
     torch.use_deterministic_algorithms(True)
 
 
-def make_model(name: str, folder: Path, bar: int) -> dict:
+def make_model(name: str, folder: Path, bar: int) -> dict[str, Any]:
     """Train a model, write it, and return what README.md says of it."""
     recipe, corpus = RECIPES[name], read_corpus(folder)
     checkpoint = CACHE / f"{name}-{fingerprint(recipe, corpus)}.pt"
@@ -1086,7 +1092,7 @@ def make_model(name: str, folder: Path, bar: int) -> dict:
     return summary_of(path, recipe, losses, exact, sha256(folder / "tokenizer.json"))
 
 
-def vocabulary_record(folder: Path) -> dict:
+def vocabulary_record(folder: Path) -> dict[str, Any]:
     """Return what README.md says of the vocabulary."""
     corpus = read_corpus(folder)
     return {

@@ -114,7 +114,8 @@ def checked_card(card: Path, scores: dict[str, float], intervals: dict[str, Any]
     """
     try:
         text = card.read_text(encoding="utf-8")
-        results = ModelCard(text).data.eval_results or []
+        data = ModelCard(text).data
+        results = data.eval_results or []  # type: ignore[attr-defined]  # it is a ModelCardData
     except FileNotFoundError as error:
         raise InputError(f"{card}: not found; `dvc repro` makes it") from error
     except ValueError as error:
@@ -143,7 +144,7 @@ def intervals_of(evaluation: dict[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: it was not scored.
     """
-    found = [row for row in evaluation["systems"] if row["system"] == MODEL.name]
+    found: list[dict[str, Any]] = [row for row in evaluation["systems"] if row["system"] == MODEL.name]
     if not found:
         raise InputError(f"{EVALUATION}: lacks system {MODEL.name}; run `dvc repro`")
     return found[0]

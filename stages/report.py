@@ -192,7 +192,8 @@ def probe_rows(systems: list[str]) -> list[dict[str, Any]]:
 
 def shown_probes(systems: list[str]) -> dict[str, Any]:
     """Return the table of probes: all prompts of ours, and of each kind about news the first, by kind."""
-    rows, kinds = probe_rows(systems), {}
+    rows = probe_rows(systems)
+    kinds: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         group = kinds.setdefault(row["kind"], [])
         if not group or not row["kind"].startswith(NEWS):
@@ -349,7 +350,8 @@ def is_small(params: dict[str, Any]) -> bool:
 def parameters(params: dict[str, Any]) -> str:
     """Return the sections that were in force, the profile merged in, as YAML."""
     merged = {name: section_of(params, name) for name in SECTIONS}
-    return yaml.safe_dump(merged, allow_unicode=True, sort_keys=False)
+    text: str = yaml.safe_dump(merged, allow_unicode=True, sort_keys=False)
+    return text
 
 
 def metadata(params: dict[str, Any], systems: list[dict[str, Any]], evaluation: dict[str, Any]) -> str:
@@ -382,7 +384,8 @@ def metadata(params: dict[str, Any], systems: list[dict[str, Any]], evaluation: 
         ]
         results = [{"task": task, "dataset": where, "metrics": values}]
         header["model-index"] = [{"name": "resumen-miniature" if small else "resumen", "results": results}]
-    return yaml.safe_dump(header, allow_unicode=True, sort_keys=False)
+    text: str = yaml.safe_dump(header, allow_unicode=True, sort_keys=False)
+    return text
 
 
 def render(values: dict[str, Any]) -> dict[str, str]:

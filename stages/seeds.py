@@ -93,7 +93,7 @@ def params_of(revision: str) -> dict[str, Any]:
     import dvc.api
     from ruamel.yaml import YAML
 
-    params = YAML(typ="safe", pure=True).load(dvc.api.read("params.yaml", rev=revision))
+    params: dict[str, Any] = YAML(typ="safe", pure=True).load(dvc.api.read("params.yaml", rev=revision))
     params["finetune"].pop("seed")
     return params
 

@@ -21,6 +21,7 @@ import sys
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from stages.report import BASELINES
 from stages.shared.cli import InputError, parser, run
 from stages.shared.files import SPLITS, checked, load_table, opened, parquet_errors, read_jsonl
 from stages.shared.params import nearest, parse_key, read_params
-from stages.shared.spelling import IGNORE_INDEX, UNK, folded, load_tokenizer, spelled
+from stages.shared.spelling import IGNORE_INDEX, UNK, count_unknown, folded, load_tokenizer, spelled
 from stages.shared.systems import EXTRACTIVE, SystemParams, is_miniature, system_names, system_params
 from stages.shared.truncation import encode_lines
 from stages.shared.words import WORD, words
@@ -86,7 +87,7 @@ def raw_view(row: View) -> View:
     }
 
 
-def pieces_of(encoding: Encoding, unk: int) -> list[str]:
+def pieces_of(encoding: Encoding, unk: int | None) -> list[str]:
     """Return the pieces of a text, those that the vocabulary lacks as `<unk:ñ>`."""
     pairs = zip(encoding.ids, encoding.tokens, strict=True)
     return [f"<unk:{piece}>" if token == unk else piece for token, piece in pairs]
@@ -134,19 +135,19 @@ def side_view(tokenizer: Tokenizer, text: str, lines: list[list[int]], ids: list
         else:
             lost = text[part[0][0][0] : part[-1][0][1]]
             gaps.append({"before": len(pieces), "pieces": len(part), "words": len(words(lost)), "text": lost})
-    num_unk = ids.count(tokenizer.token_to_id(UNK))
+    num_unk = count_unknown(tokenizer, ids)
     return {"ids": ids, "pieces": pieces, "of": len(places), "num_unk": num_unk, "gaps": gaps}
 
 
 def vocabulary_view(name: str, tokenizer: Tokenizer, text: str) -> View:
     """Return how a vocabulary spells `text`, and the words of it that do not come back as they were."""
-    encoding, unk = tokenizer.encode(text), tokenizer.token_to_id(UNK)
+    encoding = tokenizer.encode(text)
     given = list(dict.fromkeys(text.split()))
     pairs = zip(given, spelled(tokenizer, given), strict=True)
     return {
         "vocabulary": name,
-        "pieces": pieces_of(encoding, unk),
-        "num_unk": encoding.ids.count(unk),
+        "pieces": pieces_of(encoding, tokenizer.token_to_id(UNK)),
+        "num_unk": count_unknown(tokenizer, encoding.ids),
         "written": spelled(tokenizer, [text])[0],
         "lost": [{"word": word, "written": back} for word, back in pairs if back != folded(tokenizer, word)],
     }
@@ -182,7 +183,7 @@ def tokenized_view(
             "labels": len(row["labels"]) - len(labels),
         },
         "labels": side_view(tokenizer, completion, [[], target[:-1], target[-1:]], labels),
-        "source_unk_of_base": base[1].encode(prompt).ids.count(base[1].token_to_id(UNK)),
+        "source_unk_of_base": count_unknown(base[1], base[1].encode(prompt).ids),
         "vocabularies": [
             vocabulary_view(base[0], base[1], completion),
             vocabulary_view(str(TOKENIZED_DIR / "tokenizer"), tokenizer, completion),
@@ -263,7 +264,7 @@ def marked(prediction: str, article: str) -> str:
 def field(label: str, text: str, width: int) -> list[str]:
     """Return `text` folded to `width` columns beside its label; its own line ends stay."""
     first, margin = f"  {label}".ljust(LABEL_COLUMNS - 1) + " ", " " * LABEL_COLUMNS
-    lines = []
+    lines: list[str] = []
     for line in text.split("\n"):
         lines += fold(line, width, margin if lines else first, margin)
     return [f"  {BOLD}{label}{END}{lines[0][2 + len(label) :]}", *lines[1:]] if label else lines
@@ -450,14 +451,16 @@ def find_row(path: Path, row_id: str) -> View | None:
         for group in range(file.num_row_groups):
             place = pc.index(file.read_row_group(group, ["id"])["id"], row_id).as_py()
             if place >= 0:
-                return file.read_row_group(group).slice(place, 1).to_pylist()[0]
+                row: View = file.read_row_group(group).slice(place, 1).to_pylist()[0]
+                return row
     return None
 
 
 def ids_of(path: Path) -> list[str]:
     """Return the ids of a Parquet file, in its order."""
     with opened(path, "rb") as source, parquet_errors(path), checked(source) as file:
-        return file.read(["id"])["id"].to_pylist()
+        ids: list[str] = file.read(["id"])["id"].to_pylist()
+        return ids
 
 
 def row_of(folder: Path, split: str, stage: str, row_id: str) -> View:
@@ -491,12 +494,12 @@ def locate(row_id: str | None, splits: Sequence[str]) -> tuple[str, View]:
     for split, path in paths.items():
         if row := find_row(path, row_id):
             return split, row
-    ids = {split: ids_of(path) for split, path in paths.items()}
-    every = [one for some in ids.values() for one in some]
+    by_split = {split: ids_of(path) for split, path in paths.items()}
+    every = [one for some in by_split.values() for one in some]
     ending = [one for one in every if one.endswith(f"-{row_id}")]  # a number alone
     close = ending or difflib.get_close_matches(row_id, every)
     hint = f"did you mean {' or '.join(close)}?" if close else "take one of those"
-    known = ", ".join(f"{some[0]} … {some[-1]}" for some in ids.values() if some)
+    known = ", ".join(f"{some[0]} … {some[-1]}" for some in by_split.values() if some)
     where = f"{RAW_DIR}/{splits[0]}.parquet" if len(splits) == 1 else str(RAW_DIR)
     raise InputError(f"{where}: no row has this id, got {row_id!r}; ids are {known}; {hint}")
 
@@ -568,7 +571,7 @@ def predictions_border(split: str, raw: View, every: View, systems: Sequence[str
         scores = None if problem else scored.get(system)
         return prediction_view(system, entry, is_small, written, raw["text"], scores)
 
-    views = [{"system": system, **attempt(lambda system=system: of(system))} for system in systems]
+    views = [{"system": system, **attempt(partial(of, system))} for system in systems]
     return {"systems": views, **({"scores_problem": problem} if problem else {})}
 
 
@@ -598,7 +601,7 @@ def view_of(row_id: str | None, split: str | None, system: str | None) -> View:
 
 def write_out(text: str) -> None:
     """Write `text` to stdout; a reader that stops early, such as `head`, is fine."""
-    sys.stdout.reconfigure(errors="replace")
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # typeshed: any TextIO
     try:
         sys.stdout.write(text)
         sys.stdout.flush()

@@ -68,7 +68,7 @@ class StandardInput:
     def __init__(self, suffix: str) -> None:
         self.suffix = suffix
 
-    def open(self, mode: str, encoding: None = None) -> BinaryIO:
+    def open(self, mode: str, encoding: str | None = None) -> BinaryIO:
         return sys.stdin.buffer
 
     def __str__(self) -> str:
@@ -233,6 +233,7 @@ def rows_of(source: Source) -> Iterator[tuple[str, str, dict[str, Any]]]:
         for number, row in numbered_jsonl(source, keys=("text",)):
             yield f"{source}:{number}", f"{source.stem}-{number}", row
     elif source.suffix in (".csv", ".parquet"):
+        assert isinstance(source, Path)  # standard input is one article or JSON Lines
         rows = csv_rows(source) if source.suffix == ".csv" else parquet_rows(source)
         for number, row in enumerate(rows, start=1):
             yield f"{source}: row {number}", f"{source.stem}-{number}", row
@@ -369,7 +370,8 @@ def load_summarizer(options: argparse.Namespace) -> Summarizer:
 
 def write(summaries: Iterable[dict[str, Any]], as_json: bool) -> None:
     """Write each summary as a line of standard output at once; a reader that goes away ends it."""
-    sys.stdout.reconfigure(encoding="utf-8")  # piped on Windows, it is the code page's
+    # Piped on Windows, it is the code page's.
+    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # typeshed: any TextIO
     try:
         for made in summaries:
             said = (

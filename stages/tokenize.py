@@ -44,6 +44,7 @@ from stages.shared.spelling import (
     UNK,
     chunks,
     count_letters,
+    count_unknown,
     cut,
     decode,
     encode,
@@ -105,8 +106,7 @@ class Spelling:
     def add(self, texts: list[str], rows: list[list[int]] | None = None) -> None:
         """Take in some references; `rows` are their ids, if they are known."""
         rows = encode(self.tokenizer, texts) if rows is None else rows
-        unk = self.tokenizer.token_to_id(UNK)
-        self.num_unk += sum(row.count(unk) for row in rows)
+        self.num_unk += sum(count_unknown(self.tokenizer, row) for row in rows)
         self.num_tokens += sum(map(len, rows))
         backs = decode(self.tokenizer, rows)
         self.num_exact += sum(
@@ -230,7 +230,7 @@ def encode_rows(
     params: TokenizeParams,
     style: str,
     statistics: Statistics | None = None,
-) -> Iterator[dict[str, list[int]]]:
+) -> Iterator[dict[str, Any]]:
     """Yield each row's ids, cut to the params, and let `statistics` take them in.
 
     A source is encoded no further than it is read.
@@ -245,7 +245,7 @@ def encode_rows(
             yield {"id": row["id"], "input_ids": source, "labels": cut(target, params.target_tokens)}
 
 
-def pad_row(row: dict[str, list[int]], source: int, target: int, pad_id: int) -> dict[str, list[int]]:
+def pad_row(row: dict[str, Any], source: int, target: int, pad_id: int) -> dict[str, Any]:
     """Return `row` at a fixed size: `source` ids with their attention mask, `target` labels.
 
     Labels are padded with IGNORE_INDEX, so padding earns no loss.
@@ -299,6 +299,9 @@ def main() -> None:
     with whole(TOKENIZED_DIR) as partial:
         before_repair, letters, left_out = repair(base, partial / "tokenizer", params)
         tokenizer = load_tokenizer(partial / "tokenizer")
+        pad_id = tokenizer.token_to_id(PAD) if params.padding == "longest" else None
+        if params.padding == "longest" and pad_id is None:
+            raise InputError(f"{base}: its vocabulary has no {PAD}; set tokenize.padding to dynamic")
         counts = {split: num_rows(FORMATTED_DIR / f"{split}.parquet") for split in SPLITS}
         statistics = Statistics(before_repair, tokenizer, sum(counts.values()))
         for split, count in counts.items():
@@ -307,9 +310,7 @@ def main() -> None:
             encoded = encode_rows(rows, tokenizer, params, style, statistics)
             write_table(partial / f"{split}.parquet", encoded, DYNAMIC)
             log.info("%-10s %6d rows", split, count)
-        padding_pct = 0.0
-        if params.padding == "longest":
-            padding_pct = pad_splits(partial, statistics, params, tokenizer.token_to_id(PAD))
+        padding_pct = 0.0 if pad_id is None else pad_splits(partial, statistics, params, pad_id)
     measured = statistics.values(params.target_tokens)
     before, after = measured["spelling"]
     metrics = {  # lists stay out of `dvc metrics show`

@@ -68,7 +68,8 @@ def weights_source(params: dict[str, Any]) -> Literal["embedded", "hub"]:
         where = "weights" if params["weights"] else f"profiles.{profile_of(params)}.weights"
         known = nearest(str(source), ["embedded", "hub"])
         raise InputError(f"params.yaml: {where}: unknown value {source!r}{known}")
-    return source
+    checked: Literal["embedded", "hub"] = source
+    return checked
 
 
 def checkpoint_params(params: dict[str, Any], name: str) -> CheckpointParams:
@@ -210,9 +211,12 @@ def main() -> None:
             copy_folder(Path(checkpoint.folder), partial)
             origin = {"source": "folder"}
         elif weights_source(params) == "embedded":
+            assert checkpoint.repo is not None  # `names_one_place`
             unpack(miniature_path(name), partial)
             origin = {"source": "miniature", "stands_for": checkpoint.repo}
         else:
+            assert checkpoint.repo is not None
+            assert checkpoint.revision is not None
             commit = resolve_commit(checkpoint.repo, checkpoint.revision, "model")
             download(checkpoint.repo, commit, partial)
             origin = {"source": "hub", "repo": checkpoint.repo, "commit": commit}

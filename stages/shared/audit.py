@@ -77,7 +77,8 @@ def language_of(text: str) -> str:
     >>> language_of("La alcaldesa dijo que el río está en el valle y que hacía frío.")
     'es'
     """
-    return identifier().classify(text[:BEGINNING].lower())[0]
+    code: str = identifier().classify(text[:BEGINNING].lower())[0]
+    return code
 
 
 def own_defects(row: dict[str, Any], read: Read, min_summary_words: int, language: str) -> list[str]:
@@ -155,8 +156,9 @@ class Seen:
 
     def nearest(self, sketch: RMinHash | None) -> Place | None:
         """Return the first row that is a near duplicate."""
-        candidates = [] if sketch is None else sorted(self.near.query(sketch))
-        for place, other in map(self.sketched.__getitem__, candidates):
+        if sketch is None:
+            return None
+        for place, other in map(self.sketched.__getitem__, sorted(self.near.query(sketch))):
             if sketch.jaccard(other) >= NEAR:
                 return place
         return None
@@ -175,7 +177,9 @@ class Audit:
 
     def __init__(self, split: str) -> None:
         self.split = split
-        self.dropped, self.left, self.trimmed = Counter(), Counter(), Counter()
+        self.dropped: Counter[str] = Counter()
+        self.left: Counter[str] = Counter()
+        self.trimmed: Counter[str] = Counter()
         self.examples: dict[str, list[dict[str, str]]] = defaultdict(list)
         self.text_words: list[int] = []
         self.summary_words: list[int] = []

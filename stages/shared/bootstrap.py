@@ -5,8 +5,9 @@ https://aclanthology.org/W04-3250). Several comparisons share one error rate by 
 """
 
 import math
+from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy.stats import t as student
@@ -47,10 +48,12 @@ def expanded(means: np.ndarray, count: int, confidence: float) -> np.ndarray:
     tail = (1 - confidence) / 2
     factor = student.ppf(1 - tail, count - 1) / student.ppf(1 - tail, np.inf) * math.sqrt(count / (count - 1))
     centre = means.mean(axis=0)
-    return centre + float(factor) * (means - centre)
+    moved: np.ndarray = centre + float(factor) * (means - centre)
+    return moved
 
 
-class Difference(NamedTuple):
+@dataclass(frozen=True)
+class Difference:
     """A mean difference between two systems, in points, on the same articles."""
 
     mean: float

@@ -137,11 +137,11 @@ def known_copies(repo: Repo, remotes: dict[str, Store]) -> tuple[list[Copy], lis
     for place, store in stores.items():
         others = cache.all() if place == "cache" else ()  # of older commits; of metrics, for the run cache
         for oid in sorted(needed.union(oid for oid in others if OBJECT.fullmatch(oid))):
-            owner, out = "of no stage in this dvc.lock", None
+            owner, whose = "of no stage in this dvc.lock", None
             if oid in owners:
-                (path, out), *more = owners[oid]
-                owner = f"{out.stage}: {path}" + (f" and {len(more)} more" if more else "")
-            copies.append(Copy(place, store.oid_to_path(oid), oid, owner, out, store.fs))
+                (path, whose), *more = owners[oid]
+                owner = f"{whose.stage}: {path}" + (f" and {len(more)} more" if more else "")
+            copies.append(Copy(place, store.oid_to_path(oid), oid, owner, whose, store.fs))
     return copies, absent
 
 

@@ -29,7 +29,8 @@ def prepare_torch(seed: int) -> torch.device:
         raise InputError(f"RESUMEN_THREADS: expected a number ≥ 1, got {threads!r}") from error
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, without a second of imports
-    torch.utils.deterministic.fill_uninitialized_memory = False  # every `empty` would be written twice
+    # Every `empty` would be written twice.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # it has it
     torch.manual_seed(seed)
     keep_memory()
     if os.environ.get("RESUMEN_DEVICE", "cuda") == "cuda":
@@ -58,7 +59,7 @@ def keep_memory() -> None:
 def native_bf16(device: torch.device) -> bool:
     """Return whether `device` has units for bf16 of its own; emulated bf16 is slower than fp32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     has_units = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
     # oneDNN may be told to ignore them (ONEDNN_MAX_CPU_ISA=AVX2)
     return has_units and torch.ops.mkldnn._is_mkldnn_bf16_supported()

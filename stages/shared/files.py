@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -37,6 +37,15 @@ MOST_BYTES = 2**25  # of a JSON file, a line or a value: T5's tokenizer.json has
 MOST_EXPANDED = 100  # times its size that a Parquet file's rows may have; news have 2 to 4 times
 
 ROWS_PER_GROUP = 2_000  # bounds the memory of a stage that streams; 2,000 articles are about 10 MB
+
+
+class Openable(Protocol):
+    """A path, or what is opened in place of one."""
+
+    def open(self, mode: str, *, encoding: str | None) -> Any: ...
+
+
+P = TypeVar("P", bound=Openable)
 
 
 @contextmanager
@@ -216,7 +225,7 @@ def read_jsonl(path: Path, keys: Iterable[str]) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def numbered_jsonl(path: Path, keys: Iterable[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+def numbered_jsonl(path: Openable, keys: Iterable[str]) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the rows of `path` as `read_jsonl` does, each with the number of its line, from 1."""
     wanted = set(keys)
     with opened(path, "rb") as lines:
@@ -363,13 +372,15 @@ def column_names(path: Path) -> list[str]:
         InputError: the file is missing or damaged.
     """
     with opened(path, "rb") as source, parquet_errors(path):
-        return pq.read_schema(source).names
+        names: list[str] = pq.read_schema(source).names
+        return names
 
 
 def num_rows(path: Path) -> int:
     """Return the number of rows of a Parquet file, from its footer."""
     with opened(path, "rb") as source, parquet_errors(path):
-        return pq.read_metadata(source).num_rows
+        count: int = pq.read_metadata(source).num_rows
+        return count
 
 
 def write_table(path: Path, rows: Iterable[dict[str, Any]], schema: pa.Schema) -> int:
@@ -387,7 +398,7 @@ def write_table(path: Path, rows: Iterable[dict[str, Any]], schema: pa.Schema) -
 
 
 @contextmanager
-def opened(path: Path, mode: str = "r") -> Iterator[Any]:
+def opened(path: Openable, mode: str = "r") -> Iterator[Any]:
     """Yield `path` opened, a missing one being the user's to mend."""
     try:
         file = regular(path).open(mode, encoding=None if "b" in mode else "utf-8")
@@ -397,7 +408,7 @@ def opened(path: Path, mode: str = "r") -> Iterator[Any]:
         yield file
 
 
-def regular(path: Path) -> Path:
+def regular(path: P) -> P:
     """Return `path` unless a folder, a pipe or a device stands there, which never end or say nothing.
 
     Raises:

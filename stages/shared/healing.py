@@ -90,6 +90,7 @@ def heal_remote(remote: Store, copy: Copy, cache: Store) -> None:
         log.info("%s (%s): pushed", copy.path, copy.owner)
         return
     log.info("%s (%s): removed, and nowhere right", copy.path, copy.owner)
+    assert copy.out is not None  # `known_copies` asks remotes for what an out needs
     if remote.exists(copy.out.oid):
         remote.fs.remove(remote.oid_to_path(copy.out.oid))
 

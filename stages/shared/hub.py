@@ -63,13 +63,15 @@ def hub_errors(where: str) -> Iterator[None]:
 
 def cause_of(error: BaseException) -> BaseException:
     """Return what is behind the client's "not found in your cache either", or `error` itself."""
-    hidden = isinstance(error, LocalEntryNotFoundError) and error.__cause__ is not None
-    return error.__cause__ if hidden else error
+    if isinstance(error, LocalEntryNotFoundError) and error.__cause__ is not None:
+        return error.__cause__
+    return error
 
 
 def said_of(error: BaseException) -> str:
     """Return what went wrong and what to do; "" if it has nothing to do with the hub."""
-    status = getattr(getattr(error, "response", None), "status_code", None)
+    response = getattr(error, "response", None)
+    status = getattr(response, "status_code", None)
     if isinstance(error, GatedRepoError):
         return "gated; accept its terms on the hub and set HF_TOKEN"
     if isinstance(error, RepositoryNotFoundError):
@@ -81,8 +83,8 @@ def said_of(error: BaseException) -> str:
         return OFFLINE
     if isinstance(error, XetError):
         return f"{error}; try again later, or set HF_HUB_DISABLE_XET=1 to fetch over plain HTTP"
-    if isinstance(error, EntryNotFoundError) and status == 404:
-        return f"no such file: {error.response.url.path.rpartition('/')[2]}"
+    if isinstance(error, EntryNotFoundError) and response is not None and status == 404:
+        return f"no such file: {response.url.path.rpartition('/')[2]}"
     if status in (401, 403):
         return f"the hub answered {status}; set HF_TOKEN to a token that may read it"
     if isinstance(error, HfHubHTTPError):
@@ -100,7 +102,7 @@ def said_of(error: BaseException) -> str:
 def may_go_well(error: BaseException) -> bool:
     """Return whether the same request may succeed later: a cut connection, an overloaded hub."""
     error = cause_of(error)
-    status = getattr(getattr(error, "response", None), "status_code", None)
+    status: int | None = getattr(getattr(error, "response", None), "status_code", None)
     if status is not None:
         return status == 429 or status >= 500
     cut = isinstance(error, httpx2.TransportError) and not isinstance(error, httpx2.ConnectError)
@@ -137,7 +139,9 @@ def resolve_commit(repo: str, revision: str, repo_type: str) -> str:
     if COMMIT.fullmatch(revision) and constants.is_offline_mode():
         return revision
     where = f"{repo}@{revision}"
-    return patiently(where, lambda: HfApi().repo_info(repo, revision=revision, repo_type=repo_type).sha)
+    info = patiently(where, lambda: HfApi().repo_info(repo, revision=revision, repo_type=repo_type))
+    assert info.sha is not None  # it may be so in lists of repositories alone
+    return info.sha
 
 
 def card_licence(repo: str, commit: str, repo_type: str) -> str:
@@ -145,7 +149,8 @@ def card_licence(repo: str, commit: str, repo_type: str) -> str:
     info = patiently(
         f"{repo}@{commit}", lambda: HfApi().repo_info(repo, revision=commit, repo_type=repo_type)
     )
-    licence = info.card_data.get("license") if info.card_data else None
+    card = getattr(info, "card_data", None)  # a kernel has none
+    licence = card.get("license") if card else None
     return str(licence) if licence else "none named in the repository's card"
 
 

@@ -17,12 +17,16 @@ NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 NAME = re.compile(r"(?<![.!?…:«\"“¿¡(\-—–] )(?<![.!?…:«\"“¿¡(\-—–])(?<!^)\b[^\W\d_a-záéíóúüñ][^\W\d_]+")
 
 
+Ngram = tuple[str, ...]
+Ngrams = frozenset[Ngram]
+
+
 class Article(NamedTuple):
     """What is looked up in an article, once for all systems."""
 
     words: list[str]
     places: dict[str, list[int]]  # of each word, ascending
-    ngrams: tuple[frozenset, frozenset, frozenset]  # of 1, 2 and 3 words
+    ngrams: tuple[Ngrams, Ngrams, Ngrams]  # of 1, 2 and 3 words
     numbers: frozenset[str]
 
     @classmethod
@@ -31,8 +35,8 @@ class Article(NamedTuple):
         places: dict[str, list[int]] = {}
         for place, word in enumerate(found):
             places.setdefault(word, []).append(place)
-        sets = tuple(frozenset(ngrams(found, size)) for size in (1, 2, 3))
-        return cls(found, places, sets, frozenset(NUMBER.findall(text)))
+        one, two, three = (frozenset(ngrams(found, size)) for size in (1, 2, 3))
+        return cls(found, places, (one, two, three), frozenset(NUMBER.findall(text)))
 
 
 class Measures(NamedTuple):
@@ -73,7 +77,7 @@ def measure(prediction: str, reference: str, article: Article) -> Measures:
     )
 
 
-def ngrams(found: Sequence[str], size: int) -> list[tuple[str, ...]]:
+def ngrams(found: Sequence[str], size: int) -> list[Ngram]:
     """Return the runs of `size` words, in order.
 
     >>> ngrams(["a", "b", "c"], 2)
@@ -82,12 +86,12 @@ def ngrams(found: Sequence[str], size: int) -> list[tuple[str, ...]]:
     return list(zip(*(found[start:] for start in range(size)), strict=False))
 
 
-def share_outside(given: Sequence[tuple], known: frozenset) -> float:
+def share_outside(given: Sequence[Ngram], known: Ngrams) -> float:
     """Return the share of `given` that `known` does not have; 0 of none."""
     return sum(ngram not in known for ngram in given) / len(given) if given else 0.0
 
 
-def repeated(given: Sequence[tuple]) -> float:
+def repeated(given: Sequence[Ngram]) -> float:
     """Return the share of `given` that came before.
 
     >>> repeated([("a",), ("b",), ("a",), ("a",)])

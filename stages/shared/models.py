@@ -51,12 +51,13 @@ def load_model(folder: Path) -> T5ForConditionalGeneration:
     shared = model.shared.weight.data_ptr()
     for stack in (model.encoder, model.decoder):
         assert stack.embed_tokens.weight.data_ptr() == shared, f"{folder}: embed_tokens is not shared"
-    return model.eval()
+    model.eval()
+    return model
 
 
 def head_is_tied(model: T5ForConditionalGeneration) -> bool:
     """Return whether the output head is the input embedding (T5 v1.0) or apart (v1.1, Flan)."""
-    return model.lm_head.weight.data_ptr() == model.shared.weight.data_ptr()
+    return bool(model.lm_head.weight.data_ptr() == model.shared.weight.data_ptr())
 
 
 def shape_of(model: T5ForConditionalGeneration) -> Shape:

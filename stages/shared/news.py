@@ -20,6 +20,7 @@ The data come first, then the few functions that draw from them. How to read a t
 
 import random
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import islice
@@ -1697,6 +1698,9 @@ class Gendered:
         return forms.split("|")[self.feminine] if forms else self.text
 
 
+Slots = Mapping[str, Gendered | str | int]  # the values of a story, by the names above
+
+
 def noun(words: str) -> Gendered | str:
     """Return "el museo" or "la piscina" as a noun with its gender, anything else as it is.
 
@@ -1707,7 +1711,7 @@ def noun(words: str) -> Gendered | str:
     return Gendered(text, article == "la") if article in ("el", "la") and "|" not in text else words
 
 
-def fill(template: str, slots: dict) -> str:
+def fill(template: str, slots: Slots) -> str:
     """Return the template with its slots filled, contracted and capitalised.
 
     >>> fill("{site:the} de {site2:the} y {who}", {
@@ -1725,14 +1729,14 @@ def day_name(day: date) -> str:
     return f"{day.day} de {MONTHS[day.month - 1]}"
 
 
-def draw_slots(topic: Topic, day: date, rng: random.Random) -> dict[str, Gendered | str | int]:
+def draw_slots(topic: Topic, day: date, rng: random.Random) -> Slots:
     """Return a value for each slot of the topic's templates, those of one kind all different."""
     given, surnames = rng.sample(WOMEN + MEN, 3), rng.sample(SURNAMES, 3)
     people = [
         Gendered(f"{first} {last}", first in WOMEN) for first, last in zip(given, surnames, strict=True)
     ]
     days = [day_name(day + timedelta(days=ahead)) for ahead in rng.sample(range(5, 90), 2)]
-    slots = {"today": f"este {WEEKDAYS[day.weekday()]}"}
+    slots: dict[str, Gendered | str | int] = {"today": f"este {WEEKDAYS[day.weekday()]}"}
     slots |= zip(("who", "other", "third"), people, strict=True)
     slots |= zip(("place", "place2", "place3"), rng.sample(PLACES, 3), strict=True)
     slots |= zip(("n", "n_before", "n_other"), rng.sample(topic.amounts, 3), strict=True)
@@ -1743,7 +1747,7 @@ def draw_slots(topic: Topic, day: date, rng: random.Random) -> dict[str, Gendere
 
 
 def draw_summary(
-    facts: dict[str, Fact], frame: str, slots: dict, rng: random.Random
+    facts: dict[str, Fact], frame: str, slots: Slots, rng: random.Random
 ) -> tuple[dict[str, Way], str]:
     """Return a way to say each fact and the summary they make, drawn again while it is too long."""
     while True:
@@ -1866,7 +1870,8 @@ def news_splits(sizes: dict[str, int], seed: int) -> dict[str, list[dict[str, st
     drawn = [row_of(story) for story in stories(sum(num_drawn.values()), seed)]
     in_time = iter(sorted(drawn, key=row_day))
 
-    splits, earlier = {}, []
+    splits: dict[str, list[dict[str, str]]] = {}
+    earlier: list[dict[str, str]] = []
     for split, size in sizes.items():
         rows = iter(rng.sample(list(islice(in_time, num_drawn[split])), num_drawn[split]))
         clean = list(islice(rows, size))

@@ -65,14 +65,15 @@ def read_yaml(path: Path) -> Any:
         raise InputError(f"{path}: not YAML: {first_line(error)}; mend it, or fetch it anew") from error
 
 
-def expanded_size(node: Node | None, known: dict[Node, float]) -> float:
+def expanded_size(node: Node | None, known: dict[Node | None, float]) -> float:
     """Return how many characters a tree of YAML is with its aliases written out; inf if it holds itself."""
     if node not in known:
         known[node] = math.inf
-        if str(getattr(node, "tag", "")).endswith(":int") and len(node.value) > MOST_DIGITS:
+        is_int = str(getattr(node, "tag", "")).endswith(":int")
+        if node is not None and is_int and len(node.value) > MOST_DIGITS:
             raise ValueError(f"a number of {len(node.value):,} digits")
         inside = [] if node is None or isinstance(node, ScalarNode) else node.value
-        size = len(node.value) if isinstance(node, ScalarNode) else 0
+        size: float = len(node.value) if isinstance(node, ScalarNode) else 0
         for part in inside:
             for child in part if isinstance(part, tuple) else (part,):
                 size += 1 + expanded_size(child, known)

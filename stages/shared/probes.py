@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from itertools import count, islice
 from pathlib import Path
+from typing import Any
 
 from pydantic import NonNegativeInt, PositiveInt, field_validator
 
@@ -55,7 +56,7 @@ class Probe(Block):
 
 class Probes(Block):
     max_new_tokens: PositiveInt
-    probes: dict[str, dict]
+    probes: dict[str, dict[Any, Any]]
 
 
 def read_probes(path: Path = PROBES) -> tuple[int, dict[str, Probe]]:

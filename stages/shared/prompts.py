@@ -35,12 +35,13 @@ def fields_of(template: str) -> list[str]:
         ValueError: its braces do not match.
     """
     try:
-        parsed = [part[1:] for part in Formatter().parse(template) if part[1] is not None]
+        parsed = list(Formatter().parse(template))
     except ValueError as error:
         raise ValueError(f"broken template ({error}); write a brace as {{{{ or }}}}") from error
     return [
         field + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
-        for field, spec, conversion in parsed
+        for _, field, spec, conversion in parsed
+        if field is not None
     ]
 
 

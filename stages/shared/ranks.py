@@ -205,11 +205,12 @@ def add_up_rounded(tensors: Sequence[Tensor]) -> None:
                     exchanges.append(dist.isend(by_rank[rank()], other, tag=tag))
                     exchanges.append(dist.irecv(by_rank[other], other, tag=tag))
         for exchange in exchanges:
+            assert exchange is not None  # every rank is of the default group
             exchange.wait()
     for piece, (first, *others) in zip(pieces, rounded, strict=True):
         piece.copy_(first)
-        for other in others:
-            piece += other
+        for addend in others:
+            piece += addend
 
 
 def received(folder: Path | None, scratch: Path) -> Path | None:
@@ -217,7 +218,7 @@ def received(folder: Path | None, scratch: Path) -> Path | None:
     names = rank_zeros([path.name for path in files_of(folder)] if folder else None)
     if names is None or num_ranks() == 1:
         return folder
-    target = folder if rank() == 0 else scratch / "received"
+    target = folder if folder and rank() == 0 else scratch / "received"
     target.mkdir(exist_ok=True)
     for name in names:
         send_file(target / name)
@@ -226,7 +227,7 @@ def received(folder: Path | None, scratch: Path) -> Path | None:
 
 def send_file(path: Path) -> None:
     """Write to `path` in all ranks what rank 0 reads from it."""
-    size = rank_zeros(path.stat().st_size if rank() == 0 else None)
+    size = rank_zeros(path.stat().st_size if rank() == 0 else 0)
     with path.open("wb" if rank() else "rb") as file:
         for start in range(0, size, PIECE):
             piece = torch.empty(min(PIECE, size - start), dtype=torch.uint8)

@@ -30,7 +30,7 @@ class SpanishRouge(evaluate.Metric):
 
     def _compute(
         self, predictions: list[str], references: list[str], use_aggregator: bool = True
-    ) -> dict[str, float | list[float]]:
+    ) -> dict[str, float] | dict[str, list[float]]:
         """Return each score's mean, or (use_aggregator=False) one value an article, in their order."""
         rows = [rouge(*texts) for texts in zip(predictions, references, strict=True)]
         scores = dict(zip(ROUGE_TYPES, map(list, zip(*rows, strict=True)), strict=True))

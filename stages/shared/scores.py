@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
+from typing import TypeVar
 
 import snowballstemmer
 from rapidfuzz.distance import LCSseq
@@ -16,6 +17,8 @@ from stages.shared.sentences import sentences
 from stages.shared.words import words
 
 ROUGE_TYPES = ("rouge1", "rouge2", "rougeL", "rougeLsum")
+
+T = TypeVar("T")
 
 Split = Callable[[str], list[str]]  # a text -> its words
 
@@ -34,7 +37,8 @@ def ascii_words(text: str) -> list[str]:
 @cache
 def stem(word: str) -> str:
     """Return the stem of a Spanish word by the Snowball algorithm (https://snowballstem.org)."""
-    return snowballstemmer.stemmer("spanish").stemWord(word)
+    found: str = snowballstemmer.stemmer("spanish").stemWord(word)
+    return found
 
 
 def stems(text: str) -> list[str]:
@@ -80,7 +84,7 @@ def points(hits: int, num_given: int, num_wanted: int) -> float:
     return 100.0 * (2 * precision * recall / (precision + recall))
 
 
-def f1(given: Counter, wanted: Counter) -> float:
+def f1(given: Counter[T], wanted: Counter[T]) -> float:
     """Return the F1, in points, of what two bags have in common."""
     hits = sum(min(count, given[key]) for key, count in wanted.items() if key in given)
     return points(hits, given.total(), wanted.total())

@@ -106,6 +106,12 @@ def decode(tokenizer: Tokenizer, rows: list[list[int]]) -> list[str]:
     return [text.strip() for text in tokenizer.decode_batch(rows, skip_special_tokens=True)]
 
 
+def count_unknown(tokenizer: Tokenizer, ids: list[int]) -> int:
+    """Return how many of `ids` stand for what the vocabulary cannot spell."""
+    unk = tokenizer.token_to_id(UNK)
+    return 0 if unk is None else ids.count(unk)
+
+
 def spelled(tokenizer: Tokenizer, texts: list[str]) -> list[str]:
     """Return each text after encode and decode: what a model with this vocabulary could write of it."""
     return decode(tokenizer, encode(tokenizer, texts))

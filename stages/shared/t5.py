@@ -225,14 +225,16 @@ class Projection(torch.autograd.Function):
 
 
 def by_onednn(states: Tensor, weight: Tensor) -> Tensor:
-    return torch.ops.mkldnn._linear_pointwise(states, weight, None, "none", [], "")
+    made: Tensor = torch.ops.mkldnn._linear_pointwise(states, weight, None, "none", [], "")
+    return made
 
 
 def project(states: Tensor, weight: Tensor) -> Tensor:
     """Return `functional.linear` of both."""
     is_plain = states.is_cpu and states.dtype == torch.float32 and torch.backends.mkldnn.is_available()
     if is_plain and states.numel() and not torch.compiler.is_compiling():  # inductor wants constant weights
-        return Projection.apply(states, weight)
+        made: Tensor = Projection.apply(states, weight)  # type: ignore[no-untyped-call]  # torch's own
+        return made
     return functional.linear(states, weight)
 
 
@@ -377,7 +379,10 @@ class T5:
         return self.sent(hidden.masked_fill_(~mask, torch.finfo(self.dtype).min)[:, None, None, :])
 
     def normalized(self, states: Tensor) -> Tensor:
-        return Normalize.apply(states, self.shape.epsilon, self.dtype)
+        made: Tensor = Normalize.apply(  # type: ignore[no-untyped-call]  # torch's own
+            states, self.shape.epsilon, self.dtype
+        )
+        return made
 
     def final(self, states: Tensor, stack: str, drop: Dropout) -> Tensor:
         """Return the states after the last norm of a stack, its gain included."""
@@ -385,7 +390,8 @@ class T5:
 
     def heads(self, states: Tensor) -> Tensor:
         """Return (rows, positions, heads × d_kv) as (rows, heads, positions, d_kv)."""
-        return states.unflatten(-1, (-1, self.shape.d_kv)).transpose(1, 2)
+        made: Tensor = states.unflatten(-1, (-1, self.shape.d_kv)).transpose(1, 2)
+        return made
 
     def self_attention(
         self, layer: Layer, states: Tensor, bias: Tensor, hidden: Tensor | None, drop: Dropout
@@ -427,8 +433,8 @@ class T5:
     def cross_keys(self, encoded: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Return each decoder layer's keys and values of the article: (rows, heads, tokens, d_kv)."""
         parts = project(encoded, self.cross).chunk(2 * self.shape.num_decoder_layers, dim=-1)
-        parts = [self.heads(part) for part in parts]
-        return list(zip(parts[::2], parts[1::2], strict=True))
+        made = [self.heads(part) for part in parts]
+        return list(zip(made[::2], made[1::2], strict=True))
 
     def loss(
         self,
@@ -486,6 +492,8 @@ class T5:
         states = drop(states)
         for layer, (keys, values) in zip(self.decoder, cross, strict=True):
             states = self.self_attention(layer, states, bias, None, drop)
+            assert layer.cross_q is not None
+            assert layer.cross_out is not None
             queries = self.heads(project(self.normalized(states), layer.cross_q))
             attended = attend(queries, keys, drop.keys(values), None, hidden).transpose(1, 2).flatten(2)
             states = states + drop(project(attended, layer.cross_out))
@@ -496,7 +504,10 @@ class T5:
         """Return the loss of `labels`, at `places` of the decoder's states: only they meet the head."""
         states = states.flatten(0, 1)[places]
         logits = self.logits(functional.pad(states, (0, 0, 0, -len(states) % ROWS_ALIKE)))
-        return CrossEntropy.apply(logits, labels, smoothing)
+        loss: Tensor = CrossEntropy.apply(  # type: ignore[no-untyped-call]  # torch's own
+            logits, labels, smoothing
+        )
+        return loss
 
     def logits(self, states: Tensor) -> Tensor:
         """Return the logits, (…, vocabulary), of the decoder's states after its last norm."""
@@ -512,7 +523,7 @@ class T5:
         ids, hidden = self.sent(ids), self.hiding(mask)
         at_once = len(ids) if ids.is_cuda else max(1, ENCODED_AT_ONCE // ids.shape[1])
         size = (self.shape.num_decoder_layers, 2, len(ids), self.shape.num_heads)
-        made = {"dtype": self.dtype, "device": ids.device}
+        made: dict[str, Any] = {"dtype": self.dtype, "device": ids.device}
         cross = torch.empty(*size, ids.shape[1], self.shape.d_kv, **made)
         for first in range(0, len(ids), at_once):
             part = slice(first, first + at_once)
@@ -543,8 +554,11 @@ class T5:
             queries, own[0][:, :, new], own[1][:, :, new] = map(self.heads, qkv.chunk(3, dim=-1))
             attended = attend(queries, own[0][:, :, :seen], own[1][:, :, :seen], bias, unseen)
             states = states + project(attended.transpose(1, 2).flatten(2), layer.out)
+            assert layer.cross_q is not None
+            assert layer.cross_out is not None
             queries = self.heads(project(self.normalized(states), layer.cross_q))
-            attended = attend(queries, *cross, None, memory.hidden).transpose(1, 2).flatten(2)
+            keys, values = cross
+            attended = attend(queries, keys, values, None, memory.hidden).transpose(1, 2).flatten(2)
             states = states + project(attended, layer.cross_out)
             states = self.feed_forward(layer, states, NO_DROPOUT)
         return self.logits(self.final(states, "decoder", NO_DROPOUT))
@@ -654,7 +668,7 @@ def load_t5(folder: Path, dtype: torch.dtype, device: torch.device) -> T5:
     with opened_checkpoint(folder) as (shape, where):
 
         def tensor(name: str) -> Tensor:
-            found = where[name].get_tensor(name).to(device, torch.float32)
+            found: Tensor = where[name].get_tensor(name).to(device, torch.float32)
             if not found.sum().isfinite():
                 raise InputError(f"{folder}: {name}: holds NaN or infinity; fetch it, or train it anew")
             return found

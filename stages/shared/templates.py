@@ -56,7 +56,8 @@ def checked_set(name: str, entries: object, path: Path) -> list[Pair]:
     """
     if not isinstance(entries, list) or not entries:
         raise InputError(f"{path}: {name}: expected at least one pair, each after a dash, got {entries!r}")
-    pairs, first = [], {}
+    pairs: list[Pair] = []
+    first: dict[str, int] = {}  # the number of the pair with this prompt
     for number, entry in enumerate(entries, start=1):
         pair = parse(Pair, entry, where(name, number), file=path)
         asked = squeezed(pair.prompt)

@@ -19,7 +19,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
-from transformers import Seq2SeqTrainer, T5ForConditionalGeneration, TrainerCallback
+from transformers import (
+    Seq2SeqTrainer,
+    T5ForConditionalGeneration,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from stages.shared.cli import InputError
 from stages.shared.decoding import batches
@@ -45,23 +52,25 @@ log = logging.getLogger("finetune")
 ALIKE = 64  # tokens: within them, chance says who is with whom
 SEAL = "seal.json"
 
+Row = dict[str, list[int]]  # ids, labels and perhaps a mask, by name
 
-class TokenizedRows(torch.utils.data.Dataset):
+
+class TokenizedRows(torch.utils.data.Dataset[Row]):
     """The rows of a tokenized split, kept as Arrow until asked for; `ids` are apart, no model takes them."""
 
     def __init__(self, table: pa.Table) -> None:
-        self.ids = table["id"].to_pylist()
+        self.ids: list[str] = table["id"].to_pylist()
         self.table = table.drop_columns("id")
-        self.lengths = pc.list_value_length(table["input_ids"]).to_pylist()
+        self.lengths: list[int] = pc.list_value_length(table["input_ids"]).to_pylist()
 
     def __len__(self) -> int:
-        return self.table.num_rows
+        return len(self.ids)
 
-    def __getitem__(self, place: int) -> dict[str, list[int]]:
+    def __getitem__(self, place: int) -> Row:
         return {name: self.table[name][place].as_py() for name in self.table.column_names}
 
 
-class Epochs(torch.utils.data.Sampler):
+class Epochs(torch.utils.data.Sampler[list[int]]):
     """The batches of an epoch, of like length under a token budget, in an order drawn by seed and epoch.
 
     A length counts as the multiple of 64 above it, or as the longest: so each epoch has as many batches.
@@ -88,8 +97,10 @@ class Epochs(torch.utils.data.Sampler):
         yield from [longest, *others]  # memory that does not suffice fails at once
 
 
-class Loader(torch.utils.data.DataLoader):
+class Loader(torch.utils.data.DataLoader[Row]):
     """A DataLoader that Trainer tells the epoch."""
+
+    batch_sampler: Epochs
 
     def set_epoch(self, epoch: int) -> None:
         self.batch_sampler.set_epoch(epoch)
@@ -158,7 +169,7 @@ class History:
         return self.curve[-1]
 
 
-def curve_row(epoch: int, step: int, train_loss: float | None, scores: dict) -> dict[str, Any]:
+def curve_row(epoch: int, step: int, train_loss: float | None, scores: Mapping[str, float]) -> dict[str, Any]:
     """Return a row of the training curve: losses in nats a token, ROUGE in points."""
     return {
         "epoch": epoch,
@@ -181,6 +192,8 @@ class SummaryTrainer(Seq2SeqTrainer):
     believes it is alone.
     """
 
+    train_dataset: TokenizedRows
+
     def __init__(
         self,
         arithmetic: Arithmetic,
@@ -200,22 +213,37 @@ class SummaryTrainer(Seq2SeqTrainer):
         epochs = Epochs(self.train_dataset.lengths, self.params.batch_size, self.params.seed)
         return Loader(self.train_dataset, batch_sampler=epochs, collate_fn=self.data_collator)
 
-    def get_batch_samples(self, epoch_iterator, num_batches, device) -> tuple[list, torch.Tensor]:
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
+    ) -> tuple[list[Any], torch.Tensor | int | None]:
         """Return the batches of a step and the number of their target tokens, which stays on the CPU."""
         return super().get_batch_samples(epoch_iterator, num_batches, torch.device("cpu"))
 
     def _prepare_inputs(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         return inputs  # `T5.loss` sends them
 
-    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None) -> torch.Tensor:
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        assert num_items_in_batch is not None  # of `get_batch_samples`
         return self.arithmetic.loss(inputs, self.params) / num_items_in_batch
 
-    def training_step(self, model, inputs, num_items_in_batch=None) -> torch.Tensor:
+    def training_step(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor],
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
         loss = super().training_step(model, inputs, num_items_in_batch)
         self.step_loss = self.step_loss + loss
         if self.accelerator.sync_gradients:  # the last batch of a step
             add_up([self.step_loss])
-            add_up([parameter.grad for parameter in model.parameters()], self.arithmetic.dtype)
+            gradients = [one.grad for one in model.parameters() if one.grad is not None]
+            add_up(gradients, self.arithmetic.dtype)
             self.history.loss = self.history.loss + self.step_loss
             self.history.steps += 1
             self.step_loss = torch.zeros_like(self.step_loss)
@@ -241,12 +269,12 @@ def epoch_folder(folder: Path, epoch: int) -> Path:
 class Progress(TrainerCallback):
     """A bar over the steps, or plain lines where there is no terminal, as in every other stage."""
 
-    def on_train_begin(self, args, state, control, **kwargs) -> None:
+    def on_train_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
         todo = range(state.global_step, state.max_steps)
         self.steps = track(todo, "finetune training", len(todo), unit="step")
         next(self.steps, None)
 
-    def on_step_end(self, args, state, control, **kwargs) -> None:
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         next(self.steps, None)
 
 
@@ -286,24 +314,26 @@ class Checkpoints(TrainerCallback):
         if is_second or not self.can_wait:
             raise Stopped(number)
 
-    def on_train_begin(self, args, state, control, **kwargs) -> None:
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: Any, **kwargs: Any
+    ) -> None:
         self.steps = state.max_steps // int(args.num_train_epochs)  # of an epoch
 
-    def on_epoch_begin(self, args, state, control, **kwargs) -> None:
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.can_wait = True
 
-    def on_step_end(self, args, state, control, **kwargs) -> None:
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         is_due = self.signal or time.monotonic() - self.last >= self.seconds
         if is_due and rank() == 0 and state.global_step % self.steps:
             control.should_save = self.is_possible()
             if self.signal and not control.should_save:
                 raise Stopped(self.signal)
 
-    def on_epoch_end(self, args, state, control, **kwargs) -> None:
+    def on_epoch_end(self, args: Any, state: Any, control: TrainerControl, **kwargs: Any) -> None:
         self.can_wait = False
         control.should_save = rank() == 0 and self.is_possible()
 
-    def on_evaluate(self, args, state, control, **kwargs) -> None:
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.can_wait = True
 
     def is_possible(self) -> bool:
@@ -316,7 +346,7 @@ class Checkpoints(TrainerCallback):
             return False
         return True
 
-    def on_save(self, args, state, control, **kwargs) -> None:
+    def on_save(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
         done = self.folder / f"checkpoint-{state.global_step}"
         (done / SEAL).unlink(missing_ok=True)  # of a damaged one
         best = [epoch_folder(self.folder, self.history.best["epoch"])] if self.history.curve[1:] else []

@@ -4,8 +4,8 @@ import math
 
 from tokenizers import Tokenizer
 
-from stages.shared.cli import InputError
-from stages.shared.conversation import HEADER, MARKS, parse, shown
+from stages.shared.cli import InputError, shown
+from stages.shared.conversation import HEADER, MARKS, parse
 from stages.shared.spelling import cut, encode
 
 Ids = list[int]
