@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test browser servers test-slow bench try doctor check format miniatures readme clean
+.PHONY: help repro test test-fast browser servers test-slow bench try doctor check format miniatures readme clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,9 +17,11 @@ repro: $(BIN)/.installed  ## install, run what has changed, print the table of s
 	@dvc repro
 	@python -m stages.report --show
 
-test: $(BIN)/.installed  ## the unit tests, and the pipeline scaled down (about 15 minutes)
-	@pytest -q -n 2 -m "not pipeline and not slow"
-	@pytest -q -m "pipeline and not slow"
+test: $(BIN)/.installed  ## the unit tests, and the pipeline scaled down (about 6 minutes)
+	@pytest -q -n 2 --dist worksteal --durations=10
+
+test-fast: $(BIN)/.installed  ## the unit tests alone (a minute)
+	@pytest -q -n 2 --dist worksteal --durations=10 stages tests/unit
 
 browser: $(BIN)/.installed  ## what the tests of the page need: playwright, and chromium where apt gives it
 	@python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
@@ -30,8 +32,8 @@ servers: $(BIN)/.installed  ## what the tests of the remotes need: dvc-s3, dvc-s
 	@$(PYTHON) -m venv $(SERVERS)
 	@$(SERVERS)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/requirements-servers.txt
 
-test-slow: $(BIN)/.installed  ## what re-runs, 100 kills, 100 bytes flipped, 20 experiments, miniatures rebuilt (hours)
-	@pytest -q -m slow
+test-slow: $(BIN)/.installed  ## what re-runs, 100 kills, 20 experiments, 10,000 damaged files a reader (hours)
+	@RESUMEN_FUZZ=10000 pytest -q tests/slow tests/unit/test_fuzz.py tests/unit/test_truncation.py
 
 bench: $(BIN)/.installed  ## speed beside what people would otherwise run (over an hour, nothing else running)
 	@python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
@@ -49,9 +51,10 @@ try: $(BIN)/.installed  ## a page on this machine: an article, and the systems' 
 doctor: $(BIN)/.installed  ## hold every kept byte against its hash; DOCTOR="--remote --fix" heals
 	@python -m stages.doctor $(DOCTOR)
 
-check: $(BIN)/.installed  ## ruff: lint and format
+check: $(BIN)/.installed  ## ruff and mypy: lint, format and types
 	@ruff check .
 	@ruff format --check .
+	@mypy
 
 format: $(BIN)/.installed  ## let ruff format the code
 	@ruff check --fix .

@@ -39,7 +39,7 @@ from stages.shared.news import stories
 from stages.shared.spelling import encode, load_tokenizer
 from stages.tokenize import DYNAMIC, TokenizeParams, encode_rows
 from stages.weights import miniature_path, unpack
-from tests.hub import Hub
+from tests.helpers.hub import Hub
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache/full_scale"

@@ -4,32 +4,41 @@ import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["RESUMEN_THREADS"] = "1"  # equal bytes are promised at one thread count
+os.environ["OMP_NUM_THREADS"] = "1"  # two workers of pytest with two threads each take several times as long
 
+import copy
+import gc
 import json
+import logging
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
+import yaml
 
 from stages.shared.cli import run
 from stages.shared.files import RAW, read_table
+from stages.shared.params import load_params, read_yaml
+from stages.shared.recipe import FinetuneParams
+from stages.weights import unpack
+from tests.helpers.clone import KEPT_CHECKPOINTS, copied, finished_clone, small_clone
+from tests.helpers.hostile import CANARY, PAYLOAD
+from tests.helpers.hub import Hub
+from tests.helpers.paths import ROOT
+from tests.helpers.project import NEWS, OUTPUTS, READ_BESIDE_THE_CODE, SCRIPT, SMALL, STAGES
+from tests.helpers.sources import CHECKPOINTS, serve_mlsum
+from tests.helpers.training import QUICK, TRAINING, outputs
 
-ROOT = Path(__file__).resolve().parent.parent
-READ_BESIDE_THE_CODE = (
-    "params.yaml",
-    "data/example.csv",
-    "stages/probes.yaml",
-    "stages/templates.yaml",
-    "stages/report.html.j2",
-    "stages/report.js",
-    "stages/model_card.md.j2",
-)
-OUTPUTS = ("data", "models", "metrics", "reports")
+
+def pytest_collection_finish() -> None:
+    """Leave what the imports made out of garbage collection; with torch it takes 0.3 s each time."""
+    gc.collect()
+    gc.freeze()
+
 
 Run = Callable[..., None]  # a stage's main and its arguments
 
@@ -46,13 +55,19 @@ def project(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+PARSED: dict[str, Any] = {}  # what each text of a params.yaml holds: reading one takes 50 ms
+
+
 @pytest.fixture
 def set_params(project) -> Callable[[dict[str, Any]], None]:
     """A function that sets keys of the project's params.yaml, as `dvc exp run -S` does; ... removes one."""
+    path = project / "params.yaml"
 
     def change(values: dict[str, Any]) -> None:
-        yaml = YAML()
-        params = yaml.load(project / "params.yaml")
+        text = path.read_text(encoding="utf-8")
+        if text not in PARSED:
+            PARSED[text] = read_yaml(path)
+        params = copy.deepcopy(PARSED[text])
         for name, value in values.items():
             *sections, key = name.split(".")
             place = params
@@ -61,8 +76,10 @@ def set_params(project) -> Callable[[dict[str, Any]], None]:
             if value is ...:
                 del place[key]
             else:
-                place[key] = value
-        yaml.dump(params, project / "params.yaml")
+                place[key] = copy.deepcopy(value)
+        text = yaml.dump(params, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True)
+        path.write_text(text, encoding="utf-8")
+        PARSED[text] = params
 
     return change
 
@@ -154,28 +171,6 @@ def tiny(tmp_path_factory, vocabulary) -> dict[str, Path]:
     return folders
 
 
-# Rows as `fetch` writes them: every letter that T5 cannot spell, a quote, a line end, a long one.
-NEWS = [
-    (
-        "El ayuntamiento de Logroño compró doce autobuses. Llegarán en otoño, según Íñiga Núñez.",
-        "Logroño compra doce autobuses.",
-    ),
-    (
-        "¿Cuánta agua cabe en un tejado? En Ávila lo miden.\nLos niños riegan el huerto con ella.",
-        "Un colegio de Ávila mide la lluvia.",
-    ),
-    (
-        "«Hacía años que no veíamos algo así», dice Úrsula Ordóñez. La helada dañó las flores.",
-        "La helada reduce la cosecha de Úrsula Ordóñez.",
-    ),
-    (
-        "¡Nunca había llegado tan alto! El equipo de Ourense empató en León. Óscar Yáñez marcó. "
-        "Más de mil aficionados viajaron con él. El gol llegó en el último minuto.",
-        "El Ourense sube de categoría.",
-    ),
-]
-
-
 @pytest.fixture
 def news(project) -> dict[str, list[dict[str, str]]]:
     """data/raw of the project, 24 + 8 + 6 rows of news, and what it holds."""
@@ -193,12 +188,29 @@ def news(project) -> dict[str, list[dict[str, str]]]:
     return splits
 
 
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory) -> Path:
+    """Where what a stage made of `news` is kept, to be copied."""
+    return tmp_path_factory.mktemp("kept")
+
+
+def once(folder: Path, make: Callable[[], None], names: Iterable[str] = ("data", "metrics")) -> None:
+    """Let folders of the project be what `make` leaves in them; it is called only the first time."""
+    if folder.exists():
+        shutil.copytree(folder, Path(), dirs_exist_ok=True)
+        return
+    make()
+    for name in names:
+        if Path(name).exists():
+            shutil.copytree(name, folder / name)
+
+
 @pytest.fixture
-def formatted(news, runs) -> dict[str, list[dict[str, str]]]:
+def formatted(news, kept, runs) -> dict[str, list[dict[str, str]]]:
     """data/formatted of the project, and the raw rows behind it."""
     from stages.format import main
 
-    runs(main)
+    once(kept / "formatted", lambda: runs(main))
     return news
 
 
@@ -211,34 +223,16 @@ def base(project, tiny) -> Path:
 
 
 @pytest.fixture
-def tokenized(formatted, base, set_params, runs) -> dict[str, list[dict[str, str]]]:
+def tokenized(formatted, base, set_params, kept, runs) -> dict[str, list[dict[str, str]]]:
     """data/tokenized of the project at 60 source and 24 target tokens, and the raw rows behind it."""
     from stages.tokenize import main
 
     set_params({"tokenize.source_tokens": 60, "tokenize.target_tokens": 24})
-    runs(main)
+    once(kept / "tokenized", lambda: runs(main))
     return formatted
 
 
-SCRIPT = "<script>alert('hola')</script>"
-STAGES = ("fetch", "format", "tokenize", "finetune", "extract", "generate", "probe", "evaluate")
-SMALL = {
-    "data.train": 8,
-    "data.validation": 4,
-    "data.test": 4,
-    "tokenize.source_tokens": 40,
-    "tokenize.target_tokens": 20,
-    "finetune.epochs": 1,
-    "finetune.max_new_tokens": 3,
-    "generate.max_new_tokens": 3,
-    "probe.generated": 12,
-    "evaluate.bootstrap_samples": 50,
-    "systems": {
-        "flan-small": {"from": "models/pretrained/flan-small"},
-        "finetuned": {"from": "models/finetuned", "num_beams": 2},
-        "gpt": {"from": "others/gpt.jsonl"},
-    },
-}
+KEPT = (*OUTPUTS, "others")  # of a small run
 
 
 @pytest.fixture(scope="session")
@@ -249,10 +243,10 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def small_run(project, finished, base, write, set_params, runs):
-    """The project after every stage but report; a system made elsewhere writes a script."""
+    """The project after every stage; a system made elsewhere writes a script."""
     set_params(SMALL)
     if finished.exists():
-        for folder in ("data", "metrics", "models", "others"):
+        for folder in KEPT:
             shutil.copytree(finished / folder, project / folder, dirs_exist_ok=True)
         return project
     stage = {name: import_module(f"stages.{name}").main for name in STAGES}
@@ -264,6 +258,98 @@ def small_run(project, finished, base, write, set_params, runs):
         runs(stage["generate"], system)
         runs(stage["probe"], system)
     runs(stage["evaluate"])
-    for folder in ("data", "metrics", "models", "others"):
+    runs(stage["report"])
+    for folder in KEPT:
         shutil.copytree(project / folder, finished / folder)
     return project
+
+
+@pytest.fixture
+def training(tokenized, set_params, caplog):
+    """A project in which fine-tuning takes seconds, with dropout and accumulation."""
+    caplog.set_level(logging.INFO)
+    set_params(TRAINING)
+
+
+@pytest.fixture
+def trained(training, kept, runs) -> dict[str, bytes]:
+    """The project after that training, as the next run finds it, and the bytes that it wrote."""
+    from stages.finetune import main
+
+    once(kept / "trained", lambda: runs(main), ("models/finetuned", "metrics", ".resumen"))
+    return outputs()
+
+
+@pytest.fixture
+def quick(tokenized, set_params):
+    """A function that sets `finetune` for a run of seconds, changed by its arguments, and returns it."""
+
+    def choose(**changes):
+        set_params({f"finetune.{key}": value for key, value in {**QUICK, **changes}.items()})
+        return load_params(FinetuneParams, "finetune")
+
+    return choose
+
+
+@pytest.fixture
+def cut_alike(tokenized, set_params, runs):
+    """Tokenized rows of one length, as nearly all of MLSUM's are."""
+    from stages.tokenize import main
+
+    set_params({"tokenize.source_tokens": 16})
+    runs(main)
+
+
+@pytest.fixture
+def nothing_ran(tmp_path) -> Iterator[None]:
+    """Afterwards, hold that no payload of a hostile file ran."""
+    yield
+    assert not (tmp_path / CANARY).exists(), "a payload ran"
+
+
+@pytest.fixture
+def own(project, tiny, set_params) -> Path:
+    """A model folder from elsewhere, as checkpoint `own` and as system `own`."""
+    folder = shutil.copytree(tiny["untied"], project / "own")
+    (folder / "modeling_own.py").write_text(PAYLOAD)
+    set_params({"checkpoints.own": {"folder": "own"}, "systems.own": {"from": "own"}})
+    return folder
+
+
+@pytest.fixture
+def use(set_params) -> Callable[[str], None]:
+    """A function that makes a file the user's own."""
+    return lambda path: set_params({"profile": "files", "profiles.files.data.path": path})
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory) -> Path:
+    """A scaled-down clone in which everything has run once, committed, of which all workers have one."""
+    base = tmp_path_factory.getbasetemp()
+    return finished_clone((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "finished")
+
+
+@pytest.fixture(scope="module")
+def clone(finished_run, tmp_path_factory) -> Path:
+    """A copy of it, of the tests of a module; each leaves it as it was."""
+    return copied(finished_run, tmp_path_factory.mktemp("clone") / "clone")
+
+
+@pytest.fixture(scope="module")
+def fresh_clone(tmp_path_factory) -> Path:
+    """A clone with fewer systems than the real one; all else is what a user has."""
+    return small_clone(tmp_path_factory.mktemp("real") / "clone", small={})
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory) -> Iterator[Hub]:
+    """A hub with the miniatures under the names and at the commits of params.yaml."""
+    with Hub() as server:
+        for name in KEPT_CHECKPOINTS:
+            folder = tmp_path_factory.mktemp(name) / "model"
+            unpack(ROOT / f"stages/miniatures/{name}.safetensors", folder)
+            files = {path.name: path for path in folder.iterdir()}
+            server.add(CHECKPOINTS[name]["repo"], CHECKPOINTS[name]["revision"], files)
+        serve_mlsum(server, tmp_path_factory.mktemp("mlsum"))
+        yield server
+    assert not server.unhandled

@@ -1,0 +1,14 @@
+"""Batches of the tokenized training rows, as transformers collates them."""
+
+from pathlib import Path
+
+from transformers import AutoTokenizer, DataCollatorForSeq2Seq
+
+TRAIN = Path("data/tokenized/train.parquet")
+
+
+TOKENIZER = Path("data/tokenized/tokenizer")
+
+
+def collator(model):
+    return DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(TOKENIZER), model)

@@ -1,0 +1,135 @@
+"""Stages in processes of their own, forked from one that has imported torch and transformers already.
+
+A process is real: it has a command line, a working directory, an environment and a process group of its own,
+it can be killed, and it ends with an exit code. What it saves is the imports, several seconds a process.
+"""
+
+import multiprocessing
+import os
+import runpy
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+
+from tests.helpers.paths import ROOT
+
+IMPORTED = ["transformers.trainer_seq2seq", "transformers.models.t5", "accelerate", "evaluate", "datasets"]
+
+if os.name == "nt":
+    processes = multiprocessing.get_context("spawn")
+else:
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload([*IMPORTED, "torch.distributed", "pandas", "pyarrow.parquet"])
+
+
+class Started:
+    """A process that has been started, with what `subprocess.Popen` offers of one, its output in a file."""
+
+    def __init__(self, module: str, *arguments: str, folder: Path, environment: dict[str, str]) -> None:
+        handle, name = tempfile.mkstemp()
+        os.close(handle)
+        self.said = Path(name)
+        receiver, sender = processes.Pipe(duplex=False)
+        given = (module, arguments, folder.resolve(), environment, self.said, sender)
+        self.process = processes.Process(target=become, args=given)
+        self.process.start()
+        receiver.recv()  # it has a process group of its own
+        self.pid = self.process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self.process.exitcode
+
+    def poll(self) -> int | None:
+        return self.process.exitcode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def wait_for(self, text: str) -> None:
+        """Wait until it has said `text`."""
+        while text not in self.said.read_text(encoding="utf-8"):
+            assert self.poll() is None, self.said.read_text(encoding="utf-8")
+            time.sleep(0.02)
+
+    def communicate(self, timeout: float = 300) -> tuple[None, str]:
+        """Wait for its end; return what it wrote to its standard output and error."""
+        self.process.join(timeout)
+        assert self.returncode is not None, f"not ended after {timeout} s"
+        return None, self.said.read_text(encoding="utf-8")
+
+
+def become(
+    module: str, arguments: list[str], folder: Path, environment: dict[str, str], said: Path, ready
+) -> None:
+    """Be what `python -m module` with these arguments would be."""
+    os.setsid()
+    output = os.open(said, os.O_WRONLY | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    known = [path for path in sys.path if path not in ("", str(ROOT))]
+    sys.path[:] = [str(folder), *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep)), *known]
+    if "HF_ENDPOINT" in environment:
+        forget_clients()
+    sys.argv = [module, *arguments]
+    ready.send(True)
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def forget_clients() -> None:
+    """Let the hub's clients be imported anew: whom they ask is decided then."""
+    for name in list(sys.modules):
+        if name.partition(".")[0] in ("huggingface_hub", "datasets"):
+            del sys.modules[name]
+    for dimensions in range(2, 6):
+        pa.unregister_extension_type(f"datasets.features.features.Array{dimensions}DExtensionType")
+
+
+def start(
+    module: str,
+    *arguments: str,
+    folder: Path = Path(),
+    environment: Mapping[str, str] = os.environ,
+    **variables: str,
+) -> Started:
+    """Start a stage in a process group of its own, a checkpoint at every step."""
+    given = {"PYTHONPATH": str(ROOT), "RESUMEN_CHECKPOINT_SECONDS": "0", **variables}
+    return Started(module, *arguments, folder=folder, environment={**environment, **given})
+
+
+def start_together(count: int, module: str, *arguments: str, folder: Path = Path()) -> list[Started]:
+    """Start `module` in so many processes that meet as those of torchrun do; one alone meets nobody."""
+    if count == 1:
+        return [start(module, *arguments, folder=folder)]
+    common = {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
+    common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    return [
+        start(module, *arguments, folder=folder, RANK=str(rank), LOCAL_RANK=str(rank), **common)
+        for rank in range(count)
+    ]
+
+
+def free_port() -> int:
+    """Return a port on loopback that is free now."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+def ended(process: Started, code: int = 0) -> str:
+    """Return what a stage has said to its end, which is `code`."""
+    said = process.communicate()[1]
+    assert process.returncode == code, said
+    return said

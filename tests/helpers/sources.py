@@ -1,0 +1,67 @@
+"""A hub that serves miniatures under the names and at the commits of params.yaml, and MLSUM in small."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from stages.shared.files import read_json
+from stages.shared.news import stories
+from stages.shared.params import read_yaml
+from tests.helpers.clone import KEPT_CHECKPOINTS, ROOT, ran, run
+from tests.helpers.hub import Hub
+
+CHECKPOINTS = read_yaml(ROOT / "params.yaml")["checkpoints"]
+
+
+ROWS = {"train": 40, "validation": 10, "test": 10}
+
+
+def serve_mlsum(hub: Hub, folder: Path) -> None:
+    """Let `hub` have MLSUM es, made up and small, in the layout of the real one."""
+    files, made = {}, iter(stories(sum(ROWS.values()), 4_242))
+    for split, count in ROWS.items():
+        rows = [next(made) for _ in range(count)]
+        columns = {
+            "text": [" ".join([story.text] * 6) for story in rows],  # about as long as MLSUM's
+            "summary": [story.summary for story in rows],
+            **{name: [""] * count for name in ("topic", "url", "title", "date")},
+        }
+        files[f"es/{split}/0000.parquet"] = path = folder / f"{split}.parquet"
+        pq.write_table(pa.table(columns), path)
+    hub.add("reciTAL/mlsum", "b" * 40, files, kind="datasets", branch="refs/convert/parquet")
+
+
+def environment(clone: Path, hub: Hub) -> dict[str, str]:
+    return {
+        "HF_ENDPOINT": hub.url,
+        "HF_HOME": str(clone.parent / "huggingface"),
+        "HF_HUB_OFFLINE": "0",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }
+
+
+def commands(beginning: str) -> list[str]:
+    """Return the commands of README.md that begin so, comments off, continued lines joined."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    found = re.findall(rf"^{re.escape(beginning)}.*", text, re.MULTILINE)
+    return [re.sub(r"\s+#.*", "", command) for command in found]
+
+
+def runs_as_documented(profile: str, clone: Path, hub: Hub) -> None:
+    """Run the README's command of a profile of MLSUM, and hold what comes of it against what `hub` has."""
+    (command,) = commands(f"dvc exp run -S profile={profile}")
+    said = run(clone, *shlex.split(command), **environment(clone, hub))
+    assert {"fetch", "tokenize", "finetune", "generate@finetuned", "evaluate", "report"} <= ran(said)
+    data = read_json(clone / "metrics/data.json")
+    assert data["provenance"][0]["commit"] == "b" * 40
+    assert [row["kept"] for row in data["splits"]] == list(ROWS.values())
+    for name in KEPT_CHECKPOINTS:
+        provenance = read_json(clone / f"models/pretrained/{name}/provenance.json")
+        assert (provenance["repo"], provenance["commit"]) == tuple(CHECKPOINTS[name].values())
+    page = (clone / "reports/report.html").read_text(encoding="utf-8")
+    assert "google/flan-t5-small" in page
+    assert "stand-in" not in page.lower()
+    run(clone, "git", "checkout", "--quiet", ".")

@@ -1,0 +1,539 @@
+"""The hub: the genuine clients against a hub of our own on loopback, and every fault that it can have."""
+
+import io
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from safetensors.numpy import save
+
+from stages.fetch import set_text
+from stages.shared.files import RAW, read_json, read_table
+from stages.shared.params import read_yaml
+from tests.helpers.hub import ALLOWED, Hub, environment_of
+from tests.helpers.paths import ROOT
+from tests.helpers.processes import ended, start
+from tests.helpers.project import OUTPUTS
+
+PARAMS = read_yaml(ROOT / "params.yaml")
+FLAN, BASE = (PARAMS["checkpoints"][name] for name in ("flan-small", "t5-base"))
+MLSUM, MOVED, MTEB = "b" * 40, "c" * 40, "d" * 40
+COLUMNS = ("text", "summary", "topic", "url", "title", "date")
+NEVER = {  # what the real repositories hold besides, and must not be asked for
+    "pytorch_model.bin": b"a pickle",
+    "tf_model.h5": b"another format",
+    "flax_model.msgpack": b"another format",
+    "modeling_own.py": b"raise SystemExit",
+}
+
+
+def parquet(
+    language: str,
+    split: str,
+    count: int,
+    columns: tuple[str, ...] = COLUMNS,
+    extra: Callable[[], str] = lambda: "que no " * 40,
+) -> bytes:
+    """Return `count` rows that say where they come from and have an `extra` text, 100 a row group."""
+    rows = {
+        name: [
+            f"{name} {language} {split} {row}: {extra() if name == 'text' else ''}" for row in range(count)
+        ]
+        for name in columns
+    }
+    file = io.BytesIO()
+    pq.write_table(pa.table(rows), file, row_group_size=100, compression="snappy")
+    return file.getvalue()
+
+
+def mlsum(languages: tuple[str, ...] = ("es", "fr"), train: int = 1_000) -> dict[str, bytes]:
+    """Return the files of reciTAL/mlsum at refs/convert/parquet, small."""
+    sizes = {"train": train, "validation": 60, "test": 50}
+    return {
+        f"{language}/{split}/0000.parquet": parquet(language, split, count)
+        for language in languages
+        for split, count in sizes.items()
+    }
+
+
+@pytest.fixture
+def hub(tiny) -> Iterator[Hub]:
+    """A hub with the repositories of params.yaml, small, in their layout; no request may go unhandled."""
+    with Hub() as server:
+        for entry, kind in ((FLAN, "untied"), (BASE, "tied")):
+            names = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json")
+            files = {name: (tiny[kind] / name).read_bytes() for name in names}
+            if entry is FLAN:  # google-t5/t5-base lacks it
+                files["tokenizer_config.json"] = (tiny[kind] / "tokenizer_config.json").read_bytes()
+            server.add(entry["repo"], entry["revision"], files | NEVER)
+        branch, card = "refs/convert/parquet", {"license": ["other"]}
+        server.add("reciTAL/mlsum", MLSUM, mlsum(), kind="datasets", branch=branch, card=card)
+        server.add("reciTAL/mlsum", "e" * 40, {"mlsum.py": b"raise SystemExit"}, kind="datasets")
+        names = "".join(
+            f"  - split: {split}\n    path: es/{split}-*\n" for split in ("train", "validation", "test")
+        )
+        files = {
+            f"es/{path.split('/')[1]}-00000-of-00001.parquet": rows for path, rows in mlsum(("es",)).items()
+        }
+        files["README.md"] = f"---\nconfigs:\n- config_name: es\n  data_files:\n{names}---\n".encode()
+        server.add("mteb/mlsum", MTEB, files, kind="datasets")
+        yield server
+    assert not server.unhandled
+
+
+Stage = Callable[..., str]
+
+
+@pytest.fixture
+def stage(project, hub) -> Stage:
+    """A function that runs a stage in a process of its own, asking the hub, and returns what it says."""
+
+    def outputs() -> dict[Path, bytes]:
+        found = [path for folder in OUTPUTS for path in (project / folder).rglob("*")]
+        return {path: path.read_bytes() for path in found if path.is_file()}
+
+    def call(*command: str, fails: bool = False, **environment: str) -> str:
+        before = outputs()
+        process = start(*command, folder=project, environment=environment_of(project, hub), **environment)
+        said = ended(process, 1 if fails else 0)
+        if fails:
+            assert outputs() == before
+            assert "Traceback" not in said
+            return said.strip().split("\n")[-1]
+        return said
+
+    return call
+
+
+@pytest.fixture
+def from_hub(set_params) -> None:
+    set_params({"weights": "hub"})
+
+
+WEIGHTS = ("stages.weights", "flan-small")
+FOLDER = Path("models/pretrained/flan-small")
+WHERE = f"{FLAN['repo']}@{FLAN['revision']}"
+
+
+# ---- weights
+
+
+@pytest.mark.usefixtures("from_hub")
+def test_weights_come_at_the_commit_verified_and_are_no_second_copy(project, hub, stage, tiny):
+    stage(*WEIGHTS)
+    provenance = read_json(FOLDER / "provenance.json")
+    assert (provenance["source"], provenance["repo"], provenance["commit"]) == ("hub", *FLAN.values())
+    written = {path.name for path in FOLDER.iterdir()} - {"provenance.json"}
+    assert written == provenance["sha256"].keys() == {path.name for path in tiny["untied"].iterdir()}
+    for name in written:
+        assert (FOLDER / name).read_bytes() == (tiny["untied"] / name).read_bytes()
+        assert (FOLDER / name).stat().st_nlink > 1, f"{name} stands a second time in the cache"
+    assert not any(name in request for name in NEVER for request in hub.requests)
+
+
+# What the clients ask, in this order but for the files, which are fetched side by side. With a Xet hash in
+# the listing they would ask /api/models/…/xet-read-token/COMMIT and fetch from Xet's servers.
+ASKED = """\
+GET /api/models/R/revision/C
+GET /api/models/R/tree/C?recursive=true&expand=false
+GET /api/models/R/tree/C?recursive=true&expand=false
+HEAD /R/resolve/C/config.json
+HEAD /api/resolve-cache/models/R/C/config.json
+GET /api/resolve-cache/models/R/C/config.json
+HEAD /R/resolve/C/generation_config.json
+HEAD /api/resolve-cache/models/R/C/generation_config.json
+GET /api/resolve-cache/models/R/C/generation_config.json
+HEAD /R/resolve/C/model.safetensors
+GET /cdn/models/R/C/model.safetensors
+HEAD /R/resolve/C/tokenizer.json
+HEAD /api/resolve-cache/models/R/C/tokenizer.json
+GET /api/resolve-cache/models/R/C/tokenizer.json
+"""
+
+
+@pytest.mark.usefixtures("from_hub")
+def test_what_the_clients_ask_is_on_record(hub, stage):
+    stage("stages.weights", "t5-base")
+    asked = [text.replace(BASE["repo"], "R").replace(BASE["revision"], "C") for text in hub.requests]
+    assert sorted(asked) == sorted(ASKED.splitlines())
+
+
+@pytest.mark.usefixtures("from_hub")
+def test_a_second_run_fetches_no_file_and_offline_none_is_asked(hub, stage):
+    stage(*WEIGHTS)
+    first, served = FOLDER.joinpath("provenance.json").read_bytes(), hub.bytes_served
+    stage(*WEIGHTS)
+    assert hub.bytes_served == served
+    count = len(hub.requests)
+    stage(*WEIGHTS, HF_HUB_OFFLINE="1")
+    assert len(hub.requests) == count
+    assert FOLDER.joinpath("provenance.json").read_bytes() == first
+
+
+@pytest.mark.usefixtures("from_hub")
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_offline_a_file_that_is_damaged_in_the_cache_is_refused(hub, stage, name):
+    stage(*WEIGHTS)
+    file = FOLDER / name
+    content = bytearray(file.read_bytes())
+    content[-3] ^= 1
+    file.chmod(0o644)
+    file.write_bytes(content)  # a link into the cache
+    message = stage(*WEIGHTS, fails=True, HF_HUB_OFFLINE="1")
+    assert re.fullmatch(
+        rf"error: {WHERE}: {name}: damaged in HF_HOME \(.*/blobs/[0-9a-f]{{40,64}}\); unset "
+        "HF_HUB_OFFLINE, and it is fetched again",
+        message,
+    )
+
+
+@pytest.mark.usefixtures("from_hub")
+def test_offline_with_an_empty_cache_is_said(hub, stage):
+    message = stage(*WEIGHTS, fails=True, HF_HUB_OFFLINE="1")
+    assert message == (
+        f"error: {WHERE}: HF_HUB_OFFLINE is set, and HF_HOME lacks it; unset it, or use profile=mini"
+    )
+    assert hub.requests == []
+
+
+@pytest.mark.usefixtures("from_hub")
+@pytest.mark.parametrize("how", ["gated", "private"])
+def test_a_token_opens_gated_and_private_repositories(hub, stage, how):
+    setattr(hub.repos["models", FLAN["repo"]], how, True)
+    wanted = {"gated": "gated; accept its terms", "private": "no such repository, or a private one"}[how]
+    for environment in ({}, {"HF_TOKEN": "hf_other"}):
+        message = stage(*WEIGHTS, fails=True, **environment)
+        assert message.startswith(f"error: {WHERE}: {wanted}")
+        assert "set HF_TOKEN" in message
+    stage(*WEIGHTS, HF_TOKEN=ALLOWED)
+    assert (FOLDER / "model.safetensors").is_file()
+
+
+# A fault, and what passes for it: the stage ends well all the same.
+MENDED = {
+    "429, then fine": ("GET .*/tree/", {"status": 429, "headers": {"Retry-After": "1"}}),
+    "500 on the listing": ("GET .*/tree/", {"status": 500}),
+    "500 on a file's head": ("HEAD .*tokenizer.json", {"status": 500}),
+    "500 on a small file": ("GET .*/generation_config.json", {"status": 500}),
+    "500 on the weights": ("GET .*/model.safetensors", {"status": 503}),
+    "429 on the weights": ("GET .*/model.safetensors", {"status": 429, "headers": {"Retry-After": "1"}}),
+    "a cut connection": ("GET .*/model.safetensors", {"cut_after": 5_000}),
+    "a cut before the first byte": ("GET .*/model.safetensors", {"cut_after": 0}),
+    "a wrong byte in the weights": ("GET .*/model.safetensors", {"wrong_byte": 4_000}),
+    "a wrong byte in a small file": ("GET .*/tokenizer.json", {"wrong_byte": 4_000}),
+}
+
+
+@pytest.mark.usefixtures("from_hub")
+@pytest.mark.parametrize("name", MENDED)
+def test_a_passing_fault_is_mended(hub, stage, tiny, name):
+    pattern, how = MENDED[name]
+    hub.fail(pattern, **how)
+    stage(*WEIGHTS)
+    assert not any(fault.times for fault in hub.faults), "the fault did not happen"
+    for path in tiny["untied"].iterdir():
+        assert (FOLDER / path.name).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.usefixtures("from_hub")
+def test_after_a_cut_only_the_rest_is_fetched(hub, stage, tiny):
+    """huggingface_hub writes 10 MB at a time, so what a cut costs is at most that."""
+    files = {path.name: path.read_bytes() for path in tiny["untied"].iterdir()}
+    files["model.safetensors"] = save({"noise": np.frombuffer(Random(1).randbytes(32_000_000), np.uint8)})
+    hub.add(FLAN["repo"], FLAN["revision"], files)
+    hub.fail("GET .*/model.safetensors", cut_after=31_000_000)
+    stage(*WEIGHTS)
+    assert (FOLDER / "model.safetensors").read_bytes() == files["model.safetensors"]
+    sizes = sum(map(len, files.values()))
+    assert sizes < hub.bytes_served < sizes + 11_000_000
+
+
+@pytest.mark.usefixtures("from_hub")
+def test_what_was_whole_before_a_kill_is_not_fetched_again(project, hub, stage):
+    hub.fail("GET .*/model.safetensors", times=99, status=500)
+    running = start(*WEIGHTS, folder=project, environment=environment_of(project, hub))
+    for _ in range(200):
+        if any("GET" in request and "model.safetensors" in request for request in hub.requests):
+            break
+        time.sleep(0.1)
+    running.kill()
+    running.communicate()
+    assert not FOLDER.exists()
+    hub.faults.clear()
+    count = len(hub.requests)
+    stage(*WEIGHTS)
+    again = [
+        request for request in hub.requests[count:] if request.startswith("GET") and "/tree/" not in request
+    ]
+    assert any("model.safetensors" in request for request in again)
+    assert not any(request.endswith("/config.json") for request in again)
+    assert (FOLDER / "model.safetensors").is_file()
+
+
+# A fault that stays, and what the message says after the repository and its commit.
+LASTING = {
+    "401": ("/api/", {"status": 401}, "the hub answered 401; set HF_TOKEN to a token that may read it"),
+    "403": ("/api/", {"status": 403}, "the hub answered 403; set HF_TOKEN to a token that may read it"),
+    "500": ("/api/", {"status": 500}, "the hub answered "),
+    "500 on the weights": ("GET .*/model.safetensors", {"status": 500}, "the hub answered "),
+    "a wrong byte": (
+        "GET .*/model.safetensors",
+        {"wrong_byte": 4_000},
+        "model.safetensors: 3 times another content than the hub lists",
+    ),
+}
+
+
+@pytest.mark.usefixtures("from_hub")
+@pytest.mark.parametrize("name", LASTING)
+def test_a_lasting_fault_is_one_line_and_the_next_run_completes(hub, stage, name):
+    pattern, how, wanted = LASTING[name]
+    hub.fail(pattern, times=99, **how)
+    assert stage(*WEIGHTS, fails=True).startswith(f"error: {WHERE}: {wanted}")
+    hub.faults.clear()
+    stage(*WEIGHTS)
+    assert (FOLDER / "model.safetensors").is_file()
+
+
+@pytest.mark.usefixtures("from_hub")
+def test_no_hub_at_all_is_said_with_a_way_out(stage):
+    message = stage(*WEIGHTS, fails=True, HF_ENDPOINT="http://127.0.0.1:9")
+    assert message.startswith(f"error: {WHERE}: cannot reach http://127.0.0.1:9 (ConnectError); connect, set")
+
+
+@pytest.mark.usefixtures("from_hub")
+def test_xet_is_asked_for_by_name_and_its_absence_is_said(hub, stage):
+    hub.repos["models", FLAN["repo"]].xet = True
+    message = stage(*WEIGHTS, fails=True)
+    assert message.startswith(f"error: {WHERE}: Xet: ")
+    assert message.endswith("; try again later, or set HF_HUB_DISABLE_XET=1 to fetch over plain HTTP")
+    assert f"GET /api/models/{FLAN['repo']}/xet-read-token/{FLAN['revision']}" in hub.requests
+    stage(*WEIGHTS, HF_HUB_DISABLE_XET="1")
+    assert (FOLDER / "model.safetensors").is_file()
+
+
+REFUSED = {
+    "no name of a repository": ({"repo": "https://hub/flan"}, "expected a repository as owner/name"),
+    "an unknown repository": ({"repo": "google/flan-t5-smal"}, "no such repository, or a private one"),
+    "a commit that is not there": ({"revision": "f" * 40}, "no such revision in this repository"),
+    "a branch that is not there": ({"revision": "develop"}, "no such revision in this repository"),
+    "pickles only": ({"repo": "me/pickles", "revision": "main"}, "has its weights as pytorch_model.bin only"),
+    "another architecture": (
+        {"repo": "me/bert", "revision": "main"},
+        "config.json: model_type: expected 't5', got 'bert'; take a T5",
+    ),
+    "no tokenizer": ({"repo": "me/bare", "revision": "main"}, "lacks tokenizer.json; expected what"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_repository_that_holds_no_such_model_is_refused(hub, stage, set_params, tiny, name):
+    files = {path.name: path.read_bytes() for path in tiny["untied"].iterdir()}
+    weights = files.pop("model.safetensors")
+    hub.add("me/pickles", "1" * 40, files | NEVER)
+    hub.add(
+        "me/bert", "2" * 40, files | {"model.safetensors": weights, "config.json": b'{"model_type": "bert"}'}
+    )
+    del files["tokenizer.json"]
+    hub.add("me/bare", "3" * 40, files | {"model.safetensors": weights})
+    change, wanted = REFUSED[name]
+    set_params({"weights": "hub", "checkpoints.flan-small": dict(FLAN) | change})
+    assert wanted in stage(*WEIGHTS, fails=True)
+    assert not any("GET" in request and "model.safetensors" in request for request in hub.requests)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root may mount a small disk")
+@pytest.mark.usefixtures("from_hub")
+def test_a_full_disk_is_said_and_leaves_nothing_half_written(project, stage):
+    small = project / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(small)], check=False)
+    if mounted.returncode:
+        pytest.skip("this machine lets nobody mount a disk")
+    try:
+        message = stage(*WEIGHTS, fails=True, HF_HOME=str(small))
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+    assert re.search(r"no space left for it under .*small; free some, or set HF_HOME", message)
+
+
+# ---- the dataset
+
+
+FETCH = ("stages.fetch",)
+
+
+def rows_of(split: str) -> list[dict]:
+    return list(read_table(Path(f"data/raw/{split}.parquet"), RAW.names))
+
+
+@pytest.fixture
+def course(set_params) -> None:
+    set_params({"profile": "course", "data.train": 150, "data.validation": 50, "data.test": 20})
+
+
+@pytest.mark.usefixtures("course")
+def test_the_first_rows_are_streamed_and_no_more_is_fetched_than_they_need(hub, stage):
+    said = stage(*FETCH)
+    rows = rows_of("train")
+    assert [row["text"].split(":")[0] for row in rows] == [f"text es train {number}" for number in range(150)]
+    assert (len(rows_of("validation")), len(rows_of("test"))) == (50, 20)
+    assert not any("/fr/" in request and "tree" not in request for request in hub.requests)
+    assert f"reciTAL/mlsum at commit {MLSUM}; licence: non-commercial research only" in said
+    assert "has 1000 rows in the repository; MLSUM's card says 266367" in said
+
+
+@pytest.mark.usefixtures("course")
+def test_no_more_is_fetched_than_the_row_groups_that_are_wanted(hub, stage):
+    rng = Random(1)
+    files = mlsum()
+    files["es/train/0000.parquet"] = parquet("es", "train", 3_000, extra=lambda: rng.randbytes(3_000).hex())
+    hub.add("reciTAL/mlsum", MLSUM, files, kind="datasets", branch="refs/convert/parquet")
+    stage(*FETCH)
+    assert len(rows_of("train")) == 150
+    assert hub.bytes_served < 0.25 * len(files["es/train/0000.parquet"])
+
+
+@pytest.mark.usefixtures("course")
+def test_the_commit_and_the_licence_are_recorded(stage):
+    stage(*FETCH)
+    (origin,) = read_json(Path("metrics/data.json"))["provenance"]
+    assert (origin["repo"], origin["commit"], origin["data_dir"]) == ("reciTAL/mlsum", MLSUM, "es")
+    assert origin["licence"].startswith("non-commercial research only")
+
+
+def test_all_rows_are_fetched_whole_and_verified(hub, stage, set_params):
+    set_params({"profile": "mlsum"})
+    hub.fail("GET /cdn/.*es/train", wrong_byte=20_000)
+    said = stage(*FETCH)
+    assert "es/train/0000.parquet is not what the hub lists; fetching it again" in said
+    assert [len(rows_of(split)) for split in ("train", "validation", "test")] == [1000, 60, 50]
+    served = hub.bytes_served
+    stage(*FETCH)
+    assert hub.bytes_served == served
+
+
+def test_another_language_is_another_folder(stage, set_params):
+    set_params({"profile": "mlsum", "profiles.mlsum.data.data_dir": "fr"})
+    stage(*FETCH)
+    assert all(row["text"].startswith("text fr train") for row in rows_of("train"))
+
+
+def test_a_repository_with_names_is_read_by_name(stage, set_params):
+    source = {"source": "hub", "repo": "mteb/mlsum", "revision": "main", "config": "es"}
+    set_params(
+        {
+            "profile": "mlsum",
+            "profiles.mlsum.data": source | dict.fromkeys(("train", "validation", "test"), "all"),
+        }
+    )
+    stage(*FETCH)
+    assert len(rows_of("train")) == 1000
+    (origin,) = read_json(Path("metrics/data.json"))["provenance"]
+    assert (origin["commit"], origin["config"]) == (MTEB, "es")
+
+
+@pytest.mark.usefixtures("course")
+def test_a_branch_that_moved_is_another_commit_until_it_is_pinned(project, hub, stage):
+    stage(*FETCH)
+    first = rows_of("train")
+    before = (project / "params.yaml").read_text(encoding="utf-8")
+    said = stage(*FETCH, "--pin")
+    assert f"profiles.course.data.revision is now {MLSUM} (it was refs/convert/parquet)" in said
+    after = (project / "params.yaml").read_text(encoding="utf-8")
+    changed = [
+        pair for pair in zip(before.splitlines(), after.splitlines(), strict=True) if pair[0] != pair[1]
+    ]
+    assert changed == [("      revision: refs/convert/parquet", f'      revision: "{MLSUM}"')]
+    branch = "refs/convert/parquet"
+    hub.add("reciTAL/mlsum", MOVED, mlsum(train=300), kind="datasets", branch=branch)
+    stage(*FETCH)
+    assert rows_of("train") == first
+    assert "is a commit already" in stage(*FETCH, "--pin")
+    set_text(project / "params.yaml", "profiles.course.data.revision", branch)
+    stage(*FETCH)
+    assert read_json(Path("metrics/data.json"))["provenance"][0]["commit"] == MOVED
+
+
+def test_there_is_nothing_to_pin_without_the_hub(stage):
+    message = stage(*FETCH, "--pin", fails=True)
+    assert message.startswith(
+        "error: params.yaml: profile: mini takes no rows from the hub, so there is nothing"
+    )
+
+
+ROWS_MENDED = {
+    "429, then fine": ("GET /api/datasets/.*/revision/", {"status": 429, "headers": {"Retry-After": "1"}}),
+    "500 on the branch": ("GET /api/datasets/.*/revision/refs", {"status": 500}),
+    "500 on the listing": ("GET /api/datasets/.*/tree/", {"status": 500}),
+    "500 on the rows": ("GET /cdn/.*train", {"status": 500}),
+    "500 on the listing's check": ("GET /api/datasets/.*/auth-check", {"status": 500}),
+    "a cut connection": ("GET /cdn/.*train", {"cut_after": 2_000}),
+}
+
+
+@pytest.mark.usefixtures("course")
+@pytest.mark.parametrize("name", ROWS_MENDED)
+def test_a_passing_fault_of_the_dataset_is_mended(hub, stage, name):
+    pattern, how = ROWS_MENDED[name]
+    hub.fail(pattern, **how)
+    stage(*FETCH)
+    assert not any(fault.times for fault in hub.faults), "the fault did not happen"
+    assert len(rows_of("train")) == 150
+
+
+ROWS_REFUSED = {
+    "no name of a repository": ({"repo": "mlsum/es/all"}, "expected a repository as owner/name"),
+    "an unknown repository": ({"repo": "reciTAL/mlsun"}, "no such repository, or a private one"),
+    "a commit that is not there": ({"revision": "f" * 40}, "no such revision in this repository"),
+    "an unknown folder": ({"data_dir": "it"}, "nothing for data_dir 'it'"),
+    "an unknown name": (
+        {"data_dir": None, "config": "es", "repo": "me/none", "revision": "main"},
+        "nothing for config",
+    ),
+    "a script": ({"revision": "main"}, "nothing for data_dir 'es'"),
+    "without a column": ({"repo": "me/bare", "revision": "main"}, "lacks columns ['summary'], has ['text']"),
+    "without a split": (
+        {"repo": "me/lone", "revision": "main"},
+        "data_dir 'es' lacks validation, has ['train']",
+    ),
+    "no Parquet": ({"repo": "me/lines", "revision": "main"}, "expected Parquet; take a branch"),
+    "broken Parquet": ({"repo": "me/broken", "revision": "main"}, "not readable as Parquet"),
+}
+
+
+@pytest.mark.parametrize("name", ROWS_REFUSED)
+def test_a_dataset_that_cannot_be_read_is_refused(hub, stage, set_params, name):
+    bare = {path: parquet("es", "train", 50, ("text",)) for path in mlsum(("es",))}
+    line = b'{"text": "a", "summary": "b"}\n'
+    hub.add("me/bare", "1" * 40, bare, kind="datasets")
+    hub.add("me/lone", "2" * 40, {"es/train/0000.parquet": parquet("es", "train", 50)}, kind="datasets")
+    splits = ("train", "validation", "test")
+    hub.add("me/lines", "3" * 40, {f"es/{split}.jsonl": line for split in splits}, kind="datasets")
+    hub.add(
+        "me/broken", "4" * 40, dict.fromkeys(mlsum(("es",)), b"PAR1 no rows at all PAR1"), kind="datasets"
+    )
+    hub.add("me/none", "5" * 40, mlsum(("es",)), kind="datasets")
+    change, wanted = ROWS_REFUSED[name]
+    set_params(
+        {"profile": "course"} | {f"profiles.course.data.{key}": value for key, value in change.items()}
+    )
+    assert wanted in stage(*FETCH, fails=True)
+
+
+@pytest.mark.usefixtures("course")
+def test_two_runs_with_an_empty_cache_each_make_the_same_bytes(project, stage):
+    stage(*FETCH)
+    first = {path.name: path.read_bytes() for path in Path("data/raw").iterdir()}
+    shutil.rmtree(project / "huggingface")
+    stage(*FETCH)
+    assert first == {path.name: path.read_bytes() for path in Path("data/raw").iterdir()}

@@ -1,0 +1,40 @@
+"""A run that is killed at any moment, and started again, ends with the bytes of one that was not."""
+
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from stages.shared.resume import home
+from tests.helpers.kills import survives
+from tests.helpers.processes import ended, start
+from tests.helpers.training import outputs
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGSTOP there")
+def test_a_second_run_waits_and_takes_over_what_the_first_has_made(training):
+    first = start("stages.finetune")
+    while not list(home().glob("finetune/*/checkpoint-*/seal.json")):
+        time.sleep(0.02)
+    first.send_signal(signal.SIGSTOP)
+    second = start("stages.finetune")
+    second.wait_for("finetune is under way in this folder")
+    first.send_signal(signal.SIGCONT)
+    ended(first)
+    whole = outputs()
+    assert "epoch 1:" not in ended(second)  # none was trained again
+    assert outputs() == whole
+
+
+@pytest.mark.parametrize(
+    ("stage", "precision"),
+    [("stages.finetune", "fp32"), ("stages.finetune", "bf16"), ("stages.generate flan-small", "fp32")],
+)
+@pytest.mark.skipif(os.name == "nt", reason="no process groups there")
+def test_three_kills_change_no_byte(training, set_params, stage, precision):
+    set_params({"finetune.precision": precision})
+    survived, with_work = survives(stage.split(), 3, random.Random(5))
+    assert survived == 3
+    assert with_work

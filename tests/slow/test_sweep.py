@@ -1,0 +1,7 @@
+"""A sweep of twenty: none lost, a failed one poisons nothing, the cache whole."""
+
+from tests.helpers.sweep import RATES, sweep
+
+
+def test_twenty_experiments_by_two_workers_and_one_that_fails(clone):
+    sweep(clone, RATES)

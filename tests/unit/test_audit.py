@@ -1,0 +1,254 @@
+"""The audit finds what is wrong with news and little else: in ours, and in real ones where they are there."""
+
+import json
+import random
+from collections import Counter, defaultdict
+from itertools import pairwise
+
+import pytest
+
+from stages.fetch import DropParams, FilesParams, clean
+from stages.shared.audit import SWITCHED, Audit, Read, Seen, language_of, own_defects
+from stages.shared.files import SPLITS
+from stages.shared.news import stories
+from stages.shared.params import read_yaml
+from stages.shared.sentences import sentences
+from tests.helpers.paths import ROOT, SHARED
+
+HEADLINES = SHARED / "articles-es/headlines-1543.jsonl"
+DATA = read_yaml(ROOT / "params.yaml")["data"]
+
+# Three sentences of news in each of the languages that a Spanish archive may hold.
+LANGUAGES = {
+    "en": "The mayor said on Monday that the new museum will open in the summer. The work has cost three "
+    "million euros more than the city had planned. The neighbours have waited for it for eleven years.",
+    "ca": "L'alcaldessa va dir dilluns que el nou museu obrirà a l'estiu. Les obres han costat tres milions "
+    "d'euros més del que la ciutat havia previst. Els veïns fa onze anys que l'esperen.",
+    "gl": "A alcaldesa dixo o luns que o novo museo abrirá no verán. As obras custaron tres millóns de euros "
+    "máis do que a cidade tiña previsto. Os veciños levan once anos agardando por el.",
+    "pt": "A presidente da câmara disse na segunda-feira que o novo museu vai abrir no verão. As obras "
+    "custaram mais três milhões de euros do que a cidade previa. Os vizinhos esperam por ele há onze anos.",
+    "fr": "La maire a déclaré lundi que le nouveau musée ouvrira cet été. Les travaux ont coûté trois "
+    "millions d'euros de plus que ce que la ville avait prévu. Les voisins l'attendent depuis onze ans.",
+    "it": "La sindaca ha detto lunedì che il nuovo museo aprirà in estate. I lavori sono costati tre milioni "
+    "di euro più di quanto la città avesse previsto. I vicini lo aspettano da undici anni.",
+    "de": "Die Bürgermeisterin sagte am Montag, das neue Museum werde im Sommer öffnen. Der Umbau hat drei "
+    "Millionen Euro mehr gekostet, als die Stadt geplant hatte. Die Nachbarn warten seit elf Jahren darauf.",
+    "eu": "Alkateak astelehenean esan zuen museo berria udan irekiko dutela. Lanek hiriak aurreikusitakoa "
+    "baino hiru milioi euro gehiago kostatu dituzte. Auzokoek hamaika urte daramatzate zain.",
+}
+
+
+def params(**drop):
+    """Return params under which every row stays that can, but for what `drop` says."""
+    source = {"source": "files", "path": "x.csv", "separator": ",", "columns": {"text": "a", "summary": "b"}}
+    sizes = dict.fromkeys(SPLITS, "all")
+    stays = dict.fromkeys(DATA["drop"], False)
+    return FilesParams.model_validate({**DATA, **source, **sizes, "drop": stays | drop})
+
+
+def our_rows(count=800):
+    """Return rows of our own news."""
+    made = stories(count, 77)
+    return [{"id": f"row-{place}", **vars_of(story)} for place, story in enumerate(made)]
+
+
+def vars_of(story):
+    return {"text": story.text, "summary": story.summary, "title": story.title}
+
+
+def real_rows():
+    """Return 1,543 real articles, their headline as the summary and their second sentence as the title."""
+    rows = []
+    with HEADLINES.open(encoding="utf-8") as lines:
+        for place, line in enumerate(lines):
+            row = json.loads(line)
+            body = row["text"].removeprefix(row["headline"]).strip()
+            title = [*sentences(body), "", ""][1]
+            rows.append({"id": f"row-{place}", "text": body, "summary": row["headline"], "title": title})
+    return rows
+
+
+def in_another_language(row, rng):
+    said = sentences(LANGUAGES[rng.choice(sorted(LANGUAGES))])
+    return row | {"text": " ".join(rng.sample(said, 3))}
+
+
+def nearly(row, rng):
+    """Return a copy as an archive has it: a few words corrected, or a line added in front or at the end."""
+    found = row["text"].split()
+    kind = rng.randrange(3)
+    if kind == 0:
+        for place in rng.sample(range(len(found)), max(1, len(found) // 60)):
+            found[place] = "corregido"
+    elif kind == 1:
+        found = ["Actualizada", "a", "las", str(rng.randrange(24)), *found]
+    else:
+        found += ["Esta", "noticia", "está", "en", "desarrollo"]
+    return row | {"text": " ".join(found)}
+
+
+def quoting(row, rng):
+    """Return a row whose summary is a piece of its text."""
+    found = row["text"].split()
+    start = rng.randrange(max(1, len(found) - 12))
+    return row | {"summary": " ".join(found[start : start + 12])}
+
+
+# A row with a fault of its own.
+OWN = {
+    "short summary": lambda row, rng: row | {"summary": rng.choice(["Agenda", "Viñeta", "— TV —"])},
+    "other language": in_another_language,
+    "verbatim summary": quoting,
+    "title as summary": lambda row, _: row | {"title": f"«{row['summary'].upper()}»"},
+    "long summary": lambda row, _: row | {"summary": f"{row['text']} {row['summary']}"},
+    "empty text": lambda row, rng: row | {"text": rng.choice(["", " \n", "— …"])},
+    "empty summary": lambda row, rng: row | {"summary": rng.choice(["", " \n", "¿…?"])},
+}
+# A copy of a row that is there already, in the same split or an earlier one.
+COPIES = {
+    "duplicate text": lambda row, _: row | {"text": row["text"].replace(" ", "\n", 3)},
+    "near duplicate": nearly,
+    "text in earlier split": lambda row, _: row | {"text": row["text"] + " "},
+    "near duplicate in earlier split": nearly,
+    "repeated summary": lambda row, rng: row | {"text": " ".join(rng.sample(row["text"].split(), 40))},
+}
+
+
+def planted(rows, rng, count):
+    """Return train and test rows with `count` of each fault, and what was planted where: {id: fault}."""
+    middle = len(rows) // 2
+    train, rest, truth = rows[:middle], iter(rows[middle:]), {}
+    test = []
+    for fault, plant in OWN.items():
+        for _ in range(count):
+            row = plant(next(rest), rng)
+            truth[row["id"]] = fault
+            test.append(row)
+    others = list(rest)
+    test += others
+    for fault, plant in COPIES.items():
+        for row in rng.sample(train if "earlier" in fault else others, count):
+            copy = plant(row, rng) | {"id": f"{row['id']} {fault}"}
+            truth[copy["id"]] = fault
+            test.append(copy if fault == "repeated summary" else copy | {"summary": f"Más: {row['summary']}"})
+    return {"train": train, "test": test}, truth
+
+
+def found_in(splits):
+    """Return what the audit finds: {id: defects}, nothing being dropped but what is unusable."""
+    seen, found = Seen(), {}
+    for split, rows in splits.items():
+        for row in rows:
+            audit = Audit(split)
+            list(clean([row], audit, seen, params()))
+            found[row["id"]] = set(audit.dropped | audit.left)
+    return found
+
+
+def faultless(rows):
+    """Return the rows of 80 words and more in which a search through all pairs of rows finds nothing."""
+    kept, summaries, sizes = [], set(), []
+    rows_with = defaultdict(list)  # a pair of words -> places in `kept`
+    for row in rows:
+        read = Read.of(row)
+        mine, said = set(pairwise(read.text)), " ".join(read.summary)
+        if len(read.text) < 80 or said in summaries or own_defects(row, read, 3, "any"):
+            continue
+        common = Counter(place for pair in mine for place in rows_with[pair])
+        if any(count > 0.75 * (len(mine) + sizes[place] - count) for place, count in common.items()):
+            continue
+        for pair in mine:
+            rows_with[pair].append(len(kept))
+        kept.append(row)
+        summaries.add(said)
+        sizes.append(len(mine))
+    return kept
+
+
+SOURCES = [
+    our_rows,
+    pytest.param(
+        real_rows, marks=pytest.mark.skipif(not HEADLINES.exists(), reason="the real articles are not here")
+    ),
+]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_what_is_planted_is_found_and_little_else(source):
+    splits, truth = planted(faultless(source()), random.Random(5), 15)
+    found = found_in(splits)
+    missed = {row_id: fault for row_id, fault in truth.items() if fault not in found[row_id]}
+    false = {row_id: faults for row_id, faults in found.items() if faults and row_id not in truth}
+    assert len(missed) <= 0.01 * len(truth), missed
+    assert len(false) <= 0.005 * (len(found) - len(truth)), false
+
+
+def test_there_is_a_switch_for_each_reason():
+    assert [name.replace("_", " ") for name in DropParams.model_fields] == list(SWITCHED)
+    assert list(DATA["drop"]) == list(DropParams.model_fields)
+
+
+@pytest.mark.parametrize("fault", [*OWN, *COPIES])
+def test_each_reason_drops_its_rows_or_leaves_them(fault):
+    (row, other), rng = our_rows(2), random.Random(3)
+    first, second = row, (OWN | COPIES)[fault](row if fault in COPIES else other, rng) | {"id": "second"}
+    splits = ("train", "test") if "earlier" in fault else ("train", "train")
+    for drop in (True, False):
+        seen, kept, counted = Seen(), [], []
+        for split, given in zip(splits, (first, second), strict=True):
+            audit = Audit(split)
+            kept += clean([given], audit, seen, params(**switch(fault, drop)))
+            counted.append(audit)
+        dropped = drop or fault.startswith("empty")
+        assert [one["id"] for one in kept] == [first["id"]] + ["second"] * (not dropped)
+        assert counted[1].dropped[fault] == dropped
+        assert counted[1].left[fault] == (not dropped)
+        assert counted[1].examples[fault] == [
+            {"id": "second", **({"of": row["id"]} if fault in COPIES else {})}
+        ]
+
+
+def switch(fault, drop):
+    """Return the switch of a fault; an empty text has none."""
+    name = fault.replace(" ", "_")
+    return {name: drop} if name in DATA["drop"] else {}
+
+
+def test_languages_are_told_apart():
+    assert {language_of(text) for text in LANGUAGES.values()} == set(LANGUAGES)
+    assert language_of(our_rows(1)[0]["text"].upper()) == "es"
+
+
+def test_a_text_of_few_words_is_of_no_language_and_like_no_other():
+    row = {"id": "1", "text": "Breaking news from London", "summary": "Noticias de hoy.", "title": ""}
+    audit, seen = Audit("train"), Seen()
+    almost = row | {"id": "2", "text": "Breaking news from Paris", "summary": "Otras de hoy."}
+    assert len(list(clean([row, almost], audit, seen, params(other_language=True, near_duplicate=True)))) == 2
+
+
+def test_short_texts_that_differ_in_a_word_are_not_near_duplicates():
+    text = "[Usuario] ¿Qué río pasa por aquí? [Asistente] Por aquí pasa el {}. [Usuario] ¿Y dónde desemboca?"
+    rivers = ("Ebro número 1", "Ebro número 2", "Tajo número 3")
+    rows = [
+        {"id": river, "text": text.format(river), "summary": f"El {river} desemboca."} for river in rivers
+    ]
+    assert len(list(clean(rows, Audit("train"), Seen(), params(near_duplicate=True)))) == 3
+
+
+def test_another_language_can_be_the_right_one():
+    row = {"id": "1", "text": LANGUAGES["fr"], "summary": "Un musée ouvre.", "title": ""}
+    french = params(other_language=True).model_copy(update={"language": "fr"})
+    assert len(list(clean([row], Audit("train"), Seen(), french))) == 1
+
+
+def test_lengths_are_those_of_the_rows_that_stay():
+    row = {"id": "1", "text": "uno dos tres cuatro cinco seis", "summary": "siete ocho nueve", "title": ""}
+    audit = Audit("train")
+    list(clean([row, row | {"id": "2", "summary": ""}], audit, Seen(), params()))
+    report = audit.report()
+    assert report["kept"] == 1
+    assert report["dropped"] == {"empty summary": 1}
+    assert report["text_words"]["median"] == 6
+    assert report["summary_words"]["median"] == 3
+    assert report["compression"]["median"] == 2

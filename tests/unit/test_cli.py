@@ -1,0 +1,69 @@
+"""The command line: a user's fault is one line and exit code 1, ours a traceback."""
+
+import os
+import subprocess
+import sys
+from importlib import import_module
+
+import pytest
+
+from stages.shared.cli import InputError, parser, run
+from tests.helpers.paths import ROOT
+
+
+def raising(error):
+    def main():
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize("error", [InputError("x.csv:3: wrong, got 1"), PermissionError(13, "no", "x.csv")])
+def test_a_users_fault_is_one_line(error, monkeypatch):
+    monkeypatch.delenv("RESUMEN_DEBUG", raising=False)
+    with pytest.raises(SystemExit) as stopped:
+        run(raising(error))
+    assert stopped.value.code == f"error: {error}"
+
+
+def test_a_fault_of_ours_keeps_its_traceback():
+    with pytest.raises(KeyError):
+        run(raising(KeyError("x")))
+
+
+def test_debug_keeps_every_traceback(monkeypatch):
+    monkeypatch.setenv("RESUMEN_DEBUG", "1")
+    with pytest.raises(InputError):
+        run(raising(InputError("x")))
+
+
+def test_help_is_the_modules_docstring_and_an_example():
+    text = parser("Fetch: bring the news.\n\nReads   a\n", "python -m stages.fetch").format_help()
+    assert "Fetch: bring the news." in text
+    assert text.endswith("example:\n    python -m stages.fetch\n")
+
+
+def shell(folder, *argv):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", *argv]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_process_exits_with_1_and_one_line_on_stderr(project, set_params):
+    set_params({"profile": "minni"})
+    (project / "stages/shared").symlink_to(ROOT / "stages/shared")
+    done = shell(project, "stages.fetch")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == [
+        "error: params.yaml: profile: unknown value 'minni'; did you mean mini?"
+    ]
+
+
+@pytest.mark.parametrize("stage", ["generate", "weights", "probe"])
+def test_a_missing_argument_says_what_is_expected(project, monkeypatch, capsys, stage):
+    module = import_module(f"stages.{stage}")
+    monkeypatch.setattr(sys, "argv", [stage])
+    with pytest.raises(SystemExit) as stopped:
+        run(module.main)
+    assert stopped.value.code == 2
+    assert "the following arguments are required" in capsys.readouterr().err

@@ -1,0 +1,170 @@
+"""Decoding: batches of like length change neither the order nor, in float32, the words."""
+
+from dataclasses import replace
+from functools import cache
+from itertools import pairwise
+from random import Random
+
+import pytest
+import torch
+
+from stages.shared.decoding import (
+    Decoding,
+    batches,
+    encode_prompts,
+    generator,
+    greedy,
+    in_batches,
+    write_texts,
+)
+from stages.shared.models import load_model, shape_of
+from stages.shared.spelling import load_tokenizer
+from stages.shared.t5 import T5, load_t5
+
+CPU = torch.device("cpu")
+ROWS = [[9], [7, 7, 7], [5, 5], [], [8, 8], [6, 6, 6, 6]]
+PROMPTS = ["Resume: llueve.", "Resume: el ayuntamiento compró doce autobuses y llegarán en otoño.", "Sí", ""]
+
+
+def doubled(batch):
+    """A stand-in for a model: its output is the input, twice."""
+    return [row + row for row in batch]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 4, 100])
+def test_order_survives_batching_by_length(batch_size):
+    assert in_batches(ROWS, doubled, batch_size, "test") == [row + row for row in ROWS]
+
+
+def test_batches_come_longest_first_and_hold_as_many_tokens():
+    seen = []
+
+    def remember(batch):
+        seen.append([len(row) for row in batch])
+        return batch
+
+    in_batches(ROWS, remember, 1, "test")  # four tokens, padding included
+    assert seen == [[4], [3], [2, 2], [1, 0]]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 50])
+def test_no_batch_holds_more_than_its_longest_rows_would(batch_size):
+    draw = Random(1)
+    lengths = [draw.randrange(1, 40) for _ in range(300)]
+    planned = batches(lengths, batch_size)
+    assert sorted(place for places in planned for place in places) == list(range(300))
+    padded = [len(places) * max(lengths[place] for place in places) for places in planned]
+    assert max(padded) <= batch_size * max(lengths)
+    one_more = [(len(places) + 1) * max(lengths[place] for place in places) for places in planned[:-1]]
+    assert min(one_more) > batch_size * max(lengths)
+
+
+def test_a_model_that_returns_too_few_is_caught():
+    with pytest.raises(ValueError, match="zip"):
+        in_batches(ROWS, lambda batch: batch[1:], 2, "test")
+
+
+def test_what_a_journal_holds_is_not_made_again(tmp_path):
+    journal, made = tmp_path / "batches.jsonl", []
+
+    def remember(batch):
+        made.extend(batch)
+        return doubled(batch)
+
+    wanted = in_batches(ROWS, remember, 1, "test", journal)
+    made.clear()
+    assert in_batches(ROWS, remember, 1, "test", journal) == wanted
+    assert made == []
+    lines = journal.read_text(encoding="utf-8").splitlines()
+    journal.write_text("\n".join([*lines[:-1], lines[-1][:20]]), encoding="utf-8")  # cut off
+    assert in_batches(ROWS, remember, 1, "test", journal) == wanted
+    assert made == [[9], []]
+
+
+def test_a_damaged_line_of_a_journal_counts_for_nothing(tmp_path):
+    journal = tmp_path / "batches.jsonl"
+    wanted = in_batches(ROWS, doubled, 1, "test", journal)
+    kept = journal.read_text(encoding="utf-8")
+    for place, letter in enumerate(kept):
+        if letter.isdigit():  # another digit makes another token, place or digest, all of them readable
+            journal.write_text(f"{kept[:place]}{(int(letter) + 1) % 10}{kept[place + 1 :]}", encoding="utf-8")
+            assert in_batches(ROWS, doubled, 1, "test", journal) == wanted
+
+
+SEARCHES = [  # beams, tokens, length penalty, n-gram that must not be repeated
+    (1, 9, 1.0, 0),
+    (1, 14, 1.0, 2),
+    (2, 9, 1.0, 0),
+    (4, 14, 1.0, 0),
+    (4, 14, 0.6, 2),
+    (3, 1, 2.0, 0),
+]
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+@pytest.mark.parametrize("kind", ["tied", "untied"])
+def test_batched_output_is_that_of_generate_one_by_one(tiny, kind, search, monkeypatch):
+    num_beams, num_tokens, penalty, size = search
+    theirs, tokenizer = load_model(tiny[kind]), load_tokenizer(tiny[kind])
+    ids, _ = encode_prompts(tokenizer, PROMPTS, max_tokens=12)
+    options = {"max_new_tokens": num_tokens, "num_beams": num_beams, "do_sample": False}
+    if num_beams > 1:
+        options["length_penalty"] = penalty
+    if size:
+        options["no_repeat_ngram_size"] = size
+
+    @cache
+    def alone(eos):
+        made = [theirs.generate(torch.tensor([row]), eos_token_id=eos, **options)[0].tolist() for row in ids]
+        return [trimmed(row) for row in made]
+
+    # a random model hardly ever writes </s>: let another token end its texts, some before the others
+    written = dict.fromkeys(token for row in alone(1) for token in row[1:])
+    eos = next((token for token in written if len(set(map(len, alone(token)))) > 1), 1)
+    shape = replace(shape_of(theirs), eos=eos)
+    t5 = T5(dict(theirs.named_parameters()).__getitem__, shape, torch.float32)
+    decoding = Decoding(
+        max_new_tokens=num_tokens, num_beams=num_beams, length_penalty=penalty, no_repeat_ngram_size=size
+    )
+    for share in (1 / 4, 1 / 2, 1):  # of the articles done, when they leave
+        monkeypatch.setattr("stages.shared.decoding.COMPACT_AT", share)
+        made = [trimmed(row) for row in in_batches(ids, generator(t5, decoding), 4, "test")]
+        assert made == alone(eos), share
+
+
+def trimmed(row):
+    """Return the ids of an output without its padding."""
+    while row and row[-1] == 0:
+        row = row[:-1]
+    return row
+
+
+@pytest.mark.parametrize(("num_tokens", "size"), [(1, 0), (5, 2)])
+def test_no_output_is_longer_than_asked_for(tiny, num_tokens, size):
+    model, tokenizer = load_t5(tiny["untied"], torch.float32, CPU), load_tokenizer(tiny["untied"])
+    decoding = greedy(num_tokens).model_copy(update={"no_repeat_ngram_size": size})
+    ids, _ = encode_prompts(tokenizer, PROMPTS, max_tokens=None)
+    outputs = in_batches(ids, generator(model, decoding), 2, "test")
+    assert all(len(row) <= num_tokens + 1 for row in outputs)  # the start token is the first
+    texts = write_texts(tokenizer, ids, generator(model, decoding), 2, "test")
+    assert texts == tokenizer.decode_batch(outputs, skip_special_tokens=True)
+
+
+def test_no_n_gram_is_repeated_where_that_is_forbidden(tiny):
+    model, tokenizer = load_t5(tiny["untied"], torch.float32, CPU), load_tokenizer(tiny["untied"])
+    ids, _ = encode_prompts(tokenizer, PROMPTS, max_tokens=None)
+    repeated = {}
+    for size in (0, 2):
+        decoding = greedy(12).model_copy(update={"no_repeat_ngram_size": size})
+        outputs = in_batches(ids, generator(model, decoding), 4, "test")
+        pairs = [list(pairwise(trimmed(row))) for row in outputs]
+        repeated[size] = any(len(set(found)) < len(found) for found in pairs)
+    assert repeated == {0: True, 2: False}
+
+
+def test_lengths_are_those_before_the_cut(vocabulary):
+    tokenizer = load_tokenizer(vocabulary)
+    uncut, lengths = encode_prompts(tokenizer, PROMPTS, max_tokens=None)
+    ids, same = encode_prompts(tokenizer, PROMPTS, max_tokens=5)
+    assert lengths == same == [len(row) for row in uncut]
+    assert [len(row) for row in ids] == [min(length, 5) for length in lengths]

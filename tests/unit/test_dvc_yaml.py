@@ -1,0 +1,159 @@
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stages.report import SECTIONS
+from stages.shared.params import read_yaml
+from tests.helpers.paths import ROOT
+
+DVC = read_yaml(ROOT / "dvc.yaml")
+PARAMS = read_yaml(ROOT / "params.yaml")
+STAGES = {name: stage.get("do", stage) for name, stage in DVC["stages"].items()}
+FOREACH = {name for name, stage in DVC["stages"].items() if "foreach" in stage}
+
+# The params of each stage: its own section, and the keys of others that it needs.
+READS = {
+    "fetch": {"data"},
+    "format": {"format"},
+    "weights": {"weights", "checkpoints.${key}"},
+    "tokenize": {"tokenize", "finetune.base", "format.style"},
+    "finetune": {"finetune"},
+    "extract": {"extract"},
+    "generate": {"systems.${key}", "generate", "tokenize.source_tokens", "format.style"},
+    "probe": {"systems.${key}", "probe"},
+    "evaluate": {"evaluate", "finetune.base", "generate", "systems"},
+    "report": {"checkpoints", "profile", "systems", "weights", *SECTIONS},
+}
+
+
+NEED_TORCH = {"finetune", "generate", "probe"}  # the others, and `check`, start in a second without it
+
+
+IMPORT_EACH = """
+import importlib, sys
+for name in sys.argv[1:]:
+    importlib.import_module(f"stages.{name}")
+    assert not {"torch", "transformers"} & sys.modules.keys(), name
+"""
+
+
+def test_a_stage_that_needs_no_torch_does_not_import_it():
+    names = sorted({*STAGES, "check"} - NEED_TORCH)
+    subprocess.run([sys.executable, "-c", IMPORT_EACH, *names], cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "stages").glob("*.py")), ids=lambda path: path.stem)
+def test_params_yaml_is_read_once(path):
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    calls = [node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    assert not {"load_params", "read_params"} <= set(calls)
+
+
+def own_files(module: str, found: set[str] | None = None) -> set[str]:
+    """Return the file of `module` and of every `stages.*` module that it imports, however deep."""
+    found = set() if found is None else found
+    path = module.replace(".", "/") + ".py"
+    if path in found:
+        return found
+    found.add(path)
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("stages."):
+            own_files(node.module, found)
+    return found
+
+
+def profile_keys(stage: dict) -> set[str]:
+    """Return the keys that a stage takes from the profile, as it would name them itself."""
+    prefix = "profiles.${profile}."
+    return {key.removeprefix(prefix) for key in stage["params"] if key.startswith(prefix)}
+
+
+def test_the_stages_are_all_there():
+    assert set(STAGES) == set(READS)
+    assert {"weights", "generate", "probe"} == FOREACH
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_deps_are_exactly_the_modules_that_are_imported(name):
+    declared = {dep for dep in STAGES[name]["deps"] if dep.endswith(".py")}
+    assert declared == own_files(f"stages.{name}")
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_other_file_of_stages_in_deps_is_named_in_the_code(name):
+    code = "".join((ROOT / file).read_text(encoding="utf-8") for file in own_files(f"stages.{name}"))
+    for dep in STAGES[name]["deps"]:
+        if dep.startswith("stages/") and not dep.endswith(".py"):
+            assert f'"{dep}"' in code or f'"{Path(dep).name}"' in code, f"{name} does not read {dep}"
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_params_are_those_that_the_stage_reads(name):
+    own = {key for key in STAGES[name]["params"] if not key.startswith("profiles.")}
+    assert own == READS[name]
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_section_with_nulls_is_read_with_its_profile(name):
+    wanted = set()
+    for key in READS[name]:
+        section, _, rest = key.partition(".")
+        value = PARAMS[section] if not rest else PARAMS[section].get(rest)
+        holds_null = value is None or (isinstance(value, dict) and None in value.values())
+        if holds_null and section in PARAMS["profiles"]["mini"]:
+            wanted.add(key)
+    assert profile_keys(STAGES[name]) == wanted
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_has_one_name_in_all_places(name):
+    stage = STAGES[name]
+    argument = " ${key}" if name in FOREACH else ""
+    assert stage["cmd"] == f"python -m stages.{name}{argument}"
+    assert (ROOT / f"tests/unit/test_{name}.py").exists()
+    code = (ROOT / f"stages/{name}.py").read_text(encoding="utf-8")
+    assert f'logging.getLogger("{name}")' in code
+    assert ast.get_docstring(ast.parse(code)).startswith(f"{name.capitalize()}: ")
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_readme_lists_the_stage_with_its_desc(name):
+    desc = STAGES[name]["desc"]
+    assert desc.endswith(".")
+    assert len(desc) <= 80, "dvc stage list cuts longer ones"
+    assert f"| `{name}` | {desc} |" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_every_profile_fills_the_same_nulls():
+    sections = [
+        {name: set(section) for name, section in profile.items() if isinstance(section, dict)}
+        for profile in PARAMS["profiles"].values()
+    ]
+    for profile in sections:
+        for name in ("tokenize", "finetune", "generate", "probe"):
+            nulls = {key for key, value in PARAMS[name].items() if value is None}
+            assert profile[name] == nulls
+
+
+def test_metrics_are_kept_by_git_and_data_by_dvc():
+    for stage in STAGES.values():
+        for out in [*stage.get("metrics", []), *stage.get("plots", [])]:
+            ((path, options),) = out.items()
+            assert path.startswith("metrics/")
+            assert options["cache"] is False
+        assert all(out.split("/")[0] in ("data", "models", "reports") for out in stage["outs"])
+
+
+def test_the_template_of_the_plots_draws_fields_that_they_have():
+    template = (ROOT / ".dvc/plots/intervals.json").read_text(encoding="utf-8")
+    drawn = {field for field in re.findall(r'"field": "(\w+)"', template) if field != "rev"}
+    plots = {path: options for plot in STAGES["evaluate"]["plots"] for path, options in plot.items()}
+    assert all(options["template"] == "intervals" for options in plots.values())
+    for path, options in plots.items():
+        row = json.loads((ROOT / path).read_text(encoding="utf-8"))[0]
+        assert drawn | {options["x"], options["y"]} <= row.keys()

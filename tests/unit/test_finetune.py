@@ -1,0 +1,289 @@
+"""Finetune: the gradient is that of the whole step, validation is scored in its own order, runs are equal."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import torch
+from torch._inductor import config as inductor
+from torch.nn.functional import log_softmax
+from transformers import TrainerCallback
+
+from stages.finetune import RAW_VALIDATION, Validation, main, train
+from stages.shared.checkpoint import check_hashes
+from stages.shared.cli import InputError
+from stages.shared.decoding import begun
+from stages.shared.device import prepare_torch
+from stages.shared.files import RAW, load_table, read_json, write_table
+from stages.shared.models import load_model
+from stages.shared.rouge import ROUGE_TYPES
+from stages.shared.spelling import IGNORE_INDEX, encode, load_tokenizer, spelled
+from stages.shared.training import Arithmetic, Epochs, History, TokenizedRows
+from stages.tokenize import IDS
+from tests.helpers.batches import TOKENIZER, TRAIN, collator
+from tests.helpers.training import outputs
+
+VALIDATION = Path("data/tokenized/validation.parquet")
+
+
+class FirstStep(TrainerCallback):
+    """Remembers the gradients before the first step of the optimizer."""
+
+    def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
+        if state.global_step == 0:
+            named = model.named_parameters()
+            self.gradients = {name: parameter.grad.clone() for name, parameter in named}
+
+
+def first_step(folder, params, work):
+    """Return the gradients and the loss of the first step over eight rows, by the stage's own `train`."""
+    remember = FirstStep()
+    device = prepare_torch(params.seed)
+    model = load_model(folder)
+    rows = TokenizedRows(load_table(TRAIN).slice(0, 8))
+    assert len({len(row["labels"]) for row in rows}) > 1
+    references = dict.fromkeys(rows.ids, "x")
+    validation = Validation(rows, references, load_tokenizer(TOKENIZER), params)
+    history, steps = train(model, rows, validation, params, device, work, [remember])
+    assert steps == 1
+    return remember.gradients, history.curve[1]["train_loss"]
+
+
+def plain_step(folder, label_smoothing):
+    """Return the same by one backward pass over the eight rows, without Trainer."""
+    model = load_model(folder)
+    batch = collator(model)([TokenizedRows(load_table(TRAIN))[place] for place in range(8)])
+    labels = batch.pop("labels")
+    logits = log_softmax(model(**batch).logits, dim=-1)
+    kept = labels.ne(IGNORE_INDEX)
+    nll = -logits.gather(2, labels.clamp(min=0).unsqueeze(2)).squeeze(2)
+    loss = ((1 - label_smoothing) * nll - label_smoothing * logits.mean(dim=-1))[kept].mean()
+    loss.backward()
+    return {name: parameter.grad for name, parameter in model.named_parameters()}, loss.item()
+
+
+@pytest.mark.parametrize(("kind", "label_smoothing"), [("tied", 0.0), ("untied", 0.1)])
+def test_accumulating_2_by_4_is_1_by_8_is_the_plain_gradient(tiny, quick, tmp_path, kind, label_smoothing):
+    plain, plain_loss = plain_step(tiny[kind], label_smoothing)
+    # not clipped, which would hide a wrong scale
+    options = {"epochs": 1, "dropout": 0.0, "label_smoothing": label_smoothing, "max_grad_norm": 1e9}
+    options |= {"max_new_tokens": 1}
+    for batch_size, accumulation in ((8, 1), (2, 4), (3, 3)):
+        params = quick(batch_size=batch_size, gradient_accumulation=accumulation, **options)
+        work = tmp_path / f"{batch_size}-{accumulation}"
+        work.mkdir()
+        gradients, loss = first_step(tiny[kind], params, work)
+        assert loss == pytest.approx(plain_loss, abs=1e-4)
+        assert gradients.keys() == plain.keys()
+        for name, gradient in gradients.items():
+            torch.testing.assert_close(gradient, plain[name], rtol=1e-4, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 100])
+def test_validation_loss_is_the_mean_over_all_tokens_whatever_the_batches(tiny, tokenized, quick, batch_size):
+    model = load_model(tiny["untied"])
+    rows = TokenizedRows(load_table(TRAIN).slice(0, 8))
+    _, expected = plain_step(tiny["untied"], label_smoothing=0.0)
+    params = quick(batch_size=batch_size, max_new_tokens=1)
+    validation = Validation(rows, dict.fromkeys(rows.ids, "x"), load_tokenizer(TOKENIZER), params)
+    assert validation(Arithmetic(model, torch.float32).now())["loss"] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("validation_rows", ["all", 3])
+def test_validation_holds_each_text_against_its_own_raw_reference(
+    tiny, tokenized, quick, monkeypatch, validation_rows
+):
+    # the stand-in writes its prompt back, so a prompt that is its reference scores 100
+    read = []
+
+    def remember(t5, batch, decoding):
+        read.append(batch)
+        return begun(t5, batch, decoding)
+
+    monkeypatch.setattr("stages.finetune.begun", remember)
+    monkeypatch.setattr("stages.finetune.search", lambda t5, memory, decoding: read[-1])
+    model, tokenizer = load_model(tiny["untied"]), load_tokenizer(TOKENIZER)
+    texts = [
+        " ".join(["Llueve en León."] * count + ["el", "día", str(count)])
+        for count in (3, 1, 5, 2, 4, 6, 8, 7)
+    ]
+    assert spelled(tokenizer, texts) == texts
+    table = load_table(VALIDATION)
+    place = table.column_names.index("input_ids")
+    rows = TokenizedRows(table.set_column(place, "input_ids", pa.array(encode(tokenizer, texts), IDS)))
+    references = dict(zip(rows.ids[::-1], texts[::-1], strict=True))  # in another order than the rows
+    params = quick(validation_rows=validation_rows, batch_size=1)
+    validation = Validation(rows, references, tokenizer, params)
+    t5 = Arithmetic(model, torch.float32).now()
+    scores = validation(t5)
+    assert len(validation.references) == len(validation.rows) == (8 if validation_rows == "all" else 3)
+    assert {name: round(scores[name], 9) for name in ROUGE_TYPES} == dict.fromkeys(ROUGE_TYPES, 100.0)
+    swapped = dict(zip(rows.ids, texts[::-1], strict=True))
+    assert Validation(rows, swapped, tokenizer, params)(t5)["rougeL"] < 100
+
+
+def test_ids_are_apart_from_what_a_model_takes(tokenized):
+    rows = TokenizedRows(load_table(TRAIN))
+    assert rows.ids == [row["id"] for row in tokenized["train"]]
+    assert all(set(rows[place]) == {"input_ids", "labels"} for place in range(len(rows)))
+
+
+def test_shuffled_raw_rows_meet_their_own_id(tokenized, quick, fails, monkeypatch):
+    quick()
+    seen = {}
+
+    def stop(model, rows, validation, *rest):
+        seen.update(zip(validation.rows.dataset.ids, validation.references, strict=True))
+        raise InputError("enough")
+
+    monkeypatch.setattr("stages.finetune.train", stop)
+    write_table(RAW_VALIDATION, tokenized["validation"][::-1], RAW)
+    assert fails(main) == "enough"
+    assert seen == {row["id"]: row["summary"] for row in tokenized["validation"]}
+    assert len(set(seen.values())) > 1
+
+
+def test_a_validation_row_without_a_raw_reference_is_refused(tokenized, quick, fails):
+    quick()
+    write_table(RAW_VALIDATION, tokenized["validation"][1:], RAW)
+    message = "lacks id 'validation-1' of data/tokenized; run `dvc repro`"
+    assert fails(main) == f"{RAW_VALIDATION}: {message}"
+
+
+def test_two_runs_give_equal_bytes_and_nothing_that_differs_between_runs(quick, runs):
+    quick()
+    runs(main)
+    first = outputs()
+    runs(main)
+    assert outputs() == first
+    assert sorted(path.name for path in Path("models/finetuned").iterdir()) == [
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "provenance.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ]
+    check_hashes(Path("models/finetuned"))
+    origin = read_json(Path("models/finetuned/provenance.json"))
+    assert (origin["source"], origin["base"], len(origin["sha256"])) == ("finetune", "flan-small", 5)
+
+
+def test_another_seed_gives_another_model(quick, runs):
+    models = []
+    for seed in (1, 2):
+        quick(seed=seed, epochs=1)
+        runs(main)
+        models.append(Path("models/finetuned/model.safetensors").read_bytes())
+    assert models[0] != models[1]
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine", "constant"])
+def test_the_curve_and_the_best_epoch_are_recorded(quick, runs, schedule):
+    quick(schedule=schedule, validation_rows=4, gradient_accumulation=2, batch_size=4)
+    runs(main)
+    metrics, curve = read_json(Path("metrics/finetune.json")), read_json(Path("metrics/plots/training.json"))
+    assert [(row["epoch"], row["step"]) for row in curve] == [(0, 0), (1, 3), (2, 6)]
+    assert curve[0]["train_loss"] is None
+    assert metrics["steps"] == 6
+    best = max(curve[1:], key=lambda row: row["rougeL"])
+    assert metrics["best_epoch"] == best["epoch"]
+    assert metrics["validation_rougeL"] == best["rougeL"]
+    assert metrics["precision"] == "float32"
+
+
+def scores(points):
+    return {"loss": 1.0, **dict.fromkeys(ROUGE_TYPES, points)}
+
+
+def test_the_first_epoch_of_the_best_score_is_the_best():
+    history, best = History([{"epoch": 0, "rougeL": 99.0}]), []
+    for epoch, points in enumerate((0.0, 30.0, 20.0, 30.0, 30.5), start=1):
+        history.loss, history.steps = torch.tensor(6.0 / epoch), 3
+        row = history.close_epoch(epoch, 3 * epoch, scores(points))
+        best.append(history.best is row)
+    assert best == [True, True, False, False, True]
+    assert [(row["epoch"], row["step"], row["rougeL"]) for row in history.curve[1:3]] == [
+        (1, 3, 0.0),
+        (2, 6, 30.0),
+    ]
+    assert [row["train_loss"] for row in history.curve[1:3]] == [2.0, 1.0]
+    assert history.values() == {"curve": history.curve, "loss": 0.0, "steps": 0}
+
+
+def test_a_loss_that_is_no_number_is_named_with_what_to_do():
+    history = History([], loss=torch.tensor(float("nan")), steps=2)
+    with pytest.raises(
+        InputError, match=r"finetune.learning_rate: the loss of epoch 1 is nan; lower the rate"
+    ):
+        history.close_epoch(1, 2, scores(0.0))
+
+
+LENGTHS = [5, 16, 17, 30, 33, 90, 100, 100, 96, 12] * 7 + [65]
+
+
+def test_an_epoch_has_every_row_once_in_batches_under_the_budget_as_many_in_each():
+    epochs = Epochs(LENGTHS, batch_size=4, seed=1)
+    for epoch in range(3):
+        epochs.set_epoch(epoch)
+        drawn = list(epochs)
+        assert len(drawn) == len(epochs)
+        assert sorted(place for places in drawn for place in places) == list(range(len(LENGTHS)))
+        longest = [max(LENGTHS[place] for place in places) for places in drawn]
+        assert all(len(places) * most <= 4 * 100 for places, most in zip(drawn, longest, strict=True))
+        assert longest[0] == 100  # memory that does not suffice fails at once
+        assert longest != sorted(longest, reverse=True)
+        spreads = [max(LENGTHS[p] for p in b) - min(LENGTHS[p] for p in b) for b in drawn]
+        assert sum(spread > 64 for spread in spreads) <= 1  # where the shorter ones begin
+
+
+def test_batches_depend_on_seed_and_epoch_alone():
+    def drawn(seed, epoch):
+        epochs = Epochs(LENGTHS, batch_size=4, seed=seed)
+        epochs.set_epoch(epoch)
+        return list(epochs)
+
+    assert drawn(1, 2) == drawn(1, 2)
+    assert drawn(1, 2) != drawn(1, 3)
+    assert drawn(1, 2) != drawn(2, 2)
+
+
+def test_training_lowers_the_loss(quick, runs):
+    quick(learning_rate=0.02, epochs=3, dropout=0.0)
+    runs(main)
+    curve = read_json(Path("metrics/plots/training.json"))
+    assert curve[-1]["train_loss"] < curve[1]["train_loss"]
+    assert curve[-1]["validation_loss"] < curve[0]["validation_loss"]
+
+
+def test_bf16_is_used_when_asked_for(quick, runs):
+    quick(precision="bf16", epochs=1)
+    runs(main)
+    assert read_json(Path("metrics/finetune.json"))["precision"] == "bfloat16"
+    assert {p.dtype for p in load_model(Path("models/finetuned")).parameters()} == {torch.float32}
+
+
+def test_a_split_smaller_than_one_step_is_refused(quick, fails):
+    quick(batch_size=10, gradient_accumulation=3)
+    message = (
+        "params.yaml: finetune.batch_size: a step takes 30 articles (batch_size × gradient_accumulation), "
+    )
+    assert fails(main) == f"{message}and the training split has 24; lower it"
+
+
+def test_a_missing_base_is_refused(quick, fails):
+    quick(base="flan-large")
+    assert fails(main).startswith("models/pretrained/flan-large: no model*.safetensors; expected what")
+
+
+def test_missing_tokenized_rows_are_named(quick, fails):
+    quick()
+    TRAIN.unlink()
+    assert fails(main) == f"{TRAIN}: not found; `dvc repro` makes what is missing"
+
+
+def test_without_a_compiler_compile_is_refused(cut_alike, quick, fails):
+    quick(compile=True)
+    message = "no C++ compiler here; install g++ or clang++, or set it to false"
+    with inductor.patch("cpp.cxx", ("no-such-compiler",)):
+        assert fails(main) == f"params.yaml: finetune.compile: {message}"

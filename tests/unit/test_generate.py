@@ -1,0 +1,310 @@
+"""Generate: a system's summaries in the order of the test split, or somebody else's, id by id."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stages.generate import main, own_prompts
+from stages.shared.conversation import render
+from stages.shared.files import FORMATTED, RAW, read_jsonl, read_table, write_table
+from stages.shared.spelling import encode, load_tokenizer, spelled
+from stages.shared.systems import SystemParams
+from tests.helpers.conversations import random_messages
+
+FORMATTED_TEST = Path("data/formatted/test.parquet")
+KEYS = ("id", "prediction", "source_tokens", "truncated", "spelled_reference")
+
+
+@pytest.fixture
+def ready(formatted, base, set_params):
+    """A project whose `flan-small` is the untied tiny T5; short prompts, short summaries."""
+    set_params({"generate.max_new_tokens": 5, "tokenize.source_tokens": 40})
+    return formatted["test"]
+
+
+def made(name):
+    return list(read_jsonl(Path(f"data/predictions/{name}.jsonl"), KEYS))
+
+
+def test_there_is_one_prediction_an_article_in_their_order(ready, runs):
+    runs(main, "flan-small")
+    assert [row["id"] for row in made("flan-small")] == [row["id"] for row in ready]
+    assert all(set(row) == set(KEYS) for row in made("flan-small"))
+
+
+def test_equal_runs_give_equal_bytes(ready, runs):
+    written = []
+    for _ in range(2):
+        runs(main, "flan-small")
+        written.append(Path("data/predictions/flan-small.jsonl").read_bytes())
+    assert written[0] == written[1]
+
+
+def test_lengths_are_in_tokens_and_a_cut_article_is_marked(ready, base, runs):
+    runs(main, "flan-small")
+    prompts = [f"Resume el siguiente articulo:\n\n{row['text']}" for row in ready]
+    lengths = [len(ids) for ids in encode(load_tokenizer(base), prompts)]
+    assert [row["source_tokens"] for row in made("flan-small")] == [min(length, 40) for length in lengths]
+    assert [row["truncated"] for row in made("flan-small")] == [length > 40 for length in lengths]
+
+
+def test_shuffled_formatted_rows_meet_their_own_id(ready, runs):
+    rows = list(read_table(FORMATTED_TEST, FORMATTED.names))
+    write_table(FORMATTED_TEST, rows[::-1], FORMATTED)
+    system = SystemParams.model_validate({"from": "models/pretrained/flan-small"})
+    prompts = own_prompts(system, ready)
+    assert prompts == [row["prompt"] for row in rows] != [row["prompt"] for row in rows[::-1]]
+
+
+def test_predictions_keep_the_order_of_the_raw_split_and_their_own_prompts(ready, runs):
+    runs(main, "flan-small")
+    before = made("flan-small")
+    write_table(Path("data/raw/test.parquet"), ready[::-1], RAW)
+    runs(main, "flan-small")
+    assert made("flan-small") == before[::-1] != before
+
+
+def test_an_article_without_a_prompt_is_refused(ready, fails):
+    write_table(FORMATTED_TEST, list(read_table(FORMATTED_TEST, FORMATTED.names))[1:], FORMATTED)
+    message = "lacks id 'test-1' of data/raw/test.parquet; run `dvc repro`"
+    assert fails(main, "flan-small") == f"{FORMATTED_TEST}: {message}"
+
+
+@pytest.mark.parametrize(("source_tokens", "truncated"), [(5, {True}), (2000, {False})])
+def test_the_mark_follows_the_limit(ready, set_params, runs, source_tokens, truncated):
+    set_params({"tokenize.source_tokens": source_tokens})
+    runs(main, "flan-small")
+    assert {row["truncated"] for row in made("flan-small")} == truncated
+
+
+def test_a_reference_is_spelled_as_the_systems_vocabulary_can(ready, base, runs):
+    runs(main, "flan-small")
+    references = [row["summary"] for row in ready]
+    expected = spelled(load_tokenizer(base), references)
+    assert [row["spelled_reference"] for row in made("flan-small")] == expected != references
+
+
+def test_a_template_of_its_own_takes_the_place_of_ours(ready, base, set_params, runs):
+    set_params({"systems.own": {"from": "models/pretrained/flan-small", "template": "summarize: {text}"}})
+    Path("data/formatted/test.parquet").unlink()
+    runs(main, "own")
+    lengths = [
+        len(ids) for ids in encode(load_tokenizer(base), [f"summarize: {row['text']}" for row in ready])
+    ]
+    assert [row["source_tokens"] for row in made("own")] == [min(length, 40) for length in lengths]
+
+
+def test_decoding_of_its_own_is_laid_over_that_of_all(ready, set_params, runs):
+    source = {"from": "models/pretrained/flan-small"}
+    for name, options in {"short": {"max_new_tokens": 1}, "beams": {"num_beams": 3}, "plain": {}}.items():
+        set_params({f"systems.{name}": {**source, **options}})
+        runs(main, name)
+    set_params({"generate.num_beams": 3})
+    runs(main, "flan-small")
+    text = {
+        name: [row["prediction"] for row in made(name)] for name in ("short", "beams", "plain", "flan-small")
+    }
+    assert text["beams"] == text["flan-small"]
+    assert text["short"] != text["plain"]
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """The ids of every prompt that reaches a model, in the order of the test split."""
+    import stages.generate
+
+    rows = []
+
+    def remember(tokenizer, ids, generate, batch_size, what, journal):
+        rows.extend(ids)
+        return [""] * len(ids)
+
+    monkeypatch.setattr(stages.generate, "write_texts", remember)
+    return rows
+
+
+@pytest.fixture
+def talks(ready, set_params):
+    """Prompts of the test split as conversations, one of which fits into 60 tokens and others do not."""
+    prompts = [render(random_messages(seed)) for seed in range(len(ready))]
+    rows = [
+        {"id": row["id"], "prompt": prompt, "completion": row["summary"]}
+        for row, prompt in zip(ready, prompts, strict=True)
+    ]
+    write_table(FORMATTED_TEST, rows, FORMATTED)
+    set_params({"format.style": "conversation", "tokenize.source_tokens": 60})
+    return prompts
+
+
+def test_a_conversation_loses_its_oldest_turns(talks, base, seen, runs):
+    runs(main, "flan-small")
+    tokenizer = load_tokenizer(base)
+    whole, mark = encode(tokenizer, talks), encode(tokenizer, ["[Asistente]"])[0]
+    header = encode(tokenizer, ["Conversación:"])[0][:-1]
+    assert [row["source_tokens"] for row in made("flan-small")] == [len(ids) for ids in seen]
+    assert [row["truncated"] for row in made("flan-small")] == [len(ids) > 60 for ids in whole]
+    assert {True, False} == {len(ids) > 60 for ids in whole}
+    for ids, uncut, prompt in zip(seen, whole, talks, strict=True):
+        if len(uncut) <= 60:
+            assert ids == uncut
+        else:
+            question = encode(tokenizer, [prompt.split("\n")[-2]])[0][:-1]
+            room = 60 - len(header) - len(mark)
+            assert ids[: len(header)] == header
+            assert ids[-len(mark) :] == mark
+            said = ids[len(header) : -len(mark)]
+            assert said[-len(question) :] == question if len(question) <= room else said == question[:room]
+
+
+def test_a_template_of_its_own_is_cut_at_its_end_whatever_the_style(
+    talks, ready, base, seen, set_params, runs
+):
+    template = "[Usuario] Resume:\n{text}\n[Asistente]"
+    set_params({"systems.own": {"from": "models/pretrained/flan-small", "template": template}})
+    set_params({"tokenize.source_tokens": 30})
+    runs(main, "own")
+    prompts = [f"[Usuario] Resume:\n{row['text']}\n[Asistente]" for row in ready]
+    whole = encode(load_tokenizer(base), prompts)
+    assert seen == [[*ids[:29], 1] for ids in whole]
+
+
+def test_under_instruction_a_prompt_is_cut_at_its_end(talks, base, seen, set_params, runs):
+    set_params({"format.style": "instruction"})
+    runs(main, "flan-small")
+    whole = encode(load_tokenizer(base), talks)
+    assert seen == [ids if len(ids) <= 60 else [*ids[:59], 1] for ids in whole]
+
+
+def test_a_style_that_format_has_not_seen_is_refused(ready, set_params, fails):
+    set_params({"format.style": "conversation"})
+    assert fails(main, "flan-small").startswith("data/formatted: no conversation: expected 'Conversación:'")
+
+
+def test_an_unknown_style_is_refused_with_the_known_ones(ready, set_params, fails):
+    set_params({"format.style": "conversaton"})
+    message = "unknown style, expected instruction or conversation, got 'conversaton'"
+    assert fails(main, "flan-small") == f"params.yaml: format.style: {message}"
+
+
+@pytest.fixture
+def foreign(news, write, set_params):
+    """A function that writes the rows of system `gpt`, made elsewhere."""
+
+    def put(rows):
+        write("others/gpt.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+        set_params({"systems.gpt": {"from": "others/gpt.jsonl"}})
+
+    return put
+
+
+def predictions(news):
+    return [{"id": row["id"], "prediction": f"Sobre {row['id']}"} for row in news["test"]]
+
+
+def test_predictions_made_elsewhere_come_in_any_order(news, foreign, runs):
+    foreign(predictions(news)[::-1])
+    runs(main, "gpt")
+    assert made("gpt") == [
+        {
+            "id": row["id"],
+            "prediction": f"Sobre {row['id']}",
+            "source_tokens": None,
+            "truncated": None,
+            "spelled_reference": row["summary"],
+        }
+        for row in news["test"]
+    ]
+
+
+FOREIGN_FAULTS = [
+    (
+        lambda rows: rows[1:],
+        ": system gpt: lacks 1 ids, such as 'test-1', of 6 articles; the ids are those of",
+    ),
+    (lambda rows: [*rows, {"id": "x", "prediction": ""}], ": system gpt: has, unknown, 1 ids, such as 'x'"),
+    (lambda rows: [*rows, rows[0]], ":7: system gpt: id 'test-1' occurs twice"),
+    (
+        lambda rows: [{**rows[0], "prediction": None}, *rows[1:]],
+        ":1: system gpt, id 'test-1': prediction: expected text, got None",
+    ),
+    (
+        lambda rows: [{**rows[0], "prediction": 3.5}, *rows[1:]],
+        ":1: system gpt, id 'test-1': prediction: expected text, got 3.5",
+    ),
+    (
+        lambda rows: [{**rows[0], "prediction": "a" * 1_000_000}, *rows[1:]],
+        ":1: system gpt, id 'test-1': prediction: expected at most 100,000 characters, got 1,000,000",
+    ),
+    (
+        lambda rows: [{**rows[0], "prediction": "El \x07 niño\x1b[31m"}, *rows[1:]],
+        ":1: system gpt, id 'test-1': prediction: expected no control character, got '\\x07'; take it out",
+    ),
+    (lambda rows: [{**rows[0], "id": 1}, *rows[1:]], ":1: system gpt: id: expected text, got 1"),
+    (
+        lambda rows: [{**rows[0], "id": ["test-1"]}, *rows[1:]],
+        ":1: system gpt: id: expected text, got ['test-1']",
+    ),
+    (
+        lambda rows: [*rows[:2], {"id": "test-3", "summary": "x"}],
+        ":3: lacks ['prediction'], has ['id', 'summary']",
+    ),
+    (lambda rows: [], ": system gpt: no predictions; expected an object of id and prediction a line"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), FOREIGN_FAULTS)
+def test_predictions_that_do_not_match_the_test_ids_are_refused(news, foreign, fails, change, message):
+    foreign(change(predictions(news)))
+    assert fails(main, "gpt").startswith(f"others/gpt.jsonl{message}")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no\n", "others/gpt.jsonl:1: not JSON: "),
+        (b'{"id": "a\xf1o"}\n', "others/gpt.jsonl:1: not UTF-8, got byte 0xf1"),
+    ],
+)
+def test_a_broken_file_of_predictions_is_refused(news, foreign, write, fails, content, message):
+    foreign([])
+    write("others/gpt.jsonl", content)
+    assert fails(main, "gpt").startswith(message)
+
+
+def test_an_unknown_system_is_refused(ready, fails):
+    assert (
+        fails(main, "flan-smal") == "params.yaml: systems.flan-smal: no such system; did you mean flan-small?"
+    )
+
+
+@pytest.mark.parametrize("value", [0, "many", None])
+def test_a_limit_that_is_no_number_of_tokens_is_refused(ready, set_params, fails, value):
+    set_params({"tokenize.source_tokens": value, "profiles.mini.tokenize.source_tokens": value})
+    assert "tokenize.source_tokens: " in fails(main, "flan-small")
+
+
+def test_a_section_of_another_stage_that_is_no_mapping_is_refused(ready, set_params, fails):
+    set_params({"tokenize": 3})
+    assert fails(main, "flan-small") == "params.yaml: tokenize: expected keys and values, got 3"
+
+
+@pytest.mark.parametrize("key", ["num_beams", "length_penalty", "max_new_tokens"])
+def test_a_missing_key_of_decoding_is_refused(ready, set_params, fails, key):
+    set_params({f"generate.{key}": ...})
+    message = f"generate.{key}: no value here nor in profiles.mini.generate; set one"
+    assert fails(main, "flan-small") == f"params.yaml: {message}"
+
+
+def test_a_folder_without_weights_is_refused(ready, base, fails):
+    (base / "model.safetensors").unlink()
+    assert fails(main, "flan-small").startswith(
+        "models/pretrained/flan-small: no model*.safetensors; expected"
+    )
+
+
+def test_a_tokenizer_with_more_pieces_than_rows_is_refused(ready, base, fails):
+    content = json.loads((base / "tokenizer.json").read_text(encoding="utf-8"))
+    content["model"]["vocab"] += [[f"x{number}", -9.0] for number in range(50)]
+    (base / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+    assert "its tokenizer has " in fails(main, "flan-small")

@@ -1,0 +1,503 @@
+"""Report: one page that escapes what it shows, the answer in sentences, a card that the Hub reads."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+from jinja2 import Environment
+
+from stages.report import (
+    RESULTS,
+    answer_of,
+    asked_how,
+    exact_table,
+    main,
+    markdown_table,
+    marks_of,
+    metadata,
+    page_values,
+    render,
+    text_table,
+    what_is,
+    with_results,
+)
+from stages.shared.audit import SWITCHED, UNUSABLE
+from stages.shared.bootstrap import Difference, pairs, verdict
+from stages.shared.explorer import lost_letters
+from stages.shared.files import read_json, write_json
+from stages.shared.mlsum import MLSUM_LICENCE
+from stages.shared.params import read_params
+from stages.shared.probes import KINDS, NEWS_KINDS
+from stages.shared.spanish import QUESTIONS, SPANISH, both, verdict_of
+from stages.shared.spelling import load_tokenizer, spelled
+from stages.shared.systems import base_system, system_params
+from stages.summarize import asking_of
+from tests.helpers.paths import ROOT
+from tests.helpers.project import SCRIPT
+
+
+def escaped(text: str) -> str:
+    """Return `text` as the page's templates write it."""
+    return Environment(autoescape=True).from_string("{{ text }}").render(text=text)
+
+
+def report():
+    return Path("reports/report.html").read_text(encoding="utf-8")
+
+
+def test_the_page_escapes_what_a_system_wrote(small_run, runs):
+    runs(main)
+    assert report().count("<script") == 2  # ours: the data of the explorer, and what shows them
+    assert "\\u003cscript\\u003ealert('hola')\\u003c/script\\u003e" in report()
+
+
+def test_the_page_shows_every_system_its_scores_and_the_signature(small_run, runs):
+    runs(main)
+    for path in Path("metrics/systems").iterdir():
+        assert path.stem in report()
+        assert f"{read_json(path)['rougeL']:.2f}" in report()
+    assert "words:unicode" in report()
+
+
+def test_the_page_needs_no_network(small_run, runs):
+    runs(main)
+    assert not re.findall(r"https?:|url\(|@import|<link", report())
+    assert "src=" not in report()
+
+
+def test_the_card_is_read_by_the_hub(small_run, runs):
+    runs(main)
+    data = ModelCard.load("reports/model_card.md").data
+    assert (data.language, data.base_model) == ("es", None)  # the weights are a miniature's
+    scores = read_json(Path("metrics/systems/finetuned.json"))
+    assert {result.metric_type: result.metric_value for result in data.eval_results} == {
+        name.lower(): scores[name] for name in ("rouge1", "rouge2", "rougeL")
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "base_model"),
+    [
+        ({"weights": "hub"}, "google/flan-t5-small"),
+        ({"profile": "mlsum", "finetune.base": "t5-base"}, "google-t5/t5-base"),
+        ({"weights": "embedded"}, None),
+        ({"weights": "hub", "checkpoints.flan-small": {"folder": "own"}}, None),
+    ],
+)
+def test_the_card_names_a_base_only_where_its_weights_are_the_hubs(set_params, changes, base_model):
+    set_params(changes)
+    assert yaml.safe_load(metadata(read_params(), [], {})).get("base_model") == base_model
+
+
+@pytest.mark.parametrize("source", ["embedded", "files", "hub"])
+def test_the_card_says_what_the_model_was_trained_on(small_run, runs, source):
+    audit = read_json(Path("metrics/data.json"))
+    origin = {
+        "source": source,
+        "repo": "reciTAL/mlsum",
+        "commit": "0" * 40,
+        "data_dir": "es",
+        "file": "a.csv",
+        "licence": MLSUM_LICENCE,
+    }
+    write_json(Path("metrics/data.json"), {**audit, "provenance": [origin | audit["provenance"][0] | origin]})
+    runs(main)
+    card = Path("reports/model_card.md").read_text(encoding="utf-8")
+    assert ("non-commercial research only" in card) == (source == "hub")
+    assert ("made-up news" in card) == (source == "embedded")
+    assert ("the file a.csv" in card) == (source == "files")
+    assert "Summaries can be wrong" in card
+
+
+@pytest.mark.parametrize(("language", "said"), [("fr", "in French"), ("ca", "in the language ca")])
+def test_the_card_and_the_page_have_the_language_of_the_data(small_run, set_params, runs, language, said):
+    set_params({"data.language": language})
+    runs(main)
+    card = ModelCard.load("reports/model_card.md")
+    assert card.data.language == language
+    assert said in card.text
+    assert "Spanish" not in card.text.split("| system |")[0]
+    assert f'"language":"{language}"' in report()
+
+
+TUNED = {"from": "models/finetuned"}
+ASKED = [  # what is changed, and the system that the card is to ask as
+    ({}, "finetuned"),
+    ({"format.templates": "flan"}, "finetuned"),
+    ({"format.style": "conversation"}, "finetuned"),
+    (
+        {"format.template": "{title}: {{¿}} '{text}' \U0001f600\n", "format.style": "conversation"},
+        "finetuned",
+    ),
+    ({"systems.finetuned.template": 'Resume "esto":\n{text}', "format.style": "conversation"}, "finetuned"),
+    ({"systems": {"own": TUNED | {"template": "Di: {text}"}, "finetuned": {"from": "own/model"}}}, "own"),
+    ({"systems": {"own": TUNED | {"template": "Di: {text}"}, "finetuned": TUNED}}, "finetuned"),
+]
+
+
+@pytest.mark.parametrize(("changes", "name"), ASKED)
+def test_the_cards_code_asks_as_summarize_does(small_run, set_params, changes, name):
+    values = page_values(read_params())
+    set_params(changes)
+    params = read_params()
+    values |= {"how": asked_how(params)}
+    code = render(values)["model_card.md"].split("```python\n")[1].split("```")[0]
+    article = "Llueve {mucho}\n\nen  Logroño."
+    lines = code.split('article = "…"\n')[1].split("ids = ")[0]
+    made = {"article": article}
+    exec(lines, made)  # noqa: S102  ours
+    row = {"text": article, "title": "", "topic": ""}
+    assert made["prompt"] == asking_of(params, system_params(params, name)).prompt(row)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"systems.finetuned.num_beams": 1}, "max_new_tokens=3, num_beams=1, no_repeat_ngram_size=6"),
+        (
+            {"systems.finetuned.length_penalty": 1.5},
+            "max_new_tokens=3, num_beams=2, length_penalty=1.5, no_repeat_ngram_size=6",
+        ),
+        ({"systems.finetuned.no_repeat_ngram_size": 0}, "num_beams=2, length_penalty=1.0"),
+    ],
+)
+def test_the_cards_code_decodes_as_the_system_does(small_run, set_params, runs, changes, said):
+    set_params(changes)
+    runs(main)
+    card = Path("reports/model_card.md").read_text(encoding="utf-8")
+    assert f"{said})" in card.split("model.generate(")[1].splitlines()[0]
+
+
+def test_a_miniature_is_never_shown_under_a_real_models_name_alone(small_run, runs):
+    runs(main)
+    assert "miniature, standing in for google/flan-t5-small" in report()
+    assert "flan-small, fine-tuned: a miniature" in report()
+    card = ModelCard.load("reports/model_card.md")
+    assert "**Miniature.**" in card.text
+    assert "flan-small, fine-tuned: a miniature" in card.text
+    assert "miniature" in card.data.tags
+    assert {result.dataset_name for result in card.data.eval_results} != set()
+    assert card.data.model_name == "resumen-miniature"
+
+
+def test_a_folder_of_ones_own_is_no_miniature(small_run, set_params, runs):
+    set_params({"checkpoints.flan-small": {"folder": "own"}})
+    runs(main)
+    card = ModelCard.load("reports/model_card.md")
+    assert "iniature" not in card.content
+    assert "(miniature)" not in page_text()
+    assert '<p class="note"><strong>' not in report()
+
+
+def page_text():
+    """Return what the page says in English, without its marks."""
+    return re.sub(r"<[^>]+>", "", re.sub(r'<span class="t" lang="es">.*?</span>', "", report()))
+
+
+def test_a_system_made_elsewhere_is_called_foreign_wherever_it_is_named(small_run, runs):
+    runs(main)
+    said = re.sub(r"<script.*", "", report(), flags=re.DOTALL)
+    said = re.sub(r"<pre.*?</pre>", "", said, flags=re.DOTALL)
+    places = re.findall(r"\bgpt\b.{0,60}", said, re.DOTALL)
+    assert len(places) >= 5  # chart, table of systems, ceilings, breakdown, signatures
+    assert all("foreign" in place or "ajeno" in place for place in places)
+
+
+def test_equal_runs_give_equal_bytes(small_run, runs):
+    made = []
+    for _ in range(2):
+        runs(main)
+        made.append([path.read_bytes() for path in sorted(Path("reports").iterdir())])
+    assert made[0] == made[1]
+
+
+def answers_of(system):
+    return [json.loads(line) for line in Path(f"data/answers/{system}.jsonl").open(encoding="utf-8")]
+
+
+def put_answers(write, system, rows):
+    write(f"data/answers/{system}.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+
+
+def probe_part():
+    """Return the part of the page on the probes."""
+    return report().split('<h2 id="probes">')[1].split("<h2")[0]
+
+
+def test_the_table_of_probes_has_every_prompt_of_ours_and_every_systems_answer(small_run, runs):
+    runs(main)
+    page, rows = probe_part(), answers_of("flan-small")
+    own = [row for row in rows if not row["id"].startswith("news-")]
+    places = [page.index(escaped(row["prompt"])) for row in own]
+    assert places == sorted(places)
+    assert len(own) >= 16
+    assert page.count('<table class="small probes">') == 1
+    for kind in {row["kind"] for row in rows}:
+        assert (
+            page.count(f'<tbody><tr><th scope="rowgroup" colspan="4"><span class="t" lang="en">{kind}<') == 1
+        )
+    for answer in [row for system in ("flan-small", "finetuned") for row in answers_of(system)]:
+        if answer["id"] in {row["id"] for row in own}:
+            assert f">{escaped(answer['answer'])}</span>" in page
+    assert ">gpt" not in page  # it answers nothing
+
+
+def test_the_table_of_probes_says_how_many_questions_about_news_it_leaves_out(small_run, runs):
+    runs(main)
+    news = [row for row in answers_of("flan-small") if row["id"].startswith("news-")]
+    shown = [row["id"] for row in news if escaped(row["prompt"]) in probe_part()]
+    assert len(news) == 12
+    assert shown == ["news-who-001", "news-number-001", "news-other-001"]
+    said = re.sub(r'<span class="t" lang="es">.*?</span>|<[^>]+>', "", probe_part())
+    assert "and of the 12 questions about made-up news the first of each kind" in said
+
+
+def test_the_page_marks_what_is_right_and_what_is_wrong_and_only_that(small_run, write, runs):
+    rows = answers_of("flan-small")
+    (right, wrong), openly = [row for row in rows if row["kind"] == "question-text"][:2], rows[0]
+    right["answer"], wrong["answer"] = f"«{right['reference'].upper()}»", "neither of them"
+    openly["answer"] = "nobody is right here"
+    put_answers(write, "flan-small", rows)
+    runs(main)
+    cells = re.findall(r"<td>(?:<span lang=\"..\">(.*?)</span>(.*?))?</td>", probe_part())
+    marks = {text: re.sub(r"<[^>]+>", "", mark).strip() for text, mark in cells}
+    assert marks[escaped(right["answer"])] == "✓ right✓ correcta"
+    assert marks["neither of them"] == "✗ wrong✗ incorrecta"
+    assert marks["nobody is right here"] == ""
+    assert f'<td lang="es">{right["reference"]}</td>' in probe_part()
+
+
+def test_the_page_escapes_prompts_answers_and_references(small_run, write, runs):
+    for system in ("flan-small", "finetuned"):
+        rows = answers_of(system)
+        rows[0] |= {"prompt": SCRIPT, "answer": SCRIPT, "reference": SCRIPT}
+        put_answers(write, system, rows)
+    runs(main)
+    assert "<script" not in probe_part()
+    assert probe_part().count(escaped(SCRIPT)) == 4  # the prompt, the reference, two answers
+
+
+def test_the_page_has_the_table_of_exact_answers_by_kind(small_run, runs):
+    evaluation = read_json(Path("metrics/evaluation.json"))
+    kinds = [{"kind": "news-who", "num_asked": 80, "exact_pct": 12.5}]
+    one = {"system": "flan-small", "num_asked": 80, "exact_pct": 12.34, "lower": 5.67, "upper": 23.45}
+    write_json(Path("metrics/evaluation.json"), {**evaluation, "probes": [{**one, "kinds": kinds}]})
+    runs(main)
+    table = probe_part().split("</table>")[0]
+    assert re.search(r"news-who</span>.*?<br><small>.*?of</span>.*?</span> 80</small>", table)
+    assert '<td class="n">12.34</td>' in table
+    assert "5.67–23.45" in table
+    assert '<td class="n">12.50</td>' in table
+
+
+def test_the_page_has_no_table_of_exact_answers_where_no_system_was_asked(small_run, write, runs):
+    evaluation = read_json(Path("metrics/evaluation.json"))
+    write_json(Path("metrics/evaluation.json"), {**evaluation, "probes": []})
+    for system in ("flan-small", "finetuned"):
+        write(f"data/answers/{system}.jsonl", "")
+    runs(main)
+    assert "<table>" not in probe_part()
+
+
+def test_a_kind_that_one_system_was_not_asked_is_an_empty_cell():
+    kinds = [{"kind": name, "num_asked": 2, "exact_pct": 50.0} for name in ("news-who", "news-other")]
+    table = exact_table([{"system": "a", "kinds": kinds[:1]}, {"system": "b", "kinds": kinds}])
+    assert table["kinds"] == {"news-who": 2, "news-other": 2}
+    assert [row["kinds"] for row in table["rows"]] == [
+        {"news-who": 50.0},
+        {"news-who": 50.0, "news-other": 50.0},
+    ]
+
+
+def test_the_systems_table_has_an_empty_cell_where_nothing_was_asked(small_run, runs):
+    path = Path("metrics/systems/flan-small.json")
+    write_json(path, {**read_json(path), "probe_exact_pct": 43.21})
+    runs(main)
+    systems = report().split('<h2 id="systems">')[1].split("</table>")[0]
+    cells = dict(
+        re.findall(r'class="system">([\w-]+)<.*?<td class="n">([\d.]*)</td></tr>', systems, re.DOTALL)
+    )
+    assert cells["flan-small"] == "43.21"
+    assert cells["lead-3"] == cells["gpt"] == ""
+    assert cells["finetuned"] != ""
+
+
+def test_show_prints_the_table_and_writes_nothing(small_run, runs, capsys):
+    shutil.rmtree("reports")
+    runs(main, "--show")
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in ("lead-3", "flan-small", "finetuned", "gpt"))
+    assert not Path("reports").exists()
+
+
+def test_readme_gets_the_results_between_its_marks_only(small_run, write, runs):
+    write("README.md", f"# Antes\n\n{RESULTS[0]}\nviejo\n{RESULTS[1]}\n\nDespués \\1 \\g<0>\n")
+    runs(main, "--readme")
+    text = Path("README.md").read_text(encoding="utf-8")
+    assert text.startswith(f"# Antes\n\n{RESULTS[0]}\n")
+    assert text.endswith(f"{RESULTS[1]}\n\nDespués \\1 \\g<0>\n")
+    assert "viejo" not in text
+    assert "iniature" in text
+    assert "| `finetuned` |" in text
+    assert "ROUGE-L with its 95 % interval" in text
+    before = text
+    runs(main, "--readme")
+    assert Path("README.md").read_text(encoding="utf-8") == before
+
+
+def test_readme_says_the_confidence_of_the_intervals(small_run, write, runs):
+    evaluation = read_json(Path("metrics/evaluation.json"))
+    write_json(Path("metrics/evaluation.json"), {**evaluation, "confidence": 0.995})
+    write("README.md", f"{RESULTS[0]}\n{RESULTS[1]}\n")
+    runs(main, "--readme")
+    assert "ROUGE-L with its 99.5 % interval" in Path("README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", ["# Nada\n", f"{RESULTS[0]}\n", f"{RESULTS[1]}\n{RESULTS[0]}\n"])
+def test_a_readme_without_the_marks_is_left_alone(small_run, write, fails, text):
+    write("README.md", text)
+    assert fails(main, "--readme").startswith("README.md: expected the marks ")
+    assert Path("README.md").read_text(encoding="utf-8") == text
+
+
+def test_a_missing_metric_is_named(small_run, fails):
+    Path("metrics/finetune.json").unlink()
+    assert fails(main) == "metrics/finetune.json: not found; `dvc repro` makes what is missing"
+
+
+def row(name, score):
+    scores = {"rouge1": 30.0, "rouge2": 10.0, "rougeL": score, "lost_words_pct": 1.5}
+    return {"name": name, "what": both("x | y\nz"), **scores, "lower": score - 1, "upper": score + 1}
+
+
+def apart(question, system, against, difference, said="better"):
+    bounds = {"difference": difference, "lower": difference - 1, "upper": difference + 1}
+    return {"question": question, "system": system, "against": against, **bounds, "verdict": said}
+
+
+def test_the_answer_is_two_sentences_with_both_numbers_the_difference_and_the_verdict():
+    rows = [row("t5-small", 10.0), row("a-better-one", 15.5), row("finetuned", 15.0)]
+    unsure = "cannot tell at n = 200; about 8,800 articles would be needed"
+    evaluation = {
+        "confidence": 0.95,
+        "differences": [
+            apart("instruction tuning", "a-better-one", "t5-small", 5.5),
+            apart("size", "a-better-one", "t5-small", 5.5),  # no part of the answer
+            apart("fine-tuning", "finetuned", "a-better-one", -0.5, unsure),
+        ],
+    }
+    first, second = answer_of(rows, evaluation, {"t5-small": "miniature"})
+    assert first == (
+        "Instruction tuning makes the summaries better: ROUGE-L goes from 10.00 points, of t5-small "
+        "(miniature), to 15.50, of a-better-one, a difference of +5.50 (95 % interval +4.50 to +6.50).",
+        "El ajuste por instrucciones hace mejores los resúmenes: ROUGE-L pasa de 10.00 puntos, de t5-small "
+        "(miniatura), a 15.50, de a-better-one, una diferencia de +5.50 (intervalo del 95 %, de +4.50 a "
+        "+6.50).",
+    )
+    assert second.en.startswith(f"What fine-tuning buys, one {unsure}: ROUGE-L goes from 15.50 points, of ")
+    assert second.es.startswith(
+        "Lo que aporta el ajuste fino no se puede decir con n = 200; harían falta unos 8,800 artículos: "
+    )
+
+
+def test_every_fixed_word_of_another_module_has_its_spanish():
+    assert {*UNUSABLE, *SWITCHED, *KINDS, *NEWS_KINDS} <= SPANISH.keys()
+    assert {name for name, _, _ in pairs("flan-small")} == QUESTIONS.keys()
+
+
+@pytest.mark.parametrize("mean", [2.0, -2.0, 0.5, 0.0])
+def test_every_verdict_has_its_spanish(mean):
+    said = verdict(Difference(mean, mean - 1, mean + 1, 0.3, 6.06, 200), 0.001 if mean**2 > 1 else 0.6, 0.95)
+    spanish = verdict_of(said).es
+    assert spanish != said
+    assert not re.search("better|worse|tell|needed|articles", spanish)
+
+
+def test_lost_letters_are_those_that_the_vocabulary_cannot_write_and_not_what_it_rewrites(vocabulary):
+    texts = ["El año… terminó…", "El 5½ de Íñigo", "La 2ª\nvez\u00a0 más"]
+    rows = [{"summary": text} for text in texts]
+    written = [{"spelled_reference": text} for text in spelled(load_tokenizer(vocabulary), texts)]
+    whole = [{"spelled_reference": text} for text in texts]
+    assert lost_letters(rows, {"whole": whole, "t5": written, "flan": written}) == {"t5": "Íñ⁄"}
+
+
+def test_the_answer_is_empty_without_the_systems_it_compares():
+    assert answer_of([row("own", 10.0)], {"confidence": 0.95, "differences": []}, {}) == []
+
+
+BASES = [
+    ({}, "flan-small"),
+    ({"finetune.base": "t5-base"}, "t5-base"),  # not t5-base-prefix, which has another prompt
+    ({"systems.flan-small.num_beams": 4}, None),
+    ({"systems.flan-small": {"from": "models/finetuned"}, "finetune.base": "flan-small"}, None),
+    (
+        {
+            "systems.flan-small.template": "{text}",
+            "systems.own": {"from": "models/pretrained/flan-small"},
+        },
+        "own",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "name"), BASES)
+def test_the_base_is_the_system_that_runs_it_as_it_was_trained(set_params, changes, name):
+    set_params(changes)
+    assert base_system(read_params()) == name
+
+
+SYSTEMS = [
+    ({"from": "models/finetuned"}, "flan-small, fine-tuned: a miniature"),
+    ({"from": "models/pretrained/t5-base"}, "miniature, standing in for google-t5/t5-base"),
+    ({"from": "own/t5-base"}, "a local model folder"),  # the name of a checkpoint, not its weights
+    ({"from": "own/model", "num_beams": 4}, "a local model folder; num_beams 4"),
+    ({"from": "others/gpt.jsonl"}, "foreign: predictions made elsewhere"),
+]
+
+
+@pytest.mark.parametrize(("entry", "said"), SYSTEMS)
+def test_a_system_is_said_in_words(project, entry, said):
+    params = read_params() | {"systems": {"s": entry}}
+    assert what_is(params, "s").en == said
+    assert ("miniature" in said) == (marks_of(params).get("s") == "miniature")
+
+
+def test_a_prompt_is_quoted_in_spanish_as_it_is(project):
+    quoted = "translate English to Spanish, better: {text}"
+    params = read_params() | {"systems": {"s": {"from": "own/model", "template": quoted}}}
+    assert what_is(params, "s").es == f"una carpeta local con un modelo; instrucción “{quoted}”"
+
+
+def test_a_markdown_row_stays_one_row():
+    lines = markdown_table([row("lead-3", 15.5), row("s", 15.5) | {"probe_exact_pct": 7.5}]).splitlines()
+    assert len(lines) == 4
+    assert lines[2] == "| `lead-3` | x \\| y z | 30.00 | 10.00 | 15.50 | 14.50–16.50 | 1.50 |  |"
+    assert lines[3] == "| `s` | x \\| y z | 30.00 | 10.00 | 15.50 | 14.50–16.50 | 1.50 | 7.50 |"
+    assert lines[0].count("|") == lines[1].count("|") == lines[3].count("|") - 1  # the escaped one
+
+
+def test_a_terminals_rows_are_equally_wide_and_fit_in_100_columns():
+    exact = {"probe_exact_pct": 100.0}
+    lines = text_table([row("lead-3", 9.0), row("flan-base-english", 100.0) | exact]).splitlines()
+    assert len({len(line) for line in lines}) == 1
+    assert len(lines[0]) < 100
+    assert lines[0].endswith("probes, exact")
+    assert lines[1].endswith(" 1.50 %" + " " * 16)
+    assert lines[2].endswith(" 100.00 %")
+
+
+def test_the_readme_shows_the_committed_metrics(tmp_path, monkeypatch):
+    """Of the last commit: a run since then may have changed metrics/ in the working tree."""
+    archive = ["git", "archive", "HEAD", "metrics", "params.yaml", "README.md"]
+    made = subprocess.run(archive, cwd=ROOT, capture_output=True, check=False)
+    if made.returncode:
+        pytest.skip("not a git checkout")
+    subprocess.run(["tar", "--extract", f"--directory={tmp_path}"], input=made.stdout, check=True)
+    monkeypatch.chdir(tmp_path)
+    readme = Path("README.md").read_text(encoding="utf-8")
+    assert with_results(readme, read_params()) == readme, "run `make readme`"

@@ -1,0 +1,240 @@
+"""Resume: a run that is killed at any moment, and started again, ends with the bytes of one that was not."""
+
+import contextlib
+import logging
+import os
+import signal
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from filelock import FileLock
+from transformers import TrainerCallback
+
+import stages.finetune
+from stages.finetune import main as finetune
+from stages.shared.files import load_table, write_table
+from stages.shared.params import Block
+from stages.shared.resume import DAYS_KEPT, FINISHED, fingerprint, home, lock_of, locked_folder
+from stages.shared.scores import ROUGE_TYPES
+from stages.shared.training import last_checkpoint
+from tests.helpers.training import forget, outputs
+
+
+class Nothing(Block):
+    """No params."""
+
+
+def folder_of(work: str) -> Path:
+    """Return the folder that is kept of `work`, of which there is one."""
+    (found,) = [path for path in (home() / work).iterdir() if path.is_dir()]
+    return found
+
+
+def test_a_run_that_has_ended_runs_again_when_asked_again(trained, runs, caplog):
+    (folder_of("finetune") / "mine").touch()
+    runs(finetune)
+    assert outputs() == trained
+    assert not (folder_of("finetune") / "mine").exists()
+    assert "going on" not in caplog.text
+
+
+def test_a_changed_param_never_meets_an_old_checkpoint(trained, runs, set_params, monkeypatch, caplog):
+    monkeypatch.setenv("RESUMEN_CHECKPOINT_SECONDS", "0")
+    (folder_of("finetune") / FINISHED).unlink()  # as if it had been killed at its end
+    set_params({"finetune.learning_rate": 2e-2})
+    caplog.clear()
+    runs(finetune)
+    assert "going on" not in caplog.text
+    changed = outputs()
+    forget()
+    runs(finetune)
+    assert outputs() == changed
+
+
+def test_what_decides_is_in_the_fingerprint(project, write):
+    write("data/a.txt", "uno")
+    write("data/b/c.txt", "dos")
+    paths = [Path("data/a.txt"), Path("data/b")]
+    first = fingerprint([Nothing()], paths)
+    assert fingerprint([Nothing()], paths) == first
+    write("data/b/c.txt", "tres")
+    assert {name for name, value in fingerprint([Nothing()], paths).items() if value != first[name]} == {
+        "data/b"
+    }
+    assert {"params", "the code", "torch"} < first.keys()
+
+
+def test_the_folder_is_that_of_the_main_repository(project, monkeypatch):
+    assert home() == Path(".resumen")
+    monkeypatch.setenv("DVC_ROOT", "/srv/resumen")  # under `dvc exp run --temp`
+    assert home() == Path("/srv/resumen/.resumen")
+
+
+def test_what_is_finished_or_old_goes_and_what_is_locked_or_young_stays(project, caplog):
+    log = logging.getLogger("test")
+    names = {}
+    for name in ("finished", "old", "young", "locked"):
+        with locked_folder("work", {"name": name}, log) as folder:
+            names[name] = folder
+    (names["finished"] / FINISHED).touch()
+    (names["locked"] / FINISHED).touch()
+    long_ago = time.time() - (DAYS_KEPT + 1) * 86_400
+    os.utime(names["old"], (long_ago, long_ago))
+    with FileLock(lock_of(names["locked"])), locked_folder("work", {"name": "own"}, log):
+        assert [name for name, folder in names.items() if folder.exists()] == ["young", "locked"]
+
+
+def test_what_another_process_removes_is_left_to_it_and_what_it_left_half_removed_goes(project):
+    log = logging.getLogger("test")
+    gone = {name: home() / "work" / f"{name}.gone" for name in ("being removed", "left")}
+    for folder in gone.values():
+        folder.mkdir(parents=True)
+    with FileLock(lock_of(home() / "work/being removed")), locked_folder("work", {"name": "own"}, log):
+        assert [name for name, folder in gone.items() if folder.exists()] == ["being removed"]
+    assert not list((home() / "work").glob("*.gone.*"))
+
+
+def test_what_is_old_goes_with_any_work(project):
+    log = logging.getLogger("test")
+    with locked_folder("generate-gone", {"name": "a system taken out"}, log) as old:
+        pass
+    with locked_folder("generate-young", {"name": "another"}, log) as young:
+        (young / FINISHED).touch()
+    long_ago = time.time() - (DAYS_KEPT + 1) * 86_400
+    os.utime(old, (long_ago, long_ago))
+    with locked_folder("finetune", {"name": "own"}, log):
+        assert (old.exists(), young.exists()) == (False, True)
+
+
+@pytest.mark.parametrize("said", ["", "soon", "-1", "nan"])
+def test_a_wrong_interval_is_refused(monkeypatch, training, fails, said):
+    monkeypatch.setenv("RESUMEN_CHECKPOINT_SECONDS", said)
+    assert fails(finetune) == f"RESUMEN_CHECKPOINT_SECONDS: expected a number ≥ 0, got {said!r}"
+
+
+@pytest.fixture
+def room(monkeypatch):
+    """A function that leaves so many bytes on the disk of what is kept, and enough on others."""
+
+    def leave(num_bytes):
+        def usage(path):
+            return SimpleNamespace(free=num_bytes if ".resumen" in Path(path).parts else 10**9)
+
+        monkeypatch.setattr("stages.shared.files.shutil.disk_usage", usage)
+
+    return leave
+
+
+def test_a_checkpoint_without_room_is_left_out_and_training_goes_on(training, runs, room, caplog):
+    room(300_000)  # a model takes 0.2 MB, a checkpoint three times as much
+    runs(finetune)
+    assert "no checkpoint: " in caplog.text
+    assert " 0.6 MB are needed, and its disk has 0.3 MB left" in caplog.text
+    assert not list(folder_of("finetune").glob("checkpoint-*"))
+    assert Path("models/finetuned/model.safetensors").is_file()
+
+
+def test_a_model_without_room_ends_the_run(training, room, fails):
+    room(0)
+    assert fails(finetune).endswith(
+        ": 0.2 MB are needed, and its disk has 0.0 MB left; free some and try again"
+    )
+
+
+@pytest.mark.parametrize("what", ["optimizer", "best", "history"])
+def test_a_damaged_checkpoint_is_passed_over(trained, runs, caplog, what):
+    folder = folder_of("finetune")
+    (checkpoint,), (best,) = folder.glob("checkpoint-*"), folder.glob("epoch-*")
+    assert last_checkpoint(folder) == checkpoint
+    damaged = {"optimizer": checkpoint / "optimizer.pt", "best": best / "model.safetensors"}
+    damaged["history"] = checkpoint / "seal.json"
+    content = bytearray(damaged[what].read_bytes())
+    content[content.index(b'"loss": ') + 8 if what == "history" else len(content) // 2] ^= 1
+    damaged[what].write_bytes(content)
+    assert last_checkpoint(folder) is None
+    assert "is damaged, and is removed" in caplog.text
+    (folder / FINISHED).unlink()
+    runs(finetune)
+    assert last_checkpoint(folder) == checkpoint  # made anew in its place
+
+
+class Asked(TrainerCallback):
+    """Asks this process to end in the middle of a step."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_pre_optimizer_step(self, args, state, control, **kwargs):
+        if state.global_step == self.step:
+            signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.fixture
+def asked_at(monkeypatch):
+    """A function that lets the next run be asked to end at a step, from 0, or in no step."""
+    plain = stages.finetune.train
+
+    def choose(step):
+        callbacks = [] if step is None else [Asked(step)]
+        monkeypatch.setattr("stages.finetune.train", lambda *given: plain(*given, callbacks))
+
+    return choose
+
+
+@pytest.mark.parametrize(("split", "goes_on"), [("test", True), ("validation", False), ("train", False)])
+def test_a_checkpoint_is_left_for_other_rows_of_what_is_read(trained, runs, asked_at, caplog, split, goes_on):
+    (folder_of("finetune") / FINISHED).unlink()  # as if it had been killed at its end
+    path = Path(f"data/tokenized/{split}.parquet")
+    table = load_table(path)
+    write_table(path, table.to_pylist()[:-1], table.schema)
+    caplog.clear()
+    asked_at(1)  # a step of a run that starts afresh
+    with contextlib.nullcontext() if goes_on else pytest.raises(SystemExit):
+        runs(finetune)
+    assert ("going on" in caplog.text) == goes_on
+
+
+@pytest.mark.parametrize("step", [1, 8, 11])  # 6 steps an epoch: the last is an epoch's end
+def test_asked_to_stop_it_keeps_the_step_and_goes_on_from_it(trained, runs, asked_at, caplog, step):
+    forget()
+    asked_at(step)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as stopped:
+        runs(finetune)
+    assert stopped.value.code == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert not Path("models/finetuned").exists()
+    assert "stopped; the same command goes on from the last checkpoint" in caplog.text
+    asked_at(None)
+    runs(finetune)
+    assert f"going on from step {step + 1}" in caplog.text
+    assert outputs() == trained
+
+
+def test_asked_to_stop_in_a_validation_it_stops_at_once(training, runs, monkeypatch, caplog):
+    calls = []
+
+    def scores(validation, t5):
+        calls.append(len(calls))
+        if len(calls) == 2:  # of the first epoch, after that of the base
+            with contextlib.suppress(Exception):  # as logging does with what a line raises
+                signal.raise_signal(signal.SIGTERM)
+        return {"loss": 0.0, **dict.fromkeys(ROUGE_TYPES, 0.0)}
+
+    monkeypatch.setattr("stages.finetune.Validation.__call__", scores)
+    with pytest.raises(SystemExit) as stopped:
+        runs(finetune)
+    assert stopped.value.code == 128 + signal.SIGTERM
+    assert len(calls) == 2
+    assert not Path("models/finetuned").exists()
+
+
+def test_asked_to_stop_without_room_it_stops_all_the_same(training, room, fails, asked_at, runs, caplog):
+    room(300_000)
+    asked_at(3)
+    with pytest.raises(SystemExit) as stopped:
+        runs(finetune)
+    assert stopped.value.code == 128 + signal.SIGTERM
+    assert "stopped; the same command starts afresh" in caplog.text

@@ -1,0 +1,125 @@
+"""ROUGE over Unicode words: golden rows, and equal to rouge_score given the same words."""
+
+import json
+from itertools import islice
+from random import Random
+
+import evaluate
+import pytest
+from rouge_score import rouge_scorer, tokenizers
+
+from stages.shared.news import stories
+from stages.shared.rouge import SpanishRouge
+from stages.shared.scores import ROUGE_TYPES, SPLITTERS, ascii_words
+from stages.shared.scores import rouge as rouge_of
+from stages.shared.sentences import sentences
+from stages.shared.words import words
+from tests.helpers.paths import ROOT, SHARED
+
+# prediction, reference, ROUGE-1, ROUGE-2, ROUGE-L (F1 in points)
+GOLDEN = [
+    ("llueve en Aragón", "llueve en Aragón", 100, 100, 100),
+    ("LLUEVE EN ARAGÓN.", "¿Llueve en Aragón?", 100, 100, 100),
+    ("", "llueve en Aragón", 0, 0, 0),
+    ("llueve en Aragón", "", 0, 0, 0),
+    ("", "", 0, 0, 0),
+    ("artículo", "currículo", 0, 0, 0),  # rouge_score's own splitter gives 50: both hold "culo"
+    ("camión avión", "razón unión", 0, 0, 0),  # its own: 50, by the ends of the words
+    ("el año", "el ano", 50, 0, 50),  # ñ is a letter
+    ("llueve mucho", "llueve", 200 / 3, 0, 200 / 3),  # precision 1/2, recall 1
+    ("mucho llueve hoy", "hoy llueve mucho", 100, 0, 100 / 3),  # same words, another order
+    ("el gato negro duerme", "el gato duerme", 600 / 7, 40, 600 / 7),
+    ("el el el", "el", 50, 0, 50),  # a word counts as often as the reference has it
+    ("¡¿…?!", "llueve", 0, 0, 0),  # only punctuation
+    ("llueve", "llueve", 100, 0, 100),  # one word has no bigram
+    ("Путин en 東京 2020", "Путин en 東京 2020", 100, 100, 100),  # mixed scripts
+    ("en 東京", "en 大阪", 50, 0, 50),
+]
+
+
+@pytest.fixture(scope="module")
+def rouge():
+    return SpanishRouge(keep_in_memory=True)
+
+
+@pytest.mark.parametrize(("prediction", "reference", "rouge1", "rouge2", "rouge_l"), GOLDEN)
+def test_scores_are_those_worked_by_hand(rouge, prediction, reference, rouge1, rouge2, rouge_l):
+    scores = rouge.compute(predictions=[prediction], references=[reference])
+    assert scores["rouge1"] == pytest.approx(rouge1)
+    assert scores["rouge2"] == pytest.approx(rouge2)
+    assert scores["rougeL"] == pytest.approx(rouge_l)
+
+
+def test_lsum_pairs_the_sentences_and_l_the_whole():
+    prediction, reference = "Nieva en León. Llueve en Vigo.", "Llueve en Vigo. Nieva en León."
+    scores = SpanishRouge(keep_in_memory=True).compute(predictions=[prediction], references=[reference])
+    assert scores["rougeLsum"] == pytest.approx(100)
+    assert scores["rougeL"] == pytest.approx(50)
+
+
+class Words(tokenizers.Tokenizer):
+    """A splitter of ours, in the shape that rouge_score wants."""
+
+    def __init__(self, split):
+        self.split = split
+
+    def tokenize(self, text):
+        return self.split(text)
+
+
+def apart(pairs, split):
+    """Return the largest difference of any score of `pairs` from rouge_score's, in points."""
+    scorer, largest = rouge_scorer.RougeScorer(ROUGE_TYPES, tokenizer=Words(split)), 0.0
+    for prediction, reference in pairs:
+        lines = ("\n".join(sentences(text)) for text in (reference, prediction))
+        theirs = scorer.score(*lines)
+        for name, ours in zip(ROUGE_TYPES, rouge_of(prediction, reference, split), strict=True):
+            largest = max(largest, abs(ours - 100 * theirs[name].fmeasure))
+    return largest
+
+
+@pytest.mark.parametrize("split", [words, ascii_words, SPLITTERS["snowball"]])
+def test_scores_equal_rouge_scores_with_the_same_words(split):
+    draw, few = Random(1), "el niño y la niña cantan . No canta nadie ? ¿ Sí ! Año 3".split()
+    pairs = [tuple(" ".join(draw.choices(few, k=draw.randrange(30))) for _ in "ab") for _ in range(500)]
+    assert apart([*pairs, *(row[:2] for row in GOLDEN)], split) <= 1e-9
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data, which does not come with the code")
+@pytest.mark.parametrize("split", [words, ascii_words])
+def test_scores_equal_rouge_scores_on_real_pairs(split):
+    lines = (SHARED / "articles-es/headlines-1543.jsonl").open(encoding="utf-8")
+    articles = [sentences(json.loads(line)["text"]) for line in islice(lines, 200)]
+    pairs = [(" ".join(article[:2]), " ".join(article[1:4])) for article in articles]
+    assert len(pairs) == 200
+    assert apart(pairs, split) <= 1e-9
+
+
+def test_stems_join_the_forms_of_a_word():
+    assert rouge_of("cantaban los niños", "canta el niño", words)[0] == 0
+    assert rouge_of("cantaban los niños", "canta el niño", SPLITTERS["snowball"])[0] == pytest.approx(200 / 3)
+
+
+def test_the_mean_is_over_articles(rouge):
+    predictions, references = [row[0] for row in GOLDEN], [row[1] for row in GOLDEN]
+    mean = rouge.compute(predictions=predictions, references=references)
+    each = rouge.compute(predictions=predictions, references=references, use_aggregator=False)
+    for name in ROUGE_TYPES:
+        assert mean[name] == pytest.approx(sum(each[name]) / len(GOLDEN))
+
+
+def test_evaluate_loads_it_by_path(rouge, monkeypatch, tmp_path):
+    monkeypatch.setattr("datasets.config.HF_MODULES_CACHE", str(tmp_path))
+    monkeypatch.chdir(ROOT)
+    loaded = evaluate.load("stages/shared/rouge.py", keep_in_memory=True)
+    texts = {"predictions": ["el año"], "references": ["el ano"]}
+    assert loaded.compute(**texts) == rouge.compute(**texts)
+
+
+def test_the_ascii_words_are_those_of_rouge_scores_own_splitter():
+    own = tokenizers.DefaultTokenizer(use_stemmer=False)
+    texts = [text for prediction, reference, *_ in GOLDEN for text in (prediction, reference)]
+    texts += [story.text for story in stories(50, 8)]
+    texts += ["½ kilo, 3.5 %; S.A. «O'Donnell» naïve İstanbul ﬁn K", "\u0301a\u200bb a_b \x07"]
+    for text in texts:
+        assert ascii_words(text) == own.tokenize(text), text
