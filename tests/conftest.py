@@ -6,8 +6,11 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["RESUMEN_THREADS"] = "1"  # equal bytes are promised at one thread count
 os.environ["OMP_NUM_THREADS"] = "1"  # two workers of pytest with two threads each take several times as long
 
-import copy
 import gc
+
+gc.disable()  # until all is collected: the imports make a million objects that stay
+
+import copy
 import json
 import logging
 import shutil
@@ -36,8 +39,8 @@ from tests.helpers.training import QUICK, TRAINING, outputs
 
 def pytest_collection_finish() -> None:
     """Leave what the imports made out of garbage collection; with torch it takes 0.3 s each time."""
-    gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 Run = Callable[..., None]  # a stage's main and its arguments

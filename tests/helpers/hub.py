@@ -35,6 +35,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha1, sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -177,7 +178,8 @@ class Hub:
         self.port = self.server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.cdn = f"http://localhost:{self.port}"  # another host, which must not be sent the token
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        serve = partial(self.server.serve_forever, poll_interval=0.02)  # seconds until a shutdown is seen
+        threading.Thread(target=serve, daemon=True).start()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -195,6 +197,8 @@ RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 class HubHandler(BaseHTTPRequestHandler):
     """Answers one connection's requests; `hub` is set by Hub."""
+
+    disable_nagle_algorithm = True  # or the body waits 40 ms for the headers to be acknowledged
 
     hub: Hub
     protocol_version = "HTTP/1.1"

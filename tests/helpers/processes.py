@@ -4,6 +4,7 @@ A process is real: it has a command line, a working directory, an environment an
 it can be killed, and it ends with an exit code. What it saves is the imports, several seconds a process.
 """
 
+import gc
 import multiprocessing
 import os
 import runpy
@@ -12,20 +13,29 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 
 from tests.helpers.paths import ROOT
 
-IMPORTED = ["transformers.trainer_seq2seq", "transformers.models.t5", "accelerate", "evaluate", "datasets"]
+processes = multiprocessing.get_context("spawn" if os.name == "nt" else "forkserver")
 
-if os.name == "nt":
-    processes = multiprocessing.get_context("spawn")
-else:
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload([*IMPORTED, "torch.distributed", "pandas", "pyarrow.parquet"])
+
+@cache
+def run_forkserver() -> None:
+    """Start the process that all others are forked from, with all of tests/helpers/imported.py imported."""
+    if os.name == "nt":
+        return
+    from multiprocessing import forkserver
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(ROOT))  # it knows no other path, and passes over what it does not find
+        forkserver.set_forkserver_preload(["tests.helpers.imported"])
+        forkserver.ensure_running()
 
 
 class Started:
@@ -38,7 +48,10 @@ class Started:
         receiver, sender = processes.Pipe(duplex=False)
         given = (module, arguments, folder.resolve(), environment, self.said, sender)
         self.process = processes.Process(target=become, args=given)
+        run_forkserver()
         self.process.start()
+        sender.close()
+        assert receiver.poll(60), self.said.read_text(encoding="utf-8")
         receiver.recv()  # it has a process group of its own
         self.pid = self.process.pid
 
@@ -73,6 +86,7 @@ def become(
     module: str, arguments: list[str], folder: Path, environment: dict[str, str], said: Path, ready
 ) -> None:
     """Be what `python -m module` with these arguments would be."""
+    gc.enable()
     os.setsid()
     output = os.open(said, os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):
@@ -84,6 +98,7 @@ def become(
     sys.path[:] = [str(folder), *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep)), *known]
     if "HF_ENDPOINT" in environment:
         forget_clients()
+        time.sleep = hurried(time.sleep)
     sys.argv = [module, *arguments]
     ready.send(True)
     runpy.run_module(module, run_name="__main__", alter_sys=True)
@@ -98,6 +113,11 @@ def forget_clients() -> None:
         pa.unregister_extension_type(f"datasets.features.features.Array{dimensions}DExtensionType")
 
 
+def hurried(sleep):
+    """Return a sleep that is a tenth as long: a hub on loopback is well again the next moment."""
+    return lambda seconds: sleep(seconds / 10)
+
+
 def start(
     module: str,
     *arguments: str,
@@ -110,15 +130,17 @@ def start(
     return Started(module, *arguments, folder=folder, environment={**environment, **given})
 
 
-def start_together(count: int, module: str, *arguments: str, folder: Path = Path()) -> list[Started]:
+def start_together(
+    count: int, module: str, *arguments: str, folders: Sequence[Path] | None = None
+) -> list[Started]:
     """Start `module` in so many processes that meet as those of torchrun do; one alone meets nobody."""
     if count == 1:
-        return [start(module, *arguments, folder=folder)]
+        return [start(module, *arguments)]
     common = {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count)}
     common |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     return [
         start(module, *arguments, folder=folder, RANK=str(rank), LOCAL_RANK=str(rank), **common)
-        for rank in range(count)
+        for rank, folder in enumerate(folders or [Path()] * count)
     ]
 
 

@@ -136,6 +136,6 @@ def relay(target: Address) -> Iterator[Relay]:
     """Yield a relay to `target`, which lets all pass until its `left` is set."""
     with Relay(("127.0.0.1", 0), Connection) as server:
         server.target, server.left, server.lock = target, float("inf"), Lock()
-        Thread(target=server.serve_forever).start()
+        Thread(target=server.serve_forever, args=(0.02,)).start()  # seconds until a shutdown is seen
         yield server
         server.shutdown()

@@ -16,7 +16,7 @@ from tests.helpers.hub import Hub
 CHECKPOINTS = read_yaml(ROOT / "params.yaml")["checkpoints"]
 
 
-ROWS = {"train": 40, "validation": 10, "test": 10}
+ROWS = {"train": 24, "validation": 6, "test": 6}
 
 
 def serve_mlsum(hub: Hub, folder: Path) -> None:

@@ -25,7 +25,7 @@ def statuses(clone):
     """Return the state of each experiment of the queue, once all have ended."""
     begin = time.monotonic()
     while time.monotonic() - begin < LIMIT:
-        time.sleep(3)
+        time.sleep(1)
         said = run(clone, "dvc", "queue", "status")
         if not any(word in said for word in ("Queued", "Running")):
             return re.findall(r"\b(?:Success|Failed)\b", said)

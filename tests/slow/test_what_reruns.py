@@ -30,6 +30,7 @@ ROWS = {
         {"format.template": "Resumen breve:\n\n{text}"},
         {"format", "tokenize", *BRANCH, *GENERATE},
     ),
+    "format.templates": ({"format.templates": "flan"}, {"format", "tokenize", *BRANCH, *GENERATE}),
     "probe": ({"probe.generated": 9}, {*PROBE, *END}),
     "evaluate": ({"evaluate.bootstrap_samples": 300}, END),
     "another profile's values": ({"profiles.course.finetune.epochs": 9}, set()),

@@ -23,7 +23,6 @@ import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
-from tests.helpers.project import NEWS
 
 from stages.check import SECTIONS
 from stages.fetch import DataParams, data_params
@@ -52,6 +51,7 @@ from stages.shared.userfiles import read_user_rows
 from stages.summarize import Article, articles_of
 from stages.weights import CheckpointParams, checkpoint_params
 from tests.helpers.paths import ROOT
+from tests.helpers.project import NEWS
 
 resource = pytest.importorskip("resource")  # POSIX alone
 

@@ -1,12 +1,12 @@
 """Seeds: what is printed of several runs, and what is refused before any of them starts."""
 
 import pytest
-from tests.helpers.comparisons import scored
 
 from stages.compare import Group
 from stages.evaluate import EvaluateParams
 from stages.seeds import TRAINED, against, check_alike, main, seeds_of, summary
 from stages.shared.cli import InputError
+from tests.helpers.comparisons import scored
 
 PARAMS = EvaluateParams(bootstrap_samples=500, confidence=0.95, seed=7, stemming="none")
 
