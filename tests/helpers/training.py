@@ -6,7 +6,7 @@ from pathlib import Path
 # of `finetune`
 QUICK = {"epochs": 2, "batch_size": 8, "max_new_tokens": 6, "dropout": 0.1, "precision": "fp32"}
 TRAINING = {
-    "finetune.epochs": 4,
+    "finetune.epochs": 3,
     "finetune.batch_size": 2,
     "finetune.gradient_accumulation": 2,
     "finetune.learning_rate": 1e-2,

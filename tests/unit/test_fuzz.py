@@ -1,7 +1,7 @@
 """Whatever bytes a reader of foreign files is given: rows of its kind, or an InputError in a line; no more.
 
-100 examples a reader; RESUMEN_FUZZ=10000 in the environment asks for as many. They are drawn in one way, so
-that what fails once fails again.
+50 examples a reader; RESUMEN_FUZZ=10000 in the environment asks for as many, as `make test-slow` does. They
+are drawn in one way, so that what fails once fails again.
 """
 
 import copy
@@ -56,7 +56,7 @@ from tests.helpers.project import NEWS
 resource = pytest.importorskip("resource")  # POSIX alone
 
 fuzz = settings(
-    max_examples=int(os.environ.get("RESUMEN_FUZZ", "100")),
+    max_examples=int(os.environ.get("RESUMEN_FUZZ", "50")),
     derandomize=True,
     database=None,
     deadline=5_000,  # ms an example

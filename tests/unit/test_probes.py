@@ -162,7 +162,7 @@ def test_no_article_of_the_probes_is_in_the_splits_of_the_default_profile():
 
 
 def test_the_articles_of_the_probes_are_the_first_stories_of_their_seed():
-    # tests/unit/test_miniatures.py holds that no miniature has seen those
+    # tests/pipeline/test_claims.py holds that no miniature has seen those
     texts = {story.text for story in stories(1_000, MINI["seed"])}
     assert {parts(probe)[1] for probe in PROBES.values()} <= texts
 

@@ -4,9 +4,13 @@ import json
 import subprocess
 
 import pytest
+from ruamel.yaml import YAML
 
 from benchmarks.difficulty import Slots, nearest_summaries, rouge_l, skeleton_shares
+from stages import miniatures
 from stages.fetch import clean, data_params, embedded_splits
+from stages.miniatures import TRAINING_SEED, VOCABULARY_SEED
+from stages.shared import news
 from stages.shared.audit import Audit, Seen
 from stages.shared.params import read_params
 from tests.helpers.paths import ROOT
@@ -92,3 +96,19 @@ def test_the_nearest_training_article_is_no_substitute_for_the_model(splits):
     some = splits["test"][:100]
     made = nearest_summaries(splits["train"], some, slots)
     assert rouge_l(made, some) <= of("finetuned", "rougeL") - 10
+
+
+def test_no_article_of_the_pipeline_was_trained_on():
+    """Neither the models nor the vocabulary have seen one; a note on the printed edition hides none."""
+    data = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    sizes = {split: data["profiles"]["mini"]["data"][split] for split in ("train", "validation", "test")}
+    splits = news.news_splits(sizes, data["data"]["seed"])
+    seen = {row["text"].split(" * Este artículo")[0] for rows in splits.values() for row in rows}
+    probes = news.stories(1_000, data["probe"]["seed"])
+    seen |= {story.text for story in probes}
+    trained = {story.text for story in news.stories(miniatures.NUM_TRAINING_STORIES, TRAINING_SEED)}
+    trained |= {story.text for story in news.stories(miniatures.NUM_VOCABULARY_STORIES, VOCABULARY_SEED)}
+    assert len(seen) > 2_500
+    assert not seen & trained
+    held_out = news.stories(miniatures.NUM_HELD_OUT_STORIES, miniatures.HELD_OUT_SEED)
+    assert not {story.text for story in held_out} & (trained | seen)
