@@ -16,6 +16,7 @@ import logging
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ import pytest
 import yaml
 
 from stages.shared.cli import run
-from stages.shared.files import RAW, read_table
+from stages.shared.files import RAW, read_table, write_jsonl
 from stages.shared.params import load_params, read_yaml
 from stages.shared.recipe import FinetuneParams
 from stages.weights import unpack
@@ -197,15 +198,18 @@ def kept(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("kept")
 
 
-def once(folder: Path, make: Callable[[], None], names: Iterable[str] = ("data", "metrics")) -> None:
-    """Let folders of the project be what `make` leaves in them; it is called only the first time."""
-    if folder.exists():
-        shutil.copytree(folder, Path(), dirs_exist_ok=True)
+def once(folder: Path, make: Callable[[], object], names: Iterable[str] = ("data", "metrics")) -> None:
+    """Let folders of the project be what `make` leaves in them; it is called once for each params.yaml."""
+    kept = folder.with_name(f"{folder.name}-{sha256(Path('params.yaml').read_bytes()).hexdigest()[:16]}")
+    if kept.exists():
+        shutil.copytree(kept, Path(), dirs_exist_ok=True)
         return
     make()
+    partial = kept.with_suffix(".partial")
     for name in names:
         if Path(name).exists():
-            shutil.copytree(name, folder / name)
+            shutil.copytree(name, partial / name)
+    partial.rename(kept)
 
 
 @pytest.fixture
@@ -235,36 +239,25 @@ def tokenized(formatted, base, set_params, kept, runs) -> dict[str, list[dict[st
     return formatted
 
 
-KEPT = (*OUTPUTS, "others")  # of a small run
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """Where a whole small run is kept, once it was made."""
-    return tmp_path_factory.mktemp("finished") / "run"
-
-
 @pytest.fixture
-def small_run(project, finished, base, write, set_params, runs):
+def small_run(project, kept, base, set_params, runs) -> Path:
     """The project after every stage; a system made elsewhere writes a script."""
     set_params(SMALL)
-    if finished.exists():
-        for folder in KEPT:
-            shutil.copytree(finished / folder, project / folder, dirs_exist_ok=True)
-        return project
+    once(kept / "small_run", lambda: run_every_stage(runs), (*OUTPUTS, "others"))
+    return project
+
+
+def run_every_stage(runs: Run) -> None:
     stage = {name: import_module(f"stages.{name}").main for name in STAGES}
     for name in ("fetch", "format", "tokenize", "finetune", "extract"):
         runs(stage[name])
-    ids = [row["id"] for row in read_table(Path("data/raw/test.parquet"), RAW.names)]
-    write("others/gpt.jsonl", "".join(json.dumps({"id": name, "prediction": SCRIPT}) + "\n" for name in ids))
+    rows = read_table(Path("data/raw/test.parquet"), RAW.names)
+    write_jsonl(Path("others/gpt.jsonl"), ({"id": row["id"], "prediction": SCRIPT} for row in rows))
     for system in SMALL["systems"]:
         runs(stage["generate"], system)
         runs(stage["probe"], system)
     runs(stage["evaluate"])
     runs(stage["report"])
-    for folder in KEPT:
-        shutil.copytree(project / folder, finished / folder)
-    return project
 
 
 @pytest.fixture
@@ -356,3 +349,14 @@ def published(tmp_path_factory) -> Iterator[Hub]:
         serve_mlsum(server, tmp_path_factory.mktemp("mlsum"))
         yield server
     assert not server.unhandled
+
+
+@pytest.fixture(scope="module")
+def corpus():
+    """Thirty of the stories that the miniatures learn from."""
+    from tokenizers import Tokenizer
+
+    from stages.miniatures import SHIPPED, TRAINING_SEED, Corpus
+    from stages.shared.news import stories
+
+    return Corpus(stories(30, TRAINING_SEED), Tokenizer.from_file(str(SHIPPED / "tokenizer.json")))

@@ -1,6 +1,7 @@
 """What every stage's command line has in common: logging, one-line errors, the arguments' parser."""
 
 import argparse
+import atexit
 import gc
 import logging
 import os
@@ -71,6 +72,7 @@ def run(main: Callable[[], None]) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     for library in ("absl", "accelerate", "datasets", "filelock", "httpx2", "transformers"):
         logging.getLogger(library).setLevel(logging.WARNING)
+    atexit.register(gc.freeze)  # what is about to go is not collected first, which with torch takes 0.5 s
     try:
         with logging_redirect_tqdm():  # a line logged beside a bar does not break it
             main()
@@ -78,5 +80,3 @@ def run(main: Callable[[], None]) -> None:
         if os.environ.get("RESUMEN_DEBUG"):
             raise
         sys.exit(f"error: {printable(str(error))}")
-    finally:
-        gc.freeze()  # what is about to go is not collected first, which with torch takes 0.5 s

@@ -242,7 +242,10 @@ class SummaryTrainer(Seq2SeqTrainer):
         self.step_loss = self.step_loss + loss
         if self.accelerator.sync_gradients:  # the last batch of a step
             add_up([self.step_loss])
-            gradients = [one.grad for one in model.parameters() if one.grad is not None]
+            gradients: list[torch.Tensor] = []
+            for parameter in model.parameters():
+                assert parameter.grad is not None  # every rank has the same ones to add up
+                gradients.append(parameter.grad)
             add_up(gradients, self.arithmetic.dtype)
             self.history.loss = self.history.loss + self.step_loss
             self.history.steps += 1

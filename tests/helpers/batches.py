@@ -5,10 +5,9 @@ from pathlib import Path
 from transformers import AutoTokenizer, DataCollatorForSeq2Seq
 
 TRAIN = Path("data/tokenized/train.parquet")
-
-
 TOKENIZER = Path("data/tokenized/tokenizer")
 
 
 def collator(model):
+    """Return the collator of transformers for the tokenized rows."""
     return DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(TOKENIZER), model)

@@ -2,9 +2,7 @@
 
 import pandas as pd
 
-from stages.compare import (
-    Scored,
-)
+from stages.compare import Scored
 
 IDS = [f"test-{number}" for number in range(40)]
 

@@ -6,11 +6,7 @@ import stat
 from pathlib import Path
 
 MINIATURES = "stages/miniatures"
-
-
 UNHASHED = ("README.md", "training.json")  # of them; git has these
-
-
 MINIATURE = f"{MINIATURES}/t5-small.safetensors"
 
 

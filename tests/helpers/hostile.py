@@ -6,11 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 CANARY = "canary"  # what every payload would make in the working directory
-
-
 PAYLOAD = f"import pathlib; pathlib.Path({CANARY!r}).touch()\n"
-
-
 SHELL = f"touch {CANARY}"
 
 

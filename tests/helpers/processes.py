@@ -1,7 +1,8 @@
 """Stages in processes of their own, forked from one that has imported torch and transformers already.
 
-A process is real: it has a command line, a working directory, an environment and a process group of its own,
-it can be killed, and it ends with an exit code. What it saves is the imports, several seconds a process.
+Each is a process: it has arguments, a working directory, an environment and a process group of its own,
+it can be killed, and it ends with an exit code. Forking saves the imports, several seconds a process. It
+leaves out what happens when an interpreter starts and ends; `started_anew` runs `python -m`.
 """
 
 import gc
@@ -10,6 +11,7 @@ import os
 import runpy
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -42,9 +44,8 @@ class Started:
     """A process that has been started, with what `subprocess.Popen` offers of one, its output in a file."""
 
     def __init__(self, module: str, *arguments: str, folder: Path, environment: dict[str, str]) -> None:
-        handle, name = tempfile.mkstemp()
-        os.close(handle)
-        self.said = Path(name)
+        self.log = tempfile.NamedTemporaryFile()  # noqa: SIM115  # goes with this object
+        self.said = Path(self.log.name)
         receiver, sender = processes.Pipe(duplex=False)
         given = (module, arguments, folder.resolve(), environment, self.said, sender)
         self.process = processes.Process(target=become, args=given)
@@ -78,7 +79,9 @@ class Started:
     def communicate(self, timeout: float = 300) -> tuple[None, str]:
         """Wait for its end; return what it wrote to its standard output and error."""
         self.process.join(timeout)
-        assert self.returncode is not None, f"not ended after {timeout} s"
+        if self.returncode is None:
+            self.kill()
+            raise AssertionError(f"not ended after {timeout} s: {self.said.read_text(encoding='utf-8')}")
         return None, self.said.read_text(encoding="utf-8")
 
 
@@ -86,6 +89,7 @@ def become(
     module: str, arguments: list[str], folder: Path, environment: dict[str, str], said: Path, ready
 ) -> None:
     """Be what `python -m module` with these arguments would be."""
+    assert "stages" not in sys.modules  # it is to come from `folder` or PYTHONPATH
     gc.enable()
     os.setsid()
     output = os.open(said, os.O_WRONLY | os.O_APPEND)
@@ -107,7 +111,13 @@ def become(
 def forget_clients() -> None:
     """Let the hub's clients be imported anew: whom they ask is decided then."""
     for name in list(sys.modules):
-        if name.partition(".")[0] in ("huggingface_hub", "datasets"):
+        if name.partition(".")[0] in (
+            "huggingface_hub",
+            "datasets",
+            "transformers",
+            "evaluate",
+            "accelerate",
+        ):
             del sys.modules[name]
     for dimensions in range(2, 6):
         pa.unregister_extension_type(f"datasets.features.features.Array{dimensions}DExtensionType")
@@ -130,6 +140,17 @@ def start(
     return Started(module, *arguments, folder=folder, environment={**environment, **given})
 
 
+def started_anew(module: str, *arguments: str, **variables: str) -> subprocess.Popen:
+    """Start `python -m` of a stage, which imports all that it needs, as `start` does."""
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "RESUMEN_CHECKPOINT_SECONDS": "0", **variables},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
 def start_together(
     count: int, module: str, *arguments: str, folders: Sequence[Path] | None = None
 ) -> list[Started]:
@@ -150,7 +171,7 @@ def free_port() -> int:
         return server.getsockname()[1]
 
 
-def ended(process: Started, code: int = 0) -> str:
+def ended(process: Started | subprocess.Popen, code: int = 0) -> str:
     """Return what a stage has said to its end, which is `code`."""
     said = process.communicate()[1]
     assert process.returncode == code, said

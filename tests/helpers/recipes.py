@@ -2,10 +2,7 @@
 
 import dataclasses
 
-from stages.miniatures import (
-    RECIPES,
-    Recipe,
-)
+from stages.miniatures import RECIPES, Recipe
 
 
 def scaled_down(name: str) -> Recipe:

@@ -10,12 +10,11 @@ import pyarrow.parquet as pq
 from stages.shared.files import read_json
 from stages.shared.news import stories
 from stages.shared.params import read_yaml
-from tests.helpers.clone import KEPT_CHECKPOINTS, ROOT, ran, run
+from tests.helpers.clone import KEPT_CHECKPOINTS, ran, run
 from tests.helpers.hub import Hub
+from tests.helpers.paths import ROOT
 
 CHECKPOINTS = read_yaml(ROOT / "params.yaml")["checkpoints"]
-
-
 ROWS = {"train": 24, "validation": 6, "test": 6}
 
 
@@ -35,6 +34,7 @@ def serve_mlsum(hub: Hub, folder: Path) -> None:
 
 
 def environment(clone: Path, hub: Hub) -> dict[str, str]:
+    """Return what the clients need to take `hub` for the real one, beside a clone."""
     return {
         "HF_ENDPOINT": hub.url,
         "HF_HOME": str(clone.parent / "huggingface"),

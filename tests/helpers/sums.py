@@ -7,6 +7,7 @@ from stages.shared import ranks
 
 
 def main():
+    """Hold the sums of this process against those of what every process had."""
     ranks.PIECE_OF_SUM = 5
     ranks.join()
     torch.manual_seed(ranks.rank())

@@ -8,11 +8,7 @@ import time
 from tests.helpers.clone import run
 
 RATES = [round(1e-3 * (1 + number / 10), 5) for number in range(20)]
-
-
 TOO_MANY = 10_000  # articles a step: more than there are
-
-
 LIMIT = 3_000  # seconds
 
 

@@ -10,8 +10,9 @@ from dvc.repo import Repo
 from stages.doctor import RESTORED, main
 from stages.publish import md5_of
 from stages.shared.cli import run as run_main
-from tests.helpers.clone import ROOT, ran, run
+from tests.helpers.clone import ran, run
 from tests.helpers.damage import MINIATURE, MINIATURES, apart, contents, flip
+from tests.helpers.paths import ROOT
 
 DVC_YAML = """
 stages:

@@ -17,6 +17,16 @@ from tests.helpers.clone import KEPT_SYSTEMS, ran, repro, run, set_params
 from tests.helpers.processes import ended, start
 
 
+@pytest.fixture(autouse=True)
+def _as_it_was(clone):
+    """Afterwards, have the clone as it was committed, whatever the test has left."""
+    yield
+    if run(clone, "git", "status", "--porcelain"):
+        run(clone, "git", "checkout", "--quiet", ".")
+        run(clone, "git", "clean", "--quiet", "--force", "-d")
+        run(clone, "dvc", "checkout", "--force")
+
+
 def lock_of(folder: Path) -> dict:
     return read_yaml(folder / "dvc.lock")["stages"]
 
@@ -132,7 +142,8 @@ def test_conversations_of_ones_own_run_as_the_readme_says(clone):
             ]
             file.write(json.dumps({"turnos": turns}, ensure_ascii=False) + "\n")
     set_params(clone, {"data.train": 0.8, "data.validation": 0.1, "data.test": 0.1})  # the clone has rows
-    set_params(clone, {"systems": {"finetuned": {"from": "models/finetuned"}}})
+    systems = {"flan-small": "models/pretrained/flan-small", "finetuned": "models/finetuned"}
+    set_params(clone, {"systems": {name: {"from": source} for name, source in systems.items()}})
     command = re.search(
         r"^dvc exp run -S profile=files -S profiles\.files\.data\.path=data/mine\.jsonl[^`]*",
         (clone / "README.md").read_text(encoding="utf-8"),

@@ -23,8 +23,6 @@ resource = pytest.importorskip("resource")  # POSIX alone
 pytestmark = pytest.mark.usefixtures("nothing_ran")
 
 LIMIT = 3 * 2**30
-
-
 SECONDS = 30  # the start of Python and its libraries included
 
 

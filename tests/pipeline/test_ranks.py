@@ -95,12 +95,13 @@ def test_generation_goes_on_with_another_number_of_processes(training, set_param
 
 
 def test_beside_a_running_one_several_processes_end(training):
-    with FileLock(home() / "generate-flan-small.lock"):
-        said = ended(start(*GENERATE, RESUMEN_LAUNCH="--nproc-per-node 2"), 1)
-    assert (
-        "generate-flan-small.lock: locked, generate-flan-small is under way in this folder; wait for its end"
-        in said
-    )
+    for work in ("finetune", "generate-flan-small"):
+        with FileLock(home() / f"{work}.lock"):
+            if work == "finetune":
+                said, _ = (ended(process, 1) for process in start_together(2, *FINETUNE))
+            else:
+                said = ended(start(*GENERATE, RESUMEN_LAUNCH="--nproc-per-node 2"), 1)
+        assert f"{work}.lock: locked, {work} is under way in this folder; wait for its end" in said
 
 
 def batches_in(journal: Path) -> list[str]:
@@ -128,7 +129,9 @@ def test_a_process_that_dies_ends_the_run_which_goes_on_with_another_number(trai
     message = re.findall(r"^error: (.*)$", said, re.MULTILINE)[-1]
     assert re.match(r"process [01] of stages.finetune ended with (SIGKILL|exit code 1), and with it", message)
     assert not Path("models/finetuned").exists()
-    assert "going on from step" in ended(start(*FINETUNE))
+    said, *others = map(ended, start_together(3, *FINETUNE))
+    assert "going on from step" in said
+    assert not any("finetune: " in other for other in others)
     for row, other in zip(read_json(CURVE), alone, strict=True):
         assert (row["epoch"], row["step"]) == (other["epoch"], other["step"])
         assert row["validation_loss"] == pytest.approx(other["validation_loss"], rel=1e-3)
@@ -167,4 +170,11 @@ def test_a_machine_with_other_inputs_is_named(two_machines, set_params):
     first = start(*GENERATE, RESUMEN_LAUNCH=f"{node} 0")
     second = start(*GENERATE, RESUMEN_LAUNCH=f"{node} 1", folder=there)
     said = ended(first, 1) + ended(second, 1)
+    assert "error: process 1: params is not that of process 0; every machine needs the same commit" in said
+
+
+def test_a_machine_with_other_inputs_of_a_training_is_named(two_machines, set_params):
+    there, _ = two_machines
+    set_params({"finetune.learning_rate": 0.5})
+    said = "".join(ended(process, 1) for process in start_together(2, *FINETUNE, folders=(Path(), there)))
     assert "error: process 1: params is not that of process 0; every machine needs the same commit" in said

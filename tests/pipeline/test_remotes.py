@@ -19,7 +19,6 @@ from tests.helpers.clone import ran, repro, run
 from tests.helpers.paths import ROOT
 from tests.helpers.servers import MOTO, SSHD, Relay, relay, s3_request, s3_server, ssh_server
 
-FEW = {"flan-small": {"from": "models/pretrained/flan-small"}, "finetuned": {"from": "models/finetuned"}}
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "anyone",
     "AWS_SECRET_ACCESS_KEY": "anything",

@@ -1,4 +1,4 @@
-"""A sweep: two workers at once, none lost, a failed one poisons nothing, the cache whole."""
+"""A queue: two workers at once, one that fails poisons nothing, and the cache is whole afterwards."""
 
 from tests.helpers.sweep import RATES, sweep
 

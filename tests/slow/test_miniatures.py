@@ -6,14 +6,11 @@ import pytest
 import torch
 
 from stages import miniatures
-from stages.miniatures import (
-    Corpus,
-    Recipe,
-)
+from stages.miniatures import Corpus, Recipe
 from tests.helpers.recipes import scaled_down
 
 
-def trained(corpus: Corpus, name: str, checkpoint: Path, stop_before: int | None = None) -> bytes:
+def weights_of(corpus: Corpus, name: str, checkpoint: Path, stop_before: int | None = None) -> bytes:
     recipe = scaled_down(name)
     model, _ = miniatures.train(name, recipe, corpus, checkpoint, stop_before)
     return miniatures.safetensors_bytes(*miniatures.shipped_tensors(model, recipe))
@@ -31,18 +28,18 @@ def settled():
 
 @pytest.mark.parametrize("name", ["t5-small", "flan-small"])
 def test_two_runs_write_the_same_bytes(settled, corpus, tmp_path, name):
-    assert trained(corpus, name, tmp_path / "one.pt") == trained(corpus, name, tmp_path / "two.pt")
+    assert weights_of(corpus, name, tmp_path / "one.pt") == weights_of(corpus, name, tmp_path / "two.pt")
 
 
 @pytest.mark.parametrize("stop", [1, 5, 8])
 def test_stopped_run_goes_on_to_the_same_bytes(settled, corpus, tmp_path, stop):
-    whole = trained(corpus, "flan-small", tmp_path / "whole.pt")
-    assert trained(corpus, "flan-small", tmp_path / "stopped.pt", stop_before=stop) != whole
-    assert trained(corpus, "flan-small", tmp_path / "stopped.pt") == whole
+    whole = weights_of(corpus, "flan-small", tmp_path / "whole.pt")
+    assert weights_of(corpus, "flan-small", tmp_path / "stopped.pt", stop_before=stop) != whole
+    assert weights_of(corpus, "flan-small", tmp_path / "stopped.pt") == whole
 
 
 def test_killed_run_goes_on_to_the_same_bytes(settled, corpus, tmp_path, monkeypatch):
-    whole = trained(corpus, "flan-small", tmp_path / "whole.pt")
+    whole = weights_of(corpus, "flan-small", tmp_path / "whole.pt")
     monkeypatch.setattr(miniatures, "CHECKPOINT_SECONDS", 0)  # a checkpoint after every step
     take = corpus.batch
 
@@ -54,5 +51,5 @@ def test_killed_run_goes_on_to_the_same_bytes(settled, corpus, tmp_path, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr(corpus, "batch", batch)
         with pytest.raises(KeyboardInterrupt):
-            trained(corpus, "flan-small", tmp_path / "killed.pt")
-    assert trained(corpus, "flan-small", tmp_path / "killed.pt") == whole
+            weights_of(corpus, "flan-small", tmp_path / "killed.pt")
+    assert weights_of(corpus, "flan-small", tmp_path / "killed.pt") == whole

@@ -32,8 +32,6 @@ READS = {
 
 
 NEED_TORCH = {"finetune", "generate", "probe"}  # the others, and `check`, start in a second without it
-
-
 IMPORT_EACH = """
 import importlib, sys
 for name in sys.argv[1:]:

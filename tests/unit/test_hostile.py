@@ -1,4 +1,4 @@
-"""Hostile files: what tries to run, escape, hang or fill the memory is refused in a line, and not run."""
+"""Hostile files: what tries to run, to escape or to lie is refused in a line, and not run."""
 
 import json
 import os
@@ -443,9 +443,6 @@ def test_a_file_of_rows_is_refused(write, use, fails, name):
     assert fails(main_of("fetch")).startswith(message)
 
 
-# ---- what would fill the memory or never end, each in a process of its own that may take 3 GB and 30 seconds
-
-
 # ---- summaries made elsewhere, and articles to summarize
 
 IDS = "".join(f'{{"id": "test-{number}", "prediction": "Llueve."}}\n' for number in range(1, 7))
@@ -512,6 +509,3 @@ def test_scores_of_another_revision_that_are_damaged_are_refused(project, fails,
     message = fails(main_of("compare"), "HEAD")
     assert message.startswith("HEAD: metrics/evaluation.json or data/scores.parquet is damaged (")
     assert message.endswith("); `dvc repro` it anew")
-
-
-# ---- the hub

@@ -21,8 +21,6 @@ from stages.miniatures import (
     SHIPPED,
     T5_CHARACTERS,
     TASKS,
-    TRAINING_SEED,
-    Corpus,
     Phase,
     Recipe,
 )
@@ -34,11 +32,6 @@ from tests.helpers.recipes import scaled_down
 @pytest.fixture(scope="module")
 def tokenizer():
     return AutoTokenizer.from_pretrained(SHIPPED)
-
-
-@pytest.fixture(scope="module")
-def corpus():
-    return Corpus(news.stories(30, TRAINING_SEED), Tokenizer.from_file(str(SHIPPED / "tokenizer.json")))
 
 
 def shipped(name: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -309,6 +302,3 @@ def test_safetensors_bytes_are_a_whole_file(tmp_path):
     with safe_open(path, "pt") as file:
         assert file.metadata() == {"format": "pt", "config": "{}"}
         assert all(torch.equal(file.get_tensor(name), tensor) for name, tensor in tensors.items())
-
-
-# ---- again

@@ -1,4 +1,4 @@
-"""Several processes: the predictions of one, the gradients of one, and an end when one of them dies."""
+"""Several processes: alone all is its own, every row is one process's, wrong options are refused."""
 
 import pytest
 import torch
