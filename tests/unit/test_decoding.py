@@ -1,5 +1,6 @@
 """Decoding: batches of like length change neither the order nor, in float32, the words."""
 
+from collections import Counter
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
@@ -130,6 +131,24 @@ def test_batched_output_is_that_of_generate_one_by_one(tiny, kind, search, monke
         monkeypatch.setattr("stages.shared.decoding.COMPACT_AT", share)
         made = [trimmed(row) for row in in_batches(ids, generator(t5, decoding), 4, "test")]
         assert made == alone(eos), share
+
+
+@pytest.mark.parametrize("penalty", [0.5, 2.0])
+def test_texts_of_many_lengths_are_weighed_as_generate_weighs_them(tiny, penalty):
+    # of few articles none has two texts so near that a length off by one would choose the other
+    theirs, draw = load_model(tiny["untied"]), Random(3)
+    ids = [[*(draw.randrange(3, 1_000) for _ in range(draw.randrange(2, 9))), 1] for _ in range(40)]
+    options = {"max_new_tokens": 8, "num_beams": 4, "length_penalty": penalty, "do_sample": False}
+
+    def alone(eos):
+        made = [theirs.generate(torch.tensor([row]), eos_token_id=eos, **options)[0].tolist() for row in ids]
+        return [trimmed(row) for row in made]
+
+    written = Counter(token for row in alone(1) for token in row[1:-1])
+    (_, _), (eos, _) = written.most_common(2)
+    t5 = T5(dict(theirs.named_parameters()).__getitem__, replace(shape_of(theirs), eos=eos), torch.float32)
+    decoding = Decoding(max_new_tokens=8, num_beams=4, length_penalty=penalty, no_repeat_ngram_size=0)
+    assert [trimmed(row) for row in in_batches(ids, generator(t5, decoding), 8, "test")] == alone(eos)
 
 
 def trimmed(row):
