@@ -1,20 +1,21 @@
-"""Compare metrics/ as it is now with the committed one, within the tolerance that LOG.md records.
+"""Compare metrics/ as it is now with the committed one, within the tolerances of .ci/tolerances.yaml.
 
 Extractive systems and the data must be equal to the last digit. What a model wrote may differ between
 machines by the largest difference that was measured.
 """
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
 
+from ruamel.yaml import YAML
+
+TOLERANCES = Path(".ci/tolerances.yaml")
+KINDS = ("finetuned", "other_models", "probes")  # its keys
+
 # The metrics that a model's arithmetic decides; all the others have to be equal.
 ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
-TOLERANCE = re.compile(
-    r"^Tolerance of CI, (finetuned|other models|probes): (\d+(?:\.\d+)?) points", re.MULTILINE
-)
 EXTRACTIVE = ("lead-1", "lead-3", "oracle", "random-3")
 
 
@@ -22,6 +23,26 @@ def committed(path: str) -> dict:
     """Return the JSON at `path` in HEAD."""
     shown = subprocess.run(["git", "show", f"HEAD:{path}"], capture_output=True, check=True)
     return json.loads(shown.stdout)
+
+
+def read_tolerances(path: Path) -> dict[str, float]:
+    """Return the tolerance of each kind of metric, in points.
+
+    Raises:
+        ValueError: a key is missing, unknown, or its value is no number of 0 or more.
+    """
+    tolerances = YAML(typ="safe").load(path)
+    if not isinstance(tolerances, dict):
+        raise ValueError(f"{path}: expected a mapping, got {tolerances!r}")
+    for key in KINDS:
+        if key not in tolerances:
+            raise ValueError(f"{path}: {key}: missing key, has {list(tolerances)}")
+    for key, points in tolerances.items():
+        if key not in KINDS:
+            raise ValueError(f"{path}: {key}: unknown key, expected {list(KINDS)}")
+        if isinstance(points, bool) or not isinstance(points, int | float) or not points >= 0:
+            raise ValueError(f"{path}: {key}: expected a number of 0 or more, got {points!r}")
+    return tolerances
 
 
 def names(*command: str) -> set[str]:
@@ -44,8 +65,7 @@ def faults_of_system(path: str, now: dict, before: dict, tolerance: float, probe
 
 
 def main() -> None:
-    # A later entry of the log speaks for a later state of the code, and wins.
-    tolerances = dict(TOLERANCE.findall(Path("LOG.md").read_text(encoding="utf-8")))
+    tolerances = read_tolerances(TOLERANCES)
     tracked, untracked = names("ls-files"), names("ls-files", "--others")
     faults = [f"{path}: appeared" for path in sorted(untracked)]
     for path in sorted(tracked):
@@ -55,12 +75,11 @@ def main() -> None:
         now, before = json.loads(Path(path).read_text(encoding="utf-8")), committed(path)
         system = Path(path).stem
         if path.startswith("metrics/systems/") and system not in EXTRACTIVE:
-            kind = "finetuned" if system == "finetuned" else "other models"
-            allowed = float(tolerances[kind]), float(tolerances["probes"])
-            faults += faults_of_system(path, now, before, *allowed)
+            kind = "finetuned" if system == "finetuned" else "other_models"
+            faults += faults_of_system(path, now, before, tolerances[kind], tolerances["probes"])
         elif path == "metrics/finetune.json":
             apart = round(abs(now["validation_rougeL"] - before["validation_rougeL"]), 2)
-            if apart > float(tolerances["finetuned"]):
+            if apart > tolerances["finetuned"]:
                 faults.append(f"{path}: validation_rougeL is {apart} points off")
         elif path in ("metrics/evaluation.json",) or path.startswith("metrics/plots/"):
             continue  # the same numbers as metrics/systems and metrics/finetune.json

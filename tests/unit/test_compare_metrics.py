@@ -2,17 +2,17 @@
 
 import importlib.util
 import json
+import re
 
 import pytest
 
 from tests.helpers.clone import run
 from tests.helpers.paths import ROOT
 
-LOG = """# Log
-
-Tolerance of CI, finetuned: 1.12 points
-Tolerance of CI, other models: 0.11 points
-Tolerance of CI, probes: 0.41 points
+TOLERANCES = """# In points.
+finetuned: 1.12
+other_models: 0.11
+probes: 0.41
 """
 COPIED = {"rouge1": 40.0, "rouge2": 20.0, "rougeL": 30.0, "rougeLsum": 35.0, "lost_words_pct": 1.5}
 SCORES = {**COPIED, "probe_exact_pct": 60.0}  # an extractive system answers no probes
@@ -43,7 +43,8 @@ def put(path, value):
 @pytest.fixture
 def metrics(tmp_path, monkeypatch):
     """The folder of metrics of a repository that has them committed, as the working directory."""
-    (tmp_path / "LOG.md").write_text(LOG, encoding="utf-8")
+    (tmp_path / ".ci").mkdir()
+    (tmp_path / ".ci/tolerances.yaml").write_text(TOLERANCES, encoding="utf-8")
     for name, value in METRICS.items():
         put(tmp_path / "metrics" / name, value)
     run(tmp_path, "git", "init", "--quiet")
@@ -70,16 +71,39 @@ def faults(metrics, capsys):
     return compare
 
 
-def test_the_log_has_the_tolerances():
-    found = dict(load().TOLERANCE.findall((ROOT / "LOG.md").read_text(encoding="utf-8")))
-    assert found.keys() == {"finetuned", "other models", "probes"}
+def test_the_committed_tolerances_are_read():
+    script = load()
+    assert script.read_tolerances(ROOT / script.TOLERANCES).keys() == set(script.KINDS)
 
 
-def test_the_last_tolerance_of_the_log_counts(metrics, faults):
-    log = metrics.parent / "LOG.md"
-    log.write_text(LOG + "\nTolerance of CI, finetuned: 2.5 points\n", encoding="utf-8")
+def test_the_tolerance_is_that_of_the_file(metrics, faults):
     put(metrics / "systems/finetuned.json", {**SCORES, "rougeL": 32.5})
+    assert len(faults()) == 1
+    raised = TOLERANCES.replace("finetuned: 1.12", "finetuned: 2.5")
+    (metrics.parent / ".ci/tolerances.yaml").write_text(raised, encoding="utf-8")
     assert faults() == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        (
+            "probes: 0.41\n",
+            "",
+            ".ci/tolerances.yaml: probes: missing key, has ['finetuned', 'other_models']",
+        ),
+        ("probes: 0.41", "probes: 0.41\nprobs: 1", ".ci/tolerances.yaml: probs: unknown key, expected "),
+        ("0.41", "", ".ci/tolerances.yaml: probes: expected a number of 0 or more, got None"),
+        ("0.41", "-1", ".ci/tolerances.yaml: probes: expected a number of 0 or more, got -1"),
+        ("0.41", ".nan", ".ci/tolerances.yaml: probes: expected a number of 0 or more, got nan"),
+        (TOLERANCES, "[1.12]", ".ci/tolerances.yaml: expected a mapping, got [1.12]"),
+    ],
+)
+def test_a_fault_of_the_tolerances_names_file_and_key(metrics, before, after, message):
+    path = metrics.parent / ".ci/tolerances.yaml"
+    path.write_text(TOLERANCES.replace(before, after), encoding="utf-8")
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        load().main()
 
 
 def test_a_metric_that_is_gone_is_a_fault(metrics, faults):
@@ -120,9 +144,9 @@ def now(system, name, points):
 @pytest.mark.parametrize(("system", "name", "points", "too_much"), OFF)
 def test_a_system_may_be_off_by_its_own_tolerance(metrics, faults, system, name, points, too_much):
     put(metrics / f"systems/{system}.json", now(system, name, points))
-    found = faults()
-    assert len(found) == too_much
-    assert all(line.startswith(f"metrics/systems/{system}.json: ") and name in line for line in found)
+    result = faults()
+    assert len(result) == too_much
+    assert all(line.startswith(f"metrics/systems/{system}.json: ") and name in line for line in result)
 
 
 @pytest.mark.parametrize(("points", "too_much"), [(0.0, False), (1.12, False), (1.13, True), (-1.13, True)])

@@ -20,15 +20,21 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
+def lines() -> dict[str, str]:
+    """Return each pin with its reason, the comment beside it; without one, the reason is empty."""
+    text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    split = (re.split(r"(?:^|\s+)#", line, maxsplit=1) for line in text.splitlines())
+    return {pin.strip(): "".join(reason).strip() for pin, *reason in split if pin.strip()}
+
+
 def required() -> dict[str, str]:
-    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    return dict(line.split("==") for line in lines if line)
+    return dict(pin.split("==") for pin in lines())
 
 
 def imported() -> set[str]:
     """Return the distributions that our modules import, the standard library left out."""
     modules = set()
-    ours = ("stages", "benchmarks", "tests")
+    ours = ("stages", "resumen", "miniatures", "benchmarks", "tests")
     for path in (path for folder in (*ours, ".ci") for path in ROOT.glob(f"{folder}/**/*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
@@ -49,7 +55,6 @@ def test_requirements_are_what_is_imported():
     assert {normal(name) for name in required()} == imported() | set(NOT_IMPORTED)
 
 
-def test_log_says_why_each_requirement_was_chosen():
-    log = (ROOT / "LOG.md").read_text(encoding="utf-8")
-    missing = [name for name in required() if f"`{name}`" not in log]
-    assert not missing, f"LOG.md lacks a line on {missing}"
+def test_every_pin_has_its_reason_beside_it():
+    missing = [pin for pin, reason in lines().items() if not reason]
+    assert not missing, f"requirements.txt lacks the reason for {missing}"
