@@ -13,15 +13,15 @@ help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 repro: $(BIN)/.installed  ## install, run what has changed, print the table of systems
-	@python -m stages.check
+	@resumen check
 	@dvc repro
-	@python -m stages.report --show
+	@resumen results
 
 test: $(BIN)/.installed  ## the unit tests, and the pipeline scaled down (about 6 minutes)
 	@pytest -q -n 2 --dist worksteal --durations=10
 
 test-fast: $(BIN)/.installed  ## the unit tests alone (a minute)
-	@pytest -q -n 2 --dist worksteal --durations=10 stages tests/unit
+	@pytest -q -n 2 --dist worksteal --durations=10 stages resumen miniatures tests/unit
 
 browser: $(BIN)/.installed  ## what the tests of the page need: playwright, and chromium where apt gives it
 	@python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
@@ -46,10 +46,10 @@ bench: $(BIN)/.installed  ## speed beside what people would otherwise run (over 
 
 try: $(BIN)/.installed  ## a page on this machine: an article, and the systems' summaries side by side
 	@python -m pip install --quiet --disable-pip-version-check -r requirements-try.txt
-	@python -m stages.playground
+	@resumen playground
 
-doctor: $(BIN)/.installed  ## hold every kept byte against its hash; DOCTOR="--remote --fix" heals
-	@python -m stages.doctor $(DOCTOR)
+doctor: $(BIN)/.installed  ## hold every kept byte against its hash; DOCTOR="--remote --fix" repairs
+	@resumen doctor $(DOCTOR)
 
 check: $(BIN)/.installed  ## ruff and mypy: lint, format and types
 	@ruff check .
@@ -60,17 +60,17 @@ format: $(BIN)/.installed  ## let ruff format the code
 	@ruff check --fix .
 	@ruff format .
 
-miniatures: $(BIN)/.installed  ## train the shipped miniatures anew
-	@python -m stages.miniatures
+miniatures: $(BIN)/.installed  ## train the shipped miniatures again
+	@python -m miniatures
 
 readme: $(BIN)/.installed  ## bring the results in README.md up to date
-	@python -m stages.report --readme
+	@resumen results --readme
 
 clean:  ## remove what the stages wrote; DVC's cache keeps it
 	@rm -rf data/raw data/formatted data/tokenized data/predictions data/answers data/scores.parquet models reports
 
-$(BIN)/.installed: requirements.txt
+$(BIN)/.installed: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@

@@ -41,17 +41,19 @@ from benchmarks.speed import (
     write_results,
 )
 from benchmarks.workload import made_up, rows
+from resumen.model.device import choose_dtype
+from resumen.model.loading import load_t5
+from resumen.model.prepare import prepare_torch
+from resumen.rouge.metric import SpanishRouge
+from resumen.runtime.cli import parser, run
+from resumen.runtime.files import flush, sha256_of
+from resumen.runtime.provenance import write_provenance
+from resumen.schema.params import read_params
+from resumen.sources.mlsum import MLSUM_ROWS
+from resumen.training.checkpoints import checkpoint_interval
+from resumen.training.trainer import TokenizedRows
+from resumen.vocabulary.tokenizer import load_tokenizer
 from stages.finetune import Validation
-from stages.shared.checkpoint import write_provenance
-from stages.shared.cli import parser, run
-from stages.shared.device import choose_dtype, prepare_torch
-from stages.shared.files import digest, flush
-from stages.shared.mlsum import MLSUM_ROWS
-from stages.shared.params import read_params
-from stages.shared.rouge import SpanishRouge
-from stages.shared.spelling import load_tokenizer
-from stages.shared.t5 import load_t5
-from stages.shared.training import TokenizedRows, seconds_between
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def job_of(profile: str, params: dict[str, Any]) -> Job:
         split: count if data[split] == "all" else data[split] for split, count in MLSUM_ROWS["es"].items()
     }
     base = params["finetune"]["base"]
-    made = [Path(system["from"]).name for system in params["systems"].values()]
+    output = [Path(system["from"]).name for system in params["systems"].values()]
     return Job(
         articles=counts["train"],
         epochs=recipe["epochs"],
@@ -95,7 +97,7 @@ def job_of(profile: str, params: dict[str, Any]) -> Job:
         test=counts["test"],
         compile=recipe["compile"],
         share=SHARES[profile],
-        systems=dict(sorted(Counter(base if name == "finetuned" else name for name in made).items())),
+        systems=dict(sorted(Counter(base if name == "finetuned" else name for name in output).items())),
     )
 
 
@@ -107,23 +109,23 @@ def whole(what: str, pieces: Sequence[float], count: float) -> Part:
 
 def repeated(call: Callable[[], object]) -> list[float]:
     """Return the seconds of each of some calls."""
-    found = []
+    result = []
     for _ in range(PIECES):
         start = time.perf_counter()
         call()
-        found.append(time.perf_counter() - start)
-    return found
+        result.append(time.perf_counter() - start)
+    return result
 
 
 def fine_tuning(job: Job, folder: Path, device: torch.device) -> Part:
     data = rows(job.articles * job.epochs // job.share, seed=1)
     changes = {"batch_size": job.batch_size, "compile": job.compile}
     first = finetune_ours(folder, data, device, **changes) if job.compile else None
-    made = finetune_ours(folder, data, device, **changes)
-    an_article = [seconds / articles for articles, seconds in made.steps[NUM_WARMING:]]
+    output = finetune_ours(folder, data, device, **changes)
+    an_article = [seconds / articles for articles, seconds in output.steps[NUM_WARMING:]]
     count = job.articles * job.epochs
     what, seconds, error = whole(f"fine-tuning, {job.articles:,} articles × {job.epochs}", an_article, count)
-    return what, seconds + (total(first) - total(made) if first else 0.0), error  # compiling, once
+    return what, seconds + (total(first) - total(output) if first else 0.0), error  # compiling, once
 
 
 def validating(job: Job, folder: Path, device: torch.device) -> Part:
@@ -173,9 +175,9 @@ def checkpoints(job: Job, scratch: Path, seconds: float) -> Part:
     def save() -> None:
         path.write_bytes(content)
         flush(path)
-        digest(path)
+        sha256_of(path)
 
-    count = job.epochs * (1 + int(seconds / job.epochs // seconds_between()))
+    count = job.epochs * (1 + int(seconds / job.epochs // checkpoint_interval()))
     return whole(f"{count} checkpoints", repeated(save), count)
 
 
@@ -206,13 +208,13 @@ def main() -> None:
     device = prepare_torch(seed=7)
     lines = [hardware(device), "", "| part | minutes | ± |", "|---|---:|---:|"]
     say("\n".join(lines))
-    found = []
+    result = []
     with tempfile.TemporaryDirectory() as scratch:
         for what, seconds, error in parts(job, device, Path(scratch)):
-            found.append((seconds, error))
+            result.append((seconds, error))
             lines.append(f"| {what} | {seconds / 60:.1f} | {error / 60:.1f} |")
             say(lines[-1])
-    seconds, error = sum(part[0] for part in found), math.hypot(*(part[1] for part in found))
+    seconds, error = sum(part[0] for part in result), math.hypot(*(part[1] for part in result))
     lines.append(f"| all | {seconds / 60:.1f} | {error / 60:.1f} |")
     say(lines[-1])
     if chosen.write:

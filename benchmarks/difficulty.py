@@ -16,20 +16,22 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from random import Random
 
-from stages.format import FormatParams, format_row, pairs_of
-from stages.generate import GenerateParams, SourceParams
-from stages.shared.cli import parser, run
-from stages.shared.decoding import generator, write_texts
-from stages.shared.device import choose_dtype, prepare_torch
-from stages.shared.files import read_table
-from stages.shared.params import load_params, parse_key, read_params
-from stages.shared.prompts import COLUMNS
-from stages.shared.rouge import SpanishRouge
-from stages.shared.sentences import sentences
-from stages.shared.spelling import load_tokenizer
-from stages.shared.t5 import load_t5
-from stages.shared.truncation import encode_within
-from stages.shared.words import words
+from resumen.model.decoding import generate_texts, make_generate
+from resumen.model.device import choose_dtype
+from resumen.model.loading import load_t5
+from resumen.model.prepare import prepare_torch
+from resumen.prompts.templates import template_pairs
+from resumen.prompts.truncation import encode_truncated
+from resumen.rouge.metric import SpanishRouge
+from resumen.runtime.cli import parser, run
+from resumen.schema.params import load_params, parse_key, read_params
+from resumen.schema.rows import read_table
+from resumen.schema.sections import FormatParams, GenerateParams, SourceParams
+from resumen.text.prompts import TEMPLATE_FIELDS
+from resumen.text.sentences import sentences
+from resumen.text.words import words
+from resumen.vocabulary.tokenizer import load_tokenizer
+from stages.format import format_row
 
 RAW = Path("data/raw")
 TUNED = Path("models/finetuned")
@@ -80,16 +82,16 @@ class Slots:
         >>> Slots([]).by_kind("Ana Ruiz pide 40 en Soria desde el 5 de mayo")
         {'person': ['Ana Ruiz'], 'amount': ['40'], 'name': ['Soria'], 'day': ['5']}
         """
-        found: dict[str, list[str]] = {}
+        result: dict[str, list[str]] = {}
 
         def note(slot: str) -> str:
-            kind = found.setdefault(slot_kind(slot), [])
+            kind = result.setdefault(slot_kind(slot), [])
             if slot not in kind:
                 kind.append(slot)
             return slot
 
         self.sub(note, text)
-        return found
+        return result
 
     def refilled(self, summary: str, source: str, target: str) -> str:
         """Return `summary` of the article `source` with each slot replaced by its counterpart in `target`.
@@ -99,7 +101,7 @@ class Slots:
         old, new = self.by_kind(source), self.by_kind(target)
 
         def counterpart(slot: str) -> str:
-            known, others = (found.get(slot_kind(slot), []) for found in (old, new))
+            known, others = (result.get(slot_kind(slot), []) for result in (old, new))
             if slot not in known or not others:
                 return slot
             return others[min(known.index(slot), len(others) - 1)]
@@ -119,13 +121,13 @@ def nearest_summaries(train: list[dict[str, str]], test: list[dict[str, str]], s
         return {word: value / norm for word, value in vector.items()}
 
     index = [unit(document) for document in documents]
-    made = []
+    output = []
     for row in test:
         query = unit(Counter(words(slots.skeleton(row["text"]))))
         scores = [sum(value * vector.get(word, 0.0) for word, value in query.items()) for vector in index]
         nearest = train[max(range(len(train)), key=scores.__getitem__)]
-        made.append(slots.refilled(nearest["summary"], nearest["text"], row["text"]))
-    return made
+        output.append(slots.refilled(nearest["summary"], nearest["text"], row["text"]))
+    return output
 
 
 def skeleton_shares(
@@ -140,26 +142,26 @@ def skeleton_shares(
 
 def shuffled(rows: list[dict[str, str]], seed: int) -> list[dict[str, str]]:
     """Return `rows` with the sentences of each text in an order drawn by seed."""
-    rng, made = Random(seed), []
+    rng, output = Random(seed), []
     for row in rows:
         parts = sentences(row["text"])
         rng.shuffle(parts)
-        made.append(row | {"text": " ".join(parts)})
-    return made
+        output.append(row | {"text": " ".join(parts)})
+    return output
 
 
 def tuned_on(rows: list[dict[str, str]]) -> list[str]:
     """Return what the fine-tuned model writes for `rows`, asked as validation and test are."""
     asked = load_params(FormatParams, "format")
-    pair = pairs_of(asked)[0]
+    pair = template_pairs(asked)[0]
     prompts = [format_row({"id": "", **row}, pair, asked.style)["prompt"] for row in rows]
     params = load_params(GenerateParams, "generate")
     source_tokens = parse_key(SourceParams, read_params(), "tokenize", "source_tokens").source_tokens
     device = prepare_torch(seed=0)
     model, tokenizer = load_t5(TUNED, choose_dtype(params.precision, device), device), load_tokenizer(TUNED)
-    ids, _ = encode_within(tokenizer, prompts, source_tokens, asked.style)
-    generate = generator(model, params)
-    return write_texts(tokenizer, ids, generate, params.batch_size, "difficulty")
+    ids, _ = encode_truncated(tokenizer, prompts, source_tokens, asked.style)
+    generate = make_generate(model, params)
+    return generate_texts(tokenizer, ids, generate, params.batch_size, "difficulty")
 
 
 def rouge_l(predictions: list[str], rows: list[dict[str, str]]) -> float:
@@ -172,7 +174,7 @@ def main() -> None:
     arguments = parser(__doc__, "python -m benchmarks.difficulty --split validation")
     arguments.add_argument("--split", choices=("validation", "test"), default="test", help="default: test")
     split = arguments.parse_args().split
-    train, rows = (list(read_table(RAW / f"{name}.parquet", COLUMNS)) for name in ("train", split))
+    train, rows = (list(read_table(RAW / f"{name}.parquet", TEMPLATE_FIELDS)) for name in ("train", split))
     slots = Slots(row["text"] for row in train)
     most_frequent, unseen = skeleton_shares(train, rows, slots)
     lines = [

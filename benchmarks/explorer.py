@@ -16,12 +16,13 @@ from pathlib import Path
 from random import Random
 
 from benchmarks.full_scale import articles
+from resumen.page.explorer import MEASURES, as_script, explorer
+from resumen.runtime.cli import parser, run
+from resumen.runtime.errors import InputError
+from resumen.schema.params import read_params
+from resumen.sources.mlsum import MLSUM_ROWS
+from resumen.text.sentences import sentences
 from stages.report import page_values, render
-from stages.shared.cli import InputError, parser, run
-from stages.shared.explorer import MEASURES, as_script, explorer
-from stages.shared.mlsum import MLSUM_ROWS
-from stages.shared.params import read_params
-from stages.shared.sentences import sentences
 
 NUM_SYSTEMS = 9
 ROUNDS = 9
@@ -43,8 +44,8 @@ RESET = "at('search').value = ''; at('topic').selectedIndex = 0;"  # before what
 def page_of(count: int) -> str:
     """Return the page with `count` made-up test articles."""
     draw, rows, predictions, scores = Random(3), [], {}, {}
-    for place, row in enumerate(articles(count, 5)):
-        rows.append({"id": f"test-{place}", "topic": f"topic-{place % 7}", **row})
+    for index, row in enumerate(articles(count, 5)):
+        rows.append({"id": f"test-{index}", "topic": f"topic-{index % 7}", **row})
     systems = [f"system-{number}" for number in range(NUM_SYSTEMS)]
     for system in systems:
         predictions[system] = [

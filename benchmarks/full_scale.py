@@ -32,13 +32,15 @@ from transformers import AutoTokenizer
 
 from benchmarks.speed import check_parts, hardware, say, write_results
 from benchmarks.workload import MEDIAN_SOURCE
-from stages.shared.cli import parser, run
-from stages.shared.files import read_table, write_table
-from stages.shared.mlsum import MLSUM_ROWS
-from stages.shared.news import stories
-from stages.shared.spelling import encode, load_tokenizer
-from stages.tokenize import DYNAMIC, TokenizeParams, encode_rows
-from stages.weights import miniature_path, unpack
+from resumen.news.stories import stories
+from resumen.runtime.cli import parser, run
+from resumen.schema.checkpoints import miniature_path
+from resumen.schema.rows import read_table, write_table
+from resumen.schema.sections import TokenizeParams
+from resumen.sources.mlsum import MLSUM_ROWS
+from resumen.vocabulary.tokenizer import encode, load_tokenizer
+from stages.tokenize import DYNAMIC, encode_rows
+from stages.weights import unpack
 from tests.helpers.hub import Hub
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -98,10 +100,10 @@ def rows_of_tokens(tokenizer: Tokenizer, median_tokens: int) -> tuple[list[dict[
     """Return formatted rows whose articles have `median_tokens` in the median, and the tokens of a word."""
     texts = [row["text"] for row in articles(100, seed=1)]
     density = sum(map(len, encode(tokenizer, texts))) / sum(len(text.split()) for text in texts)
-    made = articles(MAP_ROWS, seed=2, median_words=median_tokens / density)
+    output = articles(MAP_ROWS, seed=2, median_words=median_tokens / density)
     rows = [
         {"id": str(number), "prompt": f"Resume: {row['text']}", "completion": row["summary"]}
-        for number, row in enumerate(made)
+        for number, row in enumerate(output)
     ]
     return rows, density
 
@@ -111,16 +113,16 @@ def with_map(rows: list[Row], base: Path, params: TokenizeParams, folder: Path) 
     tokenizer = AutoTokenizer.from_pretrained(base)
 
     def tokenize(batch: dict[str, list[str]]) -> dict:
-        made = tokenizer(batch["prompt"], max_length=params.source_tokens, truncation=True)
+        output = tokenizer(batch["prompt"], max_length=params.source_tokens, truncation=True)
         targets = tokenizer(text_target=batch["completion"], max_length=params.target_tokens, truncation=True)
-        return made | {"labels": targets["input_ids"]}
+        return output | {"labels": targets["input_ids"]}
 
     table, columns = Dataset.from_list(rows), ["prompt", "completion"]
     start = time.monotonic()
-    made = table.map(
+    output = table.map(
         tokenize, batched=True, remove_columns=columns, cache_file_name=str(folder / "map.arrow")
     )
-    return time.monotonic() - start, made
+    return time.monotonic() - start, output
 
 
 def with_ours(rows: list[Row], base: Path, params: TokenizeParams, folder: Path) -> tuple[float, Path]:
@@ -156,18 +158,18 @@ def compare(base: Path, limit: int, scratch: Path) -> Iterator[str]:
         folder = Path(tempfile.mkdtemp(dir=scratch))
         return call(rows[:count], base, params, folder)
 
-    found: dict[str, list[float]] = {"ours": [], "datasets.map": []}
+    result: dict[str, list[float]] = {"ours": [], "datasets.map": []}
     for _ in range(ROUNDS):
         own, path = taken(with_ours)
         other, mapped = taken(with_map)
         check_ids(path, mapped)
-        found["ours"].append(own)
-        found["datasets.map"].append(other)
-    medians = {name: statistics.median(values) for name, values in found.items()}
-    ratios = [other / own for own, other in zip(*found.values(), strict=True)]
+        result["ours"].append(own)
+        result["datasets.map"].append(other)
+    medians = {name: statistics.median(values) for name, values in result.items()}
+    ratios = [other / own for own, other in zip(*result.values(), strict=True)]
     counts = [MAP_ROWS // times for times in (16, 4, 1)]
     curve = [count / min(taken(with_ours, count)[0] for _ in range(3)) for count in counts]
-    said = [", ".join(f"{value:,.0f}" for value in values) for values in (curve, counts)]
+    message = [", ".join(f"{value:,.0f}" for value in values) for values in (curve, counts)]
     yield "| tokenizing | articles/s | ours is | least to most |"
     yield "|---|---:|---:|---|"
     yield f"| ours | {MAP_ROWS / medians['ours']:,.0f} | | |"
@@ -176,7 +178,7 @@ def compare(base: Path, limit: int, scratch: Path) -> Iterator[str]:
     yield ""
     yield (
         f"{MAP_ROWS:,} articles, {density:.2f} tokens a word, cut at {limit} of {MEDIAN_SOURCE:,} tokens "
-        f"(median); equal ids. Ours: {said[0]} articles/s at {said[1]} rows."
+        f"(median); equal ids. Ours: {message[0]} articles/s at {message[1]} rows."
     )
 
 

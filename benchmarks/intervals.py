@@ -12,8 +12,8 @@ import sys
 
 import numpy as np
 
-from stages.shared.bootstrap import Difference, detectable, difference, drawn_means
-from stages.shared.cli import parser, run
+from resumen.runtime.cli import parser, run
+from resumen.scoring.bootstrap import Difference, bootstrap_means, difference, minimum_detectable_effect
 
 DEVIATION = 8.0  # points; about that of ROUGE-L between two of our systems
 CONFIDENCE = 0.95
@@ -31,7 +31,7 @@ def skewed(draw: np.random.Generator, count: int) -> np.ndarray:
 
 def found_in(scores: np.ndarray, seed: int) -> Difference:
     """Return what the bootstrap says of one trial."""
-    return difference(scores, drawn_means(scores[:, None], SAMPLES, seed)[:, 0], CONFIDENCE)
+    return difference(scores, bootstrap_means(scores[:, None], SAMPLES, seed)[:, 0], CONFIDENCE)
 
 
 def main() -> None:
@@ -43,8 +43,8 @@ def main() -> None:
         for count in COUNTS:
             draw = np.random.default_rng(7)
             without = [found_in(shape(draw, count), seed) for seed in range(trials)]
-            least = DEVIATION * detectable(without[0], CONFIDENCE) / without[0].deviation
-            there = [found_in(shape(draw, count) + least, seed) for seed in range(trials)]
+            minimum = DEVIATION * minimum_detectable_effect(without[0], CONFIDENCE) / without[0].deviation
+            there = [found_in(shape(draw, count) + minimum, seed) for seed in range(trials)]
             held = np.mean([row.lower <= 0 <= row.upper for row in without])
             wrong, seen = (np.mean([row.p < 1 - CONFIDENCE for row in rows]) for rows in (without, there))
             sys.stdout.write(

@@ -22,7 +22,7 @@ from transformers import (
 from benchmarks.workload import SOURCE_TOKENS, TARGET_TOKENS, Row
 
 BATCH_SIZE = 8  # the course's
-AT_ONCE = {  # articles in a batch, of one and of four beams: the fastest of 8, 16, 32 and 64 on two cores
+MAX_BATCH = {  # articles in a batch, of one and of four beams: the fastest of 8, 16, 32 and 64 on two cores
     "transformers": {1: 64, 4: 8},
     "int8": {1: 16, 4: 16},
     "float32": {1: 64, 4: 32},
@@ -49,8 +49,8 @@ class Rows(torch.utils.data.Dataset):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, place: int) -> Row:
-        return self.rows[place]
+    def __getitem__(self, index: int) -> Row:
+        return self.rows[index]
 
 
 class Counted:
@@ -60,10 +60,10 @@ class Counted:
         self.collate, self.articles, self.targets = collate, [], 0
 
     def __call__(self, batch: list[Row]) -> dict[str, torch.Tensor]:
-        made = self.collate(batch)
+        output = self.collate(batch)
         self.articles.append(len(batch))
-        self.targets += int(made["labels"].ne(-100).sum())
-        return made
+        self.targets += int(output["labels"].ne(-100).sum())
+        return output
 
 
 class Steps(TrainerCallback):
@@ -89,9 +89,9 @@ def padded(batch: list[Row]) -> dict[str, torch.Tensor]:
     """Return a batch as the course stores it: everything as long as the longest of all splits."""
     ids = torch.zeros(len(batch), SOURCE_TOKENS, dtype=torch.long)
     labels = torch.full((len(batch), TARGET_TOKENS), -100)
-    for place, row in enumerate(batch):
-        ids[place, : len(row["input_ids"])] = torch.tensor(row["input_ids"])
-        labels[place, : len(row["labels"])] = torch.tensor(row["labels"])
+    for index, row in enumerate(batch):
+        ids[index, : len(row["input_ids"])] = torch.tensor(row["input_ids"])
+        labels[index, : len(row["labels"])] = torch.tensor(row["labels"])
     return {"input_ids": ids, "attention_mask": ids.ne(0).long(), "labels": labels}
 
 
@@ -165,7 +165,7 @@ class Transformers:
 
     @torch.inference_mode()
     def __call__(self, rows: list[list[int]], num_beams: int, num_tokens: int) -> list[list[int]]:
-        made, size = [], BATCH_SIZE if self.is_course else AT_ONCE["transformers"][num_beams]
+        output, size = [], BATCH_SIZE if self.is_course else MAX_BATCH["transformers"][num_beams]
         if self.device.type == "cuda" and not self.is_course:
             size = 64  # as ours
         for start in range(0, len(rows), size):
@@ -173,8 +173,8 @@ class Transformers:
             width = SOURCE_TOKENS if self.is_course else max(map(len, batch))
             ids = torch.tensor([row + [0] * (width - len(row)) for row in batch], device=self.device)
             options = {"num_beams": num_beams, "max_new_tokens": num_tokens, "do_sample": False}
-            made += self.model.generate(ids, attention_mask=ids.ne(0), **options)[:, 1:].tolist()
-        return made
+            output += self.model.generate(ids, attention_mask=ids.ne(0), **options)[:, 1:].tolist()
+        return output
 
 
 class CTranslate2:
@@ -191,7 +191,7 @@ class CTranslate2:
         if not target.exists():
             ctranslate2.converters.TransformersConverter(str(folder)).convert(str(target))
         threads = torch.get_num_threads()
-        self.at_once = AT_ONCE[f"{compute_type}, a translator a core" if apart else compute_type]
+        self.max_batch = MAX_BATCH[f"{compute_type}, a translator a core" if apart else compute_type]
         self.translator = ctranslate2.Translator(
             str(target),
             device="cpu",
@@ -204,11 +204,11 @@ class CTranslate2:
         self.ids = {piece: number for number, piece in enumerate(self.pieces)}
 
     def __call__(self, rows: list[list[int]], num_beams: int, num_tokens: int) -> list[list[int]]:
-        made = self.translator.translate_batch(
+        output = self.translator.translate_batch(
             [[self.pieces[token] for token in row] for row in rows],
             beam_size=num_beams,
             max_decoding_length=num_tokens,
             max_input_length=0,
-            max_batch_size=self.at_once[num_beams],
+            max_batch_size=self.max_batch[num_beams],
         )
-        return [[self.ids.get(piece, 2) for piece in found.hypotheses[0]] for found in made]
+        return [[self.ids.get(piece, 2) for piece in result.hypotheses[0]] for result in output]

@@ -34,21 +34,24 @@ from transformers import (
 
 from benchmarks.peers import BATCH_SIZE
 from benchmarks.speed import say
-from stages.finetune import PRETRAINED, RAW_VALIDATION, TOKENIZED, Validation, train, training_arguments
-from stages.generate import RAW_TEST, GenerateParams, SourceParams, StyleParams, summarize
-from stages.shared.cli import InputError, parser, run
-from stages.shared.device import choose_dtype, prepare_torch
-from stages.shared.files import load_table, read_table
-from stages.shared.models import load_model, start_letters
-from stages.shared.params import load_params, parse_key, read_params
-from stages.shared.prompts import COLUMNS
-from stages.shared.ranks import num_ranks, rank
-from stages.shared.recipe import FinetuneParams
-from stages.shared.scores import ROUGE_TYPES, rouge
-from stages.shared.spelling import load_tokenizer
-from stages.shared.systems import system_params
-from stages.shared.t5 import load_t5
-from stages.shared.training import Arithmetic, TokenizedRows
+from resumen.model.device import choose_dtype
+from resumen.model.distributed import rank, world_size
+from resumen.model.loading import load_t5
+from resumen.model.prepare import prepare_torch
+from resumen.rouge.score import ROUGE_TYPES, rouge
+from resumen.runtime.cli import parser, run
+from resumen.runtime.errors import InputError
+from resumen.runtime.paths import PRETRAINED_DIR, RAW_TEST, RAW_VALIDATION, TOKENIZED_DIR
+from resumen.schema.params import load_params, parse_key, read_params
+from resumen.schema.rows import load_table, read_table
+from resumen.schema.sections import FinetuneParams, GenerateParams, SourceParams, StyleParams
+from resumen.schema.systems import system_params
+from resumen.text.prompts import TEMPLATE_FIELDS
+from resumen.training.pretrained import init_letters, load_model
+from resumen.training.trainer import Arithmetic, TokenizedRows
+from resumen.vocabulary.tokenizer import load_tokenizer
+from stages.finetune import Validation, train, training_arguments
+from stages.generate import summarize
 
 PRECISION = {
     "plain": "fp32",
@@ -86,7 +89,7 @@ def plain(model, rows, validation, params, device) -> float:
             args=arguments,
             train_dataset=rows,
             data_collator=DataCollatorForSeq2Seq(
-                AutoTokenizer.from_pretrained(TOKENIZED / "tokenizer"), model
+                AutoTokenizer.from_pretrained(TOKENIZED_DIR / "tokenizer"), model
             ),
             callbacks=[scores],
         )
@@ -109,18 +112,18 @@ def score(name: str, seed: int, device: torch.device) -> float:
     if params.dropout:
         raise InputError("params.yaml: finetune.dropout: expected 0 (transformers' draws other masks)")
     torch.manual_seed(seed)
-    base = PRETRAINED / params.base
-    model, tokenizer = load_model(base), load_tokenizer(TOKENIZED / "tokenizer")
-    start_letters(model, load_tokenizer(base), tokenizer)
+    base = PRETRAINED_DIR / params.base
+    model, tokenizer = load_model(base), load_tokenizer(TOKENIZED_DIR / "tokenizer")
+    init_letters(model, load_tokenizer(base), tokenizer)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = 0.0
         elif isinstance(getattr(module, "dropout", None), float):  # the attention's
             module.dropout = 0.0
     references = {row["id"]: row["summary"] for row in read_table(RAW_VALIDATION, ["id", "summary"])}
-    held_out = TokenizedRows(load_table(TOKENIZED / "validation.parquet"))
+    held_out = TokenizedRows(load_table(TOKENIZED_DIR / "validation.parquet"))
     validation = Validation(held_out, references, tokenizer, params)
-    rows = TokenizedRows(load_table(TOKENIZED / "train.parquet"))
+    rows = TokenizedRows(load_table(TOKENIZED_DIR / "train.parquet"))
     run_of: Score = plain if name == "plain" else ours
     return round(run_of(model, rows, validation, params, device), 2)
 
@@ -128,11 +131,11 @@ def score(name: str, seed: int, device: torch.device) -> float:
 def table(runs: list[dict]) -> list[str]:
     """Return a row for each kind of run, beside the plain ones of the same seeds."""
     by_name: dict[str, dict[int, float]] = {}
-    for made in runs:
-        of_seed = by_name.setdefault(made["run"], {})
-        if made["seed"] in of_seed:
-            raise InputError(f"{made['run']}, seed {made['seed']}: stands there twice")
-        of_seed[made["seed"]] = made["rougeL"]
+    for output in runs:
+        of_seed = by_name.setdefault(output["run"], {})
+        if output["seed"] in of_seed:
+            raise InputError(f"{output['run']}, seed {output['seed']}: stands there twice")
+        of_seed[output["seed"]] = output["rougeL"]
     lines = [
         f"| validation ROUGE-L | seeds | mean | less plain | at least ({CONFIDENCE:.0%}, one-sided) |",
         "|---|---|---:|---:|---:|",
@@ -158,25 +161,25 @@ def generation(device: torch.device) -> Iterator[str]:
 
     The error is half of the 95 % interval of the mean difference, by the articles' differences.
     """
-    every, params = read_params(), load_params(GenerateParams, "generate")
-    source = parse_key(SourceParams, every, "tokenize", "source_tokens")
-    style = parse_key(StyleParams, every, "format", "style")
-    rows = list(read_table(RAW_TEST, ["id", *COLUMNS]))
+    all_params, params = read_params(), load_params(GenerateParams, "generate")
+    source = parse_key(SourceParams, all_params, "tokenize", "source_tokens")
+    style = parse_key(StyleParams, all_params, "format", "style")
+    rows = list(read_table(RAW_TEST, ["id", *TEMPLATE_FIELDS]))
     yield f"| ROUGE-L, {len(rows)} articles | float32 | bf16 | difference | ± | other summaries |"
     yield "|---|---:|---:|---:|---:|---:|"
-    for name in every["systems"]:
-        if (system := system_params(every, name)).is_foreign:
+    for name in all_params["systems"]:
+        if (system := system_params(all_params, name)).is_foreign:
             continue
         texts, scores = [], []
         for precision in ("fp32", "bf16"):
             model = load_t5(system.path, choose_dtype(precision, device), device)
             with tempfile.TemporaryDirectory() as scratch:
                 journal, what = Path(scratch) / "batches.jsonl", f"quality {name}"
-                made = summarize(system, rows, params, source, style, model, what, journal)
-            texts.append([row["prediction"] for row in made])
-            place = ROUGE_TYPES.index("rougeL")
+                output = summarize(system, rows, params, source, style, model, what, journal)
+            texts.append([row["prediction"] for row in output])
+            index = ROUGE_TYPES.index("rougeL")
             scores.append(
-                [rouge(text, row["summary"])[place] for text, row in zip(texts[-1], rows, strict=True)]
+                [rouge(text, row["summary"])[index] for text, row in zip(texts[-1], rows, strict=True)]
             )
         plain, rounded = map(statistics.mean, scores)
         less = [other - one for one, other in zip(*scores, strict=True)]
@@ -210,12 +213,12 @@ def main() -> None:
         return
     device = prepare_torch(seed=chosen.seeds[0])
     expected = 2 if "2 processes" in chosen.name else 1
-    if num_ranks() != expected:
-        raise InputError(f"{chosen.name}: expected so many processes: {expected}, got {num_ranks()}")
+    if world_size() != expected:
+        raise InputError(f"{chosen.name}: expected so many processes: {expected}, got {world_size()}")
     for seed in chosen.seeds:
-        found = score(chosen.name, seed, device)
+        result = score(chosen.name, seed, device)
         if rank() == 0:
-            say(json.dumps({"run": chosen.name, "seed": seed, "rougeL": found}))
+            say(json.dumps({"run": chosen.name, "seed": seed, "rougeL": result}))
 
 
 if __name__ == "__main__":

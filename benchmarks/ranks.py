@@ -30,9 +30,9 @@ from benchmarks.speed import (
     write_results,
 )
 from benchmarks.workload import made_up, rows
-from stages.shared.cli import parser, run
-from stages.shared.device import prepare_torch
-from stages.shared.ranks import rank
+from resumen.model.distributed import rank
+from resumen.model.prepare import prepare_torch
+from resumen.runtime.cli import parser, run
 
 NUM_STEPS, NUM_ARTICLES = NUM_WARMING + 6, 64
 WORKS = ("fine-tuning", "greedy")
@@ -45,9 +45,9 @@ def articles_a_second(folder: Path, device: torch.device) -> dict[str, float]:
     writer = Ours(folder, device, "auto", batch_size=16)
     writer(articles, 1, 2)  # warms up
     start = time.perf_counter()
-    made = writer(articles, 1, NUM_TOKENS)
+    output = writer(articles, 1, NUM_TOKENS)
     seconds = time.perf_counter() - start
-    check_lengths(made, NUM_TOKENS)
+    check_lengths(output, NUM_TOKENS)
     return {"fine-tuning": rate(steps), "greedy": len(articles) / seconds}
 
 
@@ -55,12 +55,12 @@ def measured(folder: Path, processes: int) -> dict[str, float]:
     """Return the rates of `processes` processes of one thread."""
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     command = [sys.executable, *launcher, "-m", "benchmarks.ranks", "--folder", str(folder)]
-    made = subprocess.run(
+    output = subprocess.run(
         command, env=os.environ | {"RESUMEN_THREADS": "1"}, capture_output=True, text=True, check=False
     )
-    if made.returncode:
-        sys.exit(made.stderr)
-    return json.loads(made.stdout)
+    if output.returncode:
+        sys.exit(output.stderr)
+    return json.loads(output.stdout)
 
 
 def main() -> None:
@@ -72,9 +72,9 @@ def main() -> None:
     if chosen.write:
         check_parts(["ranks"])
     if chosen.folder:
-        found = articles_a_second(chosen.folder, prepare_torch(seed=7))
+        result = articles_a_second(chosen.folder, prepare_torch(seed=7))
         if rank() == 0:
-            say(json.dumps(found))
+            say(json.dumps(result))
         return
     with tempfile.TemporaryDirectory() as scratch:
         folder = made_up("flan-small", Path(scratch) / "flan-small")
@@ -87,7 +87,7 @@ def main() -> None:
     ]
     for work in WORKS:
         ratios = [two[work] / one[work] for one, two in rounds]
-        one, two = (statistics.median(pair[place][work] for pair in rounds) for place in (0, 1))
+        one, two = (statistics.median(pair[index][work] for pair in rounds) for index in (0, 1))
         spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
         lines.append(f"| {work} | {one:.2f} | {two:.2f} | {two / one:.2f} × | {spread} |")
     say("\n".join(lines))

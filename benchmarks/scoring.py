@@ -22,14 +22,14 @@ from rouge_score import rouge_scorer, tokenizers
 
 from benchmarks.full_scale import articles
 from benchmarks.speed import check_parts, hardware, say, write_results
+from resumen.rouge import score as rouge_score_module
+from resumen.rouge.score import ROUGE_TYPES, rouge
+from resumen.runtime.cli import parser, run
+from resumen.runtime.cpu import num_cores
+from resumen.sources.mlsum import MLSUM_ROWS
+from resumen.text.sentences import sentences
+from resumen.text.words import words
 from stages.evaluate import score_all
-from stages.shared import scores
-from stages.shared.cli import parser, run
-from stages.shared.cores import num_cores
-from stages.shared.mlsum import MLSUM_ROWS
-from stages.shared.scores import ROUGE_TYPES, rouge
-from stages.shared.sentences import sentences
-from stages.shared.words import words
 
 NUM_SYSTEMS = 9
 NUM_PAIRS = 1_500  # of the comparison
@@ -51,23 +51,23 @@ def with_ours(pairs: list[Pair]) -> list[tuple[float, ...]]:
 
 def with_ours_but_lsum(pairs: list[Pair]) -> list[tuple[float, ...]]:
     """Return ROUGE-1, -2 and -L as `rouge` computes them, without the work of ROUGE-Lsum."""
-    with patch.object(scores, "union_hits", lambda given, wanted: 0):
-        return [found[:3] for found in with_ours(pairs)]
+    with patch.object(rouge_score_module, "union_hits", lambda given, wanted: 0):
+        return [result[:3] for result in with_ours(pairs)]
 
 
 def with_rouge_score(pairs: list[Pair], types: Sequence[str] = ROUGE_TYPES) -> list[tuple[float, ...]]:
     scorer = rouge_scorer.RougeScorer(types, tokenizer=Words())
-    made = []
+    output = []
     for prediction, reference in pairs:
         scores = scorer.score("\n".join(sentences(reference)), "\n".join(sentences(prediction)))
-        made.append(tuple(100 * scores[name].fmeasure for name in types))
-    return made
+        output.append(tuple(100 * scores[name].fmeasure for name in types))
+    return output
 
 
 def seconds(call: Callable[[], Any]) -> tuple[float, Any]:
     start = time.perf_counter()
-    made = call()
-    return time.perf_counter() - start, made
+    output = call()
+    return time.perf_counter() - start, output
 
 
 def check_scores(got: Iterable[tuple[float, ...]], expected: Iterable[tuple[float, ...]]) -> None:
@@ -92,7 +92,7 @@ def compare(pairs: list[Pair]) -> Iterator[str]:
         ("ROUGE-1, -2, -L", ROUGE_TYPES[:3], with_ours_but_lsum),
         ("the same and -Lsum, as the stage", ROUGE_TYPES, with_ours),
     ):
-        found: list[tuple[float, float, float]] = []
+        result: list[tuple[float, float, float]] = []
         with ProcessPoolExecutor(2) as pool:
             list(pool.map(ours, [pairs[:8]] * 2))  # started
             for _ in range(ROUNDS):
@@ -101,9 +101,9 @@ def compare(pairs: list[Pair]) -> Iterator[str]:
                 two, both = seconds(partial(in_halves, pool, ours, pairs))
                 check_scores(got, expected)
                 check_scores(both, expected)
-                found.append((theirs, one, two))
-        theirs, one, two = (statistics.median(values) for values in zip(*found, strict=True))
-        ratios = [theirs / two for theirs, _, two in found]
+                result.append((theirs, one, two))
+        theirs, one, two = (statistics.median(values) for values in zip(*result, strict=True))
+        ratios = [theirs / two for theirs, _, two in result]
         spread = f"{min(ratios):.1f} to {max(ratios):.1f}"
         yield f"| {what} | {theirs / one:.1f} × | {theirs / two:.1f} × | {spread} |"
 
@@ -115,8 +115,10 @@ def curve(pairs: list[Pair]) -> str:
         count / min(seconds(lambda count=count: with_ours(pairs[:count]))[0] for _ in range(3))
         for count in counts
     ]
-    said = [", ".join(f"{value:,.0f}" for value in values) for values in (rates, counts)]
-    return f"{len(pairs):,} pairs, equal scores. Ours on one core: {said[0]} pairs/s at {said[1]} pairs."
+    message = [", ".join(f"{value:,.0f}" for value in values) for values in (rates, counts)]
+    return (
+        f"{len(pairs):,} pairs, equal scores. Ours on one core: {message[0]} pairs/s at {message[1]} pairs."
+    )
 
 
 def systems(rows: list[dict[str, str]]) -> dict[str, list[dict[str, str]]]:
@@ -146,12 +148,12 @@ def main() -> None:
         {"id": str(number), "text": row["text"], "summary": row["summary"]}
         for number, row in enumerate(articles(int(MLSUM_ROWS["es"]["test"] * options.share), 9_003))
     ]
-    made = systems(rows)
-    pairs = [(said["prediction"], row["summary"]) for said, row in zip(made["system-0"], rows, strict=True)][
-        :NUM_PAIRS
-    ]
+    output = systems(rows)
+    pairs = [
+        (message["prediction"], row["summary"]) for message, row in zip(output["system-0"], rows, strict=True)
+    ][:NUM_PAIRS]
     lines = [hardware(torch.device("cpu")), "", *compare(pairs), "", curve(pairs)]
-    spent, count = seconds(lambda: sum(1 for _ in score_all(rows, made, "none")))
+    spent, count = seconds(lambda: sum(1 for _ in score_all(rows, output, "none")))
     lines.append(f"{count:,} summaries, all measures, {num_cores()} cores: {spent:.0f} s.")
     say("\n".join(lines))
     if options.write:

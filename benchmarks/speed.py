@@ -53,15 +53,19 @@ from benchmarks.peers import (
     finetune_trainer,
 )
 from benchmarks.workload import EOS, SHAPES, made_up, operations, rows
+from resumen.model.decoding import generate_in_batches, make_generate
+from resumen.model.device import choose_dtype, native_bf16
+from resumen.model.loading import load_t5
+from resumen.model.prepare import prepare_torch
+from resumen.model.t5 import project
+from resumen.rouge.score import ROUGE_TYPES
+from resumen.runtime.cli import parser, run
+from resumen.runtime.errors import InputError
+from resumen.schema.sections import Decoding, FinetuneParams
+from resumen.training.checkpoints import History
+from resumen.training.pretrained import load_model
+from resumen.training.trainer import Arithmetic, SummaryTrainer, TokenizedRows
 from stages.finetune import longest_batch, training_arguments
-from stages.shared.cli import InputError, parser, run
-from stages.shared.decoding import Decoding, generator, in_batches
-from stages.shared.device import choose_dtype, native_bf16, prepare_torch
-from stages.shared.models import load_model
-from stages.shared.recipe import FinetuneParams
-from stages.shared.scores import ROUGE_TYPES
-from stages.shared.t5 import load_t5, project
-from stages.shared.training import Arithmetic, History, SummaryTrainer, TokenizedRows
 
 FINETUNE = FinetuneParams(
     base="flan-small",
@@ -87,7 +91,7 @@ DEFAULT = "flan-small"  # the model whose shape is taken
 NUM_STEPS = 8  # of fine-tuning a round
 NUM_WARMING = 2  # of them, not counted
 NUM_ARTICLES = {"greedy": 64, "beams": 32}
-MOST_APART = 0.02  # of the losses of those who fine-tune on the same rows
+MAX_APART = 0.02  # of the losses of those who fine-tune on the same rows
 TIE = {
     "greedy": 1e-4,
     "beams": 1e-2,
@@ -114,8 +118,8 @@ class Apart:
     def __call__(self) -> float:
         if self.pool is None:
             self.pool = ProcessPoolExecutor(1, get_context("spawn"), begin, (self.make, self.ours))
-        articles_a_second, said, self.peak = self.pool.submit(once).result()
-        self.said = said if self.said is None else self.said
+        articles_a_second, message, self.peak = self.pool.submit(once).result()
+        self.said = message if self.said is None else self.said
         if not self.lasting:
             self.close()
         return articles_a_second
@@ -136,10 +140,10 @@ def begin(make: Callable[[], Run], ours: bool) -> None:
 
 
 def once() -> tuple[float, Any, float]:
-    made = competitor()
+    output = competitor()
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return *made, torch.cuda.max_memory_allocated() / 1e9
-    return *made, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        return *output, torch.cuda.max_memory_allocated() / 1e9
+    return *output, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def be_quiet() -> None:
@@ -186,8 +190,10 @@ class Ours:
         decoding = Decoding(
             max_new_tokens=num_tokens, num_beams=num_beams, length_penalty=1.0, no_repeat_ngram_size=0
         )
-        made = in_batches(articles, generator(self.t5, decoding), self.batch_size, "speed generation")
-        return [row[1:] for row in made]
+        output = generate_in_batches(
+            articles, make_generate(self.t5, decoding), self.batch_size, "speed generation"
+        )
+        return [row[1:] for row in output]
 
 
 def rate(steps: list[tuple[int, float]]) -> float:
@@ -208,8 +214,8 @@ def trains(train: Train, folder: Path, device: torch.device, data: list[dict], c
         nonlocal first
         if first is None and compiles:
             first = total(train(folder, data, device))
-        made = train(folder, data, device)
-        return rate(made.steps[NUM_WARMING:]), (made, first - total(made) if first else 0.0)
+        output = train(folder, data, device)
+        return rate(output.steps[NUM_WARMING:]), (output, first - total(output) if first else 0.0)
 
     return run
 
@@ -225,18 +231,18 @@ def writes(make: Callable[[], Writer], articles: list[list[int]], num_beams: int
 
     def run() -> tuple[float, list[list[int]]]:
         start = time.perf_counter()
-        made = write(articles, num_beams, NUM_TOKENS)
+        output = write(articles, num_beams, NUM_TOKENS)
         seconds = time.perf_counter() - start
-        check_lengths(made, NUM_TOKENS)
-        return len(made) / seconds, made
+        check_lengths(output, NUM_TOKENS)
+        return len(output) / seconds, output
 
     return run
 
 
-def check_lengths(made: list[list[int]], num_tokens: int) -> None:
+def check_lengths(output: list[list[int]], num_tokens: int) -> None:
     """End unless all summaries are as long as they are to be."""
-    if short := sum(len(row) < num_tokens or EOS in row[:num_tokens] for row in made):
-        sys.exit(f"{short} of {len(made)} summaries are short: this is no comparison")
+    if short := sum(len(row) < num_tokens or EOS in row[:num_tokens] for row in output):
+        sys.exit(f"{short} of {len(output)} summaries are short: this is no comparison")
 
 
 def finetuning(folder: Path, device: torch.device) -> dict[str, Apart]:
@@ -251,20 +257,20 @@ def finetuning(folder: Path, device: torch.device) -> dict[str, Apart]:
     if native_bf16(device):
         trainers["ours, fp32"] = partial(finetune_ours, precision="fp32")
         trainers["trainer, bf16"] = partial(finetune_trainer, bf16=True)
-    made = {}
+    output = {}
     for name, train in trainers.items():
         compiles = name == "ours, compiled"  # once
         run = partial(trains, train, folder, device, data, compiles)
-        made[name] = Apart(run, name.startswith("ours"), lasting=compiles)
-    return made
+        output[name] = Apart(run, name.startswith("ours"), lasting=compiles)
+    return output
 
 
 def check_trained(who: Mapping[str, Trained]) -> str:
     """Return how far the losses are apart; end unless all saw as many articles and target tokens."""
-    seen = {name: (sum(count for count, _ in made.steps), made.targets) for name, made in who.items()}
-    losses = [made.loss for made in who.values()]
+    seen = {name: (sum(count for count, _ in output.steps), output.targets) for name, output in who.items()}
+    losses = [output.loss for output in who.values()]
     apart = (max(losses) - min(losses)) / min(losses)
-    if len(set(seen.values())) > 1 or apart > MOST_APART:
+    if len(set(seen.values())) > 1 or apart > MAX_APART:
         sys.exit(f"not the same work: articles and target tokens {seen}, losses {losses}")
     articles, targets = seen["ours"]
     return (
@@ -276,10 +282,10 @@ def check_trained(who: Mapping[str, Trained]) -> str:
 def compiling(seconds: float, rates: Mapping[str, float]) -> str:
     """Return when so many seconds of compiling have paid for themselves."""
     plain, compiled = rates["ours"], rates["ours, compiled"]
-    said = f"Compiling takes {seconds:.0f} s"
+    message = f"Compiling takes {seconds:.0f} s"
     if compiled <= plain:
-        return f"{said}, and no later step makes up for it."
-    return f"{said}, which pays from {seconds / (1 / plain - 1 / compiled):,.0f} articles on."
+        return f"{message}, and no later step makes up for it."
+    return f"{message}, which pays from {seconds / (1 / plain - 1 / compiled):,.0f} articles on."
 
 
 def generation(work: str, folder: Path, device: torch.device, scratch: Path) -> dict[str, Apart]:
@@ -313,13 +319,14 @@ def check_written(work: str, who: Mapping[str, list[list[int]]], folder: Path) -
     Ties are excepted: two summaries that transformers' float32 finds as good, within `TIE`.
     """
     theirs, exact = who["transformers"], "ours, fp32" if "ours, fp32" in who else "ours"
-    others = [place for place, pair in enumerate(zip(who[exact], theirs, strict=True)) if pair[0] != pair[1]]
-    for place in others:
-        gap = gap_of(folder, articles_of(work)[place], who[exact][place], theirs[place], work == "greedy")
+    others = [index for index, pair in enumerate(zip(who[exact], theirs, strict=True)) if pair[0] != pair[1]]
+    for index in others:
+        gap = gap_of(folder, articles_of(work)[index], who[exact][index], theirs[index], work == "greedy")
         if abs(gap) > TIE[work]:
-            sys.exit(f"{exact}: article {place} came out {gap:.1e} nats worse than by transformers: a fault")
+            sys.exit(f"{exact}: article {index} came out {gap:.1e} nats worse than by transformers: a fault")
     same = {
-        name: sum(one == other for one, other in zip(made, theirs, strict=True)) for name, made in who.items()
+        name: sum(one == other for one, other in zip(output, theirs, strict=True))
+        for name, output in who.items()
     }
     rounded = ", ".join(
         f"{name} {count}" for name, count in same.items() if name not in (exact, "transformers")
@@ -335,14 +342,14 @@ def check_written(work: str, who: Mapping[str, list[list[int]]], folder: Path) -
 def gap_of(folder: Path, source: list[int], ours: list[int], theirs: list[int], is_greedy: bool) -> float:
     """Return how much likelier, in nats, float32 finds `theirs`: the token where they part, or the whole."""
     model = T5ForConditionalGeneration.from_pretrained(folder).eval()
-    found = []
-    for made in (ours, theirs):
-        logits = model(input_ids=torch.tensor([source]), labels=torch.tensor([made])).logits[0]
-        found.append(logits.log_softmax(-1).gather(-1, torch.tensor(made)[:, None])[:, 0])
+    result = []
+    for output in (ours, theirs):
+        logits = model(input_ids=torch.tensor([source]), labels=torch.tensor([output])).logits[0]
+        result.append(logits.log_softmax(-1).gather(-1, torch.tensor(output)[:, None])[:, 0])
     if is_greedy:
-        place = next(place for place, pair in enumerate(zip(ours, theirs, strict=True)) if pair[0] != pair[1])
-        return float(found[1][place] - found[0][place])
-    return float(found[1].mean() - found[0].mean())
+        index = next(index for index, pair in enumerate(zip(ours, theirs, strict=True)) if pair[0] != pair[1])
+        return float(result[1][index] - result[0][index])
+    return float(result[1].mean() - result[0].mean())
 
 
 def busy(work: str, articles_a_second: float, device: torch.device, model: str) -> str:
@@ -354,10 +361,10 @@ def busy(work: str, articles_a_second: float, device: torch.device, model: str) 
     passes, beams = {"finetune": (3, 1), "greedy": (1, 1), "beams": (1, NUM_BEAMS)}[work]  # backward: twice
     passed = passes * statistics.mean(operations(source, beams * target, model) for source, target in lengths)
     needed = passed * articles_a_second / 1e12
-    said = f"Ours takes in and puts out {articles_a_second * tokens:,.0f} tokens a second"
+    message = f"Ours takes in and puts out {articles_a_second * tokens:,.0f} tokens a second"
     dtype = choose_dtype("auto", device)
     share, kind = needed / matrix_rate(dtype, device), str(dtype).removeprefix("torch.")
-    return f"{said}, {needed:.2f} · 10¹² operations, {share:.0%} of the rate of {kind} products."
+    return f"{message}, {needed:.2f} · 10¹² operations, {share:.0%} of the rate of {kind} products."
 
 
 def say(line: str) -> None:
@@ -393,15 +400,15 @@ def curve(folder: Path, device: torch.device, rounds: int) -> Iterator[str]:
     yield f"| rows |{' {}, articles/s | peak, GB |' * 3}".format("fine-tuning", "greedy", "four beams")
     yield f"|---|{'---:|' * 6}"
     counts = [16 * times for times in (1, 4, 16)]
-    found: dict[tuple[int, int], list[tuple[float, float]]] = {}
+    result: dict[tuple[int, int], list[tuple[float, float]]] = {}
     for count in counts * rounds:
-        for place, make in enumerate(costs(folder, device, rows(count, seed=3))):
+        for index, make in enumerate(costs(folder, device, rows(count, seed=3))):
             with closing(Apart(make, ours=True)) as apart:
-                found.setdefault((count, place), []).append((apart(), apart.peak))
+                result.setdefault((count, index), []).append((apart(), apart.peak))
     for count in counts:
         cells = [
             f"{statistics.median(rates):.2f} | {max(peaks):.2f}"
-            for rates, peaks in (zip(*found[count, place], strict=True) for place in range(3))
+            for rates, peaks in (zip(*result[count, index], strict=True) for index in range(3))
         ]
         yield f"| {count} | {' | '.join(cells)} |"
 
@@ -499,14 +506,14 @@ def write_results(name: str, lines: list[str], rounds: int) -> None:
     """Replace the part `name` of RESULTS.md; the rest stays."""
     command = ["git", "log", "-1", "--format=%h"]
     commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    changed = ["git", "diff", "--quiet", "HEAD", "--", "stages", "benchmarks/*.py"]
+    changed = ["git", "diff", "--quiet", "HEAD", "--", "stages", "resumen", "benchmarks/*.py"]
     if subprocess.run(changed, check=False).returncode:
         commit += ", changed since"
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     before, _, rest = RESULTS.read_text(encoding="utf-8").partition(begin)
     date = datetime.now(UTC).date().isoformat()
-    made = "\n".join([f"{date}, commit {commit}, {rounds} round{'s' * (rounds > 1)}.", "", *lines])
-    RESULTS.write_text(f"{before}{begin}\n{made}\n{end}{rest.partition(end)[2]}", encoding="utf-8")
+    output = "\n".join([f"{date}, commit {commit}, {rounds} round{'s' * (rounds > 1)}.", "", *lines])
+    RESULTS.write_text(f"{before}{begin}\n{output}\n{end}{rest.partition(end)[2]}", encoding="utf-8")
 
 
 def results(work: str, rounds: int, folder: Path, device: torch.device, scratch: Path) -> Iterator[str]:
@@ -522,13 +529,13 @@ def results(work: str, rounds: int, folder: Path, device: torch.device, scratch:
         rates = measured(who, rounds)
     medians = {name: statistics.median(values) for name, values in rates.items()}
     if work == "finetune":
-        made = {name: apart.said[0] for name, apart in who.items()}
-        said = f"{check_trained(made)} {compiling(who['ours, compiled'].said[1], medians)}"
+        output = {name: apart.said[0] for name, apart in who.items()}
+        message = f"{check_trained(output)} {compiling(who['ours, compiled'].said[1], medians)}"
     else:
-        said = check_written(work, {name: apart.said for name, apart in who.items()}, folder)
+        message = check_written(work, {name: apart.said for name, apart in who.items()}, folder)
     yield from table(title, rates)
     yield ""
-    yield said
+    yield message
     yield ""
     yield busy(work, medians["ours"], device, folder.name)
 

@@ -83,8 +83,8 @@ def rows(count: int, seed: int) -> list[Row]:
     """Return `count` rows of input_ids and labels, of random tokens and MLSUM's lengths."""
     draw = Random(seed)
 
-    def ids(median: float, sigma: float, most: int) -> list[int]:
-        length = min(most, max(8, round(draw.lognormvariate(math.log(median), sigma))))
+    def ids(median: float, sigma: float, maximum: int) -> list[int]:
+        length = min(maximum, max(8, round(draw.lognormvariate(math.log(median), sigma))))
         return [*(draw.randrange(3, NUM_PIECES) for _ in range(length - 1)), EOS]
 
     return [

@@ -19,37 +19,45 @@ from functools import partial as bound
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from pydantic import Field, NonNegativeInt, PositiveInt
 
-from stages.shared.answers import ANSWERS, Answer, read_answers
-from stages.shared.bootstrap import bounds, compare, drawn_means, pairs
-from stages.shared.cli import InputError, parser, run
-from stages.shared.cores import num_cores
-from stages.shared.files import read_jsonl, read_table, remove_orphans, whole, write_json, write_table
-from stages.shared.measures import Article, Measures, measure
-from stages.shared.params import Block, parse_section, read_params, section_of
-from stages.shared.progress import track
-from stages.shared.scores import ROUGE_TYPES, SPLITTERS, ascii_words, rouge
-from stages.shared.systems import EXTRACTIVE, base_system, system_names, system_params
-from stages.shared.words import words
+from resumen.rouge.score import ROUGE_TYPES, SPLITTERS, ascii_words, rouge
+from resumen.runtime.cli import parser, run
+from resumen.runtime.cpu import num_cores
+from resumen.runtime.errors import InputError
+from resumen.runtime.files import atomic_write, remove_orphans
+from resumen.runtime.jsonfiles import write_json
+from resumen.runtime.paths import (
+    ANSWERS_DIR,
+    EVALUATION_FILE,
+    PLOTS_DIR,
+    PREDICTIONS_DIR,
+    RAW_TEST,
+    SCORES_FILE,
+    SYSTEMS_DIR,
+)
+from resumen.runtime.progress import track
+from resumen.schema.answers import Answer, read_answers
+from resumen.schema.jsonl import read_jsonl
+from resumen.schema.params import parse_section, read_params, section_of
+from resumen.schema.rows import read_table, write_table
+from resumen.schema.sections import EvaluateParams
+from resumen.schema.systems import EXTRACTIVE, system_names, system_params
+from resumen.scoring.bootstrap import bootstrap_means, percentile_interval
+from resumen.scoring.comparisons import base_system, compare_pairs, pairs
+from resumen.scoring.measures import ArticleIndex, Measures, measure
+from resumen.text.words import words
 
 log = logging.getLogger("evaluate")
+
 log.setLevel(logging.INFO)  # the library of that name has set it to warnings
 
-RAW_TEST = Path("data/raw/test.parquet")
-PREDICTIONS = Path("data/predictions")
-SCORES = Path("data/scores.parquet")
-SYSTEMS = Path("metrics/systems")
-EVALUATION = Path("metrics/evaluation.json")
-PLOTS = Path("metrics/plots")
-
-ARTICLES_AT_ONCE = 50  # that a worker is given
-LEAST_FOR_WORKERS = 20_000  # summaries; below, starting processes costs more than it saves
+ARTICLES_CHUNK = 50  # that a worker is given
+MIN_FOR_WORKERS = 20_000  # summaries; below, starting processes costs more than it saves
 INTEGERS = {name for name, kind in Measures.__annotations__.items() if kind is int} | {"lost_words"}
 ASCII = tuple(f"{name}_ascii" for name in ROUGE_TYPES)
 COLUMNS = (*ROUGE_TYPES, *ASCII, *Measures._fields, "lost_words")
@@ -59,13 +67,6 @@ SCHEMA = pa.schema(
 )
 
 Predictions = dict[str, dict[str, Any]]  # of one article, by system
-
-
-class EvaluateParams(Block):
-    bootstrap_samples: PositiveInt
-    confidence: float = Field(gt=0, lt=1)  # of the intervals
-    seed: NonNegativeInt
-    stemming: Literal["none", "snowball"]  # of the words of ROUGE, but for the ASCII ones
 
 
 def read_predictions(path: Path, ids: list[str]) -> list[dict[str, Any]]:
@@ -100,36 +101,36 @@ def lost_words(reference: str, spelled_reference: str) -> int:
 
 def score_article(row: dict[str, str], predictions: Predictions, stemming: str) -> Iterator[dict[str, Any]]:
     """Yield a row of scores for each system's summary of one article."""
-    article, reference, split = Article.of(row["text"]), row["summary"], SPLITTERS[stemming]
-    for system, made in predictions.items():
-        text = made["prediction"]
+    article, reference, split = ArticleIndex.of(row["text"]), row["summary"], SPLITTERS[stemming]
+    for system, output in predictions.items():
+        text = output["prediction"]
         yield {
             "system": system,
             "id": row["id"],
             **dict(zip(ROUGE_TYPES, rouge(text, reference, split), strict=True)),
             **dict(zip(ASCII, rouge(text, reference, ascii_words), strict=True)),
             **measure(text, reference, article)._asdict(),
-            "lost_words": lost_words(reference, made["spelled_reference"]),
+            "lost_words": lost_words(reference, output["spelled_reference"]),
         }
 
 
 def score_articles(work: list[tuple[dict[str, str], Predictions]], stemming: str) -> list[dict[str, Any]]:
     """Return the scores of several articles: what a worker does."""
-    return [score for row, made in work for score in score_article(row, made, stemming)]
+    return [score for row, output in work for score in score_article(row, output, stemming)]
 
 
 def score_all(
-    rows: list[dict[str, str]], made: dict[str, list[dict[str, Any]]], stemming: str
+    rows: list[dict[str, str]], output: dict[str, list[dict[str, Any]]], stemming: str
 ) -> Iterable[dict[str, Any]]:
     """Yield the scores of every article and system, article by article, on all cores where it pays."""
     work = [
-        (row, {system: rows_made[place] for system, rows_made in made.items()})
-        for place, row in enumerate(rows)
+        (row, {system: rows_made[index] for system, rows_made in output.items()})
+        for index, row in enumerate(rows)
     ]
-    parts = [work[start : start + ARTICLES_AT_ONCE] for start in range(0, len(work), ARTICLES_AT_ONCE)]
+    parts = [work[start : start + ARTICLES_CHUNK] for start in range(0, len(work), ARTICLES_CHUNK)]
     score, what = bound(score_articles, stemming=stemming), "evaluate articles"
-    unit = f"{ARTICLES_AT_ONCE} articles"
-    if len(rows) * len(made) < LEAST_FOR_WORKERS:
+    unit = f"{ARTICLES_CHUNK} articles"
+    if len(rows) * len(output) < MIN_FOR_WORKERS:
         for part in track(parts, what, len(parts), unit=unit):
             yield from score(part)
         return
@@ -158,9 +159,9 @@ def lengths(by_system: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
     return [
         {
             "system": name,
-            **dict(zip(("lower", "words", "upper"), found.quantile([0.05, 0.5, 0.95]), strict=True)),
+            **dict(zip(("lower", "words", "upper"), result.quantile([0.05, 0.5, 0.95]), strict=True)),
         }
-        for name, found in {"reference": reference, **counts}.items()
+        for name, result in {"reference": reference, **counts}.items()
     ]
 
 
@@ -204,8 +205,8 @@ def bootstrap(scores: np.ndarray, params: EvaluateParams) -> tuple[np.ndarray, n
     """
     if len(scores) < 2:
         return np.zeros(scores.shape[1]), np.full(scores.shape[1], 100.0)
-    drawn = drawn_means(scores, params.bootstrap_samples, params.seed)
-    lower, upper = bounds(drawn, len(scores), params.confidence)
+    drawn = bootstrap_means(scores, params.bootstrap_samples, params.seed)
+    lower, upper = percentile_interval(drawn, len(scores), params.confidence)
     return lower.clip(0, 100), upper.clip(0, 100)
 
 
@@ -226,12 +227,12 @@ def differences(
     `base` is the system that runs the base of the fine-tuning, if there is one.
     """
     values = {system: scores["rougeL"].to_numpy() for system, scores in by_system.items()}
-    drawn = drawn_means(np.stack(list(values.values()), axis=1), params.bootstrap_samples, params.seed)
-    return compare(pairs(base), values, dict(zip(values, drawn.T, strict=True)), params.confidence)
+    drawn = bootstrap_means(np.stack(list(values.values()), axis=1), params.bootstrap_samples, params.seed)
+    return compare_pairs(pairs(base), values, dict(zip(values, drawn.T, strict=True)), params.confidence)
 
 
 def ceilings(
-    rows: list[dict[str, str]], made: dict[str, list[dict[str, Any]]], stemming: str
+    rows: list[dict[str, str]], output: dict[str, list[dict[str, Any]]], stemming: str
 ) -> list[dict[str, Any]]:
     """Return the ROUGE of the references themselves once written with each vocabulary, and who has it.
 
@@ -239,17 +240,17 @@ def ceilings(
     have a little more.
     """
     who: dict[tuple[str, ...], list[str]] = {}
-    for system, predictions in made.items():
+    for system, predictions in output.items():
         if system not in EXTRACTIVE:
             who.setdefault(tuple(row["spelled_reference"] for row in predictions), []).append(system)
-    found = []
+    result = []
     for spelled, systems in who.items():
         scores = [
             rouge(text, row["summary"], SPLITTERS[stemming]) for text, row in zip(spelled, rows, strict=True)
         ]
         means = np.mean(scores, axis=0).round(2).tolist()
-        found.append({"systems": systems, **dict(zip(ROUGE_TYPES, means, strict=True))})
-    return found
+        result.append({"systems": systems, **dict(zip(ROUGE_TYPES, means, strict=True))})
+    return result
 
 
 def breakdown(
@@ -283,18 +284,18 @@ def breakdown(
     ]
 
 
-def decoding_of(system: str, every: dict[str, Any]) -> str:
+def decoding_of(system: str, all_params: dict[str, Any]) -> str:
     """Return how a system's summaries were decoded, as the signature has it."""
     if system in EXTRACTIVE:
         return "none"
-    entry = system_params(every, system)
+    entry = system_params(all_params, system)
     if entry.is_foreign:
         return "foreign"
-    chosen = {**section_of(every, "generate"), **entry.decoding()}
+    chosen = {**section_of(all_params, "generate"), **entry.decoding()}
     names = ("num_beams", "max_new_tokens", "no_repeat_ngram_size", "length_penalty", "precision")
     used = [name for name in names if name != "length_penalty" or chosen["num_beams"] > 1]
-    said = [f"{name}:{chosen[name]}" for name in used]
-    return "|".join([*said, *(f"{name}:{version(name)}" for name in ("torch", "transformers"))])
+    message = [f"{name}:{chosen[name]}" for name in used]
+    return "|".join([*message, *(f"{name}:{version(name)}" for name in ("torch", "transformers"))])
 
 
 def hash_of(rows: list[dict[str, str]]) -> str:
@@ -324,9 +325,9 @@ def signature(rows: list[dict[str, str]], params: EvaluateParams) -> list[str]:
 
 def main() -> None:
     parser(__doc__, "python -m stages.evaluate").parse_args()
-    every = read_params()
-    params = parse_section(EvaluateParams, every, "evaluate")
-    names = system_names(every)
+    all_params = read_params()
+    params = parse_section(EvaluateParams, all_params, "evaluate")
+    names = system_names(all_params)
     systems = [*EXTRACTIVE, *names]
     rows = list(read_table(RAW_TEST, ["id", "text", "summary", "topic"]))
     ids = [row["id"] for row in rows]
@@ -336,28 +337,32 @@ def main() -> None:
         )
     if empty := [row["id"] for row in rows if not words(row["summary"])]:
         raise InputError(f"{RAW_TEST}: id {empty[0]!r}: a reference without words; run `dvc repro`")
-    made = {system: read_predictions(PREDICTIONS / f"{system}.jsonl", ids) for system in systems}
-    scores = sorted(score_all(rows, made, params.stemming), key=lambda score: systems.index(score["system"]))
+    output = {system: read_predictions(PREDICTIONS_DIR / f"{system}.jsonl", ids) for system in systems}
+    scores = sorted(
+        score_all(rows, output, params.stemming), key=lambda score: systems.index(score["system"])
+    )
     asked = {system: with_reference(read_answers(system)) for system in names}
     probes = [probe_summary(system, answers, params) for system, answers in asked.items() if answers]
-    if orphans := [*remove_orphans(PREDICTIONS, systems), *remove_orphans(ANSWERS, names)]:
+    if orphans := [*remove_orphans(PREDICTIONS_DIR, systems), *remove_orphans(ANSWERS_DIR, names)]:
         log.info("removed %s, of systems that are gone", ", ".join(orphans))
 
     table = pd.DataFrame(scores)
     by_system = {system: table[table["system"] == system] for system in systems}
     answered = {row["system"]: {"probe_exact_pct": row["exact_pct"]} for row in probes}
-    with whole(SYSTEMS) as partial:
+    with atomic_write(SYSTEMS_DIR) as partial:
         for system, group in by_system.items():
             write_json(partial / f"{system}.json", {**summary_of(group), **answered.get(system, {})})
     systems_with_intervals = intervals(by_system, params)
-    cut = {row["id"] for rows_made in made.values() for row in rows_made if row.get("truncated")}
+    cut = {row["id"] for rows_made in output.values() for row in rows_made if row.get("truncated")}
     evaluation = {  # lists, which `dvc metrics show` leaves out of its table
         "num_articles": len(rows),
         "confidence": params.confidence,
         "signature": signature(rows, params),
-        "systems": [{**row, "decoding": decoding_of(row["system"], every)} for row in systems_with_intervals],
-        "differences": differences(by_system, base_system(every), params),
-        "ceilings": ceilings(rows, made, params.stemming),
+        "systems": [
+            {**row, "decoding": decoding_of(row["system"], all_params)} for row in systems_with_intervals
+        ],
+        "differences": differences(by_system, base_system(all_params), params),
+        "ceilings": ceilings(rows, output, params.stemming),
         "breakdown": breakdown(rows, cut, by_system),
         "probes": probes,
     }
@@ -369,10 +374,10 @@ def main() -> None:
         }
         for row in systems_with_intervals
     ]
-    write_json(EVALUATION, evaluation)
-    write_json(PLOTS / "scores.json", points)
-    write_json(PLOTS / "lengths.json", lengths(by_system))
-    write_table(SCORES, scores, SCHEMA)
+    write_json(EVALUATION_FILE, evaluation)
+    write_json(PLOTS_DIR / "scores.json", points)
+    write_json(PLOTS_DIR / "lengths.json", lengths(by_system))
+    write_table(SCORES_FILE, scores, SCHEMA)
     log.info("scored %d systems on %d articles", len(systems), len(rows))
 
 

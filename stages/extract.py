@@ -11,30 +11,24 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import pairwise
-from pathlib import Path
 from random import Random
 from typing import Any
 
-from pydantic import NonNegativeInt
-
-from stages.shared.cli import parser, run
-from stages.shared.files import read_table, write_jsonl
-from stages.shared.params import Block, load_params
-from stages.shared.progress import track
-from stages.shared.sentences import sentences
-from stages.shared.systems import EXTRACTIVE
-from stages.shared.words import words
+from resumen.runtime.cli import parser, run
+from resumen.runtime.paths import PREDICTIONS_DIR, RAW_TEST
+from resumen.runtime.progress import track
+from resumen.schema.jsonl import write_jsonl
+from resumen.schema.params import load_params
+from resumen.schema.rows import read_table
+from resumen.schema.sections import ExtractParams
+from resumen.schema.systems import EXTRACTIVE
+from resumen.text.sentences import sentences
+from resumen.text.words import words
 
 log = logging.getLogger("extract")
 
-RAW_TEST = Path("data/raw/test.parquet")
-PREDICTIONS = Path("data/predictions")
 
 Choose = Callable[[list[str], str], list[int]]  # an article's sentences, its reference -> places
-
-
-class ExtractParams(Block):
-    seed: NonNegativeInt  # of random-3
 
 
 def lead(count: int) -> Choose:
@@ -50,8 +44,8 @@ def random_three(seed: int) -> Choose:
 
 def bigrams(text: str) -> Counter[tuple[str, str]]:
     """Return the pairs of neighbouring words of `text`, counted."""
-    found = words(text)
-    return Counter(pairwise(found))
+    result = words(text)
+    return Counter(pairwise(result))
 
 
 def oracle(article: list[str], reference: str) -> list[int]:
@@ -63,15 +57,15 @@ def oracle(article: list[str], reference: str) -> list[int]:
     After Nallapati et al. 2017, https://arxiv.org/abs/1611.04230
     """
     wanted = bigrams(reference)
-    found = [bigrams(sentence) for sentence in article]
+    result = [bigrams(sentence) for sentence in article]
     chosen: list[int] = []
     while len(chosen) < 3:
-        covered = sum((found[place] for place in chosen), Counter())
+        covered = sum((result[index] for index in chosen), Counter())
         gains = [
-            -1 if place in chosen else ((covered + found[place]) & wanted).total()
-            for place in range(len(article))
+            -1 if index in chosen else ((covered + result[index]) & wanted).total()
+            for index in range(len(article))
         ]
-        best = max(range(len(article)), key=lambda place: gains[place], default=0)
+        best = max(range(len(article)), key=lambda index: gains[index], default=0)
         if not gains or gains[best] <= (covered & wanted).total():
             break
         chosen.append(best)
@@ -86,7 +80,7 @@ def extract(rows: Iterable[dict[str, str]], choose: Choose) -> list[dict[str, An
         predictions.append(
             {
                 "id": row["id"],
-                "prediction": " ".join(article[place] for place in choose(article, row["summary"])),
+                "prediction": " ".join(article[index] for index in choose(article, row["summary"])),
                 "source_tokens": None,
                 "truncated": False,
                 "spelled_reference": row["summary"],
@@ -102,9 +96,9 @@ def main() -> None:
     choices = (lead(1), lead(3), oracle, random_three(params.seed))
     for name, choose in zip(EXTRACTIVE, choices, strict=True):
         predictions = extract(track(rows, f"extract {name}", len(rows)), choose)
-        write_jsonl(PREDICTIONS / f"{name}.jsonl", predictions)
+        write_jsonl(PREDICTIONS_DIR / f"{name}.jsonl", predictions)
         log.info("%-10s %6d predictions", name, len(predictions))
-    log.info("wrote %d baselines to %s", len(EXTRACTIVE), PREDICTIONS)
+    log.info("wrote %d baselines to %s", len(EXTRACTIVE), PREDICTIONS_DIR)
 
 
 if __name__ == "__main__":

@@ -34,47 +34,60 @@ from transformers import (
     TrainerCallback,
 )
 
-from stages.shared.checkpoint import write_provenance
-from stages.shared.cli import InputError, parser, run
-from stages.shared.decoding import batches, begun, greedy, search
-from stages.shared.device import choose_dtype, prepare_torch
-from stages.shared.files import load_table, num_rows, read_table, require_space, size_of, whole, write_json
-from stages.shared.models import load_model, save_model, start_letters
-from stages.shared.params import load_params
-from stages.shared.progress import track
-from stages.shared.ranks import dealt, gathered, rank, received, relaunched
-from stages.shared.recipe import FinetuneParams
-from stages.shared.resume import fingerprint, finish, locked_folder
-from stages.shared.rouge import SpanishRouge
-from stages.shared.scores import ROUGE_TYPES
-from stages.shared.spelling import PAD, decode, load_tokenizer
-from stages.shared.t5 import T5, check_vocabulary
-from stages.shared.training import (
-    SEAL,
-    Arithmetic,
+from resumen.model.decoding import greedy, plan_batches, prefill, search
+from resumen.model.device import choose_dtype
+from resumen.model.distributed import (
+    all_gather,
+    broadcast_folder,
+    check_same,
+    rank,
+    run_under_torchrun,
+    shard,
+    world_size,
+)
+from resumen.model.loading import check_vocabulary
+from resumen.model.prepare import prepare_torch
+from resumen.model.t5 import T5
+from resumen.rouge.metric import SpanishRouge
+from resumen.rouge.score import ROUGE_TYPES
+from resumen.runtime.cli import parser, run
+from resumen.runtime.errors import InputError
+from resumen.runtime.files import atomic_write, require_space, size_of
+from resumen.runtime.fingerprint import fingerprint
+from resumen.runtime.jsonfiles import write_json
+from resumen.runtime.locks import finish, locked_folder
+from resumen.runtime.paths import (
+    CURVE,
+    FINETUNE_METRICS,
+    FINETUNED_DIR,
+    PRETRAINED_DIR,
+    RAW_VALIDATION,
+    TOKENIZED_DIR,
+    TOKENIZED_TRAIN,
+    TOKENIZED_VALIDATION,
+    TOKENIZER_DIR,
+)
+from resumen.runtime.progress import track
+from resumen.runtime.provenance import write_provenance
+from resumen.schema.params import load_params
+from resumen.schema.rows import load_table, num_rows, read_table
+from resumen.schema.sections import FinetuneParams
+from resumen.training.checkpoints import (
+    MANIFEST,
     Checkpoints,
     History,
-    Progress,
-    Stopped,
-    SummaryTrainer,
-    TokenizedRows,
+    Interrupted,
+    checkpoint_interval,
     curve_row,
     epoch_folder,
+    kept_history,
     last_checkpoint,
-    sealed_history,
-    seconds_between,
 )
+from resumen.training.pretrained import init_letters, load_model, save_model
+from resumen.training.trainer import Arithmetic, Progress, SummaryTrainer, TokenizedRows
+from resumen.vocabulary.tokenizer import PAD, decode, load_tokenizer
 
 log = logging.getLogger("finetune")
-
-TOKENIZED = Path("data/tokenized")
-TRAIN, VALIDATION = TOKENIZED / "train.parquet", TOKENIZED / "validation.parquet"
-TOKENIZER = TOKENIZED / "tokenizer"
-PRETRAINED = Path("models/pretrained")
-RAW_VALIDATION = Path("data/raw/validation.parquet")
-FINETUNED = Path("models/finetuned")
-METRICS = Path("metrics/finetune.json")
-CURVE = Path("metrics/plots/training.json")
 
 
 class Validation:
@@ -92,16 +105,16 @@ class Validation:
         params: FinetuneParams,
     ) -> None:
         if missing := [name for name in rows.ids if name not in references]:
-            raise InputError(f"{RAW_VALIDATION}: lacks id {missing[0]!r} of {TOKENIZED}; run `dvc repro`")
-        places = list(range(len(rows)))
+            raise InputError(f"{RAW_VALIDATION}: lacks id {missing[0]!r} of {TOKENIZED_DIR}; run `dvc repro`")
+        indices = list(range(len(rows)))
         if params.validation_rows != "all" and params.validation_rows < len(rows):
-            places = sorted(Random(params.seed).sample(places, params.validation_rows))
-        self.rows = torch.utils.data.Subset(rows, places)
+            indices = sorted(Random(params.seed).sample(indices, params.validation_rows))
+        self.rows = torch.utils.data.Subset(rows, indices)
         pad = tokenizer.token_to_id(PAD)
-        chosen = [rows[place] for place in places]
+        chosen = [rows[index] for index in indices]
         self.sources = [[token for token in row["input_ids"] if token != pad] for row in chosen]
         self.labels = [[token for token in row["labels"] if token >= 0] for row in chosen]
-        self.references = [references[rows.ids[place]] for place in places]
+        self.references = [references[rows.ids[index]] for index in indices]
         self.tokenizer, self.params = tokenizer, params
 
     @torch.inference_mode()
@@ -111,18 +124,18 @@ class Validation:
         An article is read once, for its summary and for the loss of its labels.
         """
         decoding, batch_size = greedy(self.params.max_new_tokens), 8 * self.params.batch_size  # no gradients
-        own = dealt(batches(list(map(len, self.sources)), batch_size))
+        own = shard(plan_batches(list(map(len, self.sources)), batch_size))
         outputs: dict[int, list[int]] = {}
         loss = 0.0
-        for places in track(own, "finetune validation", len(own), unit="batch"):
-            memory = begun(t5, [self.sources[place] for place in places], decoding)
-            labels = [torch.tensor(self.labels[place]) for place in places]
+        for indices in track(own, "finetune validation", len(own), unit="batch"):
+            cache = prefill(t5, [self.sources[index] for index in indices], decoding)
+            labels = [torch.tensor(self.labels[index]) for index in indices]
             padded = pad_sequence(labels, batch_first=True, padding_value=-1)
-            loss += float(t5.written_loss(memory, padded))
-            outputs |= dict(zip(places, search(t5, memory, decoding), strict=True))
-        every, losses = zip(*gathered((outputs, loss)), strict=True)
-        every_output = ChainMap(*every)
-        texts = decode(self.tokenizer, [every_output[place] for place in range(len(self.rows))])
+            loss += float(t5.cached_loss(cache, padded))
+            outputs |= dict(zip(indices, search(t5, cache, decoding), strict=True))
+        all_params, losses = zip(*all_gather((outputs, loss)), strict=True)
+        every_output = ChainMap(*all_params)
+        texts = decode(self.tokenizer, [every_output[index] for index in range(len(self.rows))])
         scores = SpanishRouge(keep_in_memory=True).compute(predictions=texts, references=self.references)
         return {"loss": sum(losses) / sum(map(len, self.labels)), **scores}
 
@@ -190,9 +203,9 @@ def train(
     dtype = choose_dtype(params.precision, device)
     model.to(device)  # type: ignore[arg-type]  # its decorator drops self
     arithmetic = Arithmetic(model, dtype, longest_batch(rows, params))
-    checkpoint = received(last_checkpoint(folder), folder)
+    checkpoint = broadcast_folder(last_checkpoint(folder), folder)
     if checkpoint:
-        history = sealed_history(checkpoint)
+        history = kept_history(checkpoint)
         log.info("going on from step %s", checkpoint.name.rpartition("-")[2])
     else:
         with torch.inference_mode():
@@ -200,7 +213,7 @@ def train(
 
     def save(epoch: int) -> None:
         require_space(folder, 4 * model.num_parameters())
-        save_model(model, TOKENIZER, epoch_folder(folder, epoch))
+        save_model(model, TOKENIZER_DIR, epoch_folder(folder, epoch))
 
     checkpoints = Checkpoints(folder, history, model.num_parameters())
     trainer = SummaryTrainer(
@@ -213,15 +226,15 @@ def train(
         args=training_arguments(params, folder, device),
         train_dataset=rows,
         eval_dataset=validation.rows,
-        data_collator=DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(TOKENIZER)),
+        data_collator=DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(TOKENIZER_DIR)),
         callbacks=[Progress(), checkpoints, *callbacks],
     )
     trainer.remove_callback(PrinterCallback)
     try:
-        with checkpoints.heeding_signals():
+        with checkpoints.handle_signals():
             done = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    except Stopped as wish:
-        is_kept = any(folder.glob(f"checkpoint-*/{SEAL}"))
+    except Interrupted as wish:
+        is_kept = any(folder.glob(f"checkpoint-*/{MANIFEST}"))
         then = f"goes on from the last checkpoint, in {folder}" if is_kept else "starts afresh"
         log.info("stopped; the same command %s", then)
         sys.exit(128 + wish.args[0])
@@ -238,10 +251,10 @@ def write(
 ) -> None:
     """Write the model of the best epoch, the metrics and the curve."""
     best = history.best
-    with whole(FINETUNED) as partial:
-        made = epoch_folder(folder, best["epoch"])
-        require_space(FINETUNED.parent, size_of(made))
-        shutil.copytree(made, partial)
+    with atomic_write(FINETUNED_DIR) as partial:
+        output = epoch_folder(folder, best["epoch"])
+        require_space(FINETUNED_DIR.parent, size_of(output))
+        shutil.copytree(output, partial)
         write_provenance(partial, source="finetune", base=params.base)
     metrics = {
         "base": params.base,
@@ -254,10 +267,10 @@ def write(
         **{f"validation_{name}": best[name] for name in ROUGE_TYPES},
     }
     write_json(CURVE, history.curve)
-    write_json(METRICS, metrics)
+    write_json(FINETUNE_METRICS, metrics)
     log.info(
         "wrote %s: %d steps; best epoch %d: validation loss %.3f, ROUGE-L %.2f (%.2f before)",
-        FINETUNED,
+        FINETUNED_DIR,
         steps,
         best["epoch"],
         best["validation_loss"],
@@ -269,28 +282,29 @@ def write(
 def main() -> None:
     parser(__doc__, "python -m stages.finetune").parse_args()
     params = load_params(FinetuneParams, "finetune")
-    step, count = params.batch_size * params.gradient_accumulation, num_rows(TRAIN)
+    step, count = params.batch_size * params.gradient_accumulation, num_rows(TOKENIZED_TRAIN)
     if count < step:
         raise InputError(
             f"params.yaml: finetune.batch_size: a step takes {step} articles (batch_size × "
             f"gradient_accumulation), and the training split has {count}; lower it"
         )
-    seconds_between()  # a wrong one is refused before any work
-    if relaunched("stages.finetune"):
+    checkpoint_interval()  # a wrong one is refused before any work
+    if run_under_torchrun("stages.finetune"):
         return
     device = prepare_torch(params.seed)
-    rows = TokenizedRows(load_table(TRAIN))
-    base = PRETRAINED / params.base
+    rows = TokenizedRows(load_table(TOKENIZED_TRAIN))
+    base = PRETRAINED_DIR / params.base
     model = load_model(base)
-    tokenizer = load_tokenizer(TOKENIZER)
+    tokenizer = load_tokenizer(TOKENIZER_DIR)
     check_vocabulary(model.shared.num_embeddings, tokenizer, base)
-    start_letters(model, load_tokenizer(base), tokenizer)
+    init_letters(model, load_tokenizer(base), tokenizer)
     references = {row["id"]: row["summary"] for row in read_table(RAW_VALIDATION, ["id", "summary"])}
-    validation = Validation(TokenizedRows(load_table(VALIDATION)), references, tokenizer, params)
+    validation = Validation(TokenizedRows(load_table(TOKENIZED_VALIDATION)), references, tokenizer, params)
     precision = str(choose_dtype(params.precision, device)).removeprefix("torch.")
-    inputs = [TRAIN, VALIDATION, TOKENIZER, base, RAW_VALIDATION]
+    inputs = [TOKENIZED_TRAIN, TOKENIZED_VALIDATION, TOKENIZER_DIR, base, RAW_VALIDATION]
     parts = fingerprint([params], inputs, precision=f"{precision} on {device.type}")
-    with locked_folder("finetune", parts, log) as folder:
+    check_same(parts)
+    with locked_folder("finetune", parts, log, rank(), world_size()) as folder:
         history, steps = train(model, rows, validation, params, device, folder)
         if rank() == 0:
             write(history, steps, model, params, precision, folder)

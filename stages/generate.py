@@ -13,52 +13,41 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pydantic import PositiveInt
-
-from stages.shared.choices import GenerateParams
-from stages.shared.cli import InputError, parser, run, shown
-from stages.shared.conversation import Style, fault_of
-from stages.shared.decoding import generator, write_texts
-from stages.shared.device import choose_dtype, prepare_torch
-from stages.shared.files import numbered_jsonl, read_table, write_jsonl
-from stages.shared.params import Block, parse_key, parse_section, read_params
-from stages.shared.prompts import COLUMNS, fill
-from stages.shared.ranks import rank, relaunched
-from stages.shared.resume import fingerprint, finish, locked_folder
-from stages.shared.spelling import load_tokenizer, spelled
-from stages.shared.systems import SystemParams, system_params
-from stages.shared.t5 import T5, check_vocabulary, load_t5
-from stages.shared.truncation import encode_within
+from resumen.model.decoding import generate_texts, make_generate
+from resumen.model.device import choose_dtype
+from resumen.model.distributed import check_same, rank, run_under_torchrun, world_size
+from resumen.model.loading import check_vocabulary, load_t5
+from resumen.model.prepare import prepare_torch
+from resumen.model.t5 import T5
+from resumen.prompts.truncation import encode_truncated
+from resumen.runtime.cli import parser, run
+from resumen.runtime.errors import InputError, shown
+from resumen.runtime.fingerprint import fingerprint
+from resumen.runtime.locks import finish, locked_folder
+from resumen.runtime.paths import FORMATTED_TEST, PREDICTIONS_DIR, RAW_TEST
+from resumen.schema.jsonl import numbered_jsonl, write_jsonl
+from resumen.schema.params import parse_key, parse_section, read_params
+from resumen.schema.rows import read_table
+from resumen.schema.sections import GenerateParams, SourceParams, StyleParams
+from resumen.schema.systems import SystemParams, system_params
+from resumen.text.characters import fault_of
+from resumen.text.prompts import TEMPLATE_FIELDS, fill_template
+from resumen.vocabulary.tokenizer import load_tokenizer, round_trip
 
 log = logging.getLogger("generate")
 
-RAW_TEST = Path("data/raw/test.parquet")
-FORMATTED_TEST = Path("data/formatted/test.parquet")
-PREDICTIONS = Path("data/predictions")
 
-MOST_CHARACTERS = 100_000  # of a summary made elsewhere; a million of them would be scored for minutes
+MAX_CHARACTERS = 100_000  # of a summary made elsewhere; a million of them would be scored for minutes
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
-class SourceParams(Block):
-    """What is read of `tokenize`."""
-
-    source_tokens: PositiveInt  # longer prompts are cut
-
-
-class StyleParams(Block):
-    """What is read of `format`."""
-
-    style: Style  # which way our prompts are cut
-
-
-def own_prompts(system: SystemParams, rows: list[dict[str, str]]) -> list[str]:
+def system_prompts(system: SystemParams, rows: list[dict[str, str]]) -> list[str]:
     """Return the prompt of each of `rows`, the test articles, in their order.
 
     From `format`, or in the system's own template.
     """
     if system.template is not None:
-        return [fill(system.template, row) for row in rows]
+        return [fill_template(system.template, row) for row in rows]
     prompts = {row["id"]: row["prompt"] for row in read_table(FORMATTED_TEST, ["id", "prompt"])}
     if missing := [row["id"] for row in rows if row["id"] not in prompts]:
         raise InputError(f"{FORMATTED_TEST}: lacks id {missing[0]!r} of {RAW_TEST}; run `dvc repro`")
@@ -81,12 +70,12 @@ def summarize(
     """
     tokenizer = load_tokenizer(system.path)
     check_vocabulary(model.num_rows, tokenizer, system.path)
-    prompts = own_prompts(system, rows)
+    prompts = system_prompts(system, rows)
     cut_as = style.style if system.template is None else "instruction"
-    ids, were_cut = encode_within(tokenizer, prompts, source.source_tokens, cut_as)
-    generate = generator(model, params.model_copy(update=system.decoding()))
-    texts = write_texts(tokenizer, ids, generate, params.batch_size, what, journal)
-    spelled_references = spelled(tokenizer, [row["summary"] for row in rows])
+    ids, were_cut = encode_truncated(tokenizer, prompts, source.source_tokens, cut_as)
+    generate = make_generate(model, params.model_copy(update=system.decoding()))
+    texts = generate_texts(tokenizer, ids, generate, params.batch_size, what, journal)
+    spelled_references = round_trip(tokenizer, [row["summary"] for row in rows])
     return [
         {
             "id": row["id"],
@@ -105,20 +94,20 @@ def check_prediction(where: str, system: str, row: dict[str, Any]) -> None:
     """Raise InputError, with system and id, unless a row made elsewhere has a summary that can be scored."""
     if not isinstance(row["id"], str):
         raise InputError(f"{where}: system {system}: id: expected text, got {shown(row['id'])}")
-    text, said = row["prediction"], f"{where}: system {system}, id {row['id']!r}: prediction: expected"
+    text, message = row["prediction"], f"{where}: system {system}, id {row['id']!r}: prediction: expected"
     if not isinstance(text, str):
-        raise InputError(f"{said} text, got {shown(text)}")
-    if len(text) > MOST_CHARACTERS:
+        raise InputError(f"{message} text, got {shown(text)}")
+    if len(text) > MAX_CHARACTERS:
         raise InputError(
-            f"{said} at most {MOST_CHARACTERS:,} characters, got {len(text):,}; this is no summary"
+            f"{message} at most {MAX_CHARACTERS:,} characters, got {len(text):,}; this is no summary"
         )
-    if found := CONTROL.search(text):
-        raise InputError(f"{said} no control character, got {found[0]!r}; take it out")
+    if result := CONTROL.search(text):
+        raise InputError(f"{message} no control character, got {result[0]!r}; take it out")
     if fault := fault_of(text):
-        raise InputError(f"{said.removesuffix(' expected')} {fault}")
+        raise InputError(f"{message.removesuffix(' expected')} {fault}")
 
 
-def take_in(path: Path, rows: list[dict[str, str]], system: str) -> list[dict[str, Any]]:
+def read_external(path: Path, rows: list[dict[str, str]], system: str) -> list[dict[str, Any]]:
     """Return somebody else's predictions, in the order of the test split.
 
     Raises:
@@ -157,7 +146,7 @@ def take_in(path: Path, rows: list[dict[str, str]], system: str) -> list[dict[st
 
 def write(name: str, predictions: list[dict[str, Any]]) -> None:
     """Write the predictions of a system, and say how many there are."""
-    write_jsonl(PREDICTIONS / f"{name}.jsonl", predictions)
+    write_jsonl(PREDICTIONS_DIR / f"{name}.jsonl", predictions)
     truncated = sum(bool(row["truncated"]) for row in predictions)
     log.info("%s: %d predictions, %d from truncated articles", name, len(predictions), truncated)
 
@@ -166,24 +155,25 @@ def main() -> None:
     arguments = parser(__doc__, "python -m stages.generate flan-small")
     arguments.add_argument("system", help="a key of `systems` in params.yaml")
     name = arguments.parse_args().system
-    every = read_params()
-    system = system_params(every, name)
-    params = parse_section(GenerateParams, every, "generate")
-    source = parse_key(SourceParams, every, "tokenize", "source_tokens")
-    style = parse_key(StyleParams, every, "format", "style")
-    if not system.is_foreign and relaunched("stages.generate"):
+    all_params = read_params()
+    system = system_params(all_params, name)
+    params = parse_section(GenerateParams, all_params, "generate")
+    source = parse_key(SourceParams, all_params, "tokenize", "source_tokens")
+    style = parse_key(StyleParams, all_params, "format", "style")
+    if not system.is_foreign and run_under_torchrun("stages.generate"):
         return
-    columns = ("summary",) if system.template is None else COLUMNS
+    columns = ("summary",) if system.template is None else TEMPLATE_FIELDS
     rows = list(read_table(RAW_TEST, ["id", *columns]))
     if system.is_foreign:
-        write(name, take_in(system.path, rows, name))
+        write(name, read_external(system.path, rows, name))
     else:
         device = prepare_torch(seed=0)  # greedy and beam search draw nothing
         dtype = choose_dtype(params.precision, device)
         prompts = [FORMATTED_TEST] if system.template is None else []
         paths = [system.path, RAW_TEST, *prompts]
         parts = fingerprint([system, params, source, style], paths, precision=f"{dtype} on {device.type}")
-        with locked_folder(f"generate-{name}", parts, log) as folder:
+        check_same(parts)
+        with locked_folder(f"generate-{name}", parts, log, rank(), world_size()) as folder:
             model, journal = load_t5(system.path, dtype, device), folder / "batches.jsonl"
             what = f"generate {name}"
             predictions = summarize(system, rows, params, source, style, model, what, journal)

@@ -1,6 +1,6 @@
 """Probe: ask a system our own prompts, and questions about made-up news.
 
-Reads   stages/probes.yaml, systems.S.from
+Reads   prompts/probes.yaml, systems.S.from
 Writes  data/answers/S.jsonl   id, kind, prompt, answer, reference: the right answer, or null
                                (no rows for somebody else's predictions)
 Params  systems.S, probe; the decoding stands in probes.yaml: greedy, the same for all
@@ -13,18 +13,22 @@ from pathlib import Path
 
 import torch
 
-from stages.shared.answers import ANSWERS, Answer
-from stages.shared.cli import parser, run
-from stages.shared.decoding import encode_prompts, generator, greedy, write_texts
-from stages.shared.device import prepare_torch
-from stages.shared.files import write_jsonl
-from stages.shared.params import parse_section, read_params
-from stages.shared.probes import ProbeParams, news_probes, read_probes
-from stages.shared.spelling import load_tokenizer
-from stages.shared.systems import system_params
-from stages.shared.t5 import check_vocabulary, load_t5
+from resumen.model.decoding import encode_prompts, generate_texts, greedy, make_generate
+from resumen.model.loading import check_vocabulary, load_t5
+from resumen.model.prepare import prepare_torch
+from resumen.news.questions import news_probes
+from resumen.runtime.cli import parser, run
+from resumen.runtime.paths import ANSWERS_DIR
+from resumen.schema.answers import Answer
+from resumen.schema.jsonl import write_jsonl
+from resumen.schema.params import parse_section, read_params
+from resumen.schema.probes import read_probes
+from resumen.schema.sections import ProbeParams
+from resumen.schema.systems import system_params
+from resumen.vocabulary.tokenizer import load_tokenizer
 
 log = logging.getLogger("probe")
+
 
 BATCH_SIZE = 64  # of the longest prompts; in float32 the companions of a prompt do not change its answer
 
@@ -34,9 +38,9 @@ def answer(folder: Path, prompts: list[str], max_new_tokens: int, what: str) -> 
     device = prepare_torch(seed=0)  # greedy search draws nothing
     model, tokenizer = load_t5(folder, torch.float32, device), load_tokenizer(folder)
     check_vocabulary(model.num_rows, tokenizer, folder)
-    generate = generator(model, greedy(max_new_tokens))
+    generate = make_generate(model, greedy(max_new_tokens))
     ids, _ = encode_prompts(tokenizer, prompts, max_tokens=None)
-    return write_texts(tokenizer, ids, generate, BATCH_SIZE, what)
+    return generate_texts(tokenizer, ids, generate, BATCH_SIZE, what)
 
 
 def main() -> None:
@@ -55,7 +59,7 @@ def main() -> None:
             Answer(key, probe.kind, probe.prompt, text, probe.answer)._asdict()
             for (key, probe), text in zip(probes.items(), answers, strict=True)
         ]
-    write_jsonl(ANSWERS / f"{name}.jsonl", rows)
+    write_jsonl(ANSWERS_DIR / f"{name}.jsonl", rows)
     log.info("%s: %d answers", name, len(rows))
 
 

@@ -16,52 +16,42 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from pydantic import NegativeFloat, PositiveInt
 from tokenizers import Tokenizer
 
-from stages.shared.checkpoint import check_hashes, read_config
-from stages.shared.cli import InputError, parser, run
-from stages.shared.conversation import Style
-from stages.shared.files import (
-    FORMATTED,
-    SPLITS,
-    num_rows,
-    read_table,
-    whole,
-    write_json,
-    write_table,
-)
-from stages.shared.params import Block, parse_key, parse_section, read_params
-from stages.shared.progress import track
-from stages.shared.spelling import (
+from resumen.checkpoint.folder import read_config
+from resumen.prompts.truncation import encode_truncated
+from resumen.runtime.cli import parser, run
+from resumen.runtime.errors import InputError
+from resumen.runtime.files import atomic_write
+from resumen.runtime.jsonfiles import write_json
+from resumen.runtime.paths import FORMATTED_DIR, PRETRAINED_DIR, TOKENIZE_METRICS, TOKENIZED_DIR
+from resumen.runtime.progress import track
+from resumen.runtime.provenance import check_hashes
+from resumen.schema.params import parse_key, parse_section, read_params
+from resumen.schema.rows import FORMATTED, SPLITS, num_rows, read_table, write_table
+from resumen.schema.sections import BaseParams, StyleParams, TokenizeParams
+from resumen.vocabulary.spelling import add_letters, count_letters, unknown_letters
+from resumen.vocabulary.tokenizer import (
     IGNORE_INDEX,
     PAD,
-    SPANISH,
+    SPANISH_LETTERS,
     UNK,
     chunks,
-    count_letters,
     count_unknown,
-    cut,
     decode,
     encode,
-    folded,
     load_tokenizer,
+    normalized_text,
     read_tokenizer,
-    unknown_letters,
-    with_letters,
+    truncate,
 )
-from stages.shared.truncation import encode_within
 
 log = logging.getLogger("tokenize")
 
-FORMATTED_DIR = Path("data/formatted")
-TOKENIZED_DIR = Path("data/tokenized")
-PRETRAINED = Path("models/pretrained")
-METRICS = Path("metrics/tokenize.json")
 # What google-t5's repositories lack, and without which AutoTokenizer knows no padding.
 T5_TOKENIZER = {
     "tokenizer_class": "T5Tokenizer",
@@ -74,22 +64,13 @@ T5_TOKENIZER = {
 }
 TOKENIZER_FILES = ("tokenizer_config.json", "special_tokens_map.json")
 
-MOST_LOST = 0.001  # letters a word of the training split that may find no spare row
+MAX_LOST = 0.001  # letters a word of the training split that may find no spare row
 LENGTHS_SAMPLE = 2_000  # prompts encoded whole, to say how long they are
 
 
 IDS = pa.list_(pa.int32())
 DYNAMIC = pa.schema([("id", pa.string()), ("input_ids", IDS), ("labels", IDS)])
 LONGEST = DYNAMIC.insert(2, pa.field("attention_mask", IDS))
-
-
-class TokenizeParams(Block):
-    source_tokens: PositiveInt  # longer prompts are cut, as format.style says; </s> included
-    target_tokens: PositiveInt  # longer completions are cut; </s> included
-    padding: Literal["dynamic", "longest"]
-    spell_spanish: bool  # give missing letters the spare rows of the embedding
-    min_letter_count: PositiveInt  # occurrences in the training split before a letter earns a row
-    letter_score: NegativeFloat  # log-probability of a new letter in the Unigram vocabulary
 
 
 @dataclass
@@ -110,7 +91,7 @@ class Spelling:
         self.num_tokens += sum(map(len, rows))
         backs = decode(self.tokenizer, rows)
         self.num_exact += sum(
-            back == folded(self.tokenizer, text) for text, back in zip(texts, backs, strict=True)
+            back == normalized_text(self.tokenizer, text) for text, back in zip(texts, backs, strict=True)
         )
         self.count += len(texts)
 
@@ -164,16 +145,6 @@ class Statistics:
         }
 
 
-class BaseParams(Block):
-    base: str  # the checkpoint whose vocabulary is taught to spell
-
-
-class StyleParams(Block):
-    """What is read of `format`."""
-
-    style: Style  # which way a prompt that is too long is cut
-
-
 def repair(
     base: Path, folder: Path, params: TokenizeParams
 ) -> tuple[Tokenizer, list[str], list[tuple[str, int]]]:
@@ -199,7 +170,7 @@ def repair(
         spare = max(embedding_rows - len(content["model"]["vocab"]), 0)
         letters, left_out = missing[:spare], [(letter, counts[letter]) for letter in missing[spare:]]
         check_spare_rows(base, spare, left_out, num_words=counts[" "] + counts["\n"] + 1)
-    content = with_letters(content, letters, params.letter_score)
+    content = add_letters(content, letters, params.letter_score)
     write_json(folder / "tokenizer.json", content)
     write_json(folder / "tokenizer_config.json", T5_TOKENIZER)
     for name in TOKENIZER_FILES:
@@ -213,9 +184,9 @@ def check_spare_rows(base: Path, spare: int, left_out: list[tuple[str, int]], nu
 
     Signs and emoji that find none are counted, no more: the text stays what it is without them.
     """
-    own = [letter for letter, _ in left_out if letter in SPANISH]
+    own = [letter for letter, _ in left_out if letter in SPANISH_LETTERS]
     lost = sum(count for letter, count in left_out if unicodedata.category(letter)[0] == "L")
-    if own or lost > MOST_LOST * num_words:
+    if own or lost > MAX_LOST * num_words:
         named = " ".join(letter for letter, _ in left_out[:10]) + (" …" if len(left_out) > 10 else "")
         raise InputError(
             f"{base}: its vocabulary lacks {spare + len(left_out)} characters that are to be written, and "
@@ -237,12 +208,12 @@ def encode_rows(
     """
     for chunk in chunks(rows, 500):
         prompts = [row["prompt"] for row in chunk]
-        sources, were_cut = encode_within(tokenizer, prompts, params.source_tokens, style)
+        sources, were_cut = encode_truncated(tokenizer, prompts, params.source_tokens, style)
         targets = encode(tokenizer, [row["completion"] for row in chunk])
         if statistics:
             statistics.add(chunk, sources, were_cut, targets)
         for row, source, target in zip(chunk, sources, targets, strict=True):
-            yield {"id": row["id"], "input_ids": source, "labels": cut(target, params.target_tokens)}
+            yield {"id": row["id"], "input_ids": source, "labels": truncate(target, params.target_tokens)}
 
 
 def pad_row(row: dict[str, Any], source: int, target: int, pad_id: int) -> dict[str, Any]:
@@ -288,15 +259,15 @@ def length_row(side: str, lengths: list[int], truncated: list[bool]) -> dict[str
 
 def main() -> None:
     parser(__doc__, "python -m stages.tokenize").parse_args()
-    every = read_params()
-    params = parse_section(TokenizeParams, every, "tokenize")
-    base = PRETRAINED / parse_key(BaseParams, every, "finetune", "base").base
-    style = parse_key(StyleParams, every, "format", "style").style
+    all_params = read_params()
+    params = parse_section(TokenizeParams, all_params, "tokenize")
+    base = PRETRAINED_DIR / parse_key(BaseParams, all_params, "finetune", "base").base
+    style = parse_key(StyleParams, all_params, "format", "style").style
     if not base.is_dir():
         raise InputError(f"{base}: not found; finetune.base must name a checkpoint with weights")
     check_hashes(base)
 
-    with whole(TOKENIZED_DIR) as partial:
+    with atomic_write(TOKENIZED_DIR) as partial:
         before_repair, letters, left_out = repair(base, partial / "tokenizer", params)
         tokenizer = load_tokenizer(partial / "tokenizer")
         pad_id = tokenizer.token_to_id(PAD) if params.padding == "longest" else None
@@ -321,7 +292,7 @@ def main() -> None:
         "left_out": [{"letter": letter, "count": count} for letter, count in left_out],
         **measured,
     }
-    write_json(METRICS, metrics)
+    write_json(TOKENIZE_METRICS, metrics)
     log.info(
         "wrote %s: %d letters added (%s), %.1f%% of references survive, %.1f%% before",
         TOKENIZED_DIR,

@@ -1,6 +1,6 @@
 """Weights: put a checkpoint into a folder that transformers loads.
 
-Reads   stages/miniatures/ (weights: embedded), the hub at a commit (hub), or a local folder
+Reads   miniatures/ (weights: embedded), the hub at a commit (hub), or a local folder
 Writes  models/pretrained/C/   config, model.safetensors, tokenizer, provenance.json
 Params  weights, checkpoints.C
 
@@ -13,24 +13,25 @@ import os
 import shutil
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 from huggingface_hub import constants
-from pydantic import model_validator
 from safetensors import deserialize, safe_open
 from safetensors.numpy import save_file
 
-from stages.shared.checkpoint import check_files, read_config, write_provenance
-from stages.shared.cli import InputError, parser, run, shown
-from stages.shared.files import whole, write_json
-from stages.shared.hub import fetch_files, listing, resolve_commit
-from stages.shared.params import Block, check_name, nearest, parse, profile_of, read_params, section_of
+from resumen.checkpoint.folder import check_files, read_config
+from resumen.runtime.cli import parser, run
+from resumen.runtime.errors import InputError
+from resumen.runtime.files import atomic_write
+from resumen.runtime.hub import fetch_files, list_repo_files, resolve_commit
+from resumen.runtime.jsonfiles import write_json
+from resumen.runtime.paths import MINIATURE_WEIGHTS, PRETRAINED_DIR
+from resumen.runtime.provenance import write_provenance
+from resumen.schema.checkpoints import checkpoint_params, miniature_path, weights_source
+from resumen.schema.params import read_params
 
 log = logging.getLogger("weights")
 
-MINIATURES = Path("stages/miniatures")
-PRETRAINED = Path("models/pretrained")
 
 # Never a pickle, never code: configuration, safetensors with its shards, tokenizer files.
 HUB_FILES = (
@@ -44,64 +45,6 @@ HUB_FILES = (
     "special_tokens_map.json",
     "spiece.model",
 )
-
-
-class CheckpointParams(Block):
-    """Who plays the role under `weights: hub`: a repository at a revision, or a local folder."""
-
-    repo: str | None = None  # owner/name on the hub
-    revision: str | None = None  # a commit; a branch or a tag is resolved and recorded
-    folder: str | None = None  # a local folder that save_pretrained wrote
-
-    @model_validator(mode="after")
-    def names_one_place(self) -> "CheckpointParams":
-        hub = self.repo is not None and self.revision is not None
-        if hub == (self.folder is not None) or (self.repo is None) != (self.revision is None):
-            raise ValueError("expected repo and revision, or folder alone")
-        return self
-
-
-def weights_source(params: dict[str, Any]) -> Literal["embedded", "hub"]:
-    """Return where weights come from: the section's value, or else the profile's."""
-    source = section_of(params, "weights")
-    if source not in ("embedded", "hub"):
-        where = "weights" if params["weights"] else f"profiles.{profile_of(params)}.weights"
-        known = nearest(str(source), ["embedded", "hub"])
-        raise InputError(f"params.yaml: {where}: unknown value {source!r}{known}")
-    checked: Literal["embedded", "hub"] = source
-    return checked
-
-
-def checkpoint_params(params: dict[str, Any], name: str) -> CheckpointParams:
-    """Return the checked entry of checkpoint `name`.
-
-    Raises:
-        InputError: no such entry, or one that names no place or two.
-    """
-    checkpoints = params.get("checkpoints")
-    if not isinstance(checkpoints, dict) or not checkpoints:
-        raise InputError(f"params.yaml: checkpoints: expected at least one, got {shown(checkpoints)}")
-    check_name("checkpoints", name)
-    if name not in checkpoints:
-        known = nearest(name, list(checkpoints))
-        raise InputError(f"params.yaml: checkpoints.{name}: no such checkpoint{known}")
-    return parse(CheckpointParams, checkpoints[name], f"checkpoints.{name}")
-
-
-def miniature_path(name: str) -> Path:
-    """Return the shipped file that stands in for checkpoint `name`.
-
-    Raises:
-        InputError: no miniature of that name is shipped.
-    """
-    path = MINIATURES / f"{name}.safetensors"
-    if not path.is_file():
-        shipped = ", ".join(sorted(file.stem for file in MINIATURES.glob("*.safetensors")))
-        raise InputError(
-            f"params.yaml: checkpoints.{name}: weights is embedded, and no miniature of that name "
-            f"is shipped (there are {shipped}); give it a folder, or set weights=hub"
-        )
-    return path
 
 
 def unpack(miniature: Path, folder: Path) -> None:
@@ -121,7 +64,7 @@ def unpack(miniature: Path, folder: Path) -> None:
     special = ("decoder_start_token_id", "eos_token_id", "pad_token_id")
     write_json(folder / "generation_config.json", {name: config[name] for name in special})
     for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copyfile(MINIATURES / name, folder / name)
+        shutil.copyfile(MINIATURE_WEIGHTS / name, folder / name)
 
 
 def download(repo: str, commit: str, folder: Path) -> None:
@@ -134,7 +77,7 @@ def download(repo: str, commit: str, folder: Path) -> None:
         InputError: the hub cannot be reached, or the repository holds no T5 in safetensors.
     """
     where = f"{repo}@{commit}"
-    listed = {} if constants.is_offline_mode() else listing(repo, commit, "model")
+    listed = {} if constants.is_offline_mode() else list_repo_files(repo, commit, "model")
     if listed:
         check_names(list(listed), where)
     config = fetch_files(repo, commit, "model", ["config.json"], listed)
@@ -196,7 +139,7 @@ def check_links(files: dict[str, Path], folder: Path) -> None:
     home = folder.resolve()
     for path in files.values():
         file = path.resolve()
-        if not any(file.is_relative_to(place) for place in (home, home.parent.parent / "blobs")):
+        if not any(file.is_relative_to(index) for index in (home, home.parent.parent / "blobs")):
             raise InputError(f"{path}: a link out of its folder, to {file}; put the file itself there")
 
 
@@ -206,7 +149,7 @@ def main() -> None:
     name = arguments.parse_args().checkpoint
     params = read_params()
     checkpoint = checkpoint_params(params, name)
-    with whole(PRETRAINED / name) as partial:
+    with atomic_write(PRETRAINED_DIR / name) as partial:
         if checkpoint.folder is not None:
             copy_folder(Path(checkpoint.folder), partial)
             origin = {"source": "folder"}

@@ -24,10 +24,12 @@ from typing import Any
 import pytest
 import yaml
 
-from stages.shared.cli import run
-from stages.shared.files import RAW, read_table, write_jsonl
-from stages.shared.params import load_params, read_yaml
-from stages.shared.recipe import FinetuneParams
+from resumen.runtime.cli import run
+from resumen.runtime.paths import MINIATURE_WEIGHTS
+from resumen.schema.jsonl import write_jsonl
+from resumen.schema.params import load_params, read_yaml
+from resumen.schema.rows import RAW, read_table
+from resumen.schema.sections import FinetuneParams
 from stages.weights import unpack
 from tests.helpers.clone import KEPT_CHECKPOINTS, copied, finished_clone, small_clone
 from tests.helpers.hostile import CANARY, PAYLOAD
@@ -53,7 +55,7 @@ def project(tmp_path, monkeypatch) -> Path:
     for name in READ_BESIDE_THE_CODE:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, tmp_path / name)
-    (tmp_path / "stages/miniatures").symlink_to(ROOT / "stages/miniatures")
+    (tmp_path / "miniatures").symlink_to(ROOT / "miniatures")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "huggingface"))
     return tmp_path
@@ -74,13 +76,13 @@ def set_params(project) -> Callable[[dict[str, Any]], None]:
         params = copy.deepcopy(PARSED[text])
         for name, value in values.items():
             *sections, key = name.split(".")
-            place = params
+            index = params
             for section in sections:
-                place = place[section]
+                index = index[section]
             if value is ...:
-                del place[key]
+                del index[key]
             else:
-                place[key] = copy.deepcopy(value)
+                index[key] = copy.deepcopy(value)
         text = yaml.dump(params, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True)
         path.write_text(text, encoding="utf-8")
         PARSED[text] = params
@@ -107,8 +109,8 @@ def fails(project, runs) -> Callable[..., str]:
     """
 
     def outputs() -> dict[Path, bytes]:
-        found = [path for folder in OUTPUTS for path in (project / folder).rglob("*")]
-        return {path: path.read_bytes() for path in found if path.is_file()}
+        result = [path for folder in OUTPUTS for path in (project / folder).rglob("*")]
+        return {path: path.read_bytes() for path in result if path.is_file()}
 
     def call(main: Callable[[], None], *argv: str) -> str:
         before = outputs()
@@ -141,7 +143,7 @@ def write(project) -> Callable[[str, str | bytes], Path]:
 @pytest.fixture(scope="session")
 def vocabulary() -> Path:
     """The folder of the shipped vocabulary, with T5's own hole in it."""
-    return ROOT / "stages/miniatures"
+    return ROOT / "miniatures/weights"
 
 
 @pytest.fixture(scope="session")
@@ -178,7 +180,7 @@ def tiny(tmp_path_factory, vocabulary) -> dict[str, Path]:
 @pytest.fixture
 def news(project) -> dict[str, list[dict[str, str]]]:
     """data/raw of the project, 24 + 8 + 6 rows of news, and what it holds."""
-    from stages.shared.files import RAW, write_table
+    from resumen.schema.rows import RAW, write_table
 
     splits = {}
     for split, count in (("train", 24), ("validation", 8), ("test", 6)):
@@ -343,7 +345,7 @@ def published(tmp_path_factory) -> Iterator[Hub]:
     with Hub() as server:
         for name in KEPT_CHECKPOINTS:
             folder = tmp_path_factory.mktemp(name) / "model"
-            unpack(ROOT / f"stages/miniatures/{name}.safetensors", folder)
+            unpack(ROOT / f"miniatures/weights/{name}.safetensors", folder)
             files = {path.name: path for path in folder.iterdir()}
             server.add(CHECKPOINTS[name]["repo"], CHECKPOINTS[name]["revision"], files)
         serve_mlsum(server, tmp_path_factory.mktemp("mlsum"))
@@ -356,7 +358,8 @@ def corpus():
     """Thirty of the stories that the miniatures learn from."""
     from tokenizers import Tokenizer
 
-    from stages.miniatures import SHIPPED, TRAINING_SEED, Corpus
-    from stages.shared.news import stories
+    from miniatures.corpus import Corpus
+    from resumen.news.stories import TRAINING_SEED, stories
 
-    return Corpus(stories(30, TRAINING_SEED), Tokenizer.from_file(str(SHIPPED / "tokenizer.json")))
+    tokenizer = Tokenizer.from_file(str(ROOT / MINIATURE_WEIGHTS / "tokenizer.json"))
+    return Corpus(stories(30, TRAINING_SEED), tokenizer)

@@ -44,9 +44,9 @@ def run(folder: Path, *command: str, fails: bool = False, **variables: str) -> s
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
     )
-    said = done.stdout + done.stderr
-    assert (done.returncode != 0) == fails, f"{' '.join(command)} ended with {done.returncode}:\n{said}"
-    return said
+    message = done.stdout + done.stderr
+    assert (done.returncode != 0) == fails, f"{' '.join(command)} ended with {done.returncode}:\n{message}"
+    return message
 
 
 def set_params(folder: Path, values: dict[str, Any]) -> None:
@@ -93,9 +93,9 @@ def small_clone(folder: Path, small: dict[str, Any] = SMALL) -> Path:
     return folder
 
 
-def ran(said: str) -> set[str]:
+def ran(message: str) -> set[str]:
     """Return the stages that `dvc repro` ran; one restored from the run cache did not run."""
-    return set(re.findall(r"Running stage '([^']+)'", said))
+    return set(re.findall(r"Running stage '([^']+)'", message))
 
 
 def repro(folder: Path) -> set[str]:

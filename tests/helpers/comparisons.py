@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from stages.compare import Scored
+from resumen.tools.compare import Scored
 
 IDS = [f"test-{number}" for number in range(40)]
 
@@ -10,8 +10,8 @@ IDS = [f"test-{number}" for number in range(40)]
 def scored(name, shift=0.0, signature=("rows:40",), order=1):
     """Return 40 articles of two systems; `a` differs between revisions by `shift` and some noise."""
     rows = [
-        {"system": system, "id": row_id, "rougeL": 10.0 + place % 7 + moved * (1 + place % 3)}
+        {"system": system, "id": row_id, "rougeL": 10.0 + index % 7 + moved * (1 + index % 3)}
         for system, moved in (("a", shift), ("lead-3", 0.0))
-        for place, row_id in enumerate(IDS)
+        for index, row_id in enumerate(IDS)
     ]
     return Scored(name, pd.DataFrame(rows[::order]), list(signature))

@@ -2,7 +2,8 @@
 
 from random import Random
 
-from stages.shared.conversation import is_visible, mark_in
+from resumen.text.characters import is_visible
+from resumen.text.conversation import mark_in
 
 
 def user(content):

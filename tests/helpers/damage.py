@@ -5,9 +5,9 @@ import random
 import stat
 from pathlib import Path
 
-MINIATURES = "stages/miniatures"
+MINIATURES = "miniatures"
 UNHASHED = ("README.md", "training.json")  # of them; git has these
-MINIATURE = f"{MINIATURES}/t5-small.safetensors"
+MINIATURE = f"{MINIATURES}/weights/t5-small.safetensors"
 
 
 def flip(path: Path, at: int | None = None) -> None:

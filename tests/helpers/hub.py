@@ -236,15 +236,17 @@ class HubHandler(BaseHTTPRequestHandler):
         if self.write(url.path):
             return
         for pattern, handle in ((API, self.api), (BLOB, self.blob), (RESOLVE, self.resolve)):
-            if found := pattern.fullmatch(url.path):
-                parts = {key: unquote(value or "") for key, value in found.groupdict().items()}
+            if result := pattern.fullmatch(url.path):
+                parts = {key: unquote(value or "") for key, value in result.groupdict().items()}
                 kind = parts.pop("kind").strip("/") or "models"
                 repo = self.hub.repos.get((kind, parts["name"]))
                 may = self.headers.get("Authorization") == f"Bearer {ALLOWED}" or pattern is BLOB
                 if repo is None or (repo.private and not may):
                     has_token = "Authorization" in self.headers
-                    status, said = (404, "Repository not found") if has_token else (401, "Invalid username")
-                    self.fail(status, "RepoNotFound", said)
+                    status, message = (
+                        (404, "Repository not found") if has_token else (401, "Invalid username")
+                    )
+                    self.fail(status, "RepoNotFound", message)
                 elif repo.gated and not may and pattern is RESOLVE:
                     status = 403 if "Authorization" in self.headers else 401
                     self.fail(status, "GatedRepo", f"Access to {parts['name']} is restricted")
@@ -326,9 +328,9 @@ class HubHandler(BaseHTTPRequestHandler):
             (r"PUT /lfs/(\w+)", self.take),
             (r"POST /api/models/([^/]+/[^/]+)/commit/main", self.commit),
         ):
-            if found := re.fullmatch(pattern, f"{self.command} {path}"):
+            if result := re.fullmatch(pattern, f"{self.command} {path}"):
                 if handle in (self.take, self.validate) or self.may_write():
-                    handle(*found.groups())
+                    handle(*result.groups())
                 else:
                     self.fail(401, "", "Invalid username or password.")
                 return True
@@ -438,13 +440,13 @@ class HubHandler(BaseHTTPRequestHandler):
             self.send_file(file, start, stop, fault)
 
     def send_file(self, file: File, start: int, stop: int, fault: Fault | None) -> None:
-        place = start
+        index = start
         for block in file.read(start, stop):
-            if fault and place <= fault.wrong_byte < place + len(block):
-                at = fault.wrong_byte - place
+            if fault and index <= fault.wrong_byte < index + len(block):
+                at = fault.wrong_byte - index
                 block = block[:at] + bytes([block[at] ^ 1]) + block[at + 1 :]
-            if fault and 0 <= fault.cut_after < place - start + len(block):
-                sent = block[: max(0, fault.cut_after - (place - start))]
+            if fault and 0 <= fault.cut_after < index - start + len(block):
+                sent = block[: max(0, fault.cut_after - (index - start))]
                 self.wfile.write(sent)
                 self.wfile.flush()
                 with self.hub.lock:
@@ -453,7 +455,7 @@ class HubHandler(BaseHTTPRequestHandler):
                 self.close_connection = True
                 return
             self.wfile.write(block)
-            place += len(block)
+            index += len(block)
             with self.hub.lock:
                 self.hub.bytes_served += len(block)
 

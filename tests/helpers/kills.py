@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from stages.shared.resume import home
+from resumen.runtime.locks import resume_dir
 from tests.helpers.processes import ended, start
 from tests.helpers.training import forget, outputs
 
@@ -17,7 +17,9 @@ Start = Callable[..., Any]  # of a stage, with what `subprocess.Popen` offers
 
 def has_kept() -> bool:
     """Return whether a run that is killed now leaves work behind."""
-    return any(home().glob("*/*/checkpoint-*/seal.json")) or any(home().glob("*/*/batches.jsonl"))
+    return any(resume_dir().glob("*/*/checkpoint-*/manifest.json")) or any(
+        resume_dir().glob("*/*/batches.jsonl")
+    )
 
 
 def killed_at_random(
@@ -25,7 +27,7 @@ def killed_at_random(
 ) -> tuple[bool, bool]:
     """Kill a run at random; return whether it had not ended by then, and whether it left work behind.
 
-    Every other run is killed after a random part of `seconds`, the others once they have begun to work.
+    Every other run is killed after a random part of `seconds`, the others once they are at work.
     """
     process = begin(*stage)
     if draw.random() < 0.5:

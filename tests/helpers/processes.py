@@ -2,7 +2,7 @@
 
 Each is a process: it has arguments, a working directory, an environment and a process group of its own,
 it can be killed, and it ends with an exit code. Forking saves the imports, several seconds a process. It
-leaves out what happens when an interpreter starts and ends; `started_anew` runs `python -m`.
+leaves out what happens when an interpreter starts and ends; `started_fresh` runs `python -m`.
 """
 
 import gc
@@ -86,13 +86,13 @@ class Started:
 
 
 def become(
-    module: str, arguments: list[str], folder: Path, environment: dict[str, str], said: Path, ready
+    module: str, arguments: list[str], folder: Path, environment: dict[str, str], message: Path, ready
 ) -> None:
     """Be what `python -m module` with these arguments would be."""
-    assert "stages" not in sys.modules  # it is to come from `folder` or PYTHONPATH
+    assert not {"stages", "resumen"} & sys.modules.keys()  # they are to come from `folder` or PYTHONPATH
     gc.enable()
     os.setsid()
-    output = os.open(said, os.O_WRONLY | os.O_APPEND)
+    output = os.open(message, os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(output, stream)
     os.chdir(folder)
@@ -109,7 +109,7 @@ def become(
 
 
 def forget_clients() -> None:
-    """Let the hub's clients be imported anew: whom they ask is decided then."""
+    """Let the hub's clients be imported again: whom they ask is decided then."""
     for name in list(sys.modules):
         if name.partition(".")[0] in (
             "huggingface_hub",
@@ -140,7 +140,7 @@ def start(
     return Started(module, *arguments, folder=folder, environment={**environment, **given})
 
 
-def started_anew(module: str, *arguments: str, **variables: str) -> subprocess.Popen:
+def started_fresh(module: str, *arguments: str, **variables: str) -> subprocess.Popen:
     """Start `python -m` of a stage, which imports all that it needs, as `start` does."""
     return subprocess.Popen(
         [sys.executable, "-m", module, *arguments],
@@ -173,6 +173,6 @@ def free_port() -> int:
 
 def ended(process: Started | subprocess.Popen, code: int = 0) -> str:
     """Return what a stage has said to its end, which is `code`."""
-    said = process.communicate()[1]
-    assert process.returncode == code, said
-    return said
+    message = process.communicate()[1]
+    assert process.returncode == code, message
+    return message

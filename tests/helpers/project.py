@@ -3,11 +3,8 @@
 READ_BESIDE_THE_CODE = (
     "params.yaml",
     "data/example.csv",
-    "stages/probes.yaml",
-    "stages/templates.yaml",
-    "stages/report.html.j2",
-    "stages/report.js",
-    "stages/model_card.md.j2",
+    "prompts/probes.yaml",
+    "prompts/templates.yaml",
 )
 OUTPUTS = ("data", "models", "metrics", "reports")
 

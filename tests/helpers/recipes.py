@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from stages.miniatures import RECIPES, Recipe
+from miniatures.recipes import RECIPES, Recipe
 
 
 def scaled_down(name: str) -> Recipe:

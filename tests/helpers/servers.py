@@ -27,9 +27,9 @@ def s3_server(folder: Path) -> Iterator[Address]:
     """Yield where an S3 endpoint listens that keeps all in memory, its log in `folder`."""
     log = folder / "s3.log"
     with running([MOTO, "-H", "127.0.0.1", "-p", "0"], log) as alive:
-        while not (found := re.search(r"http://127\.0\.0\.1:(\d+)", log.read_text(encoding="utf-8"))):
+        while not (result := re.search(r"http://127\.0\.0\.1:(\d+)", log.read_text(encoding="utf-8"))):
             alive()
-        yield "127.0.0.1", int(found[1])
+        yield "127.0.0.1", int(result[1])
 
 
 def s3_request(address: Address, method: str, path: str, body: bytes | None = None) -> bytes:
@@ -76,8 +76,8 @@ def ssh_server(folder: Path) -> Iterator[Address]:
 def running(command: list, log: Path) -> Iterator[Callable[[], None]]:
     """Yield a function that waits a moment, and fails once the server has ended or is late."""
     late = time.monotonic() + START_SECONDS
-    with log.open("w", encoding="utf-8") as said:
-        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+    with log.open("w", encoding="utf-8") as message:
+        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=message, stderr=message)
 
     def alive() -> None:
         assert server.poll() is None, log.read_text(encoding="utf-8")

@@ -7,9 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from stages.shared.files import read_json
-from stages.shared.news import stories
-from stages.shared.params import read_yaml
+from resumen.news.stories import stories
+from resumen.runtime.jsonfiles import read_json
+from resumen.schema.params import read_yaml
 from tests.helpers.clone import KEPT_CHECKPOINTS, ran, run
 from tests.helpers.hub import Hub
 from tests.helpers.paths import ROOT
@@ -20,9 +20,9 @@ ROWS = {"train": 24, "validation": 6, "test": 6}
 
 def serve_mlsum(hub: Hub, folder: Path) -> None:
     """Let `hub` have MLSUM es, made up and small, in the layout of the real one."""
-    files, made = {}, iter(stories(sum(ROWS.values()), 4_242))
+    files, output = {}, iter(stories(sum(ROWS.values()), 4_242))
     for split, count in ROWS.items():
-        rows = [next(made) for _ in range(count)]
+        rows = [next(output) for _ in range(count)]
         columns = {
             "text": [" ".join([story.text] * 6) for story in rows],  # about as long as MLSUM's
             "summary": [story.summary for story in rows],
@@ -46,15 +46,15 @@ def environment(clone: Path, hub: Hub) -> dict[str, str]:
 def commands(beginning: str) -> list[str]:
     """Return the commands of README.md that begin so, comments off, continued lines joined."""
     text = (ROOT / "README.md").read_text(encoding="utf-8").replace("\\\n", " ")
-    found = re.findall(rf"^{re.escape(beginning)}.*", text, re.MULTILINE)
-    return [re.sub(r"\s+#.*", "", command) for command in found]
+    result = re.findall(rf"^{re.escape(beginning)}.*", text, re.MULTILINE)
+    return [re.sub(r"\s+#.*", "", command) for command in result]
 
 
 def runs_as_documented(profile: str, clone: Path, hub: Hub) -> None:
     """Run the README's command of a profile of MLSUM, and hold what comes of it against what `hub` has."""
     (command,) = commands(f"dvc exp run -S profile={profile}")
-    said = run(clone, *shlex.split(command), **environment(clone, hub))
-    assert {"fetch", "tokenize", "finetune", "generate@finetuned", "evaluate", "report"} <= ran(said)
+    message = run(clone, *shlex.split(command), **environment(clone, hub))
+    assert {"fetch", "tokenize", "finetune", "generate@finetuned", "evaluate", "report"} <= ran(message)
     data = read_json(clone / "metrics/data.json")
     assert data["provenance"][0]["commit"] == "b" * 40
     assert [row["kept"] for row in data["splits"]] == list(ROWS.values())

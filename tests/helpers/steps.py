@@ -10,14 +10,15 @@ from pathlib import Path
 from safetensors.torch import save_file
 from transformers import TrainerCallback
 
-from stages.finetune import PRETRAINED, TOKENIZED, train
-from stages.shared.device import prepare_torch
-from stages.shared.files import load_table
-from stages.shared.models import load_model
-from stages.shared.params import load_params
-from stages.shared.ranks import rank
-from stages.shared.recipe import FinetuneParams
-from stages.shared.training import TokenizedRows
+from resumen.model.distributed import rank
+from resumen.model.prepare import prepare_torch
+from resumen.runtime.paths import PRETRAINED_DIR, TOKENIZED_DIR
+from resumen.schema.params import load_params
+from resumen.schema.rows import load_table
+from resumen.schema.sections import FinetuneParams
+from resumen.training.pretrained import load_model
+from resumen.training.trainer import TokenizedRows
+from stages.finetune import train
 
 
 class Gradients(TrainerCallback):
@@ -30,8 +31,8 @@ class Gradients(TrainerCallback):
         if state.global_step < self.step:
             return
         if rank() == 0:
-            found = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
-            save_file(found, sys.argv[1])
+            result = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
+            save_file(result, sys.argv[1])
         control.should_training_stop = True
 
 
@@ -48,8 +49,8 @@ class NoValidation:
 def main():
     params = load_params(FinetuneParams, "finetune")
     device = prepare_torch(params.seed)
-    model = load_model(PRETRAINED / params.base)
-    rows = TokenizedRows(load_table(TOKENIZED / "train.parquet"))
+    model = load_model(PRETRAINED_DIR / params.base)
+    rows = TokenizedRows(load_table(TOKENIZED_DIR / "train.parquet"))
     step = int(sys.argv[2])
     with tempfile.TemporaryDirectory() as folder:
         train(model, rows, NoValidation(rows), params, device, Path(folder), [Gradients(step)])

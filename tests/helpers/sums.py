@@ -3,22 +3,22 @@
 import torch
 import torch.distributed as dist
 
-from stages.shared import ranks
+from resumen.model import distributed
 
 
 def main():
     """Hold the sums of this process against those of what every process had."""
-    ranks.PIECE_OF_SUM = 5
-    ranks.join()
-    torch.manual_seed(ranks.rank())
+    distributed.REDUCE_CHUNK = 5
+    distributed.join_processes()
+    torch.manual_seed(distributed.rank())
     own = [torch.randn(3, 7), torch.randn(2)]
-    everyone = ranks.gathered([tensor.clone() for tensor in own])
-    ranks.add_up(own, torch.bfloat16)
-    for place, found in enumerate(own):
-        total = torch.zeros_like(found)
+    everyone = distributed.all_gather([tensor.clone() for tensor in own])
+    distributed.all_reduce(own, torch.bfloat16)
+    for index, result in enumerate(own):
+        total = torch.zeros_like(result)
         for tensors in everyone:
-            total += tensors[place].bfloat16().float()
-        assert torch.equal(found, total), (found, total)
+            total += tensors[index].bfloat16().float()
+        assert torch.equal(result, total), (result, total)
     dist.destroy_process_group()
 
 

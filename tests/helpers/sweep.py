@@ -22,16 +22,16 @@ def statuses(clone):
     begin = time.monotonic()
     while time.monotonic() - begin < LIMIT:
         time.sleep(1)
-        said = run(clone, "dvc", "queue", "status")
-        if not any(word in said for word in ("Queued", "Running")):
-            return re.findall(r"\b(?:Success|Failed)\b", said)
-    raise AssertionError(f"the queue did not end: {said}")
+        message = run(clone, "dvc", "queue", "status")
+        if not any(word in message for word in ("Queued", "Running")):
+            return re.findall(r"\b(?:Success|Failed)\b", message)
+    raise AssertionError(f"the queue did not end: {message}")
 
 
 def rates_of(clone):
     """Return the learning rate and the finetuned ROUGE-L of every experiment that succeeded."""
     shown = json.loads(run(clone, "dvc", "exp", "show", "--json"))
-    found = {}
+    result = {}
     for baseline in shown:
         for experiment in baseline.get("experiments") or []:
             for revision in experiment["revs"]:
@@ -40,8 +40,8 @@ def rates_of(clone):
                     rate = data["params"]["params.yaml"]["data"]["finetune"]["learning_rate"]
                     scores = data["metrics"]["metrics/systems/finetuned.json"]["data"]
                     if rate is not None:  # as the baseline has it
-                        found[rate] = scores["rougeL"]
-    return found
+                        result[rate] = scores["rougeL"]
+    return result
 
 
 def sweep(clone, rates):
@@ -59,5 +59,5 @@ def sweep(clone, rates):
     assert sorted(scores) == sorted(rates)
     assert (clone / "params.yaml").read_text(encoding="utf-8") == before
     assert run(clone, "git", "status", "--porcelain") == ""
-    assert "no fault" in run(clone, sys.executable, "-m", "stages.doctor")
+    assert "no fault" in run(clone, sys.executable, "-m", "resumen", "doctor")
     return scores

@@ -22,12 +22,12 @@ TRAINING = {
 
 def outputs() -> dict[str, bytes]:
     """Return the bytes of all that the stages wrote."""
-    found = [
+    result = [
         path
         for folder in ("models/finetuned", "metrics", "data/predictions")
         for path in Path(folder).rglob("*")
     ]
-    return {str(path): path.read_bytes() for path in found if path.is_file()}
+    return {str(path): path.read_bytes() for path in result if path.is_file()}
 
 
 def forget() -> None:

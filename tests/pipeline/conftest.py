@@ -7,5 +7,5 @@ LONGEST = ("test_end_to_end", "test_sweep", "test_remotes", "test_real_sources",
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the modules of LONGEST first, in its order, and leave the others in theirs."""
-    places = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+    indices = {name: index for index, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: indices.get(item.path.stem, len(indices)))

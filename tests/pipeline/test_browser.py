@@ -9,9 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from resumen.schema.jsonl import read_jsonl, write_jsonl
+from resumen.schema.rows import RAW, read_table, write_table
+from resumen.text.words import words
 from stages.report import main
-from stages.shared.files import RAW, read_jsonl, read_table, write_jsonl, write_table
-from stages.shared.words import words
 
 browser_of = pytest.importorskip("playwright.sync_api", reason="needs tests/requirements.txt")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -155,9 +156,9 @@ def test_topics_and_lengths_filter(page):
     lengths = sorted(len(words(row["text"])) for row in rows)
     first, second = (lengths[part * len(rows) // 3] for part in (1, 2))
     groups = [(0, first), (first + 1, second), (second + 1, 10**6)]
-    for index, (least, most) in enumerate(groups, start=1):
+    for index, (minimum, maximum) in enumerate(groups, start=1):
         page.select_option("#length", index=index)
-        assert ids(page) == [row["id"] for row in rows if least <= len(words(row["text"])) <= most]
+        assert ids(page) == [row["id"] for row in rows if minimum <= len(words(row["text"])) <= maximum]
 
 
 ENGLISH = """
@@ -180,12 +181,12 @@ def test_the_switch_speaks_spanish_and_english(page):
     page.evaluate(
         "document.querySelectorAll('[lang]:not(html, .t, button), .mono, code').forEach(n => n.remove())"
     )
-    said = page.locator("body").inner_text() + " ".join(
+    message = page.locator("body").inner_text() + " ".join(
         page.locator("[aria-label]:visible").evaluate_all("nodes => nodes.map(node => node.ariaLabel)")
     )
-    said = re.sub(r"\b(flan|test|lead|random|t5)-[\w-]+|\S+/\S+", "", said.replace("English", "", 1))
-    found = set(re.findall(r"[a-z-]+", said.lower()))
-    assert found & set(ENGLISH) == set()
+    message = re.sub(r"\b(flan|test|lead|random|t5)-[\w-]+|\S+/\S+", "", message.replace("English", "", 1))
+    result = set(re.findall(r"[a-z-]+", message.lower()))
+    assert result & set(ENGLISH) == set()
     page.click("text=English")
     assert page.locator("h1").inner_text().startswith("How much")
 
@@ -250,8 +251,8 @@ def test_every_text_stands_out_from_what_is_behind_it(page, scheme):
 
 def test_texts_have_the_language_of_the_data(page):
     page.evaluate("data.language = 'fr'; choose(open)")
-    for place in ("#article .text", "#article td:not(.n) > span"):
-        assert set(page.locator(place).evaluate_all("nodes => nodes.map(node => node.lang)")) == {"fr"}
+    for index in ("#article .text", "#article td:not(.n) > span"):
+        assert set(page.locator(index).evaluate_all("nodes => nodes.map(node => node.lang)")) == {"fr"}
     assert set(page.locator("#list button").evaluate_all("nodes => nodes.map(node => node.lang)")) == {"es"}
     assert page.locator(".probes tbody td span[lang]").count() > 20
 
@@ -269,8 +270,8 @@ def test_lost_letters_are_marked_and_no_others(page, reference, lost, expected):
     marks = (
         "node => [node.textContent, [...node.querySelectorAll('mark.lost')].map(mark => mark.textContent)]"
     )
-    made = page.evaluate(f"([reference, lost]) => ({marks})(dropped(reference, lost))", [reference, lost])
-    assert made == [reference, expected]
+    output = page.evaluate(f"([reference, lost]) => ({marks})(dropped(reference, lost))", [reference, lost])
+    assert output == [reference, expected]
 
 
 def test_a_foreign_system_is_called_so_in_the_explorer(page):
@@ -295,8 +296,8 @@ def hostile(small_run):
     """Put texts that would do harm wherever the page shows texts, ids too; return them by id."""
     path = Path("data/raw/test.parquet")
     rows = list(read_table(path, RAW.names))
-    names = {row["id"]: f"{place}{HOSTILE[place % 4]}" for place, row in enumerate(rows)}
-    texts = {names[row["id"]]: HOSTILE[place % len(HOSTILE)] for place, row in enumerate(rows)}
+    names = {row["id"]: f"{index}{HOSTILE[index % 4]}" for index, row in enumerate(rows)}
+    texts = {names[row["id"]]: HOSTILE[index % len(HOSTILE)] for index, row in enumerate(rows)}
     named = []
     for row in rows:
         name = names[row["id"]]
@@ -304,15 +305,15 @@ def hostile(small_run):
         named.append({**row, **harm})
     write_table(path, named, RAW)
     for file in Path("data/predictions").glob("*.jsonl"):
-        every = [
+        all_params = [
             {**row, "id": names[row["id"]], "prediction": texts[names[row["id"]]], "spelled_reference": "x"}
             for row in read_jsonl(file, ("id",))
         ]
-        write_jsonl(file, every)
+        write_jsonl(file, all_params)
     scores = pd.read_parquet("data/scores.parquet")
     scores.assign(id=scores["id"].map(names)).to_parquet("data/scores.parquet")
     for file in Path("data/answers").glob("*.jsonl"):
-        every = [
+        all_params = [
             {
                 **row,
                 "prompt": HOSTILE[0],
@@ -321,7 +322,7 @@ def hostile(small_run):
             }
             for row in read_jsonl(file, ("id",))
         ]
-        write_jsonl(file, every)
+        write_jsonl(file, all_params)
     path = Path("metrics/evaluation.json")
     evaluation = json.loads(path.read_text(encoding="utf-8"))
     evaluation["breakdown"][0]["value"] = HOSTILE[0]
@@ -333,9 +334,9 @@ def hostile(small_run):
 def test_what_is_shown_is_text_and_nothing_runs(hostile, page):
     texts = "nodes => nodes.map(node => node.textContent)"
     topics = page.locator("#topic option").evaluate_all(texts)
-    for place, (name, text) in enumerate(hostile.items()):
+    for index, (name, text) in enumerate(hostile.items()):
         reference = text[:2_000]
-        button = page.locator("#list button").nth(place)
+        button = page.locator("#list button").nth(index)
         assert button.evaluate("node => node.textContent") == f"{name} · {reference}"
         button.click()
         assert page.locator("#article .text").evaluate("node => node.textContent") == text

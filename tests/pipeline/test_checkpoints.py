@@ -17,20 +17,18 @@ from torch import Tensor
 from torch.nn.functional import gelu, relu, softmax
 from transformers import T5Config, T5ForConditionalGeneration
 
-from stages.finetune import main as finetune
-from stages.shared.files import read_json
-from stages.shared.models import head_is_tied, load_model, save_model, start_letters
-from stages.shared.spelling import (
-    SPANISH,
+from resumen.runtime.jsonfiles import read_json
+from resumen.training.pretrained import head_is_tied, init_letters, load_model, save_model
+from resumen.vocabulary.spelling import add_letters, count_letters, unknown_letters
+from resumen.vocabulary.tokenizer import (
+    SPANISH_LETTERS,
     UNK,
-    count_letters,
     encode,
-    folded,
     load_tokenizer,
-    spelled,
-    unknown_letters,
-    with_letters,
+    normalized_text,
+    round_trip,
 )
+from stages.finetune import main as finetune
 from tests.helpers.paths import SHARED
 
 GENUINE = SHARED / "flan-t5-small-files"
@@ -198,7 +196,7 @@ def flan_small(tmp_path_factory) -> Path:
 def repaired(flan_small, tmp_path_factory) -> Path:
     """The genuine tokenizer with the letters of Spanish."""
     folder = tmp_path_factory.mktemp("repaired")
-    content = with_letters(read_json(GENUINE / "tokenizer.json"), list(SPANISH), -12.0)
+    content = add_letters(read_json(GENUINE / "tokenizer.json"), list(SPANISH_LETTERS), -12.0)
     (folder / "tokenizer.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
     shutil.copyfile(GENUINE / "tokenizer_config.json", folder / "tokenizer_config.json")
     return folder
@@ -208,14 +206,14 @@ def repaired(flan_small, tmp_path_factory) -> Path:
 def test_flan_t5_small_keeps_its_parameters_and_its_head_to_the_byte(flan_small, repaired, tmp_path):
     model = load_model(flan_small)
     assert sum(parameter.numel() for parameter in model.parameters()) == 76_961_152
-    start_letters(model, load_tokenizer(flan_small), load_tokenizer(repaired))
+    init_letters(model, load_tokenizer(flan_small), load_tokenizer(repaired))
     save_model(model, repaired, tmp_path / "saved")
     before, after = (
         load_file(flan_small / "model.safetensors"),
         load_file(tmp_path / "saved/model.safetensors"),
     )
     assert before.keys() == after.keys()
-    changed = slice(32_100, 32_100 + len(SPANISH))
+    changed = slice(32_100, 32_100 + len(SPANISH_LETTERS))
     for name, tensor in before.items():
         rows = torch.ones(len(tensor), dtype=torch.bool)
         rows[changed] = name not in ("shared.weight", "lm_head.weight")
@@ -249,11 +247,13 @@ def test_real_summaries_survive_the_genuine_vocabulary_once_repaired(tmp_path, n
     articles, texts = texts_of(name)
     before = load_tokenizer(GENUINE)
     letters = unknown_letters(before, count_letters(before, articles), min_count=1)
-    content = with_letters(read_json(GENUINE / "tokenizer.json"), letters[:28], -12.0)
+    content = add_letters(read_json(GENUINE / "tokenizer.json"), letters[:28], -12.0)
     (tmp_path / "tokenizer.json").write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
     after = load_tokenizer(tmp_path)
     changed = [
-        text for text, back in zip(texts, spelled(after, texts), strict=True) if back != folded(after, text)
+        text
+        for text, back in zip(texts, round_trip(after, texts), strict=True)
+        if back != normalized_text(after, text)
     ]
     assert (len(texts) >= count, len(changed)) == (True, lost)
     assert all(after.token_to_id(UNK) in ids for ids in encode(after, changed))  # one found no spare row

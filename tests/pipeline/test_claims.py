@@ -7,12 +7,15 @@ import pytest
 from ruamel.yaml import YAML
 
 from benchmarks.difficulty import Slots, nearest_summaries, rouge_l, skeleton_shares
-from stages import miniatures
-from stages.fetch import clean, data_params, embedded_splits
-from stages.miniatures import TRAINING_SEED, VOCABULARY_SEED
-from stages.shared import news
-from stages.shared.audit import Audit, Seen
-from stages.shared.params import read_params
+from miniatures.corpus import HELD_OUT_SEED, NUM_HELD_OUT_STORIES, NUM_TRAINING_STORIES
+from miniatures.vocabulary import NUM_VOCABULARY_STORIES
+from resumen.news.planted import news_splits
+from resumen.news.stories import TRAINING_SEED, VOCABULARY_SEED, stories
+from resumen.schema.data import data_params
+from resumen.schema.params import read_params
+from resumen.sources.audit import Audit, DuplicateIndex
+from resumen.sources.embedded import embedded_splits
+from stages.fetch import clean
 from tests.helpers.paths import ROOT
 
 
@@ -77,7 +80,7 @@ def splits(tmp_path_factory) -> dict[str, list[dict[str, str]]]:
     """The rows that `fetch` leaves of the embedded news, with the committed params."""
     path = tmp_path_factory.mktemp("committed") / "params.yaml"
     path.write_bytes(of_last_commit("params.yaml"))
-    params, seen = data_params(read_params(path)), Seen()
+    params, seen = data_params(read_params(path)), DuplicateIndex()
     return {
         split: list(clean(rows, Audit(split), seen, params))
         for split, rows in embedded_splits(params).items()
@@ -94,21 +97,21 @@ def test_no_summary_is_another_with_its_slots_filled(splits):
 def test_the_nearest_training_article_is_no_substitute_for_the_model(splits):
     slots = Slots(row["text"] for row in splits["train"])
     some = splits["test"][:100]
-    made = nearest_summaries(splits["train"], some, slots)
-    assert rouge_l(made, some) <= of("finetuned", "rougeL") - 10
+    output = nearest_summaries(splits["train"], some, slots)
+    assert rouge_l(output, some) <= of("finetuned", "rougeL") - 10
 
 
 def test_no_article_of_the_pipeline_was_trained_on():
     """Neither the models nor the vocabulary have seen one; a note on the printed edition hides none."""
     data = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     sizes = {split: data["profiles"]["mini"]["data"][split] for split in ("train", "validation", "test")}
-    splits = news.news_splits(sizes, data["data"]["seed"])
+    splits = news_splits(sizes, data["data"]["seed"])
     seen = {row["text"].split(" * Este artículo")[0] for rows in splits.values() for row in rows}
-    probes = news.stories(1_000, data["probe"]["seed"])
+    probes = stories(1_000, data["probe"]["seed"])
     seen |= {story.text for story in probes}
-    trained = {story.text for story in news.stories(miniatures.NUM_TRAINING_STORIES, TRAINING_SEED)}
-    trained |= {story.text for story in news.stories(miniatures.NUM_VOCABULARY_STORIES, VOCABULARY_SEED)}
+    trained = {story.text for story in stories(NUM_TRAINING_STORIES, TRAINING_SEED)}
+    trained |= {story.text for story in stories(NUM_VOCABULARY_STORIES, VOCABULARY_SEED)}
     assert len(seen) > 2_500
     assert not seen & trained
-    held_out = news.stories(miniatures.NUM_HELD_OUT_STORIES, miniatures.HELD_OUT_SEED)
+    held_out = stories(NUM_HELD_OUT_STORIES, HELD_OUT_SEED)
     assert not {story.text for story in held_out} & (trained | seen)

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from resumen.runtime.jsonfiles import read_json
+from resumen.schema.rows import load_table
+from resumen.training.pretrained import load_model
+from resumen.training.trainer import Arithmetic, TokenizedRows
 from stages.finetune import main
-from stages.shared.files import load_table, read_json
-from stages.shared.models import load_model
-from stages.shared.training import Arithmetic, TokenizedRows
 from tests.helpers.batches import TRAIN, collator
 from tests.helpers.training import outputs
 
@@ -46,8 +47,8 @@ def test_the_compiled_encoder_gives_the_gradients_of_the_plain_one(tiny, cut_ali
     rows = [row for row in TokenizedRows(load_table(TRAIN)) if len(row["input_ids"]) == 16][:4]
     if padded:
         rows[1] |= {"input_ids": rows[1]["input_ids"][:9]}
-    batch, params, found = collator(model)(rows), quick(dropout=0.0), []
+    batch, params, result = collator(model)(rows), quick(dropout=0.0), []
     for longest in (None, (4, 16)):
         loss = Arithmetic(model, torch.float32, longest).loss(batch, params)
-        found.append((loss, *torch.autograd.grad(loss, list(model.parameters()))))
-    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-5)
+        result.append((loss, *torch.autograd.grad(loss, list(model.parameters()))))
+    torch.testing.assert_close(*result, rtol=1e-4, atol=1e-5)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
-from stages.doctor import RESTORED, main
-from stages.publish import md5_of
-from stages.shared.cli import run as run_main
+from resumen.runtime.cli import run as run_main
+from resumen.tools.doctor import RESTORED, main
+from resumen.tools.publish import md5_of
 from tests.helpers.clone import ran, run
 from tests.helpers.damage import MINIATURE, MINIATURES, apart, contents, flip
 from tests.helpers.paths import ROOT
@@ -33,7 +33,8 @@ stages:
 MAKE = """
 import hashlib, json, sys
 from pathlib import Path
-from stages.shared.files import FORMATTED, write_json, write_table
+from resumen.runtime.jsonfiles import write_json
+from resumen.schema.rows import FORMATTED, write_table
 
 if sys.argv[1] == "fetch":
     for split in ("train", "test"):
@@ -163,13 +164,13 @@ FAULTS = {
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_is_found_named_and_healed(doctor, name):
-    harm, path, count, said = FAULTS[name]
+    harm, path, count, message = FAULTS[name]
     before = contents(*KEPT)
     harm(path())
     code, lines = doctor("--remote")
     assert code == 1
     assert lines[-1].endswith(f"MB read: {count} fault{'s' * (count > 1)}")
-    assert sum(said in line for line in lines) == 1
+    assert sum(message in line for line in lines) == 1
     assert "--fix`" in lines[0]
     code, lines = doctor("--remote", "--fix")
     assert (code, lines[-1].partition(": ")[2]) == (0, "no fault")
@@ -189,7 +190,7 @@ def test_dvc_itself_does_not_see_a_flipped_byte(doctor):
     assert doctor()[0] == 1
 
 
-def test_what_no_place_has_right_its_stage_makes_anew(doctor):
+def test_what_no_place_has_right_its_stage_makes_again(doctor):
     before = contents(Path("data"), Path(".dvc/cache/files"))
     without_remote()
     flip(cached("data/raw"))
@@ -325,8 +326,8 @@ def test_what_cannot_be_read_is_named_and_left_alone(doctor):
 
 def test_a_fault_of_the_users_is_one_line(doctor):
     run(Path(), "dvc", "remote", "add", "oss", "oss://cubo/resumen")
-    said = "oss is supported, but requires 'dvc-oss' to be installed; install it, or name another remote"
-    assert doctor("--remote", "oss")[0] == f"error: DVC: {said}"
+    message = "oss is supported, but requires 'dvc-oss' to be installed; install it, or name another remote"
+    assert doctor("--remote", "oss")[0] == f"error: DVC: {message}"
     assert doctor("--remote", "nada")[0] == "error: DVC: config file error: remote 'nada' doesn't exist"
     Path("dvc.lock").write_text("schema: [", encoding="utf-8")
     assert doctor()[0].startswith("error: DVC: ")

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-from stages.shared.params import read_yaml
+from resumen.schema.params import read_yaml
 from tests.helpers.clone import KEPT_SYSTEMS, ran, repro, run, set_params
 from tests.helpers.processes import ended, start
 
@@ -112,19 +112,19 @@ def test_a_clone_with_line_ends_of_windows_finds_nothing_stale(clone, tmp_path):
 
 
 def test_an_experiment_is_compared_with_the_committed_run(clone):
-    said = run(clone, "dvc", "exp", "run", "-S", "finetune.learning_rate=1e-5")
-    assert ran(said) == {"finetune", "generate@finetuned", "probe@finetuned", "evaluate", "report"}
+    message = run(clone, "dvc", "exp", "run", "-S", "finetune.learning_rate=1e-5")
+    assert ran(message) == {"finetune", "generate@finetuned", "probe@finetuned", "evaluate", "report"}
     params = json.loads(run(clone, "dvc", "params", "diff", "--json"))["params.yaml"]
     assert params["finetune.learning_rate"] == {"old": None, "new": 1e-05}
     metrics = json.loads(run(clone, "dvc", "metrics", "diff", "--json"))
     assert "metrics/finetune.json" in metrics
-    said = run(clone, sys.executable, "-m", "stages.compare", "HEAD")
-    assert re.search(r"^finetuned .*, p = ", said, re.MULTILINE)
-    assert re.search(r"^equal in both, article by article: flan-small, lead-1", said, re.MULTILINE)
+    message = run(clone, sys.executable, "-m", "resumen", "compare", "HEAD")
+    assert re.search(r"^finetuned .*, p = ", message, re.MULTILINE)
+    assert re.search(r"^equal in both, article by article: flan-small, lead-1", message, re.MULTILINE)
     set_params(clone, {"evaluate.seed": 8})
     run(clone, "dvc", "repro")
-    said = run(clone, sys.executable, "-m", "stages.compare", "HEAD", fails=True)
-    assert "scored in different ways (seed:7, seed:8)" in said
+    message = run(clone, sys.executable, "-m", "resumen", "compare", "HEAD", fails=True)
+    assert "scored in different ways (seed:7, seed:8)" in message
     run(clone, "git", "checkout", "--quiet", ".")
     assert ran(run(clone, "dvc", "repro")) == set()
 
@@ -149,13 +149,13 @@ def test_conversations_of_ones_own_run_as_the_readme_says(clone):
         (clone / "README.md").read_text(encoding="utf-8"),
         re.MULTILINE,
     )[0]
-    said = run(clone, *shlex.split(command.replace("\\\n", " ")))
+    message = run(clone, *shlex.split(command.replace("\\\n", " ")))
     prompts = pd.read_parquet(clone / "data/formatted/test.parquet")["prompt"]
     predictions = (clone / "data/predictions/finetuned.jsonl").read_text(encoding="utf-8")
     run(clone, "git", "checkout", "--quiet", ".")
     run(clone, "dvc", "checkout")
     (clone / "data/mine.jsonl").unlink()
-    assert {"fetch", "format", "tokenize", "finetune", "generate@finetuned", "report"} <= ran(said)
+    assert {"fetch", "format", "tokenize", "finetune", "generate@finetuned", "report"} <= ran(message)
     assert len(prompts) == len(predictions.splitlines()) == 4
     assert all(re.match(r"Conversación:\n\[Usuario\] .*\n\[Asistente\] Por aquí .*\n", p) for p in prompts)
     assert all(prompt.endswith("[Usuario] ¿Y en qué mar desemboca?\n[Asistente]") for prompt in prompts)
@@ -175,14 +175,14 @@ def test_a_set_of_templates_runs_what_formats_reach(clone):
 def test_plots_and_tables_are_shown(clone):
     run(clone, "dvc", "plots", "show")
     assert (clone / "dvc_plots/index.html").is_file()
-    said = run(clone, "dvc", "metrics", "show")
-    assert "metrics/systems/finetuned.json" in said.replace(os.sep, "/")
-    assert "lead-3" in run(clone, sys.executable, "-m", "stages.report", "--show")
+    message = run(clone, "dvc", "metrics", "show")
+    assert "metrics/systems/finetuned.json" in message.replace(os.sep, "/")
+    assert "lead-3" in run(clone, sys.executable, "-m", "resumen", "results")
 
 
 def test_params_are_checked_before_any_work(clone):
     set_params(clone, {"finetune.epochs": 0})
-    said = run(clone, sys.executable, "-m", "stages.check", fails=True)
+    message = run(clone, sys.executable, "-m", "resumen", "check", fails=True)
     run(clone, "git", "checkout", "--quiet", "params.yaml")
-    assert "finetune.epochs" in said
-    assert "Traceback" not in said
+    assert "finetune.epochs" in message
+    assert "Traceback" not in message

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stages.shared.files import MOST_BYTES
+from resumen.runtime.files import MAX_BYTES
 from tests.helpers.hostile import AUTO, PAYLOAD, PICKLE, sparse
 from tests.helpers.hub import Hub, environment_of
 from tests.helpers.paths import ROOT
@@ -69,7 +69,7 @@ def test_a_parquet_of_small_rows_without_end_is_refused(project, use):
     use("own.parquet")
     message = refusal("stages.fetch", cwd=project)
     assert message.startswith("own.parquet: row ")
-    assert message.endswith("got more; write it anew from where the rows came from")
+    assert message.endswith("got more; write it again from where the rows came from")
 
 
 def test_a_parquet_of_a_huge_page_is_refused_before_it_is_read(project, use):
@@ -88,7 +88,7 @@ def test_a_parquet_of_a_huge_page_is_refused_before_it_is_read(project, use):
     use("own.parquet")
     assert re.fullmatch(
         r"own.parquet: expected a file of [\d,]+ bytes to hold at most 268,435,456, its footer says "
-        r"3[\d,]{10}; write it anew from where the rows came from",
+        r"3[\d,]{10}; write it again from where the rows came from",
         refusal("stages.fetch", cwd=project),
     )
 
@@ -118,7 +118,7 @@ def test_a_line_of_json_of_1_gb_is_refused(project, use):
 
 def test_an_article_of_1_gb_is_refused(project, own):
     sparse(project / "own.txt")
-    assert refusal("stages.summarize", "--model", "own", "own.txt", cwd=project) == (
+    assert refusal("resumen", "summarize", "--model", "own", "own.txt", cwd=project) == (
         "own.txt: expected at most 33,554,432 bytes, got more; is it the right file?"
     )
 
@@ -129,8 +129,10 @@ def test_an_article_of_1_gb_is_refused(project, own):
 def test_predictions_and_articles_that_never_end_are_refused(project, news, set_params, make):
     make(project / "own.jsonl")
     set_params({"systems.gpt": {"from": "own.jsonl"}})
-    said = "own.jsonl: expected a file, got a pipe or a device; name a file, or copy into one what it gives"
-    assert refusal("stages.generate", "gpt", cwd=project) == said
+    message = (
+        "own.jsonl: expected a file, got a pipe or a device; name a file, or copy into one what it gives"
+    )
+    assert refusal("stages.generate", "gpt", cwd=project) == message
 
 
 def test_rows_that_never_end_are_refused(project, use):
@@ -147,9 +149,9 @@ def hub() -> Iterator[Hub]:
 
 def from_hub(project: Path, hub: Hub, *command: str) -> str:
     """Return the message of a stage that asks `hub`, and must fail."""
-    said = ended(start(*command, folder=project, environment=environment_of(project, hub)), 1)
-    assert "Traceback" not in said
-    return said.strip().split("\n")[-1].removeprefix("error: ")
+    message = ended(start(*command, folder=project, environment=environment_of(project, hub)), 1)
+    assert "Traceback" not in message
+    return message.strip().split("\n")[-1].removeprefix("error: ")
 
 
 REPOSITORIES: dict[str, tuple[dict[str, bytes], str]] = {
@@ -210,7 +212,7 @@ def test_a_tokenizer_of_1_gb_is_not_fetched(project, hub, tiny, set_params):
     set_params({"weights": "hub", "checkpoints.own": {"repo": "me/own", "revision": "main"}})
     message = from_hub(project, hub, "stages.weights", "own")
     assert message == (
-        f"me/own@{'1' * 40}: tokenizer.json: expected at most {MOST_BYTES:,} bytes, got 1,073,741,824; take "
+        f"me/own@{'1' * 40}: tokenizer.json: expected at most {MAX_BYTES:,} bytes, got 1,073,741,824; take "
         "another repository"
     )
     assert not any("GET" in request and "tokenizer.json" in request for request in hub.requests)

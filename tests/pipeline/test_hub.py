@@ -16,9 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import save
 
+from resumen.runtime.jsonfiles import read_json
+from resumen.schema.params import read_yaml
+from resumen.schema.rows import RAW, read_table
 from stages.fetch import set_text
-from stages.shared.files import RAW, read_json, read_table
-from stages.shared.params import read_yaml
 from tests.helpers.hub import ALLOWED, Hub, environment_of
 from tests.helpers.paths import ROOT
 from tests.helpers.processes import ended, start
@@ -98,18 +99,18 @@ def stage(project, hub) -> Stage:
     """A function that runs a stage in a process of its own, asking the hub, and returns what it says."""
 
     def outputs() -> dict[Path, bytes]:
-        found = [path for folder in OUTPUTS for path in (project / folder).rglob("*")]
-        return {path: path.read_bytes() for path in found if path.is_file()}
+        result = [path for folder in OUTPUTS for path in (project / folder).rglob("*")]
+        return {path: path.read_bytes() for path in result if path.is_file()}
 
     def call(*command: str, fails: bool = False, **environment: str) -> str:
         before = outputs()
         process = start(*command, folder=project, environment=environment_of(project, hub), **environment)
-        said = ended(process, 1 if fails else 0)
+        message = ended(process, 1 if fails else 0)
         if fails:
             assert outputs() == before
-            assert "Traceback" not in said
-            return said.strip().split("\n")[-1]
-        return said
+            assert "Traceback" not in message
+            return message.strip().split("\n")[-1]
+        return message
 
     return call
 
@@ -383,13 +384,13 @@ def course(set_params) -> None:
 
 @pytest.mark.usefixtures("course")
 def test_the_first_rows_are_streamed_and_no_more_is_fetched_than_they_need(hub, stage):
-    said = stage(*FETCH)
+    message = stage(*FETCH)
     rows = rows_of("train")
     assert [row["text"].split(":")[0] for row in rows] == [f"text es train {number}" for number in range(150)]
     assert (len(rows_of("validation")), len(rows_of("test"))) == (50, 20)
     assert not any("/fr/" in request and "tree" not in request for request in hub.requests)
-    assert f"reciTAL/mlsum at commit {MLSUM}; licence: non-commercial research only" in said
-    assert "has 1000 rows in the repository; MLSUM's card says 266367" in said
+    assert f"reciTAL/mlsum at commit {MLSUM}; licence: non-commercial research only" in message
+    assert "has 1000 rows in the repository; MLSUM's card says 266367" in message
 
 
 @pytest.mark.usefixtures("course")
@@ -414,8 +415,8 @@ def test_the_commit_and_the_licence_are_recorded(stage):
 def test_all_rows_are_fetched_whole_and_verified(hub, stage, set_params):
     set_params({"profile": "mlsum"})
     hub.fail("GET /cdn/.*es/train", wrong_byte=20_000)
-    said = stage(*FETCH)
-    assert "es/train/0000.parquet is not what the hub lists; fetching it again" in said
+    message = stage(*FETCH)
+    assert "es/train/0000.parquet is not what the hub lists; fetching it again" in message
     assert [len(rows_of(split)) for split in ("train", "validation", "test")] == [1000, 60, 50]
     served = hub.bytes_served
     stage(*FETCH)
@@ -447,8 +448,8 @@ def test_a_branch_that_moved_is_another_commit_until_it_is_pinned(project, hub, 
     stage(*FETCH)
     first = rows_of("train")
     before = (project / "params.yaml").read_text(encoding="utf-8")
-    said = stage(*FETCH, "--pin")
-    assert f"profiles.course.data.revision is now {MLSUM} (it was refs/convert/parquet)" in said
+    message = stage(*FETCH, "--pin")
+    assert f"profiles.course.data.revision is now {MLSUM} (it was refs/convert/parquet)" in message
     after = (project / "params.yaml").read_text(encoding="utf-8")
     changed = [
         pair for pair in zip(before.splitlines(), after.splitlines(), strict=True) if pair[0] != pair[1]

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from stages.shared.resume import home
+from resumen.runtime.locks import resume_dir
 from tests.helpers.kills import survives
 from tests.helpers.processes import ended, start
 from tests.helpers.training import outputs
@@ -16,7 +16,7 @@ from tests.helpers.training import outputs
 @pytest.mark.skipif(os.name == "nt", reason="no SIGSTOP there")
 def test_a_second_run_waits_and_takes_over_what_the_first_has_made(training):
     first = start("stages.finetune")
-    while not list(home().glob("finetune/*/checkpoint-*/seal.json")):
+    while not list(resume_dir().glob("finetune/*/checkpoint-*/manifest.json")):
         time.sleep(0.02)
     first.send_signal(signal.SIGSTOP)
     second = start("stages.finetune")

@@ -7,10 +7,10 @@ import pytest
 from huggingface_hub import ModelCard
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-from stages.publish import main, md5_of
+from resumen.runtime.jsonfiles import read_json, write_json
+from resumen.schema.params import read_yaml
+from resumen.tools.publish import main, md5_of
 from stages.report import main as report
-from stages.shared.files import read_json, write_json
-from stages.shared.params import read_yaml
 from tests.helpers.hub import ALLOWED, Hub, environment_of
 from tests.helpers.paths import ROOT
 from tests.helpers.processes import start
@@ -119,16 +119,16 @@ def test_a_repository_is_not_reached_offline(reported, fails):
 
 
 def test_a_folder_that_is_there_is_left_alone(reported, fails):
-    said = "--to: folder models is there already; name a new folder, or remove it"
-    assert fails(main, "--to", "./models") == said
+    message = "--to: folder models is there already; name a new folder, or remove it"
+    assert fails(main, "--to", "./models") == message
 
 
 def test_a_card_with_other_numbers_than_the_metrics_is_refused(reported, fails):
     path = Path("metrics/systems/finetuned.json")
     scores = read_json(path)
     write_json(path, {**scores, "rougeL": 99.0})
-    said = "metrics/systems/finetuned.json says 99.0; run `dvc repro` first"
-    assert fails(main, "--to", "./out").endswith(said)
+    message = "metrics/systems/finetuned.json says 99.0; run `dvc repro` first"
+    assert fails(main, "--to", "./out").endswith(message)
     write_json(path, scores)
     path = Path("metrics/evaluation.json")
     evaluation = read_json(path)
@@ -146,10 +146,12 @@ def swap_weights():
 
 def test_other_weights_than_those_that_were_scored_are_refused(reported, fails):
     swap_weights()
-    said = "models/finetuned: not what `generate@finetuned` read when reports/model_card.md was made, so the "
-    assert fails(main, "--to", "./out") == f"{said}card tells of another model; run `dvc repro`"
-    lock("finetune")  # fine-tuned anew, and nothing after it
-    assert fails(main, "--to", "./out").startswith(said)
+    message = (
+        "models/finetuned: not what `generate@finetuned` read when reports/model_card.md was made, so the "
+    )
+    assert fails(main, "--to", "./out") == f"{message}card tells of another model; run `dvc repro`"
+    lock("finetune")  # fine-tuned again, and nothing after it
+    assert fails(main, "--to", "./out").startswith(message)
     assert not Path("out").exists()
 
 
@@ -205,14 +207,14 @@ def push(reported, hub):
     """A function that publishes to me/resumen in a process of its own, and returns exit code and stderr."""
 
     def call(*options, token=ALLOWED):
-        command = ("stages.publish", "--to", "me/resumen", *options)
+        command = ("resumen", "publish", "--to", "me/resumen", *options)
         process = start(
             *command, environment=environment_of(reported, hub), HF_TOKEN=token, HF_HUB_DISABLE_XET="1"
         )
-        _, said = process.communicate()
-        assert "Traceback" not in said
+        _, message = process.communicate()
+        assert "Traceback" not in message
         assert not list(Path(".cache").rglob("model.safetensors"))
-        return process.returncode, said
+        return process.returncode, message
 
     return call
 
@@ -225,41 +227,41 @@ def pushed(hub):
 
 
 def test_the_files_arrive_whole_and_a_second_push_of_the_same_adds_nothing(push, hub):
-    code, said = push()
-    assert code == 0, said
-    assert "pushed to the repository me/resumen, public: http" in said
-    found = pushed(hub)
-    card = found.pop("README.md").decode()
-    assert found == {path.name: path.read_bytes() for path in Path("models/finetuned").iterdir()}
+    code, message = push()
+    assert code == 0, message
+    assert "pushed to the repository me/resumen, public: http" in message
+    result = pushed(hub)
+    card = result.pop("README.md").decode()
+    assert result == {path.name: path.read_bytes() for path in Path("models/finetuned").iterdir()}
     assert 'from_pretrained("me/resumen")' in card
     assert ModelCard(card).data.license == "apache-2.0"
-    assert list(hub.objects.values()) == [found["model.safetensors"]]
+    assert list(hub.objects.values()) == [result["model.safetensors"]]
     before = dict(hub.repos["models", "me/resumen"].branches)
-    code, said = push()
-    assert code == 0, said
+    code, message = push()
+    assert code == 0, message
     assert hub.repos["models", "me/resumen"].branches == before
     assert sum(request.startswith("PUT /lfs/") for request in hub.requests) == 1
 
 
 def test_a_private_repository_is_made_private_and_a_public_one_is_not_taken_for_it(push, hub):
-    code, said = push("--private")
-    assert code == 0, said
-    assert "me/resumen, private: http" in said
+    code, message = push("--private")
+    assert code == 0, message
+    assert "me/resumen, private: http" in message
     repo = hub.repos["models", "me/resumen"]
     assert repo.private
     repo.private, commits = False, len(repo.commits)
-    code, said = push("--private")
+    code, message = push("--private")
     wanted = (
         "error: me/resumen: there already, and public; make it private on the hub, or leave --private out"
     )
-    assert (code, said.splitlines()[-1]) == (1, wanted)
+    assert (code, message.splitlines()[-1]) == (1, wanted)
     assert len(repo.commits) == commits
 
 
 def test_a_token_that_may_not_write_is_refused_in_a_line(push, hub):
-    code, said = push(token="hf_another")  # noqa: S106
+    code, message = push(token="hf_another")  # noqa: S106
     wanted = "error: me/resumen: the hub answered 401; set HF_TOKEN to a token that may write to it"
-    assert (code, said.splitlines()[-1]) == (1, wanted)
+    assert (code, message.splitlines()[-1]) == (1, wanted)
     assert not hub.repos
 
 

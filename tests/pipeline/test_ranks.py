@@ -14,9 +14,9 @@ import torch
 from filelock import FileLock
 from safetensors.torch import load_file
 
-from stages.finetune import CURVE
-from stages.shared.files import read_json
-from stages.shared.resume import FINISHED, home
+from resumen.runtime.jsonfiles import read_json
+from resumen.runtime.locks import FINISHED, resume_dir
+from resumen.runtime.paths import CURVE
 from tests.helpers.processes import Started, ended, free_port, start, start_together
 from tests.helpers.training import forget, outputs
 
@@ -62,9 +62,9 @@ def test_so_many_processes_write_the_predictions_of_one(training, processes):
     ended(start(*GENERATE))
     alone = outputs()
     forget()
-    said = ended(start(*GENERATE, RESUMEN_LAUNCH=f"--nproc-per-node {processes}"))
+    message = ended(start(*GENERATE, RESUMEN_LAUNCH=f"--nproc-per-node {processes}"))
     assert outputs() == alone
-    assert said.count("6 predictions") == 1  # rank 0 alone speaks
+    assert message.count("6 predictions") == 1  # rank 0 alone speaks
 
 
 @pytest.mark.skipif(not shutil.which("pgrep"), reason="needs pgrep")
@@ -88,20 +88,20 @@ def test_generation_goes_on_with_another_number_of_processes(training, set_param
     assert 0 < len(kept) < count
     assert not journals[0].with_name(FINISHED).exists()
     ended(start(*GENERATE, RESUMEN_LAUNCH="--nproc-per-node 3"))
-    made = batches_in(journals[0])
-    assert made[: len(kept)] == kept
-    assert len(made) == count  # none was made again
+    output = batches_in(journals[0])
+    assert output[: len(kept)] == kept
+    assert len(output) == count  # none was made again
     assert outputs() == alone
 
 
 def test_beside_a_running_one_several_processes_end(training):
     for work in ("finetune", "generate-flan-small"):
-        with FileLock(home() / f"{work}.lock"):
+        with FileLock(resume_dir() / f"{work}.lock"):
             if work == "finetune":
-                said, _ = (ended(process, 1) for process in start_together(2, *FINETUNE))
+                message, _ = (ended(process, 1) for process in start_together(2, *FINETUNE))
             else:
-                said = ended(start(*GENERATE, RESUMEN_LAUNCH="--nproc-per-node 2"), 1)
-        assert f"{work}.lock: locked, {work} is under way in this folder; wait for its end" in said
+                message = ended(start(*GENERATE, RESUMEN_LAUNCH="--nproc-per-node 2"), 1)
+        assert f"{work}.lock: locked, {work} is under way in this folder; wait for its end" in message
 
 
 def batches_in(journal: Path) -> list[str]:
@@ -111,8 +111,8 @@ def batches_in(journal: Path) -> list[str]:
 
 def children(process: Started) -> list[int]:
     """Return the ids of the processes that `process` has started."""
-    found = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False)
-    return [int(number) for number in found.stdout.split()]
+    result = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False)
+    return [int(number) for number in result.stdout.split()]
 
 
 @pytest.mark.skipif(not shutil.which("pgrep"), reason="needs pgrep")
@@ -121,7 +121,7 @@ def test_a_process_that_dies_ends_the_run_which_goes_on_with_another_number(trai
     alone = read_json(CURVE)
     forget()
     process = start(*FINETUNE, RESUMEN_LAUNCH="--nproc-per-node 2")
-    while not list(Path(".resumen").glob("finetune/*/checkpoint-*/seal.json")):
+    while not list(Path(".resumen").glob("finetune/*/checkpoint-*/manifest.json")):
         time.sleep(0.02)
         assert process.poll() is None
     os.kill(children(process)[1], signal.SIGKILL)
@@ -150,15 +150,15 @@ def test_two_machines_that_share_no_disk_train_and_go_on_together(two_machines):
     there, node = two_machines
     first = start(*FINETUNE, RESUMEN_LAUNCH=f"{node} 0")
     second = start(*FINETUNE, RESUMEN_LAUNCH=f"{node} 1", folder=there)
-    while not list(Path(".resumen").glob("finetune/*/checkpoint-*/seal.json")):
+    while not list(Path(".resumen").glob("finetune/*/checkpoint-*/manifest.json")):
         time.sleep(0.02)
         assert first.poll() is None
     second.kill()
     for process in (first, second):
         process.send_signal(signal.SIGTERM)
         process.communicate()
-    said, quiet = map(ended, start_together(2, *FINETUNE, folders=(Path(), there)))
-    assert "going on from step" in said
+    message, quiet = map(ended, start_together(2, *FINETUNE, folders=(Path(), there)))
+    assert "going on from step" in message
     assert "finetune: " not in quiet
     assert Path("models/finetuned/model.safetensors").is_file()
     assert not (there / "models/finetuned").exists()
@@ -169,12 +169,12 @@ def test_a_machine_with_other_inputs_is_named(two_machines, set_params):
     set_params({"generate.num_beams": 3})
     first = start(*GENERATE, RESUMEN_LAUNCH=f"{node} 0")
     second = start(*GENERATE, RESUMEN_LAUNCH=f"{node} 1", folder=there)
-    said = ended(first, 1) + ended(second, 1)
-    assert "error: process 1: params is not that of process 0; every machine needs the same commit" in said
+    message = ended(first, 1) + ended(second, 1)
+    assert "error: process 1: params is not that of process 0; every machine needs the same commit" in message
 
 
 def test_a_machine_with_other_inputs_of_a_training_is_named(two_machines, set_params):
     there, _ = two_machines
     set_params({"finetune.learning_rate": 0.5})
-    said = "".join(ended(process, 1) for process in start_together(2, *FINETUNE, folders=(Path(), there)))
-    assert "error: process 1: params is not that of process 0; every machine needs the same commit" in said
+    message = "".join(ended(process, 1) for process in start_together(2, *FINETUNE, folders=(Path(), there)))
+    assert "error: process 1: params is not that of process 0; every machine needs the same commit" in message

@@ -115,8 +115,8 @@ def remote(request, tmp_path):
 
 def files_in(folder: Path, *parts: str) -> dict[str, bytes]:
     """Return what lies in `folder`, or in `parts` of it, by path."""
-    found = [path for part in parts or (".",) for path in (folder / part).rglob("*") if path.is_file()]
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+    result = [path for part in parts or (".",) for path in (folder / part).rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in result}
 
 
 def storage_writer(folder: Path) -> Callable[[str, bytes], None]:
@@ -136,9 +136,9 @@ def objects_in_cache(folder: Path) -> dict[str, bytes]:
     return whole_objects(files_in(folder / ".dvc/cache", "files"))
 
 
-def whole_objects(found: dict[str, bytes]) -> dict[str, bytes]:
+def whole_objects(result: dict[str, bytes]) -> dict[str, bytes]:
     """Return what DVC would take for objects, every one of which must hold what its name says."""
-    objects = {name: content for name, content in found.items() if OBJECT.fullmatch(name)}
+    objects = {name: content for name, content in result.items() if OBJECT.fullmatch(name)}
     for name, content in objects.items():
         assert "".join(OBJECT.fullmatch(name).group(1, 2)) == md5(content, usedforsecurity=False).hexdigest()
     return objects
@@ -161,9 +161,9 @@ def test_what_is_pushed_comes_back_whole_after_a_cut_too_but_no_wrong_byte_does(
         at_the_cut = whole_objects(objects())
         remote.relay.left = float("inf")
         remote.dvc(folder, command)
-        found = whole_objects(objects())
-        assert at_the_cut.items() < found.items()
-        return found
+        result = whole_objects(objects())
+        assert at_the_cut.items() < result.items()
+        return result
 
     pushed = completed(clone, "push", remote.objects)
     assert pushed.items() < cached.items()
@@ -189,8 +189,8 @@ def test_an_experiment_of_a_lent_machine_is_brought_home(clone, tmp_path, remote
     remote.use(clone)
     remote.dvc(clone, "push")
     lent, home = (remote.cloned(clone, tmp_path / name) for name in ("lent", "home"))
-    said = remote.dvc(lent, "exp", "run", "--pull", "-n", "otra", "-S", "evaluate.stemming=snowball")
-    assert ran(said) == {"evaluate", "report"}
+    message = remote.dvc(lent, "exp", "run", "--pull", "-n", "otra", "-S", "evaluate.stemming=snowball")
+    assert ran(message) == {"evaluate", "report"}
     remote.dvc(lent, "exp", "push", "origin", "otra")
     remote.dvc(home, "exp", "pull", "origin", "otra")
     scored = "metrics/systems/lead-3.json"

@@ -9,7 +9,7 @@ import pytest
 
 from stages.tokenize import main as tokenize
 from tests.helpers.kills import survives
-from tests.helpers.processes import started_anew
+from tests.helpers.processes import started_fresh
 
 KILLS = int(os.environ.get("RESUMEN_KILLS", "100"))  # of the slow test, in all
 
@@ -18,7 +18,7 @@ KILLS = int(os.environ.get("RESUMEN_KILLS", "100"))  # of the slow test, in all
 def test_kills_of_a_compiled_training_change_no_byte(training, set_params, runs):
     set_params({"finetune.compile": True, "finetune.precision": "bf16", "tokenize.source_tokens": 16})
     runs(tokenize)
-    survived, with_work = survives(["stages.finetune"], 4, random.Random(5), started_anew)
+    survived, with_work = survives(["stages.finetune"], 4, random.Random(5), started_fresh)
     assert survived == 4
     assert with_work
 
@@ -29,7 +29,7 @@ def test_kills_of_a_compiled_training_change_no_byte(training, set_params, runs)
 @pytest.mark.skipif(os.name == "nt", reason="no process groups there")
 def test_a_hundred_kills_change_no_byte(training, stage, share):
     kills = round(KILLS * share)
-    survived, with_work = survives(stage, kills, random.Random(KILLS), started_anew)
+    survived, with_work = survives(stage, kills, random.Random(KILLS), started_fresh)
     sys.stderr.write(f"{' '.join(stage)}: {survived} of {kills}; {with_work} of the kills left work behind\n")
     assert survived == kills
     assert with_work >= kills / 3

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import T5Config, T5ForConditionalGeneration
 
-from stages.shared.files import read_json
+from resumen.runtime.jsonfiles import read_json
 from tests.helpers.clone import ran, run, set_params, small_clone
 from tests.helpers.hub import Hub
 from tests.helpers.paths import SHARED
@@ -59,12 +59,12 @@ def true_shape(folder: Path, config: Path, *, untied: bool) -> None:
 
 def bytes_on_disk(*folders: Path) -> int:
     """Return the bytes of all files below, those of one inode counted once."""
-    found = {}
+    result = {}
     for folder in folders:
         for path in folder.rglob("*"):
             if path.is_file() and not path.is_symlink():
-                found[path.stat().st_ino] = path.stat().st_size
-    return sum(found.values())
+                result[path.stat().st_ino] = path.stat().st_size
+    return sum(result.values())
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data, which does not come with the code")
@@ -82,8 +82,8 @@ def test_true_shapes_go_through_and_no_second_copy_stays(tmp_path):
             hub.add(CHECKPOINTS[name]["repo"], CHECKPOINTS[name]["revision"], files)
         serve_mlsum(hub, tmp_path)
         run(clone, "git", "commit", "--quiet", "--all", "--message=true shapes")
-        said = run(clone, "dvc", "exp", "run", "-S", "profile=course", **environment(clone, hub))
-        assert {"weights@t5-base", "tokenize", "finetune", "generate@finetuned", "evaluate"} <= ran(said)
+        message = run(clone, "dvc", "exp", "run", "-S", "profile=course", **environment(clone, hub))
+        assert {"weights@t5-base", "tokenize", "finetune", "generate@finetuned", "evaluate"} <= ran(message)
     metrics = read_json(clone / "metrics/finetune.json")
     assert metrics["num_parameters"] == 76_961_152
     assert read_json(clone / "metrics/tokenize.json")["exact_round_trip_pct"] == 100.0

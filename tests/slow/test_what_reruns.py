@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.helpers.clone import KEPT_SYSTEMS, ran, repro, run, set_params, small_clone
+from tests.helpers.clone import KEPT_CHECKPOINTS, KEPT_SYSTEMS, ran, repro, run, set_params, small_clone
 
 GENERATE = {f"generate@{name}" for name in KEPT_SYSTEMS}
 PROBE = {f"probe@{name}" for name in KEPT_SYSTEMS}
@@ -55,7 +55,7 @@ def test_a_change_runs_exactly_what_depends_on_it(clone, row):
 
 @pytest.mark.usefixtures("back")
 def test_the_probes_run_every_probe(clone):
-    path = clone / "stages/probes.yaml"
+    path = clone / "prompts/probes.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("Logroño", "Burgos"), encoding="utf-8")
     assert repro(clone) == {*PROBE, *END}
 
@@ -101,11 +101,33 @@ def test_a_comment_runs_its_stage_and_no_more(clone):
     assert repro(clone) == {"extract"}
 
 
+EVERYTHING = {"fetch", "format", "tokenize", "finetune", "extract", *GENERATE, *PROBE, *END}
+WEIGHTS = {f"weights@{name}" for name in KEPT_CHECKPOINTS}
+# A comment in a module, and exactly what runs: its outputs are equal, so nothing that follows does.
+MODULES = {
+    "resumen/runtime/cli.py": set(),
+    "resumen/runtime/progress.py": set(),
+    "resumen/tools/compare.py": set(),
+    "resumen/page/report.js": {"report"},
+    "resumen/scoring/bootstrap.py": {"evaluate"},
+    "resumen/text/words.py": EVERYTHING,
+    "resumen/schema/sections.py": {*EVERYTHING, *WEIGHTS},
+}
+
+
+@pytest.mark.parametrize("module", MODULES)
 @pytest.mark.usefixtures("back")
-def test_a_comment_in_a_shared_module_runs_what_imports_it(clone):
-    path = clone / "stages/shared/words.py"
-    path.write_text(path.read_text(encoding="utf-8") + "\n# a comment\n", encoding="utf-8")
-    assert repro(clone) == {"fetch", "finetune", "extract", *PROBE, *END}
+def test_a_comment_runs_the_stages_that_use_its_room(clone, module):
+    path = clone / module
+    sign = "//" if path.suffix == ".js" else "#"
+    path.write_text(path.read_text(encoding="utf-8") + f"\n{sign} a comment\n", encoding="utf-8")
+    assert repro(clone) == MODULES[module]
+
+
+@pytest.mark.usefixtures("back")
+def test_the_test_split_alone_runs_no_training(clone):
+    set_params(clone, {"data.test": 11})
+    assert repro(clone) == {"fetch", "format", "tokenize", "extract", *GENERATE, *END}
 
 
 @pytest.mark.usefixtures("back")
@@ -125,8 +147,8 @@ def test_a_sweep_runs_from_the_queue(clone):
     run(clone, "dvc", "exp", "run", "--queue", "-S", "finetune.seed=1,2")
     run(clone, "dvc", "queue", "start", "--jobs", "1")
     wait_for_queue(clone)
-    said = run(clone, "dvc", "exp", "show", "--csv", "--drop", ".*", "--keep", "finetune.seed")
-    assert said.count("Failed") == 0
+    message = run(clone, "dvc", "exp", "show", "--csv", "--drop", ".*", "--keep", "finetune.seed")
+    assert message.count("Failed") == 0
     run(clone, "git", "checkout", "--quiet", ".")
 
 

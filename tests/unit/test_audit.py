@@ -7,12 +7,14 @@ from itertools import islice, pairwise
 
 import pytest
 
-from stages.fetch import DropParams, FilesParams, clean
-from stages.shared.audit import SWITCHED, Audit, Read, Seen, language_of, own_defects
-from stages.shared.files import SPLITS
-from stages.shared.news import stories
-from stages.shared.params import read_yaml
-from stages.shared.sentences import sentences
+from resumen.news.stories import stories
+from resumen.schema.data import SWITCHED, DropParams, FilesParams
+from resumen.schema.params import read_yaml
+from resumen.schema.rows import SPLITS
+from resumen.sources.audit import Audit, DuplicateIndex, RowWords, own_defects
+from resumen.text.language import language_of
+from resumen.text.sentences import sentences
+from stages.fetch import clean
 from tests.helpers.paths import ROOT, SHARED
 
 HEADLINES = SHARED / "articles-es/headlines-1543.jsonl"
@@ -49,8 +51,8 @@ def params(**drop):
 
 def our_rows(count=800):
     """Return rows of our own news."""
-    made = stories(count, 77)
-    return [{"id": f"row-{place}", **vars_of(story)} for place, story in enumerate(made)]
+    output = stories(count, 77)
+    return [{"id": f"row-{index}", **vars_of(story)} for index, story in enumerate(output)]
 
 
 def vars_of(story):
@@ -61,38 +63,38 @@ def real_rows():
     """Return 700 real articles, their headline as the summary and their second sentence as the title."""
     rows = []
     with HEADLINES.open(encoding="utf-8") as lines:
-        for place, line in enumerate(islice(lines, 700)):
+        for index, line in enumerate(islice(lines, 700)):
             row = json.loads(line)
             body = row["text"].removeprefix(row["headline"]).strip()
             title = [*sentences(body), "", ""][1]
-            rows.append({"id": f"row-{place}", "text": body, "summary": row["headline"], "title": title})
+            rows.append({"id": f"row-{index}", "text": body, "summary": row["headline"], "title": title})
     return rows
 
 
 def in_another_language(row, rng):
-    said = sentences(LANGUAGES[rng.choice(sorted(LANGUAGES))])
-    return row | {"text": " ".join(rng.sample(said, 3))}
+    message = sentences(LANGUAGES[rng.choice(sorted(LANGUAGES))])
+    return row | {"text": " ".join(rng.sample(message, 3))}
 
 
 def nearly(row, rng):
     """Return a copy as an archive has it: a few words corrected, or a line added in front or at the end."""
-    found = row["text"].split()
+    result = row["text"].split()
     kind = rng.randrange(3)
     if kind == 0:
-        for place in rng.sample(range(len(found)), max(1, len(found) // 60)):
-            found[place] = "corregido"
+        for index in rng.sample(range(len(result)), max(1, len(result) // 60)):
+            result[index] = "corregido"
     elif kind == 1:
-        found = ["Actualizada", "a", "las", str(rng.randrange(24)), *found]
+        result = ["Actualizada", "a", "las", str(rng.randrange(24)), *result]
     else:
-        found += ["Esta", "noticia", "está", "en", "desarrollo"]
-    return row | {"text": " ".join(found)}
+        result += ["Esta", "noticia", "está", "en", "desarrollo"]
+    return row | {"text": " ".join(result)}
 
 
 def quoting(row, rng):
     """Return a row whose summary is a piece of its text."""
-    found = row["text"].split()
-    start = rng.randrange(max(1, len(found) - 12))
-    return row | {"summary": " ".join(found[start : start + 12])}
+    result = row["text"].split()
+    start = rng.randrange(max(1, len(result) - 12))
+    return row | {"summary": " ".join(result[start : start + 12])}
 
 
 # A row with a fault of its own.
@@ -137,13 +139,13 @@ def planted(rows, rng, count):
 
 def found_in(splits):
     """Return what the audit finds: {id: defects}, nothing being dropped but what is unusable."""
-    seen, found = Seen(), {}
+    seen, result = DuplicateIndex(), {}
     for split, rows in splits.items():
         for row in rows:
             audit = Audit(split)
             list(clean([row], audit, seen, params()))
-            found[row["id"]] = set(audit.dropped | audit.left)
-    return found
+            result[row["id"]] = set(audit.dropped | audit.left)
+    return result
 
 
 def faultless(rows):
@@ -151,17 +153,17 @@ def faultless(rows):
     kept, summaries, sizes = [], set(), []
     rows_with = defaultdict(list)  # a pair of words -> places in `kept`
     for row in rows:
-        read = Read.of(row)
-        mine, said = set(pairwise(read.text)), " ".join(read.summary)
-        if len(read.text) < 80 or said in summaries or own_defects(row, read, 3, "any"):
+        read = RowWords.of(row)
+        mine, message = set(pairwise(read.text)), " ".join(read.summary)
+        if len(read.text) < 80 or message in summaries or own_defects(row, read, 3, "any"):
             continue
-        common = Counter(place for pair in mine for place in rows_with[pair])
-        if any(count > 0.75 * (len(mine) + sizes[place] - count) for place, count in common.items()):
+        common = Counter(index for pair in mine for index in rows_with[pair])
+        if any(count > 0.75 * (len(mine) + sizes[index] - count) for index, count in common.items()):
             continue
         for pair in mine:
             rows_with[pair].append(len(kept))
         kept.append(row)
-        summaries.add(said)
+        summaries.add(message)
         sizes.append(len(mine))
     return kept
 
@@ -177,11 +179,11 @@ SOURCES = [
 @pytest.mark.parametrize("source", SOURCES)
 def test_what_is_planted_is_found_and_little_else(source):
     splits, truth = planted(faultless(source()), random.Random(5), 15)
-    found = found_in(splits)
-    missed = {row_id: fault for row_id, fault in truth.items() if fault not in found[row_id]}
-    false = {row_id: faults for row_id, faults in found.items() if faults and row_id not in truth}
+    result = found_in(splits)
+    missed = {row_id: fault for row_id, fault in truth.items() if fault not in result[row_id]}
+    false = {row_id: faults for row_id, faults in result.items() if faults and row_id not in truth}
     assert len(missed) <= 0.01 * len(truth), missed
-    assert len(false) <= 0.005 * (len(found) - len(truth)), false
+    assert len(false) <= 0.005 * (len(result) - len(truth)), false
 
 
 def test_there_is_a_switch_for_each_reason():
@@ -195,7 +197,7 @@ def test_each_reason_drops_its_rows_or_leaves_them(fault):
     first, second = row, (OWN | COPIES)[fault](row if fault in COPIES else other, rng) | {"id": "second"}
     splits = ("train", "test") if "earlier" in fault else ("train", "train")
     for drop in (True, False):
-        seen, kept, counted = Seen(), [], []
+        seen, kept, counted = DuplicateIndex(), [], []
         for split, given in zip(splits, (first, second), strict=True):
             audit = Audit(split)
             kept += clean([given], audit, seen, params(**switch(fault, drop)))
@@ -222,7 +224,7 @@ def test_languages_are_told_apart():
 
 def test_a_text_of_few_words_is_of_no_language_and_like_no_other():
     row = {"id": "1", "text": "Breaking news from London", "summary": "Noticias de hoy.", "title": ""}
-    audit, seen = Audit("train"), Seen()
+    audit, seen = Audit("train"), DuplicateIndex()
     almost = row | {"id": "2", "text": "Breaking news from Paris", "summary": "Otras de hoy."}
     assert len(list(clean([row, almost], audit, seen, params(other_language=True, near_duplicate=True)))) == 2
 
@@ -233,19 +235,19 @@ def test_short_texts_that_differ_in_a_word_are_not_near_duplicates():
     rows = [
         {"id": river, "text": text.format(river), "summary": f"El {river} desemboca."} for river in rivers
     ]
-    assert len(list(clean(rows, Audit("train"), Seen(), params(near_duplicate=True)))) == 3
+    assert len(list(clean(rows, Audit("train"), DuplicateIndex(), params(near_duplicate=True)))) == 3
 
 
 def test_another_language_can_be_the_right_one():
     row = {"id": "1", "text": LANGUAGES["fr"], "summary": "Un musée ouvre.", "title": ""}
     french = params(other_language=True).model_copy(update={"language": "fr"})
-    assert len(list(clean([row], Audit("train"), Seen(), french))) == 1
+    assert len(list(clean([row], Audit("train"), DuplicateIndex(), french))) == 1
 
 
 def test_lengths_are_those_of_the_rows_that_stay():
     row = {"id": "1", "text": "uno dos tres cuatro cinco seis", "summary": "siete ocho nueve", "title": ""}
     audit = Audit("train")
-    list(clean([row, row | {"id": "2", "summary": ""}], audit, Seen(), params()))
+    list(clean([row, row | {"id": "2", "summary": ""}], audit, DuplicateIndex(), params()))
     report = audit.report()
     assert report["kept"] == 1
     assert report["dropped"] == {"empty summary": 1}

@@ -5,19 +5,18 @@ import math
 import numpy as np
 import pytest
 
-from stages.shared.bootstrap import (
+from resumen.runtime.errors import InputError
+from resumen.scoring.bootstrap import (
     Difference,
-    compare,
+    bootstrap_means,
     comparisons_left,
-    detectable,
     difference,
-    drawn_means,
     holm,
-    needed,
-    pairs,
+    minimum_detectable_effect,
+    required_articles,
     verdict,
 )
-from stages.shared.cli import InputError
+from resumen.scoring.comparisons import compare_pairs, pairs
 
 
 def found_in(scores: np.ndarray, seed: int, samples: int = 500) -> Difference:
@@ -26,7 +25,7 @@ def found_in(scores: np.ndarray, seed: int, samples: int = 500) -> Difference:
 
 def found_in_each(trials: list[np.ndarray], seed: int, samples: int = 500) -> list[Difference]:
     """Return what each of some trials shows; they share the draws of their articles, which take the time."""
-    means = drawn_means(np.stack(trials, axis=1), samples, seed)
+    means = bootstrap_means(np.stack(trials, axis=1), samples, seed)
     return [difference(scores, drawn, 0.95) for scores, drawn in zip(trials, means.T, strict=True)]
 
 
@@ -51,27 +50,27 @@ NOTHING_THERE = [
 ]
 
 
-@pytest.mark.parametrize(("drawn", "count", "most"), NOTHING_THERE)
-def test_the_interval_holds_the_truth_and_no_difference_is_found_where_none_is(drawn, count, most):
+@pytest.mark.parametrize(("drawn", "count", "maximum"), NOTHING_THERE)
+def test_the_interval_holds_the_truth_and_no_difference_is_found_where_none_is(drawn, count, maximum):
     draw = np.random.default_rng(11)
     trials = [
         row for seed in range(40) for row in found_in_each([drawn(draw, count) for _ in range(25)], seed)
     ]
-    assert 100 * np.mean([row.p < 0.05 for row in trials]) <= most
-    assert 100 - most - 1 <= 100 * np.mean([row.lower <= 0 <= row.upper for row in trials]) <= 98
+    assert 100 * np.mean([row.p < 0.05 for row in trials]) <= maximum
+    assert 100 - maximum - 1 <= 100 * np.mean([row.lower <= 0 <= row.upper for row in trials]) <= 98
 
 
 @pytest.mark.parametrize("tests", [1, 7])
 def test_what_is_called_detectable_is_found_four_times_in_five(tests):
     draw = np.random.default_rng(12)
     nothing = found_in_each([normal(draw, 200) for _ in range(50)], seed=0)
-    least = np.mean([detectable(row, 0.95, tests) for row in nothing])
-    found = [
+    minimum = np.mean([minimum_detectable_effect(row, 0.95, tests) for row in nothing])
+    result = [
         row.p * tests < 0.05
         for seed in range(16)
-        for row in found_in_each([normal(draw, 200) + least for _ in range(25)], seed, 1_000)
+        for row in found_in_each([normal(draw, 200) + minimum for _ in range(25)], seed, 1_000)
     ]
-    assert 0.73 <= np.mean(found) <= 0.87
+    assert 0.73 <= np.mean(result) <= 0.87
 
 
 def test_a_shift_moves_the_interval_and_mirrors_the_p_value():
@@ -84,7 +83,7 @@ def test_a_shift_moves_the_interval_and_mirrors_the_p_value():
 
 def test_equal_systems_differ_by_nothing():
     row = found_in(np.zeros(50), 1)
-    assert (row.mean, row.lower, row.upper, row.p, needed(row, 0.95)) == (0, 0, 0, 1, math.inf)
+    assert (row.mean, row.lower, row.upper, row.p, required_articles(row, 0.95)) == (0, 0, 0, 1, math.inf)
     assert verdict(row, 1.0, 0.95) == "cannot tell at n = 50"
 
 
@@ -100,10 +99,10 @@ def test_two_articles_alike_are_not_yet_a_difference():
 
 def test_more_comparisons_ask_for_larger_differences_and_more_articles():
     row = found_in(normal(np.random.default_rng(1), 200) + 1, 1)
-    assert detectable(row, 0.95, 7) / detectable(row, 0.95) == pytest.approx(
+    assert minimum_detectable_effect(row, 0.95, 7) / minimum_detectable_effect(row, 0.95) == pytest.approx(
         (2.690 + 0.842) / (1.960 + 0.842), abs=1e-3
     )
-    assert needed(row, 0.95, 7) > 1.5 * needed(row, 0.95)
+    assert required_articles(row, 0.95, 7) > 1.5 * required_articles(row, 0.95)
     assert comparisons_left([0.01, 0.02, 0.03]) == [3, 2, 1]
 
 
@@ -125,10 +124,10 @@ def test_of_seven_pairs_without_a_difference_one_is_seldom_found():
     names = sorted({name for _, *both in asked for name in both})
     for seed in range(20):
         scores = draw.normal(40, 8, (100, 10, len(names)))  # articles, trials, systems
-        means = drawn_means(scores.reshape(100, -1), 500, seed).reshape(500, 10, len(names))
+        means = bootstrap_means(scores.reshape(100, -1), 500, seed).reshape(500, 10, len(names))
         for trial in range(10):
             values, drawn = (dict(zip(names, array[:, trial].T, strict=True)) for array in (scores, means))
-            rows = compare(asked, values, drawn, 0.95)
+            rows = compare_pairs(asked, values, drawn, 0.95)
             wrong += any(row["verdict"] in ("better", "worse") for row in rows)
     assert wrong / 200 <= 0.10  # 5 % and three standard errors
 
@@ -137,8 +136,8 @@ def test_the_pairs_share_one_error_rate():
     draw = np.random.default_rng(5)
     values = {name: draw.normal(40, 10, 200) for name in ("flan-small", "t5-small", "finetuned", "lead-3")}
     values["finetuned"] = values["flan-small"] + draw.normal(9, 5, 200)
-    drawn = drawn_means(np.stack(list(values.values()), axis=1), 1_000, 1)
-    rows = compare(pairs("flan-small"), values, dict(zip(values, drawn.T, strict=True)), 0.95)
+    drawn = bootstrap_means(np.stack(list(values.values()), axis=1), 1_000, 1)
+    rows = compare_pairs(pairs("flan-small"), values, dict(zip(values, drawn.T, strict=True)), 0.95)
     assert [(row["system"], row["against"]) for row in rows] == [
         ("flan-small", "t5-small"),
         ("finetuned", "flan-small"),

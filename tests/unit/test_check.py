@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from stages.check import check, main
-from stages.shared.params import read_params
+from resumen.schema.params import read_params
+from resumen.tools.check import check, main
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ FAULTS = [
     ),
     (
         {"format.templates": "flam"},
-        "format.templates: no set 'flam' in stages/templates.yaml; did you mean flan?",
+        "format.templates: no set 'flam' in prompts/templates.yaml; did you mean flan?",
     ),
     ({"format.templates": 3}, "format.templates: expected a valid string, got 3; put it in quotes"),
     ({"format.seed": "a"}, "format.seed: expected a valid integer, got 'a'"),
@@ -256,8 +256,8 @@ PROBE_FAULTS = [
 
 @pytest.mark.parametrize(("content", "message"), PROBE_FAULTS)
 def test_a_faulty_probe_is_named_in_its_own_file(write, fails, content, message):
-    write("stages/probes.yaml", json.dumps(content))
-    assert fails(main).startswith(f"stages/probes.yaml: {message}")
+    write("prompts/probes.yaml", json.dumps(content))
+    assert fails(main).startswith(f"prompts/probes.yaml: {message}")
 
 
 @pytest.mark.parametrize(
@@ -287,9 +287,9 @@ SET_FAULTS = [
 def test_a_faulty_set_is_named_whether_it_is_chosen_or_not(
     write, set_params, fails, chosen, content, message
 ):
-    write("stages/templates.yaml", json.dumps({"flan": [PAIR], **content}))
+    write("prompts/templates.yaml", json.dumps({"flan": [PAIR], **content}))
     set_params({"format.templates": chosen})
-    assert fails(main).startswith(f"stages/templates.yaml: {message}")
+    assert fails(main).startswith(f"prompts/templates.yaml: {message}")
 
 
 def test_a_file_of_conversations_is_checked_before_any_work(write, set_params, fails):

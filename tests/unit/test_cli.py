@@ -7,7 +7,8 @@ from importlib import import_module
 
 import pytest
 
-from stages.shared.cli import InputError, parser, run
+from resumen.runtime.cli import parser, run
+from resumen.runtime.errors import InputError
 from tests.helpers.paths import ROOT
 
 
@@ -51,7 +52,6 @@ def shell(folder, *argv):
 
 def test_the_process_exits_with_1_and_one_line_on_stderr(project, set_params):
     set_params({"profile": "minni"})
-    (project / "stages/shared").symlink_to(ROOT / "stages/shared")
     done = shell(project, "stages.fetch")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines() == [

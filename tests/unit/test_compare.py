@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from stages.compare import (
+from resumen.runtime.errors import InputError
+from resumen.schema.sections import EvaluateParams
+from resumen.tools.compare import (
     LESS_IS_BETTER,
     MORE_IS_BETTER,
     SHARES,
@@ -11,14 +13,13 @@ from stages.compare import (
     check_comparable,
     compared,
     in_direction,
-    lines,
     main,
     miniature_lines,
     miniatures_of,
     spread,
+    table_lines,
 )
-from stages.evaluate import COLUMNS, EvaluateParams
-from stages.shared.cli import InputError
+from stages.evaluate import COLUMNS
 from tests.helpers.comparisons import scored
 
 PARAMS = EvaluateParams(bootstrap_samples=500, confidence=0.95, seed=7, stemming="none")
@@ -47,24 +48,24 @@ def test_a_difference_is_paired_by_article_whatever_the_order():
 
 def test_what_is_printed_names_both_the_interval_and_what_can_be_shown():
     row = found(scored("HEAD"), scored("ours", shift=1.0))
-    said = lines("HEAD → ours", [row], ["lead-3"], PARAMS)
-    assert said[0].startswith("system               HEAD → ours")
-    assert "+1.9" in said[1]
-    assert said[1].endswith(": better")
-    assert "can show a difference of" in said[2]
-    assert said[3].startswith("one run a side: if it was trained")
-    assert said[4] == "equal in both, article by article: lead-3"
+    message = table_lines("HEAD → ours", [row], ["lead-3"], PARAMS)
+    assert message[0].startswith("system               HEAD → ours")
+    assert "+1.9" in message[1]
+    assert message[1].endswith(": better")
+    assert "can show a difference of" in message[2]
+    assert message[3].startswith("one run a side: if it was trained")
+    assert message[4] == "equal in both, article by article: lead-3"
 
 
 def test_better_has_to_survive_the_runs_too():
     before = scored("HEAD")
-    steady = [scored(f"steady-{place}", shift=1 + place / 10) for place in range(3)]
-    erratic = [scored(f"erratic-{place}", shift=shift) for place, shift in enumerate((4.0, -0.5, 0.1))]
+    steady = [scored(f"steady-{index}", shift=1 + index / 10) for index in range(3)]
+    erratic = [scored(f"erratic-{index}", shift=shift) for index, shift in enumerate((4.0, -0.5, 0.1))]
     assert found(before, steady).verdict == "better"
     row = found(before, erratic)
     assert row.row.lower > 0  # by the articles alone it would be better
     assert row.verdict == "cannot tell: the runs differ as much among themselves"
-    assert "by the runs" in "".join(lines("x", [row], [], PARAMS))
+    assert "by the runs" in "".join(table_lines("x", [row], [], PARAMS))
 
 
 def test_the_runs_interval_is_worked_by_hand():
@@ -101,11 +102,11 @@ def test_scores_made_in_other_ways_are_refused():
 
 def test_miniatures_are_named_as_such_in_a_line_a_side():
     small, real = (
-        Group(name, [scored(name)._replace(miniatures=frozenset(found))])
-        for name, found in (("HEAD", ["a", "b"]), ("course", []))
+        Group(name, [scored(name)._replace(miniatures=frozenset(result))])
+        for name, result in (("HEAD", ["a", "b"]), ("course", []))
     )
-    said = "miniatures in HEAD, which know only our made-up news: b, a"
-    assert miniature_lines([small, real], ["b", "a", "lead-3"]) == [said]
+    message = "miniatures in HEAD, which know only our made-up news: b, a"
+    assert miniature_lines([small, real], ["b", "a", "lead-3"]) == [message]
     assert miniature_lines([small, small._replace(name="ours")], ["a"]) == [
         "miniatures in HEAD and ours, which know only our made-up news: a"
     ]
@@ -114,11 +115,11 @@ def test_miniatures_are_named_as_such_in_a_line_a_side():
 
 def test_the_command_names_the_miniatures_that_it_compares(runs, capsys, monkeypatch):
     small = frozenset({"a"})
-    made = {name: scored(name, shift)._replace(miniatures=small) for name, shift in (("HEAD", 0), ("b", 1))}
-    monkeypatch.setattr("stages.compare.read", made.get)
+    output = {name: scored(name, shift)._replace(miniatures=small) for name, shift in (("HEAD", 0), ("b", 1))}
+    monkeypatch.setattr("resumen.tools.compare.read_scored", output.get)
     runs(main, "HEAD", "b")
-    said = "miniatures in HEAD and b, which know only our made-up news: a"
-    assert capsys.readouterr().out.splitlines()[-1] == said
+    message = "miniatures in HEAD and b, which know only our made-up news: a"
+    assert capsys.readouterr().out.splitlines()[-1] == message
     runs(main, "HEAD", "b", "--system", "lead-3")
     assert "miniature" not in capsys.readouterr().out
 
@@ -126,9 +127,9 @@ def test_the_command_names_the_miniatures_that_it_compares(runs, capsys, monkeyp
 def test_which_are_miniatures_is_read_from_the_params_of_a_revision(project, set_params):
     path = project / "params.yaml"
     set_params({"systems.gpt": {"from": "others/gpt.jsonl"}})
-    found = miniatures_of(path.read_bytes())
-    assert {"t5-small", "finetuned"} < found
-    assert "gpt" not in found
+    result = miniatures_of(path.read_bytes())
+    assert {"t5-small", "finetuned"} < result
+    assert "gpt" not in result
     set_params({"weights": "hub"})
     assert miniatures_of(path.read_bytes()) == frozenset()
     for other in (b"systems: {a: {from: models/finetuned}}", b"model: t5", b"- 1", b"{", b""):
@@ -155,9 +156,9 @@ DIRECTIONS = [
 ]
 
 
-@pytest.mark.parametrize(("measure", "said"), DIRECTIONS)
-def test_more_of_a_measure_is_better_worse_or_only_higher(measure, said):
-    assert in_direction("better", measure) == said
+@pytest.mark.parametrize(("measure", "message"), DIRECTIONS)
+def test_more_of_a_measure_is_better_worse_or_only_higher(measure, message):
+    assert in_direction("better", measure) == message
     assert in_direction("cannot tell at n = 2", measure) == "cannot tell at n = 2"
 
 

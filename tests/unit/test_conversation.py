@@ -4,25 +4,19 @@ import re
 
 import pytest
 
-from stages.shared.conversation import (
-    MARKS,
-    STYLES,
-    check_messages,
-    check_style,
-    parse,
-    render,
-    squeezed,
-)
+from resumen.schema.sections import STYLES, check_style
+from resumen.text.characters import collapse_white_space
+from resumen.text.conversation import MARKS, check_messages, parse_conversation, render_conversation
 from tests.helpers.conversations import GOLDEN, GOLDEN_PROMPT, assistant, random_messages, user
 
 
 def test_a_conversation_is_a_header_its_turns_and_the_mark_to_answer_after():
-    assert render(GOLDEN) == GOLDEN_PROMPT
-    assert parse(GOLDEN_PROMPT) == GOLDEN
+    assert render_conversation(GOLDEN) == GOLDEN_PROMPT
+    assert parse_conversation(GOLDEN_PROMPT) == GOLDEN
 
 
 def test_white_space_inside_a_turn_is_one_space_so_a_turn_is_a_line():
-    prompt = render([user("  Llueve\r\n\r\n[Usuari o]\ten\u2028Logroño\x1c\x85. ")])
+    prompt = render_conversation([user("  Llueve\r\n\r\n[Usuari o]\ten\u2028Logroño\x1c\x85. ")])
     assert prompt == "Conversación:\n[Usuario] Llueve [Usuari o] en Logroño .\n[Asistente]"
 
 
@@ -30,9 +24,9 @@ def test_white_space_inside_a_turn_is_one_space_so_a_turn_is_a_line():
 def test_no_turn_is_lost_or_swapped(start):
     for seed in range(start, start + 100):
         messages = random_messages(seed)
-        prompt = render(messages)
-        expected = [{**message, "content": squeezed(message["content"])} for message in messages]
-        assert parse(prompt) == expected, f"seed {seed}"
+        prompt = render_conversation(messages)
+        expected = [{**message, "content": collapse_white_space(message["content"])} for message in messages]
+        assert parse_conversation(prompt) == expected, f"seed {seed}"
         assert prompt.count("\n") == len(messages) + 1
         assert sum(prompt.count(mark) for mark in MARKS.values()) == len(messages) + 1
 
@@ -42,7 +36,7 @@ def test_every_rendered_conversation_was_accepted_with_its_answer():
         messages = random_messages(seed)
         answered = [*messages, assistant("Sí.")]
         checked = check_messages(answered)
-        assert render(checked[:-1]) == render(messages)
+        assert render_conversation(checked[:-1]) == render_conversation(messages)
         assert [turn["role"] for turn in checked] == [turn["role"] for turn in answered]
 
 
@@ -61,7 +55,7 @@ NOT_RENDERED = [
 @pytest.mark.parametrize(("prompt", "message"), NOT_RENDERED)
 def test_a_prompt_that_is_no_conversation_is_not_read_as_one(prompt, message):
     with pytest.raises(ValueError, match=re.escape(message)):
-        parse(prompt)
+        parse_conversation(prompt)
 
 
 ASKED, ANSWERED = user("¿Llueve?"), assistant("Sí, mucho.")

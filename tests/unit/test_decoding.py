@@ -9,18 +9,19 @@ from random import Random
 import pytest
 import torch
 
-from stages.shared.decoding import (
-    Decoding,
-    batches,
+from resumen.model.decoding import (
     encode_prompts,
-    generator,
+    generate_in_batches,
+    generate_texts,
     greedy,
-    in_batches,
-    write_texts,
+    make_generate,
+    plan_batches,
 )
-from stages.shared.models import load_model, shape_of
-from stages.shared.spelling import load_tokenizer
-from stages.shared.t5 import T5, load_t5
+from resumen.model.loading import load_t5
+from resumen.model.t5 import T5
+from resumen.schema.sections import Decoding
+from resumen.training.pretrained import load_model, model_config
+from resumen.vocabulary.tokenizer import load_tokenizer
 
 CPU = torch.device("cpu")
 ROWS = [[9], [7, 7, 7], [5, 5], [], [8, 8], [6, 6, 6, 6]]
@@ -34,7 +35,7 @@ def doubled(batch):
 
 @pytest.mark.parametrize("batch_size", [1, 2, 4, 100])
 def test_order_survives_batching_by_length(batch_size):
-    assert in_batches(ROWS, doubled, batch_size, "test") == [row + row for row in ROWS]
+    assert generate_in_batches(ROWS, doubled, batch_size, "test") == [row + row for row in ROWS]
 
 
 def test_batches_come_longest_first_and_hold_as_many_tokens():
@@ -44,7 +45,7 @@ def test_batches_come_longest_first_and_hold_as_many_tokens():
         seen.append([len(row) for row in batch])
         return batch
 
-    in_batches(ROWS, remember, 1, "test")  # four tokens, padding included
+    generate_in_batches(ROWS, remember, 1, "test")  # four tokens, padding included
     assert seen == [[4], [3], [2, 2], [1, 0]]
 
 
@@ -52,44 +53,44 @@ def test_batches_come_longest_first_and_hold_as_many_tokens():
 def test_no_batch_holds_more_than_its_longest_rows_would(batch_size):
     draw = Random(1)
     lengths = [draw.randrange(1, 40) for _ in range(300)]
-    planned = batches(lengths, batch_size)
-    assert sorted(place for places in planned for place in places) == list(range(300))
-    padded = [len(places) * max(lengths[place] for place in places) for places in planned]
+    planned = plan_batches(lengths, batch_size)
+    assert sorted(index for indices in planned for index in indices) == list(range(300))
+    padded = [len(indices) * max(lengths[index] for index in indices) for indices in planned]
     assert max(padded) <= batch_size * max(lengths)
-    one_more = [(len(places) + 1) * max(lengths[place] for place in places) for places in planned[:-1]]
+    one_more = [(len(indices) + 1) * max(lengths[index] for index in indices) for indices in planned[:-1]]
     assert min(one_more) > batch_size * max(lengths)
 
 
 def test_a_model_that_returns_too_few_is_caught():
     with pytest.raises(ValueError, match="zip"):
-        in_batches(ROWS, lambda batch: batch[1:], 2, "test")
+        generate_in_batches(ROWS, lambda batch: batch[1:], 2, "test")
 
 
 def test_what_a_journal_holds_is_not_made_again(tmp_path):
-    journal, made = tmp_path / "batches.jsonl", []
+    journal, output = tmp_path / "batches.jsonl", []
 
     def remember(batch):
-        made.extend(batch)
+        output.extend(batch)
         return doubled(batch)
 
-    wanted = in_batches(ROWS, remember, 1, "test", journal)
-    made.clear()
-    assert in_batches(ROWS, remember, 1, "test", journal) == wanted
-    assert made == []
+    wanted = generate_in_batches(ROWS, remember, 1, "test", journal)
+    output.clear()
+    assert generate_in_batches(ROWS, remember, 1, "test", journal) == wanted
+    assert output == []
     lines = journal.read_text(encoding="utf-8").splitlines()
     journal.write_text("\n".join([*lines[:-1], lines[-1][:20]]), encoding="utf-8")  # cut off
-    assert in_batches(ROWS, remember, 1, "test", journal) == wanted
-    assert made == [[9], []]
+    assert generate_in_batches(ROWS, remember, 1, "test", journal) == wanted
+    assert output == [[9], []]
 
 
 def test_a_damaged_line_of_a_journal_counts_for_nothing(tmp_path):
     journal = tmp_path / "batches.jsonl"
-    wanted = in_batches(ROWS, doubled, 1, "test", journal)
+    wanted = generate_in_batches(ROWS, doubled, 1, "test", journal)
     kept = journal.read_text(encoding="utf-8")
-    for place, letter in enumerate(kept):
+    for index, letter in enumerate(kept):
         if letter.isdigit():  # another digit makes another token, place or digest, all of them readable
-            journal.write_text(f"{kept[:place]}{(int(letter) + 1) % 10}{kept[place + 1 :]}", encoding="utf-8")
-            assert in_batches(ROWS, doubled, 1, "test", journal) == wanted
+            journal.write_text(f"{kept[:index]}{(int(letter) + 1) % 10}{kept[index + 1 :]}", encoding="utf-8")
+            assert generate_in_batches(ROWS, doubled, 1, "test", journal) == wanted
 
 
 SEARCHES = [  # beams, tokens, length penalty, n-gram that must not be repeated
@@ -116,21 +117,23 @@ def test_batched_output_is_that_of_generate_one_by_one(tiny, kind, search, monke
 
     @cache
     def alone(eos):
-        made = [theirs.generate(torch.tensor([row]), eos_token_id=eos, **options)[0].tolist() for row in ids]
-        return [trimmed(row) for row in made]
+        output = [
+            theirs.generate(torch.tensor([row]), eos_token_id=eos, **options)[0].tolist() for row in ids
+        ]
+        return [trimmed(row) for row in output]
 
     # a random model hardly ever writes </s>: let another token end its texts, some before the others
     written = dict.fromkeys(token for row in alone(1) for token in row[1:])
     eos = next((token for token in written if len(set(map(len, alone(token)))) > 1), 1)
-    shape = replace(shape_of(theirs), eos=eos)
+    shape = replace(model_config(theirs), eos=eos)
     t5 = T5(dict(theirs.named_parameters()).__getitem__, shape, torch.float32)
     decoding = Decoding(
         max_new_tokens=num_tokens, num_beams=num_beams, length_penalty=penalty, no_repeat_ngram_size=size
     )
     for share in (1 / 4, 1 / 2, 1):  # of the articles done, when they leave
-        monkeypatch.setattr("stages.shared.decoding.COMPACT_AT", share)
-        made = [trimmed(row) for row in in_batches(ids, generator(t5, decoding), 4, "test")]
-        assert made == alone(eos), share
+        monkeypatch.setattr("resumen.model.decoding.COMPACT_SHARE", share)
+        output = [trimmed(row) for row in generate_in_batches(ids, make_generate(t5, decoding), 4, "test")]
+        assert output == alone(eos), share
 
 
 def test_texts_of_many_lengths_are_weighed_as_generate_weighs_them(tiny):
@@ -140,14 +143,20 @@ def test_texts_of_many_lengths_are_weighed_as_generate_weighs_them(tiny):
     options = {"max_new_tokens": 8, "num_beams": 4, "length_penalty": penalty, "do_sample": False}
 
     def alone(eos):
-        made = [theirs.generate(torch.tensor([row]), eos_token_id=eos, **options)[0].tolist() for row in ids]
-        return [trimmed(row) for row in made]
+        output = [
+            theirs.generate(torch.tensor([row]), eos_token_id=eos, **options)[0].tolist() for row in ids
+        ]
+        return [trimmed(row) for row in output]
 
     written = Counter(token for row in alone(1) for token in row[1:-1])
     (_, _), (eos, _) = written.most_common(2)
-    t5 = T5(dict(theirs.named_parameters()).__getitem__, replace(shape_of(theirs), eos=eos), torch.float32)
+    t5 = T5(
+        dict(theirs.named_parameters()).__getitem__, replace(model_config(theirs), eos=eos), torch.float32
+    )
     decoding = Decoding(max_new_tokens=8, num_beams=4, length_penalty=penalty, no_repeat_ngram_size=0)
-    assert [trimmed(row) for row in in_batches(ids, generator(t5, decoding), 8, "test")] == alone(eos)
+    assert [
+        trimmed(row) for row in generate_in_batches(ids, make_generate(t5, decoding), 8, "test")
+    ] == alone(eos)
 
 
 def trimmed(row):
@@ -162,9 +171,9 @@ def test_no_output_is_longer_than_asked_for(tiny, num_tokens, size):
     model, tokenizer = load_t5(tiny["untied"], torch.float32, CPU), load_tokenizer(tiny["untied"])
     decoding = greedy(num_tokens).model_copy(update={"no_repeat_ngram_size": size})
     ids, _ = encode_prompts(tokenizer, PROMPTS, max_tokens=None)
-    outputs = in_batches(ids, generator(model, decoding), 2, "test")
+    outputs = generate_in_batches(ids, make_generate(model, decoding), 2, "test")
     assert all(len(row) <= num_tokens + 1 for row in outputs)  # the start token is the first
-    texts = write_texts(tokenizer, ids, generator(model, decoding), 2, "test")
+    texts = generate_texts(tokenizer, ids, make_generate(model, decoding), 2, "test")
     assert texts == tokenizer.decode_batch(outputs, skip_special_tokens=True)
 
 
@@ -174,9 +183,9 @@ def test_no_n_gram_is_repeated_where_that_is_forbidden(tiny):
     repeated = {}
     for size in (0, 2):
         decoding = greedy(12).model_copy(update={"no_repeat_ngram_size": size})
-        outputs = in_batches(ids, generator(model, decoding), 4, "test")
+        outputs = generate_in_batches(ids, make_generate(model, decoding), 4, "test")
         pairs = [list(pairwise(trimmed(row))) for row in outputs]
-        repeated[size] = any(len(set(found)) < len(found) for found in pairs)
+        repeated[size] = any(len(set(result)) < len(result) for result in pairs)
     assert repeated == {0: True, 2: False}
 
 

@@ -5,8 +5,9 @@ import os
 import pytest
 import torch
 
-from stages.shared.cli import InputError
-from stages.shared.device import choose_dtype, prepare_torch
+from resumen.model.device import choose_dtype
+from resumen.model.prepare import prepare_torch
+from resumen.runtime.errors import InputError
 
 CPU = torch.device("cpu")
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from resumen.runtime import paths
+from resumen.schema.params import read_yaml
 from stages.report import SECTIONS
-from stages.shared.params import read_yaml
+from tests.helpers.imports import modules, reached_from, room_of
 from tests.helpers.paths import ROOT
 
 DVC = read_yaml(ROOT / "dvc.yaml")
@@ -35,13 +37,13 @@ NEED_TORCH = {"finetune", "generate", "probe"}  # the others, and `check`, start
 IMPORT_EACH = """
 import importlib, sys
 for name in sys.argv[1:]:
-    importlib.import_module(f"stages.{name}")
+    importlib.import_module(name)
     assert not {"torch", "transformers"} & sys.modules.keys(), name
 """
 
 
 def test_a_stage_that_needs_no_torch_does_not_import_it():
-    names = sorted({*STAGES, "check"} - NEED_TORCH)
+    names = [*(f"stages.{name}" for name in sorted(STAGES.keys() - NEED_TORCH)), "resumen.tools.check"]
     subprocess.run([sys.executable, "-c", IMPORT_EACH, *names], cwd=ROOT, check=True)
 
 
@@ -50,19 +52,6 @@ def test_params_yaml_is_read_once(path):
     nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
     calls = [node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
     assert not {"load_params", "read_params"} <= set(calls)
-
-
-def own_files(module: str, found: set[str] | None = None) -> set[str]:
-    """Return the file of `module` and of every `stages.*` module that it imports, however deep."""
-    found = set() if found is None else found
-    path = module.replace(".", "/") + ".py"
-    if path in found:
-        return found
-    found.add(path)
-    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("stages."):
-            own_files(node.module, found)
-    return found
 
 
 def profile_keys(stage: dict) -> set[str]:
@@ -77,17 +66,33 @@ def test_the_stages_are_all_there():
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_deps_are_exactly_the_modules_that_are_imported(name):
-    declared = {dep for dep in STAGES[name]["deps"] if dep.endswith(".py")}
-    assert declared == own_files(f"stages.{name}")
+def test_deps_are_the_module_and_the_rooms_that_it_uses_but_runtime(name):
+    declared = {dep for dep in STAGES[name]["deps"] if dep.startswith(("stages", "resumen"))}
+    rooms = {room_of(module) for module in reached_from(f"stages.{name}")} - {"stages", "resumen/runtime"}
+    assert declared == {f"stages/{name}.py", *rooms}
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_every_other_file_of_stages_in_deps_is_named_in_the_code(name):
-    code = "".join((ROOT / file).read_text(encoding="utf-8") for file in own_files(f"stages.{name}"))
+def test_every_file_beside_the_code_in_deps_is_one_that_it_reads(name):
+    """Of paths.py, in a module that the stage reaches."""
+    code = "".join(modules()[module].read_text(encoding="utf-8") for module in reached_from(f"stages.{name}"))
+    names = {str(value): name for name, value in vars(paths).items() if isinstance(value, Path)}
     for dep in STAGES[name]["deps"]:
-        if dep.startswith("stages/") and not dep.endswith(".py"):
-            assert f'"{dep}"' in code or f'"{Path(dep).name}"' in code, f"{name} does not read {dep}"
+        if dep.startswith(("prompts/", "miniatures/")):
+            assert re.search(rf"\b{names[dep]}\b", code), f"{name} does not read {dep}"
+
+
+def test_a_stage_depends_on_what_it_reads_and_not_on_the_folder_around_it():
+    read = {"tokenizer", "train.parquet", "validation.parquet"}
+    tokenized = {dep for dep in STAGES["finetune"]["deps"] if dep.startswith("data/tokenized")}
+    assert tokenized == {f"data/tokenized/{name}" for name in read}
+    code = (ROOT / "stages/finetune.py").read_text(encoding="utf-8")
+    assert set(re.findall(r"\bTOKENIZE[DR]_\w+", code)) == {
+        "TOKENIZED_DIR",  # a message names it
+        "TOKENIZED_TRAIN",
+        "TOKENIZED_VALIDATION",
+        "TOKENIZER_DIR",
+    }
 
 
 @pytest.mark.parametrize("name", STAGES)

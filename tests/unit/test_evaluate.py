@@ -7,8 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from resumen.rouge.score import ROUGE_TYPES
+from resumen.runtime.errors import InputError
+from resumen.runtime.jsonfiles import read_json
+from resumen.schema.answers import Answer
+from resumen.schema.rows import RAW, read_table, write_table
+from resumen.schema.sections import EvaluateParams
+from resumen.schema.systems import EXTRACTIVE
 from stages.evaluate import (
-    EvaluateParams,
     bootstrap,
     breakdown,
     ceilings,
@@ -24,11 +30,6 @@ from stages.evaluate import (
     with_reference,
 )
 from stages.extract import main as extract
-from stages.shared.answers import Answer
-from stages.shared.cli import InputError
-from stages.shared.files import RAW, read_json, read_table, write_table
-from stages.shared.scores import ROUGE_TYPES
-from stages.shared.systems import EXTRACTIVE
 
 
 def params(**changes):
@@ -90,11 +91,11 @@ def test_one_seed_draws_the_same_articles_for_every_system():
     assert bootstrap(scores, params(seed=8))[0] != lower
 
 
-@pytest.mark.parametrize("at_once", [1, 7, 1250, 5000])
-def test_draws_do_not_depend_on_how_many_are_held_at_once(monkeypatch, at_once):
+@pytest.mark.parametrize("chunk_size", [1, 7, 1250, 5000])
+def test_draws_do_not_depend_on_how_many_are_held_at_once(monkeypatch, chunk_size):
     scores = np.random.default_rng(1).uniform(0, 100, size=(20, 3))
     lower, upper = bootstrap(scores, params(bootstrap_samples=1250))
-    monkeypatch.setattr("stages.shared.bootstrap.DRAWS_AT_ONCE", at_once)
+    monkeypatch.setattr("resumen.scoring.bootstrap.DRAWS_CHUNK", chunk_size)
     again = bootstrap(scores, params(bootstrap_samples=1250))
     # the sums of a product may be taken in another order; another draw moves a bound by a tenth
     np.testing.assert_allclose(again, (lower, upper), rtol=0, atol=1e-9)
@@ -196,20 +197,20 @@ def test_a_signature_tells_recipes_and_articles_apart():
 
 def test_workers_make_the_same_rows_in_the_same_order(monkeypatch):
     alone = scores_of()
-    monkeypatch.setattr("stages.evaluate.LEAST_FOR_WORKERS", 0)
-    monkeypatch.setattr("stages.evaluate.ARTICLES_AT_ONCE", 1)
+    monkeypatch.setattr("stages.evaluate.MIN_FOR_WORKERS", 0)
+    monkeypatch.setattr("stages.evaluate.ARTICLES_CHUNK", 1)
     assert scores_of() == alone
 
 
 def test_what_a_vocabulary_can_write_is_scored_once_for_its_systems():
     whole = [
-        {**row, "spelled_reference": made["summary"]} for row, made in zip(PREDICTIONS, ROWS, strict=True)
+        {**row, "spelled_reference": output["summary"]} for row, output in zip(PREDICTIONS, ROWS, strict=True)
     ]
-    made = {"lead-3": whole, "a": PREDICTIONS, "b": PREDICTIONS, "tuned": whole}
-    lost, found = ceilings(ROWS, made, "none")
-    assert (lost["systems"], found["systems"]) == (["a", "b"], ["tuned"])
+    output = {"lead-3": whole, "a": PREDICTIONS, "b": PREDICTIONS, "tuned": whole}
+    lost, result = ceilings(ROWS, output, "none")
+    assert (lost["systems"], result["systems"]) == (["a", "b"], ["tuned"])
     assert lost["rouge1"] == 83.33  # "ao" for "año": two of three words, and all of the second
-    assert found["rouge1"] == found["rougeL"] == 100.0
+    assert result["rouge1"] == result["rougeL"] == 100.0
 
 
 def test_a_breakdown_counts_every_article_once_in_each_way():
@@ -276,9 +277,9 @@ def test_exact_answers_are_worked_by_hand():
 
 
 def test_the_probes_are_summed_up_by_kind():
-    made = probe_summary("s", ANSWERS[1:], params())
-    assert made.pop("lower") <= 60.0 <= made.pop("upper")
-    assert made == {
+    output = probe_summary("s", ANSWERS[1:], params())
+    assert output.pop("lower") <= 60.0 <= output.pop("upper")
+    assert output == {
         "system": "s",
         "num_asked": 5,
         "exact_pct": 60.0,
@@ -291,8 +292,8 @@ def test_the_probes_are_summed_up_by_kind():
 
 def test_all_right_gives_an_interval_without_width_and_half_right_a_wide_one():
     right, wrong = answered("news-other", "Soria", "Soria"), answered("news-other", "Lugo", "Soria")
-    made = probe_summary("s", [right] * 40, params())
-    assert (made["lower"], made["exact_pct"], made["upper"]) == (100.0, 100.0, 100.0)
+    output = probe_summary("s", [right] * 40, params())
+    assert (output["lower"], output["exact_pct"], output["upper"]) == (100.0, 100.0, 100.0)
     half = probe_summary("s", [right, wrong] * 50, params())
     assert half["lower"] == pytest.approx(50 - 1.96 * 5, abs=1.5)
     assert half["upper"] == pytest.approx(50 + 1.96 * 5, abs=1.5)
@@ -437,12 +438,12 @@ def test_differences_name_the_pairs_that_are_there(predicted, write, set_params,
 
 
 def test_a_reference_without_words_stops_the_stage(predicted, write, fails):
-    from stages.shared.files import RAW, write_table
+    from resumen.schema.rows import RAW, write_table
 
     rows = [{**row, "summary": "¡…!"} for row in predicted]
     write_table(Path("data/raw/test.parquet"), rows, RAW)
-    said = f"data/raw/test.parquet: id {predicted[0]['id']!r}: a reference without words; run `dvc repro`"
-    assert fails(main) == said
+    message = f"data/raw/test.parquet: id {predicted[0]['id']!r}: a reference without words; run `dvc repro`"
+    assert fails(main) == message
 
 
 def test_predictions_of_other_articles_stop_the_stage(predicted, write, fails):

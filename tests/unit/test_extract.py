@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from resumen.schema.jsonl import read_jsonl
+from resumen.schema.systems import EXTRACTIVE
 from stages.extract import bigrams, extract, lead, main, oracle, random_three
-from stages.shared.files import read_jsonl
-from stages.shared.systems import EXTRACTIVE
 
 ARTICLE = [
     "El alcalde habló ayer.",
@@ -51,8 +51,8 @@ def test_lead_is_the_first_sentences(count, expected):
 def test_random_sentences_are_three_different_ones_in_the_articles_order():
     choose = random_three(seed=5)
     drawn = [choose(ARTICLE, "") for _ in range(200)]
-    assert all(places == sorted(set(places)) and len(places) == 3 for places in drawn)
-    assert {place for places in drawn for place in places} == {0, 1, 2, 3, 4}
+    assert all(indices == sorted(set(indices)) and len(indices) == 3 for indices in drawn)
+    assert {index for indices in drawn for index in indices} == {0, 1, 2, 3, 4}
 
 
 def test_one_seed_draws_the_same_sentences_and_another_others():

@@ -9,11 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stages.fetch import FilesParams, clean, file_splits, main, shuffled_shares
-from stages.shared.audit import Audit, Place, Seen, without_edition_note
-from stages.shared.cli import InputError
-from stages.shared.files import CONVERSATIONS, RAW, SPLITS, read_json, read_table
-from stages.shared.params import read_yaml
+from resumen.runtime.errors import InputError
+from resumen.runtime.jsonfiles import read_json
+from resumen.schema.data import FilesParams
+from resumen.schema.params import read_yaml
+from resumen.schema.rows import CONVERSATIONS, RAW, SPLITS, read_table
+from resumen.sources.audit import Audit, DuplicateIndex, RowRef, without_edition_note
+from resumen.sources.userfiles import file_splits, shuffled_shares
+from stages.fetch import clean, main
 from tests.helpers.paths import ROOT, SHARED
 
 DATA = read_yaml(ROOT / "params.yaml")["data"]
@@ -41,7 +44,7 @@ def row(text, summary="Un resumen corto."):
 def cleaned(rows, split="train", seen=None):
     """Return the rows that stay, and the audit."""
     audit = Audit(split)
-    return list(clean(rows, audit, Seen() if seen is None else seen, params())), audit
+    return list(clean(rows, audit, DuplicateIndex() if seen is None else seen, params())), audit
 
 
 def numbered_rows(count):
@@ -109,7 +112,7 @@ def test_edition_notes_are_counted_and_do_not_hide_a_duplicate():
 
 def test_an_edition_note_can_stay():
     given, audit = row(f"Nieva. {NOTE}"), Audit("train")
-    assert list(clean([given], audit, Seen(), params(trim_edition_note=False))) == [given]
+    assert list(clean([given], audit, DuplicateIndex(), params(trim_edition_note=False))) == [given]
     assert not +audit.trimmed
 
 
@@ -118,21 +121,21 @@ def test_a_spanish_text_with_an_english_quotation_is_spanish():
 
 
 def test_every_row_is_kept_or_counted():
-    rows = [{**given, "text": f"{given['text']} {'x' * place}"} for place, (given, _) in enumerate(DROPPED)]
+    rows = [{**given, "text": f"{given['text']} {'x' * index}"} for index, (given, _) in enumerate(DROPPED)]
     kept, audit = cleaned(rows * 2)
     assert len(kept) + audit.dropped.total() == 2 * len(rows)
     assert audit.dropped["duplicate text"] == len(kept) > 0
 
 
 def test_a_text_of_an_earlier_split_is_dropped_from_a_later_one():
-    seen = Seen()
+    seen = DuplicateIndex()
     train, first = cleaned([row("uno"), row("dos"), row("uno ")], "train", seen)
     test, second = cleaned([row("tres"), row(" dos", "Otro resumen distinto.")], "test", seen)
     assert [kept["text"] for kept in train + test] == ["uno", "dos", "tres"]
     assert first.dropped == {"duplicate text": 1}
     assert second.dropped == {"text in earlier split": 1}
     assert second.examples["text in earlier split"] == [{"id": " dos", "of": "dos"}]
-    assert Place("train", "dos") in seen.texts.values()
+    assert RowRef("train", "dos") in seen.texts.values()
 
 
 def test_a_row_that_was_dropped_does_not_make_its_text_a_duplicate():
@@ -146,12 +149,12 @@ def test_a_row_that_was_dropped_does_not_make_its_text_a_duplicate():
 def test_shares_of_one_file_are_all_its_rows_once(count, shares):
     sizes = dict(zip(SPLITS, shares, strict=True))
     rows = numbered_rows(count)
-    dealt = shuffled_shares(rows, params(**sizes))
-    ids = [row["id"] for split in SPLITS for row in dealt[split]]
+    splits = shuffled_shares(rows, params(**sizes))
+    ids = [row["id"] for split in SPLITS for row in splits[split]]
     assert sorted(ids) == sorted(row["id"] for row in rows)
     for split, size in sizes.items():
         if isinstance(size, float):
-            assert abs(len(dealt[split]) - size * count) <= 1
+            assert abs(len(splits[split]) - size * count) <= 1
 
 
 def test_one_seed_deals_one_way_and_another_another():
@@ -161,10 +164,10 @@ def test_one_seed_deals_one_way_and_another_another():
 
 
 def test_each_split_keeps_the_files_order():
-    dealt = shuffled_shares(numbered_rows(50), params())
-    for rows in dealt.values():
-        places = [int(row["id"].removeprefix("row-")) for row in rows]
-        assert places == sorted(places)
+    splits = shuffled_shares(numbered_rows(50), params())
+    for rows in splits.values():
+        indices = [int(row["id"].removeprefix("row-")) for row in rows]
+        assert indices == sorted(indices)
 
 
 @pytest.mark.parametrize(
@@ -196,12 +199,12 @@ def test_embedded_news_come_clean_at_the_sizes_asked_for(set_params, runs):
 
 
 def test_equal_seeds_give_equal_bytes(set_params, runs):
-    made = []
+    output = []
     for seed in (3, 3, 4):
         set_params({"data.train": 20, "data.validation": 5, "data.test": 5, "data.seed": seed})
         runs(main)
-        made.append(Path("data/raw/train.parquet").read_bytes())
-    assert made[0] == made[1] != made[2]
+        output.append(Path("data/raw/train.parquet").read_bytes())
+    assert output[0] == output[1] != output[2]
 
 
 @pytest.fixture
@@ -339,11 +342,11 @@ def test_conversations_come_with_their_messages_text_and_summary(
         pq.write_table(pa.Table.from_pylist(rows), path)
     use(path, columns={"messages": "turnos"})
     runs(main)
-    found = [
+    result = [
         row for split in SPLITS for row in read_table(Path(f"data/raw/{split}.parquet"), CONVERSATIONS.names)
     ]
-    assert len(found) == 10
-    for row in found:
+    assert len(result) == 10
+    for row in result:
         messages = talk(int(row["id"].removeprefix("row-")) - 1)
         assert row["messages"] == messages
         assert row["text"] == "\n".join(turn["content"] for turn in messages[:-1])

@@ -11,25 +11,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stages.shared.cli import InputError
-from stages.shared.files import (
+from resumen.runtime.errors import InputError
+from resumen.runtime.files import atomic_write, remove_orphans, require_space, write_text
+from resumen.runtime.jsonfiles import read_json, write_json
+from resumen.schema.jsonl import numbered_jsonl, read_jsonl, write_jsonl
+from resumen.schema.rows import (
     CONVERSATIONS,
     RAW,
     ROWS_PER_GROUP,
     column_names,
     load_table,
     num_rows,
-    numbered_jsonl,
-    read_json,
-    read_jsonl,
     read_table,
-    remove_orphans,
-    require_space,
-    whole,
-    write_json,
-    write_jsonl,
     write_table,
-    write_text,
 )
 from tests.helpers.paths import ROOT
 
@@ -63,16 +57,16 @@ def test_an_error_leaves_nothing_and_keeps_what_was_there(tmp_path, name, before
 
 def test_a_folder_appears_whole_or_keeps_what_was_there(tmp_path):
     folder = tmp_path / "out"
-    with whole(folder) as partial:
+    with atomic_write(folder) as partial:
         partial.mkdir()
         write_text(partial / "a.txt", "uno")
         assert not folder.exists()
-    with pytest.raises(RuntimeError), whole(folder) as partial:  # noqa: PT012
+    with pytest.raises(RuntimeError), atomic_write(folder) as partial:  # noqa: PT012
         partial.mkdir()
         write_text(partial / "b.txt", "dos")
         raise RuntimeError
     assert [path.name for path in folder.iterdir()] == ["a.txt"]
-    with whole(folder) as partial:
+    with atomic_write(folder) as partial:
         partial.mkdir()
         write_text(partial / "c.txt", "tres")
     assert [path.name for path in folder.iterdir()] == ["c.txt"]
@@ -120,8 +114,8 @@ def test_a_flipped_byte_in_a_page_is_found(tmp_path):
     column = pq.read_metadata(path).row_group(0).column(1)
     start = column.dictionary_page_offset or column.data_page_offset
     messages = []
-    for place in range(start, start + column.total_compressed_size, 7):
-        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    for index in range(start, start + column.total_compressed_size, 7):
+        path.write_bytes(content[:index] + bytes([content[index] ^ 1]) + content[index + 1 :])
         try:
             assert list(read_table(path, ["id", "text"])) == ROWS  # a byte that means nothing
         except InputError as error:
@@ -231,7 +225,7 @@ def small_disk(size: str) -> bool:
 def test_a_folder_takes_the_place_of_another_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "out"
     for number in range(2):
-        with whole(path) as partial:
+        with atomic_write(path) as partial:
             partial.mkdir()
             (partial / f"{number}-a").write_text("a")
             (partial / f"{number}-b").write_text("b")
@@ -246,7 +240,7 @@ def test_a_folder_takes_the_place_of_another_whole_or_not_at_all(tmp_path, monke
         return real(self, target)
 
     monkeypatch.setattr(Path, "replace", breaks)
-    with pytest.raises(KeyboardInterrupt), whole(path) as partial:
+    with pytest.raises(KeyboardInterrupt), atomic_write(path) as partial:
         partial.mkdir()
     assert sorted(file.name for file in path.iterdir()) == ["1-a", "1-b"]  # the old one, again
     assert list(tmp_path.iterdir()) == [path]
@@ -263,13 +257,16 @@ PROGRAM = """
 import sys
 from pathlib import Path
 import pyarrow as pa
-from stages.shared.cli import run
-from stages.shared.files import *
+from resumen.runtime.cli import run
+from resumen.runtime.files import *
+from resumen.runtime.jsonfiles import *
+from resumen.schema.jsonl import *
+from resumen.schema.rows import *
 
 IDS = pa.schema([("id", pa.string())])
 
 def write_folder(path):
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.mkdir()
         for n in range(9):
             (partial / str(n)).write_bytes(bytes(10**5))
@@ -277,7 +274,7 @@ def write_folder(path):
 def write_tensors(path):
     from safetensors.numpy import save_file
     import numpy
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         save_file({"a": numpy.zeros(10**6)}, partial)
 
 path = Path("disk") / sys.argv[1]

@@ -9,16 +9,19 @@ from torch._inductor import config as inductor
 from torch.nn.functional import log_softmax
 from transformers import TrainerCallback
 
-from stages.finetune import RAW_VALIDATION, Validation, main, train
-from stages.shared.checkpoint import check_hashes
-from stages.shared.cli import InputError
-from stages.shared.decoding import begun
-from stages.shared.device import prepare_torch
-from stages.shared.files import RAW, load_table, read_json, write_table
-from stages.shared.models import load_model
-from stages.shared.rouge import ROUGE_TYPES
-from stages.shared.spelling import IGNORE_INDEX, encode, load_tokenizer, spelled
-from stages.shared.training import Arithmetic, Epochs, History, TokenizedRows
+from resumen.model.decoding import prefill
+from resumen.model.prepare import prepare_torch
+from resumen.rouge.score import ROUGE_TYPES
+from resumen.runtime.errors import InputError
+from resumen.runtime.jsonfiles import read_json
+from resumen.runtime.paths import RAW_VALIDATION
+from resumen.runtime.provenance import check_hashes
+from resumen.schema.rows import RAW, load_table, write_table
+from resumen.training.checkpoints import History
+from resumen.training.pretrained import load_model
+from resumen.training.trainer import Arithmetic, EpochSampler, TokenizedRows
+from resumen.vocabulary.tokenizer import IGNORE_INDEX, encode, load_tokenizer, round_trip
+from stages.finetune import Validation, main, train
 from stages.tokenize import IDS
 from tests.helpers.batches import TOKENIZER, TRAIN, collator
 from tests.helpers.training import outputs
@@ -52,7 +55,7 @@ def first_step(folder, params, work):
 def plain_step(folder, label_smoothing):
     """Return the same by one backward pass over the eight rows, without Trainer."""
     model = load_model(folder)
-    batch = collator(model)([TokenizedRows(load_table(TRAIN))[place] for place in range(8)])
+    batch = collator(model)([TokenizedRows(load_table(TRAIN))[index] for index in range(8)])
     labels = batch.pop("labels")
     logits = log_softmax(model(**batch).logits, dim=-1)
     kept = labels.ne(IGNORE_INDEX)
@@ -98,19 +101,19 @@ def test_validation_holds_each_text_against_its_own_raw_reference(
 
     def remember(t5, batch, decoding):
         read.append(batch)
-        return begun(t5, batch, decoding)
+        return prefill(t5, batch, decoding)
 
-    monkeypatch.setattr("stages.finetune.begun", remember)
-    monkeypatch.setattr("stages.finetune.search", lambda t5, memory, decoding: read[-1])
+    monkeypatch.setattr("stages.finetune.prefill", remember)
+    monkeypatch.setattr("stages.finetune.search", lambda t5, cache, decoding: read[-1])
     model, tokenizer = load_model(tiny["untied"]), load_tokenizer(TOKENIZER)
     texts = [
         " ".join(["Llueve en León."] * count + ["el", "día", str(count)])
         for count in (3, 1, 5, 2, 4, 6, 8, 7)
     ]
-    assert spelled(tokenizer, texts) == texts
+    assert round_trip(tokenizer, texts) == texts
     table = load_table(VALIDATION)
-    place = table.column_names.index("input_ids")
-    rows = TokenizedRows(table.set_column(place, "input_ids", pa.array(encode(tokenizer, texts), IDS)))
+    index = table.column_names.index("input_ids")
+    rows = TokenizedRows(table.set_column(index, "input_ids", pa.array(encode(tokenizer, texts), IDS)))
     references = dict(zip(rows.ids[::-1], texts[::-1], strict=True))  # in another order than the rows
     params = quick(validation_rows=validation_rows, batch_size=1)
     validation = Validation(rows, references, tokenizer, params)
@@ -125,7 +128,7 @@ def test_validation_holds_each_text_against_its_own_raw_reference(
 def test_ids_are_apart_from_what_a_model_takes(tokenized):
     rows = TokenizedRows(load_table(TRAIN))
     assert rows.ids == [row["id"] for row in tokenized["train"]]
-    assert all(set(rows[place]) == {"input_ids", "labels"} for place in range(len(rows)))
+    assert all(set(rows[index]) == {"input_ids", "labels"} for index in range(len(rows)))
 
 
 def test_shuffled_raw_rows_meet_their_own_id(tokenized, quick, fails, monkeypatch):
@@ -223,14 +226,14 @@ LENGTHS = [5, 16, 17, 30, 33, 90, 100, 100, 96, 12] * 7 + [65]
 
 
 def test_an_epoch_has_every_row_once_in_batches_under_the_budget_as_many_in_each():
-    epochs = Epochs(LENGTHS, batch_size=4, seed=1)
+    epochs = EpochSampler(LENGTHS, batch_size=4, seed=1)
     for epoch in range(3):
         epochs.set_epoch(epoch)
         drawn = list(epochs)
         assert len(drawn) == len(epochs)
-        assert sorted(place for places in drawn for place in places) == list(range(len(LENGTHS)))
-        longest = [max(LENGTHS[place] for place in places) for places in drawn]
-        assert all(len(places) * most <= 4 * 100 for places, most in zip(drawn, longest, strict=True))
+        assert sorted(index for indices in drawn for index in indices) == list(range(len(LENGTHS)))
+        longest = [max(LENGTHS[index] for index in indices) for indices in drawn]
+        assert all(len(indices) * maximum <= 4 * 100 for indices, maximum in zip(drawn, longest, strict=True))
         assert longest[0] == 100  # memory that does not suffice fails at once
         assert longest != sorted(longest, reverse=True)
         spreads = [max(LENGTHS[p] for p in b) - min(LENGTHS[p] for p in b) for b in drawn]
@@ -239,7 +242,7 @@ def test_an_epoch_has_every_row_once_in_batches_under_the_budget_as_many_in_each
 
 def test_batches_depend_on_seed_and_epoch_alone():
     def drawn(seed, epoch):
-        epochs = Epochs(LENGTHS, batch_size=4, seed=seed)
+        epochs = EpochSampler(LENGTHS, batch_size=4, seed=seed)
         epochs.set_epoch(epoch)
         return list(epochs)
 

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from resumen.prompts.templates import draw_pair, read_sets
+from resumen.schema.rows import CONVERSATIONS, FORMATTED, RAW, SPLITS, read_table, write_table
+from resumen.schema.sections import STYLES
+from resumen.text.characters import collapse_white_space
+from resumen.text.conversation import parse_conversation
 from stages.format import main
-from stages.shared.conversation import STYLES, parse, squeezed
-from stages.shared.files import CONVERSATIONS, FORMATTED, RAW, SPLITS, read_table, write_table
-from stages.shared.templates import draw, read_sets
 from tests.helpers.conversations import GOLDEN, GOLDEN_PROMPT, assistant, random_messages
 
 
@@ -86,7 +88,9 @@ def test_every_conversation_can_be_read_back_from_its_prompt(project, set_params
     rows = rows_of("train")
     assert [row["completion"] for row in rows] == [f"Sí {seed}." for seed in range(200)]
     for row, (*asked, _) in zip(rows, given, strict=True):
-        assert parse(row["prompt"]) == [{**turn, "content": squeezed(turn["content"])} for turn in asked]
+        assert parse_conversation(row["prompt"]) == [
+            {**turn, "content": collapse_white_space(turn["content"])} for turn in asked
+        ]
 
 
 def test_an_instruction_takes_the_text_of_a_conversation(project, runs):
@@ -143,7 +147,7 @@ MARKED = [
     ),
     (
         {"format.templates": "own"},
-        "stages/templates.yaml: own: pair 2.prompt: holds [Usuario], which style conver",
+        "prompts/templates.yaml: own: pair 2.prompt: holds [Usuario], which style conver",
     ),
 ]
 OWN = """\
@@ -157,7 +161,7 @@ own:
 def test_a_mark_in_a_template_is_refused_where_the_style_puts_its_own(
     news, write, set_params, runs, fails, changes, message
 ):
-    write("stages/templates.yaml", OWN)
+    write("prompts/templates.yaml", OWN)
     set_params({"format.style": "conversation", **changes})
     assert fails(main).startswith(message)
     set_params({"format.style": "instruction"})
@@ -189,16 +193,18 @@ def test_a_set_asks_each_training_row_in_a_way_of_its_own(news, set_params, runs
     pairs = read_sets()["flan"]
     rendered = {
         "instruction": lambda prompt: prompt,
-        "conversation": lambda prompt: f"Conversación:\n[Usuario] {squeezed(prompt)}\n[Asistente]",
+        "conversation": lambda prompt: (
+            f"Conversación:\n[Usuario] {collapse_white_space(prompt)}\n[Asistente]"
+        ),
     }[style]
     ways = [rendered(pair.prompt) for pair in pairs]
     article = {
-        row["id"]: row["text"] if style == "instruction" else squeezed(row["text"])
+        row["id"]: row["text"] if style == "instruction" else collapse_white_space(row["text"])
         for split in SPLITS
         for row in news[split]
     }
     train = asked("train", article)
-    assert train == {row["id"]: rendered(draw(pairs, 3, row["id"]).prompt) for row in news["train"]}
+    assert train == {row["id"]: rendered(draw_pair(pairs, 3, row["id"]).prompt) for row in news["train"]}
     assert len(set(train.values())) > 3
     for split in ("validation", "test"):
         assert set(asked(split, article).values()) == {ways[0]}
@@ -217,14 +223,14 @@ def test_other_rows_or_their_order_do_not_change_how_a_row_is_asked(news, set_pa
 
 
 def test_another_seed_asks_in_other_ways_and_only_in_train(news, set_params, runs):
-    made = []
+    output = []
     for seed in (3, 3, 4):
         set_params({"format.templates": "flan", "format.seed": seed})
         runs(main)
-        made.append({split: rows_of(split) for split in SPLITS})
-    assert made[0] == made[1]
-    assert made[0]["train"] != made[2]["train"]
-    assert made[0]["test"] == made[2]["test"]
+        output.append({split: rows_of(split) for split in SPLITS})
+    assert output[0] == output[1]
+    assert output[0]["train"] != output[2]["train"]
+    assert output[0]["test"] == output[2]["test"]
 
 
 def test_a_seed_that_is_no_number_is_refused(news, set_params, fails):
@@ -234,11 +240,11 @@ def test_a_seed_that_is_no_number_is_refused(news, set_params, fails):
 
 def test_a_set_that_is_not_there_is_refused_with_the_known_ones(news, set_params, fails):
     set_params({"format.templates": "flam"})
-    message = "format.templates: no set 'flam' in stages/templates.yaml; did you mean flan?"
+    message = "format.templates: no set 'flam' in prompts/templates.yaml; did you mean flan?"
     assert fails(main) == f"params.yaml: {message}"
 
 
 def test_without_a_set_its_file_is_not_read(news, write, runs):
-    write("stages/templates.yaml", "not: [yaml")
+    write("prompts/templates.yaml", "not: [yaml")
     runs(main)
     assert rows_of("test")[0]["prompt"].startswith("Resume el siguiente articulo:\n\n")

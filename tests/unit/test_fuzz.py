@@ -24,32 +24,30 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from stages.check import SECTIONS
-from stages.fetch import DataParams, data_params
-from stages.generate import SourceParams, take_in
-from stages.shared.checkpoint import check_files, check_hashes
-from stages.shared.cli import InputError
-from stages.shared.conversation import check_messages
-from stages.shared.files import (
-    MOST_BYTES,
-    column_names,
-    load_table,
-    num_rows,
-    numbered_jsonl,
-    read_json,
-    read_table,
-)
-from stages.shared.mlsum import check_footers, read_rows
-from stages.shared.models import load_model
-from stages.shared.params import parse_key, parse_section, read_params, read_yaml
-from stages.shared.probes import Probe, read_probes
-from stages.shared.spelling import decode, encode, load_tokenizer
-from stages.shared.systems import SystemParams, system_names, system_params
-from stages.shared.t5 import T5, load_t5
-from stages.shared.templates import Pair, read_sets
-from stages.shared.userfiles import read_user_rows
-from stages.summarize import Article, articles_of
-from stages.weights import CheckpointParams, checkpoint_params
+from resumen.checkpoint.folder import check_files
+from resumen.model.loading import load_t5
+from resumen.model.t5 import T5
+from resumen.prompts.templates import Pair, read_sets
+from resumen.runtime.errors import InputError
+from resumen.runtime.files import MAX_BYTES
+from resumen.runtime.jsonfiles import read_json
+from resumen.runtime.provenance import check_hashes
+from resumen.schema.checkpoints import CheckpointParams, checkpoint_params
+from resumen.schema.data import DataParams, data_params
+from resumen.schema.jsonl import numbered_jsonl
+from resumen.schema.params import parse_key, parse_section, read_params, read_yaml
+from resumen.schema.probes import Probe, read_probes
+from resumen.schema.rows import column_names, load_table, num_rows, read_table
+from resumen.schema.sections import SourceParams
+from resumen.schema.systems import SystemParams, system_names, system_params
+from resumen.sources.mlsum import check_footers, read_rows
+from resumen.sources.userfiles import read_user_rows
+from resumen.text.conversation import check_messages
+from resumen.tools.check import SECTION_PARAMS
+from resumen.tools.summarize import Article, articles_of
+from resumen.training.pretrained import load_model
+from resumen.vocabulary.tokenizer import decode, encode, load_tokenizer
+from stages.generate import read_external
 from tests.helpers.paths import ROOT
 from tests.helpers.project import NEWS
 
@@ -62,7 +60,7 @@ fuzz = settings(
     deadline=5_000,  # ms an example
     suppress_health_check=list(HealthCheck),
 )
-MOST_GROWTH = 2**30  # bytes of memory that all examples of this file together may add
+MAX_GROWTH = 2**30  # bytes of memory that all examples of this file together may add
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -70,7 +68,7 @@ def _memory_is_bounded() -> Iterator[None]:
     unit = 1 if sys.platform == "darwin" else 1024
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     yield
-    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit < MOST_GROWTH
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit < MAX_GROWTH
 
 
 @pytest.fixture(scope="module")
@@ -135,22 +133,22 @@ SCALARS = st.one_of(
 def edited(draw: st.DrawFn, content: bytes, from_end: bool = False) -> bytes:
     """Return `content` after up to four edits of its bytes, near its end for a file with a footer."""
     for _ in range(draw(st.integers(1, 4))):
-        place = draw(st.integers(0, len(content)))
+        index = draw(st.integers(0, len(content)))
         if from_end and draw(st.booleans()):
-            place = max(0, len(content) - draw(st.integers(0, 600)))
-        stop = place + draw(st.integers(1, 8))
+            index = max(0, len(content) - draw(st.integers(0, 600)))
+        stop = index + draw(st.integers(1, 8))
         with_what = draw(
-            st.one_of(st.sampled_from(TOKENS), st.binary(max_size=8), st.just(content[place:stop] * 2))
+            st.one_of(st.sampled_from(TOKENS), st.binary(max_size=8), st.just(content[index:stop] * 2))
         )
         how = draw(st.sampled_from(["insert", "replace", "replace one for one", "cut"]))
         if how == "insert":
-            content = content[:place] + with_what + content[place:]
+            content = content[:index] + with_what + content[index:]
         elif how == "replace":
-            content = content[:place] + with_what + content[stop:]
+            content = content[:index] + with_what + content[stop:]
         elif how == "cut":
-            content = content[:place]
+            content = content[:index]
         else:
-            content = content[:place] + with_what + content[place + len(with_what) :]
+            content = content[:index] + with_what + content[index + len(with_what) :]
     return content
 
 
@@ -323,14 +321,14 @@ def write(path: Path, content: bytes) -> Path:
 
 @fuzz
 @given(content=from_values(as_json, {"a": [1, {"b": None}], "c": "ñ"}))
-@example(content=b" " * (MOST_BYTES + 1))
+@example(content=b" " * (MAX_BYTES + 1))
 def test_json(folder, content):
     read_or_refused(lambda: read_json(write(folder / "a.json", content)), "a.json")
 
 
 @fuzz
 @given(content=from_values(as_json_lines, ROWS))
-@example(content=b" " * (MOST_BYTES + 1))
+@example(content=b" " * (MAX_BYTES + 1))
 def test_json_lines(folder, content):
     path = write(folder / "a.jsonl", content)
     rows = read_or_refused(lambda: list(numbered_jsonl(path, ["id"])), "a.jsonl")
@@ -389,8 +387,8 @@ def test_the_users_json_lines(folder, content, talks):
 @given(content=PARQUETS, talks=st.booleans(), limits=st.sampled_from([(2**25, 100), (60, 100), (300, 0)]))
 def test_the_users_parquet(folder, content, talks, limits):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("stages.shared.files.MOST_BYTES", limits[0])
-        patch.setattr("stages.shared.files.MOST_EXPANDED", limits[1])
+        patch.setattr("resumen.runtime.files.MAX_BYTES", limits[0])
+        patch.setattr("resumen.sources.parquet.MAX_EXPANSION", limits[1])
         user_rows(write(folder / "b.parquet", content), {"messages": "messages"} if talks else COLUMNS)
 
 
@@ -430,7 +428,7 @@ SUMMARIES = [{"id": row["id"], "prediction": row["summary"]} for row in ROWS]
 @examples(*(as_json_lines([{"id": "a", "prediction": text}]) for text in (STACKED, "a" * 100_001)))
 def test_summaries_made_elsewhere(folder, content):
     path = write(folder / "e.jsonl", content)
-    taken = read_or_refused(lambda: take_in(path, ROWS, "gpt"), "e.jsonl")
+    taken = read_or_refused(lambda: read_external(path, ROWS, "gpt"), "e.jsonl")
     assert taken is None or [row["id"] for row in taken] == [row["id"] for row in ROWS]
     assert all(isinstance(row["prediction"], str) for row in taken or [])
 
@@ -464,7 +462,7 @@ def few(profile: str) -> dict[str, Any]:
 
 def parts(params: dict[str, Any]) -> Iterator[tuple[type, Callable[[], Any]]]:
     """Yield what stages read of params.yaml, each with its kind."""
-    for name, kind in SECTIONS.items():
+    for name, kind in SECTION_PARAMS.items():
         yield kind, lambda kind=kind, name=name: parse_section(kind, params, name)
     yield SourceParams, lambda: parse_key(SourceParams, params, "tokenize", "source_tokens")
     yield SystemParams, lambda: system_params(params, system_names(params)[-1])
@@ -506,8 +504,8 @@ def test_params(folder, content):
     path = write(folder / "params.yaml", content)
     params = read_or_refused(lambda: read_params(path), "params.yaml")
     for kind, read in parts(params) if params is not None else ():
-        found = read_or_refused(read, "params.yaml")
-        assert found is None or isinstance(found, kind)
+        result = read_or_refused(read, "params.yaml")
+        assert result is None or isinstance(result, kind)
 
 
 LITTLE = b"a: &a {b: 1, c: [x, 2, .5, null, true, 2023-01-02, 0o7, !!binary aG9sYQ==]}\nd: {<<: *a, e: 'f'}\n"
@@ -526,8 +524,8 @@ PROBES = {"max_new_tokens": 9, "probes": {"a": {"kind": "open-question", "prompt
 @given(content=from_values(as_yaml, PROBES))
 def test_probes(folder, content):
     path = write(folder / "probes.yaml", content)
-    found = read_or_refused(lambda: read_probes(path), "probes.yaml")
-    assert found is None or all(isinstance(probe, Probe) for probe in found[1].values())
+    result = read_or_refused(lambda: read_probes(path), "probes.yaml")
+    assert result is None or all(isinstance(probe, Probe) for probe in result[1].values())
 
 
 ASKING = {"prompt": "Resume: {text} {title}", "completion": "{summary}", "source": "xsum"}
@@ -537,11 +535,11 @@ ASKING = {"prompt": "Resume: {text} {title}", "completion": "{summary}", "source
 @given(content=from_values(as_yaml, {"flan": [ASKING, {**ASKING, "prompt": "{text}"}]}))
 def test_templates(folder, content):
     path = write(folder / "templates.yaml", content)
-    found = read_or_refused(lambda: read_sets(path), "templates.yaml")
-    assert found is None or all(isinstance(pair, Pair) for pairs in found.values() for pair in pairs)
+    result = read_or_refused(lambda: read_sets(path), "templates.yaml")
+    assert result is None or all(isinstance(pair, Pair) for pairs in result.values() for pair in pairs)
 
 
-TOKENIZER = json.loads((ROOT / "stages/miniatures/tokenizer.json").read_text(encoding="utf-8"))
+TOKENIZER = json.loads((ROOT / "miniatures/weights/tokenizer.json").read_text(encoding="utf-8"))
 TOKENIZER["model"]["vocab"] = TOKENIZER["model"]["vocab"][:60]
 TOKENIZER["added_tokens"] = TOKENIZER["added_tokens"][:3]
 LETTERS = TOKENIZER["normalizer"]["normalizers"][0]["precompiled_charsmap"]  # 300 kB, put in as it is written
@@ -550,11 +548,13 @@ SETTINGS = {"tokenizer_class": "T5Tokenizer", "eos_token": "</s>", "extra_ids": 
 
 
 @fuzz
-@given(content=from_values(as_json, TOKENIZER), said=st.one_of(st.just(b""), from_values(as_json, SETTINGS)))
-def test_a_tokenizer(folder, content, said):
+@given(
+    content=from_values(as_json, TOKENIZER), message=st.one_of(st.just(b""), from_values(as_json, SETTINGS))
+)
+def test_a_tokenizer(folder, content, message):
     write(folder / "tokenizer.json", content.replace(b"LETTERS", LETTERS.encode()))
-    write(folder / "tokenizer_config.json", said)
-    if not said:
+    write(folder / "tokenizer_config.json", message)
+    if not message:
         (folder / "tokenizer_config.json").unlink()
     if tokenizer := read_or_refused(lambda: load_tokenizer(folder), str(folder)):
         assert isinstance(decode(tokenizer, encode(tokenizer, ["Llueve en Logroño."]))[0], str)

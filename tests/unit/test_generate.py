@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from stages.generate import main, own_prompts
-from stages.shared.conversation import render
-from stages.shared.files import FORMATTED, RAW, read_jsonl, read_table, write_table
-from stages.shared.spelling import encode, load_tokenizer, spelled
-from stages.shared.systems import SystemParams
+from resumen.schema.jsonl import read_jsonl
+from resumen.schema.rows import FORMATTED, RAW, read_table, write_table
+from resumen.schema.systems import SystemParams
+from resumen.text.conversation import render_conversation
+from resumen.vocabulary.tokenizer import encode, load_tokenizer, round_trip
+from stages.generate import main, system_prompts
 from tests.helpers.conversations import random_messages
 
 FORMATTED_TEST = Path("data/formatted/test.parquet")
@@ -53,7 +54,7 @@ def test_shuffled_formatted_rows_meet_their_own_id(ready, runs):
     rows = list(read_table(FORMATTED_TEST, FORMATTED.names))
     write_table(FORMATTED_TEST, rows[::-1], FORMATTED)
     system = SystemParams.model_validate({"from": "models/pretrained/flan-small"})
-    prompts = own_prompts(system, ready)
+    prompts = system_prompts(system, ready)
     assert prompts == [row["prompt"] for row in rows] != [row["prompt"] for row in rows[::-1]]
 
 
@@ -81,7 +82,7 @@ def test_the_mark_follows_the_limit(ready, set_params, runs, source_tokens, trun
 def test_a_reference_is_spelled_as_the_systems_vocabulary_can(ready, base, runs):
     runs(main, "flan-small")
     references = [row["summary"] for row in ready]
-    expected = spelled(load_tokenizer(base), references)
+    expected = round_trip(load_tokenizer(base), references)
     assert [row["spelled_reference"] for row in made("flan-small")] == expected != references
 
 
@@ -120,14 +121,14 @@ def seen(monkeypatch):
         rows.extend(ids)
         return [""] * len(ids)
 
-    monkeypatch.setattr(stages.generate, "write_texts", remember)
+    monkeypatch.setattr(stages.generate, "generate_texts", remember)
     return rows
 
 
 @pytest.fixture
 def talks(ready, set_params):
     """Prompts of the test split as conversations, one of which fits into 60 tokens and others do not."""
-    prompts = [render(random_messages(seed)) for seed in range(len(ready))]
+    prompts = [render_conversation(random_messages(seed)) for seed in range(len(ready))]
     rows = [
         {"id": row["id"], "prompt": prompt, "completion": row["summary"]}
         for row, prompt in zip(ready, prompts, strict=True)
@@ -153,8 +154,10 @@ def test_a_conversation_loses_its_oldest_turns(talks, base, seen, runs):
             room = 60 - len(header) - len(mark)
             assert ids[: len(header)] == header
             assert ids[-len(mark) :] == mark
-            said = ids[len(header) : -len(mark)]
-            assert said[-len(question) :] == question if len(question) <= room else said == question[:room]
+            message = ids[len(header) : -len(mark)]
+            assert (
+                message[-len(question) :] == question if len(question) <= room else message == question[:room]
+            )
 
 
 def test_a_template_of_its_own_is_cut_at_its_end_whatever_the_style(

@@ -16,10 +16,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from stages.shared.cli import InputError
-from stages.shared.files import MOST_BYTES
-from stages.shared.models import load_model, shape_of
-from stages.shared.t5 import load_t5
+from resumen.model.loading import load_t5
+from resumen.runtime.errors import InputError
+from resumen.runtime.files import MAX_BYTES
+from resumen.training.pretrained import load_model, model_config
 from tests.helpers.hostile import AUTO, CANARY, PICKLE, SHELL, sparse
 from tests.helpers.paths import ROOT
 
@@ -103,7 +103,7 @@ WEIGHTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "a tokenizer of 1 GB": (
         lambda own: sparse(own / "tokenizer.json"),
-        f"own/tokenizer.json: expected at most {MOST_BYTES:,} bytes, got more; is it the right file?",
+        f"own/tokenizer.json: expected at most {MAX_BYTES:,} bytes, got more; is it the right file?",
     ),
     "a header of 2^60 bytes": (
         lambda own: (own / "model.safetensors").write_bytes(struct.pack("<Q", 2**60) + bytes(64)),
@@ -142,6 +142,10 @@ def test_a_models_folder_is_refused_before_it_is_copied(own, fails, name):
 
 def main_of(stage: str) -> Callable[[], None]:
     return import_module(f"stages.{stage}").main
+
+
+def tool(name: str) -> Callable[[], None]:
+    return import_module(f"resumen.tools.{name}").main
 
 
 def test_the_links_of_the_hubs_cache_are_followed(own, runs):
@@ -198,14 +202,14 @@ def test_a_configuration_that_lies_is_refused_before_memory_is_asked_for(own, lo
 
 def test_an_end_may_be_a_list_of_which_the_first_is_taken(own):
     change(own / "config.json", eos_token_id=[1, 106])
-    assert load_t5(own, torch.float32, torch.device("cpu")).shape.eos == 1
-    assert shape_of(load_model(own)).eos == 1
+    assert load_t5(own, torch.float32, torch.device("cpu")).config.eos == 1
+    assert model_config(load_model(own)).eos == 1
 
 
 @pytest.mark.parametrize("name", ["hidden_size", "num_hidden_layers", "num_attention_heads", "head_dim"])
 def test_a_size_under_the_name_that_transformers_prefers_is_refused(own, name):
     change(own / "config.json", **{name: 1_000_000})
-    with pytest.raises(InputError, match=r"own: transformers cannot load it: .*; fetch or save it anew$"):
+    with pytest.raises(InputError, match=r"own: transformers cannot load it: .*; fetch or save it again$"):
         load_model(own)
 
 
@@ -229,10 +233,10 @@ def parted(own: Path, second: str) -> None:
         file = own / f"model-0000{number}-of-00002.safetensors"
         save_file({name: tensors[name] for name in part}, file, metadata={"format": "pt"})
     (own / "model.safetensors").unlink()
-    places = dict.fromkeys(names[::2], "model-00001-of-00002.safetensors") | dict.fromkeys(
+    indices = dict.fromkeys(names[::2], "model-00001-of-00002.safetensors") | dict.fromkeys(
         names[1::2], second
     )
-    index = {"metadata": {}, "weight_map": places}
+    index = {"metadata": {}, "weight_map": indices}
     (own / "model.safetensors.index.json").write_text(json.dumps(index), encoding="utf-8")
 
 
@@ -272,7 +276,7 @@ MODELS: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "a configuration that says it twice": (
         lambda own: (own / "config.json").write_text('{"model_type": "t5", "model_type": "own"}'),
-        "own/config.json: not JSON: the key 'model_type' occurs twice; make or fetch it anew",
+        "own/config.json: not JSON: the key 'model_type' occurs twice; make or fetch it again",
     ),
     "a pattern that gives up at an article": (
         lambda own: tokenizer_with(own, normalizer=SLOW),
@@ -342,12 +346,12 @@ YAMLS: dict[str, tuple[str, str]] = {
     "1,000 brackets": ("a: " + "[" * 1_000, "{path}: not YAML: maximum recursion depth exceeded"),
     "a date of no calendar": (
         "a: 2023-99-99\n",
-        "{path}: not YAML: month must be in 1..12; mend it, or fetch",
+        "{path}: not YAML: month must be in 1..12; fix it, or fetch",
     ),
     "a number of 100,000 digits": (f"a: {'7' * 100_000}\n", "{path}: not YAML: a number of 100,000 digits"),
     "a hex number of 10,000 digits": (
         f"a: 0x{'f' * 10_000}\n",
-        "{path}: not YAML: a number of 10,002 digits; mend it",
+        "{path}: not YAML: a number of 10,002 digits; fix it",
     ),
     "a million characters": ("# " + "a" * 1_000_000, "{path}: expected at most 524,288 bytes, got more"),
 }
@@ -356,7 +360,7 @@ YAMLS: dict[str, tuple[str, str]] = {
 @pytest.mark.parametrize("name", YAMLS)
 @pytest.mark.parametrize(
     ("path", "stage"),
-    [("params.yaml", "fetch"), ("stages/probes.yaml", "probe"), ("stages/templates.yaml", "format")],
+    [("params.yaml", "fetch"), ("prompts/probes.yaml", "probe"), ("prompts/templates.yaml", "format")],
 )
 def test_a_yaml_that_would_do_more_than_say_is_refused(base, write, set_params, fails, path, stage, name):
     content, message = YAMLS[name]
@@ -480,14 +484,14 @@ def test_summaries_made_elsewhere_are_refused(news, write, set_params, fails, na
 
 def test_an_archive_as_an_article_is_refused(own, fails):
     shutil.make_archive("own", "tar", own)
-    message = fails(main_of("summarize"), "--model", "own", "own.tar")
+    message = fails(tool("summarize"), "--model", "own", "own.tar")
     assert message.startswith("own.tar:")
     assert message.endswith(("save the file as UTF-8", "save the file as UTF-8 and try again"))
 
 
 def test_a_name_with_commands_for_the_terminal_is_printed_as_letters(own, fails, project):
     (project / "\x1b[2Jown\n.csv").write_text("título\n")
-    message = fails(main_of("summarize"), "--model", "own", "\x1b[2Jown\n.csv")
+    message = fails(tool("summarize"), "--model", "own", "\x1b[2Jown\n.csv")
     assert message.startswith("\\x1b[2Jown\\n.csv: lacks columns ['text'], has ['título']; name the articles")
 
 
@@ -506,6 +510,6 @@ def test_scores_of_another_revision_that_are_damaged_are_refused(project, fails,
     scores = Path("a.parquet").read_bytes()
     content = {"params.yaml": b"a", "data/scores.parquet": scores, "metrics/evaluation.json": SIGNED}
     monkeypatch.setattr("dvc.api.read", lambda path, **_: (content | SCORED[name])[path])
-    message = fails(main_of("compare"), "HEAD")
+    message = fails(tool("compare"), "HEAD")
     assert message.startswith("HEAD: metrics/evaluation.json or data/scores.parquet is damaged (")
-    assert message.endswith("); `dvc repro` it anew")
+    assert message.endswith("); `dvc repro` it again")

@@ -2,10 +2,10 @@
 
 import pytest
 
-from stages.shared.measures import Article, fragments, measure, names, ngrams, repeated, share_outside
+from resumen.scoring.measures import ArticleIndex, fragments, measure, names, ngrams, repeated, share_outside
 
 TEXT = "Ayer Ana Núñez llegó a Vigo con 1.200 euros. Hoy llueve mucho en Vigo."
-ARTICLE = Article.of(TEXT)
+ARTICLE = ArticleIndex.of(TEXT)
 
 
 def test_a_copy_adds_nothing():

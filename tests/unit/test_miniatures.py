@@ -12,36 +12,45 @@ from safetensors import safe_open
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, T5Config, T5ForConditionalGeneration, T5Tokenizer
 
-from stages import miniatures
-from stages.miniatures import (
-    HOLE,
+from miniatures import vocabulary
+from miniatures.batches import batch_at, draw_rows
+from miniatures.checkpoints import source_files
+from miniatures.corpus import MAX_SOURCE_TOKENS
+from miniatures.corruption import corrupt, span_corruption
+from miniatures.excerpts import excerpt, split_sentences
+from miniatures.export import model_size, safetensors_bytes
+from miniatures.readme import readme
+from miniatures.recipes import RECIPES, Phase, Recipe
+from miniatures.tasks import TASKS, after_pair, continue_after
+from miniatures.tokenizer import tokenizer_files
+from miniatures.training import learning_rate
+from miniatures.vocabulary import (
+    EOS,
+    MISSING_LETTERS,
     NUM_SENTINELS,
     NUM_SPARE_ROWS,
-    RECIPES,
-    SHIPPED,
     T5_CHARACTERS,
-    TASKS,
-    Phase,
-    Recipe,
+    train_unigram,
+    vocabulary_lines,
 )
-from stages.shared import news
+from resumen.news.stories import stories
+from resumen.runtime.files import sha256_of
+from resumen.runtime.paths import MINIATURE_WEIGHTS, MINIATURES_DIR
 from tests.helpers.paths import ROOT
 from tests.helpers.recipes import scaled_down
+
+WEIGHTS = ROOT / MINIATURE_WEIGHTS
 
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return AutoTokenizer.from_pretrained(SHIPPED)
+    return AutoTokenizer.from_pretrained(WEIGHTS)
 
 
 def shipped(name: str) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """Return the tensors and the metadata of a shipped model."""
-    with safe_open(SHIPPED / f"{name}.safetensors", "pt") as file:
+    with safe_open(WEIGHTS / f"{name}.safetensors", "pt") as file:
         return {key: file.get_tensor(key) for key in file.keys()}, file.metadata()  # noqa: SIM118
-
-
-def test_module_wins_over_the_folder_of_its_name():
-    assert miniatures.__file__ == str(ROOT / "stages/miniatures.py")
 
 
 # ---- vocabulary
@@ -53,20 +62,20 @@ def test_tokenizer_loads_as_that_of_t5(tokenizer):
 
 
 def test_tokenizer_config_gives_what_the_json_gives(tokenizer):
-    core = Tokenizer.from_file(str(SHIPPED / "tokenizer.json"))
+    core = Tokenizer.from_file(str(WEIGHTS / "tokenizer.json"))
     text = "El 14 de mayo, «según» Íñigo,  dijo: 3.500 € más…"
     assert tokenizer(text).input_ids == core.encode(text).ids
 
 
-@pytest.mark.parametrize("letter", HOLE)
-def test_letter_of_the_hole_is_unknown(tokenizer, letter):
+@pytest.mark.parametrize("letter", MISSING_LETTERS)
+def test_missing_letter_is_unknown(tokenizer, letter):
     assert tokenizer.unk_token_id in tokenizer(f"a{letter}o").input_ids
     assert not any(letter in piece for piece in tokenizer.get_vocab())
 
 
 def test_every_character_of_t5_is_a_piece(tokenizer):
     assert len(T5_CHARACTERS) == 141  # and the word mark
-    assert not set(T5_CHARACTERS) & set(HOLE)
+    assert not set(T5_CHARACTERS) & set(MISSING_LETTERS)
     assert set(T5_CHARACTERS) | {"▁"} <= set(tokenizer.get_vocab())
 
 
@@ -100,21 +109,17 @@ def test_text_comes_back_as_t5_gives_it(tokenizer, text, read_back):
 
 
 def test_most_articles_fit_the_source(tokenizer):
-    lengths = [len(ids) for ids in tokenizer([story.text for story in news.stories(300, 1)]).input_ids]
-    share = sum(length > miniatures.MAX_SOURCE_TOKENS for length in lengths) / len(lengths)
+    lengths = [len(ids) for ids in tokenizer([story.text for story in stories(300, 1)]).input_ids]
+    share = sum(length > MAX_SOURCE_TOKENS for length in lengths) / len(lengths)
     assert 0.07 < share < 0.14  # 10.0 %: the cut is met, and seldom
 
 
 def test_vocabulary_is_the_same_from_the_same_text(monkeypatch):
-    monkeypatch.setattr(miniatures, "NUM_VOCABULARY_STORIES", 40)
-    made = [
-        miniatures.tokenizer_files(*miniatures.train_unigram(miniatures.vocabulary_lines(), 700))
-        for _ in range(2)
-    ]
-    assert made[0] == made[1]
-    assert not set(
-        "".join(piece for piece, _ in json.loads(made[0]["tokenizer.json"])["model"]["vocab"])
-    ) & set(HOLE)
+    monkeypatch.setattr(vocabulary, "NUM_VOCABULARY_STORIES", 40)
+    first, second = (tokenizer_files(*train_unigram(vocabulary_lines(), 700)) for _ in range(2))
+    assert first == second
+    pieces = "".join(piece for piece, _ in json.loads(first["tokenizer.json"])["model"]["vocab"])
+    assert not set(pieces) & set(MISSING_LETTERS)
 
 
 # ---- tasks
@@ -122,7 +127,7 @@ def test_vocabulary_is_the_same_from_the_same_text(monkeypatch):
 
 def test_span_corruption_by_hand():
     ids = [10, 11, 12, 13, 14, 15, 16, 17]
-    source, target = miniatures.corrupt(ids, kept=[2, 3], noise=[1, 2], first_sentinel=99)
+    source, target = corrupt(ids, kept=[2, 3], noise=[1, 2], first_sentinel=99)
     assert source == [10, 11, 99, 13, 14, 15, 98]
     assert target == [99, 12, 98, 16, 17]
 
@@ -130,7 +135,7 @@ def test_span_corruption_by_hand():
 @pytest.mark.parametrize("length", [2, 3, 7, 40, 255])
 def test_span_corruption_loses_nothing(length):
     ids = list(range(length))
-    source, target = miniatures.span_corruption(random.Random(length), ids, first_sentinel=9_999)
+    source, target = span_corruption(random.Random(length), ids, first_sentinel=9_999)
     spans, sentinel = {}, None
     for id_ in target:
         if id_ > 9_000:
@@ -150,14 +155,14 @@ def test_span_corruption_loses_nothing(length):
 
 def test_continue_after_by_hand():
     words = "la alcaldesa de Soria viajó ayer a Lugo".split()
-    assert miniatures.after_pair(words, start=2, num_words=3) == ("de Soria", "viajó ayer a")
-    assert miniatures.after_pair(words, start=5, num_words=4) == ("ayer a", "Lugo")
+    assert after_pair(words, start=2, num_words=3) == ("de Soria", "viajó ayer a")
+    assert after_pair(words, start=5, num_words=4) == ("ayer a", "Lugo")
 
 
 def test_excerpt_keeps_what_it_must_hold():
     text = "Uno dos. Tres cuatro cinco. Seis. Siete ocho nueve diez."
     for seed in range(20):
-        kept = miniatures.excerpt(random.Random(seed), text, 4, holding="Seis")
+        kept = excerpt(random.Random(seed), text, 4, holding="Seis")
         assert kept in ("Seis.", "Tres cuatro cinco. Seis.")
 
 
@@ -174,14 +179,14 @@ def test_task_asks_for_what_can_be_answered(corpus, task):
         if task == "questions":
             assert all(answer in source for answer in target.split("; "))
         if task == "find_sentences":
-            assert all(sentence in source for sentence in miniatures.sentences(target))
+            assert all(sentence in source for sentence in split_sentences(target))
         if task == "completion":
             assert target not in source
 
 
 def test_continuation_follows_the_quoted_pair(corpus):
     for seed in range(50):
-        source, target = miniatures.continue_after(random.Random(seed), corpus, 14)
+        source, target = continue_after(random.Random(seed), corpus, 14)
         cue = re.search("«(.*?)»: ", source)[1] if "»: " in source else ""
         assert f"{cue} {target}" in source
 
@@ -195,17 +200,17 @@ def test_instructions_are_at_least_five_and_no_summary(corpus):
             assert tasks == {"span_corruption"}
     summaries = {story.summary for story in corpus.stories}
     phase = dataclasses.replace(RECIPES["flan-small"].phases[-1], batch=8)
-    rows = corpus.rows(random.Random(1), phase, 100)
+    rows = draw_rows(corpus, random.Random(1), phase, 100)
     targets = corpus.tokenizer.decode_batch([target for _, target in rows])
     assert not summaries & set(targets)
 
 
 def test_what_is_asked_for_is_never_cut_away(corpus):
     for phase in RECIPES["flan-small"].phases:
-        rows = corpus.rows(random.Random(2), phase, 100)
+        rows = draw_rows(corpus, random.Random(2), phase, 100)
         assert len(rows) == 100
-        assert max(len(source) for source, _ in rows) <= miniatures.MAX_SOURCE_TOKENS
-        assert all(source[-1] == miniatures.EOS for source, _ in rows)
+        assert max(len(source) for source, _ in rows) <= MAX_SOURCE_TOKENS
+        assert all(source[-1] == EOS for source, _ in rows)
 
 
 # ---- recipe
@@ -214,7 +219,7 @@ def test_what_is_asked_for_is_never_cut_away(corpus):
 def test_learning_rate_rises_holds_and_falls():
     phases = (Phase((), 10, 60, 1, 1.0), Phase((), 10, 40, 1, 0.5))
     recipe = Recipe("v1.1", 8, 8, 8, 1, 1, 1, phases, 1, warmup_steps=9, decay_share=0.2)
-    rates = [miniatures.learning_rate(recipe, step) for step in range(100)]
+    rates = [learning_rate(recipe, step) for step in range(100)]
     assert rates[0] == pytest.approx(0.1)
     assert rates[9] == rates[59] == 1.0
     assert rates[60] == rates[79] == 0.5
@@ -224,19 +229,24 @@ def test_learning_rate_rises_holds_and_falls():
 
 def test_batch_depends_on_the_step_alone(corpus):
     recipe = scaled_down("flan-small")
-    assert corpus.batch(recipe, 3) == corpus.batch(recipe, 3)
-    rows = [tuple(map(tuple, row)) for step in range(4) for row in corpus.batch(recipe, step)]
+    assert batch_at(corpus, recipe, 3) == batch_at(corpus, recipe, 3)
+    rows = [tuple(map(tuple, row)) for step in range(4) for row in batch_at(corpus, recipe, step)]
     assert len(set(rows)) > 4  # the four batches of a pool are dealt once each
+
+
+def test_checkpoint_is_good_for_the_code_and_the_news_it_was_made_with():
+    files = {str(path.relative_to(ROOT)) for path in source_files()}
+    assert {"miniatures/recipes.py", "miniatures/training.py", "resumen/news/topics.py"} <= files
 
 
 # ---- what is shipped
 
 
 def test_shipped_files_are_small():
-    sizes = {path.name: path.stat().st_size for path in SHIPPED.iterdir()}
+    sizes = {path.name: path.stat().st_size for path in WEIGHTS.iterdir()}
     assert {f"{name}.safetensors" for name in RECIPES} <= set(sizes)
     assert max(sizes.values()) <= 2_000_000
-    assert sum(sizes.values()) <= 8_000_000  # vocabulary and README.md with them
+    assert sum(sizes.values()) <= 8_000_000  # the vocabulary with them
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -268,7 +278,7 @@ def test_shipped_model_is_what_its_recipe_says(tokenizer, name):
 def test_shipped_model_loads_whole(tmp_path, name):
     tensors, metadata = shipped(name)
     (tmp_path / "config.json").write_text(metadata["config"], encoding="utf-8")
-    (tmp_path / "model.safetensors").write_bytes((SHIPPED / f"{name}.safetensors").read_bytes())
+    (tmp_path / "model.safetensors").write_bytes((WEIGHTS / f"{name}.safetensors").read_bytes())
     model, info = T5ForConditionalGeneration.from_pretrained(tmp_path, output_loading_info=True)
     assert not info["missing_keys"]
     assert not info["unexpected_keys"]
@@ -280,25 +290,25 @@ def test_shipped_model_loads_whole(tmp_path, name):
 
 
 def test_readme_says_what_is_shipped():
-    readme = (SHIPPED / "README.md").read_text(encoding="utf-8")
-    record = json.loads((SHIPPED / "training.json").read_text(encoding="utf-8"))
-    assert miniatures.readme(record) == readme
+    text = (ROOT / MINIATURES_DIR / "README.md").read_text(encoding="utf-8")
+    record = json.loads((ROOT / MINIATURES_DIR / "training.json").read_text(encoding="utf-8"))
+    assert readme(record) == text
     for name in ("tokenizer.json", "tokenizer_config.json"):
-        assert f"`{name}`: sha256 `{miniatures.sha256(SHIPPED / name)}`" in readme
+        assert f"`{name}`: sha256 `{sha256_of(WEIGHTS / name)}`" in text
     assert list(record["models"]) == list(RECIPES)
     for name, recipe in RECIPES.items():
-        path = SHIPPED / f"{name}.safetensors"
-        shape = miniatures.shape_of(path)
-        row = next(line for line in readme.splitlines() if line.startswith(f"| {name} | {recipe.version} "))
-        assert f"`{miniatures.sha256(path)}`" in row
-        assert f"| {shape['parameters']:,} | {shape['bytes']:,} | {recipe.steps:,} |" in row
-        assert record["models"][name]["vocabulary"] == miniatures.sha256(SHIPPED / "tokenizer.json")
+        path = WEIGHTS / f"{name}.safetensors"
+        size = model_size(path)
+        row = next(line for line in text.splitlines() if line.startswith(f"| {name} | {recipe.version} "))
+        assert f"`{sha256_of(path)}`" in row
+        assert f"| {size['parameters']:,} | {size['bytes']:,} | {recipe.steps:,} |" in row
+        assert record["models"][name]["vocabulary"] == sha256_of(WEIGHTS / "tokenizer.json")
 
 
 def test_safetensors_bytes_are_a_whole_file(tmp_path):
     path = tmp_path / "one.safetensors"
     tensors = {"b": torch.ones(2, 3, dtype=torch.bfloat16), "a": torch.zeros(5)}
-    path.write_bytes(miniatures.safetensors_bytes(tensors, {"format": "pt", "config": "{}"}))
+    path.write_bytes(safetensors_bytes(tensors, {"format": "pt", "config": "{}"}))
     with safe_open(path, "pt") as file:
         assert file.metadata() == {"format": "pt", "config": "{}"}
         assert all(torch.equal(file.get_tensor(name), tensor) for name, tensor in tensors.items())

@@ -9,16 +9,12 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoTokenizer, BartConfig, BartForConditionalGeneration
 
-from stages.shared.cli import InputError
-from stages.shared.files import read_json
-from stages.shared.models import (
-    head_is_tied,
-    load_model,
-    save_model,
-    start_letters,
-)
-from stages.shared.spelling import load_tokenizer, with_letters
-from stages.shared.t5 import load_t5
+from resumen.model.loading import load_t5
+from resumen.runtime.errors import InputError
+from resumen.runtime.jsonfiles import read_json
+from resumen.training.pretrained import head_is_tied, init_letters, load_model, save_model
+from resumen.vocabulary.spelling import add_letters
+from resumen.vocabulary.tokenizer import load_tokenizer
 
 LETTERS = ["ñ", "¿", "Ω"]  # from n, from ?, from no letter
 
@@ -28,7 +24,7 @@ def repaired(vocabulary, tmp_path):
     """A folder of tokenizer files with LETTERS at the end of the vocabulary."""
     folder = tmp_path / "tokenizer"
     folder.mkdir()
-    content = with_letters(read_json(vocabulary / "tokenizer.json"), LETTERS, -12.0)
+    content = add_letters(read_json(vocabulary / "tokenizer.json"), LETTERS, -12.0)
     (folder / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
     shutil.copyfile(vocabulary / "tokenizer_config.json", folder / "tokenizer_config.json")
     return folder
@@ -38,7 +34,7 @@ def repaired(vocabulary, tmp_path):
 def test_a_head_stays_what_it_is_from_load_to_letters_to_save_to_load(tiny, repaired, tmp_path, kind):
     model, base = load_model(tiny[kind]), load_tokenizer(tiny[kind])
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    assert start_letters(model, base, load_tokenizer(repaired)) == len(LETTERS)
+    assert init_letters(model, base, load_tokenizer(repaired)) == len(LETTERS)
     save_model(model, repaired, tmp_path / "saved")
     again = load_model(tmp_path / "saved")
 
@@ -60,7 +56,7 @@ def test_new_rows_start_from_the_base_letter_or_the_mean(tiny, repaired, kind):
     old = base.get_vocab_size()
     tables = [model.shared.weight, model.lm_head.weight]
     before = [table.detach().clone() for table in tables]
-    start_letters(model, base, load_tokenizer(repaired))
+    init_letters(model, base, load_tokenizer(repaired))
     for table, start in zip(tables, before, strict=True):
         assert torch.equal(table[old], start[base.token_to_id("n")])
         assert torch.equal(table[old + 1], start[base.token_to_id("?")])
@@ -175,17 +171,17 @@ def test_a_file_that_is_not_what_its_provenance_says_is_refused(tiny, tmp_path, 
     content[-9] ^= 1
     (folder / name).write_bytes(content)
     message = (
-        rf"{folder}/{name}: damaged: its sha256 is not the one in provenance.json; `python -m stages.doc"
+        rf"{folder}/{name}: damaged: its sha256 is not the one in provenance.json; `resumen doctor --fix"
     )
     with pytest.raises(InputError, match=message):
         load(folder)
 
 
 @pytest.mark.parametrize(
-    "said", ["[]", "{}", '{"sha256": ["a"]}', '{"sha256": {"../a": "b"}}', r'{"sha256": {"a\u0000": "b"}}']
+    "message", ["[]", "{}", '{"sha256": ["a"]}', '{"sha256": {"../a": "b"}}', r'{"sha256": {"a\u0000": "b"}}']
 )
-def test_a_provenance_that_says_nothing_is_refused(tiny, tmp_path, said):
+def test_a_provenance_that_says_nothing_is_refused(tiny, tmp_path, message):
     folder = shutil.copytree(tiny["untied"], tmp_path / "model")
-    (folder / "provenance.json").write_text(said, encoding="utf-8")
+    (folder / "provenance.json").write_text(message, encoding="utf-8")
     with pytest.raises(InputError, match=str(tmp_path)):
         load_model(folder)

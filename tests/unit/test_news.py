@@ -7,17 +7,9 @@ from hashlib import sha256
 
 import pytest
 
-from stages.shared.news import (
-    ENGLISH_TOPIC,
-    NOTE_RATE,
-    ONE_WORD_SUMMARIES,
-    PLACES,
-    SURNAMES,
-    TOPICS,
-    news_splits,
-    noun,
-    stories,
-)
+from resumen.news.planted import ENGLISH_TOPIC, NOTE_RATE, ONE_WORD_SUMMARIES, news_splits
+from resumen.news.stories import noun, stories
+from resumen.news.topics import PLACES, SURNAMES, TOPICS
 
 SAMPLE = stories(2000, seed=1)
 SIZES = {"train": 1500, "validation": 200, "test": 200}
@@ -83,7 +75,7 @@ def dropped(splits: dict[str, list[dict]]) -> dict[str, Counter]:
 def test_equal_seeds_give_equal_stories_in_any_process():
     code = (
         "from hashlib import sha256\n"
-        "from stages.shared.news import stories\n"
+        "from resumen.news.stories import stories\n"
         "print(sha256(repr(stories(50, seed=3)).encode()).hexdigest())\n"
     )
     elsewhere = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -161,11 +153,11 @@ def test_no_three_first_sentences_hold_all_facts_of_the_summary():
 
 def test_every_fact_stands_among_rivals_of_its_kind():
     person = re.compile(rf"\w+ (?:{'|'.join(SURNAMES)})\b")
-    place = re.compile(rf"\b(?:{'|'.join(PLACES)})\b")
+    index = re.compile(rf"\b(?:{'|'.join(PLACES)})\b")
     for story in SAMPLE:
         amounts = {number for number in re.findall(r"\d+", story.text) if int(number) > 31}
         assert len(set(person.findall(story.text))) >= 2
-        assert len(set(place.findall(story.text))) >= 2
+        assert len(set(index.findall(story.text))) >= 2
         assert len(amounts) >= 2
 
 

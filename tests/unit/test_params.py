@@ -2,10 +2,9 @@
 
 import pytest
 
-from stages.finetune import FinetuneParams
-from stages.shared.cli import InputError
-from stages.shared.params import load_params, merge, parse_key, parse_section, read_params
-from stages.tokenize import BaseParams, TokenizeParams
+from resumen.runtime.errors import InputError
+from resumen.schema.params import load_params, merge, parse_key, parse_section, read_params
+from resumen.schema.sections import BaseParams, FinetuneParams, TokenizeParams
 
 # section, the profile's section, what holds
 MERGED = [
@@ -42,7 +41,7 @@ def test_merging_leaves_both_sections_as_they_were():
 def test_numbers_as_dvc_writes_them_are_numbers(project, written, expected):
     path = project / "params.yaml"
     text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace("learning_rate: null ", f"learning_rate: {written} "), encoding="utf-8")
+    path.write_text(text.replace("learning_rate:  ", f"learning_rate: {written} ", 1), encoding="utf-8")
     assert load_params(FinetuneParams, "finetune").learning_rate == expected
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from stages.playground import compare, end_of_read, labels_of, offered, parts, summarizer
-from stages.shared.cli import InputError
-from stages.shared.truncation import encode_within
-from stages.shared.words import words
-from stages.summarize import Article
+from resumen.prompts.truncation import encode_truncated
+from resumen.runtime.errors import InputError
+from resumen.text.words import words
+from resumen.tools.playground import end_of_read, labels_of, offered, split_read, summarize_all, summarizer
+from resumen.tools.summarize import Article
 from tests.helpers.paths import ROOT
 
 ARTICLE = "La alcaldesa dijo que el río\n\nestá en  el valle. " * 40
@@ -38,7 +38,7 @@ def test_a_miniature_is_named_as_such_and_another_is_not(tried, set_params):
 
 def test_each_system_has_a_card_and_the_rest_of_the_article_is_marked(tried, set_params):
     set_params({"systems.flan-small.template": "Di en una frase lo que dice este texto: {text}"})
-    marked, cards = compare(ARTICLE, ["flan-small", "finetuned"])
+    marked, cards = summarize_all(ARTICLE, ["flan-small", "finetuned"])
     assert [card.system for card in cards] == ["flan-small", "finetuned"]
     assert "".join(text for text, _ in marked) == ARTICLE
     assert [label for _, label in marked] == [None, "not read by all", "not read"]
@@ -55,7 +55,7 @@ def test_what_is_said_to_be_read_is_what_the_model_is_given(tried, set_params, s
     model = summarizer("finetuned")
     article = Article("x", "x", {"text": ARTICLE, "title": "", "topic": ""})
     prompts = model.prompts(article)
-    (ids,), _ = encode_within(model.tokenizer, prompts, model.source_tokens, style)
+    (ids,), _ = encode_truncated(model.tokenizer, prompts, model.source_tokens, style)
     given = "".join(model.tokenizer.decode(ids).removesuffix("[Asistente]").split())
     read = "".join(ARTICLE[: end_of_read(model, article)].split())
     assert len(read) > 10
@@ -65,13 +65,13 @@ def test_what_is_said_to_be_read_is_what_the_model_is_given(tried, set_params, s
 
 def test_where_the_question_takes_all_the_room_nothing_is_read(tried, set_params):
     set_params({"format.style": "conversation", "tokenize.source_tokens": 30})
-    marked, (card,) = compare(ARTICLE, ["finetuned"])
+    marked, (card,) = summarize_all(ARTICLE, ["finetuned"])
     assert marked == [("", None), (ARTICLE, "not read")]
     assert card.read == f"none of {len(words(ARTICLE))} words"
 
 
 def test_a_short_article_is_read_whole(tried):
-    marked, (card,) = compare("Llueve en Ávila.", ["finetuned"])
+    marked, (card,) = summarize_all("Llueve en Ávila.", ["finetuned"])
     assert marked == [("Llueve en Ávila.", None)]
     assert card.read == "all 3 words"
 
@@ -81,7 +81,7 @@ def test_a_short_article_is_read_whole(tried):
 )
 def test_what_is_missing_is_said(tried, text, systems, message):
     with pytest.raises(InputError, match=message):
-        compare(text, systems)
+        summarize_all(text, systems)
 
 
 def test_no_model_at_all_is_said_with_the_next_step(project):
@@ -90,8 +90,8 @@ def test_no_model_at_all_is_said_with_the_next_step(project):
 
 
 def test_parts_are_the_whole_text():
-    assert parts("abc", [3, 3]) == [("abc", None)]
-    assert parts("abc", [1, 1]) == [("a", None), ("bc", "not read")]
+    assert split_read("abc", [3, 3]) == [("abc", None)]
+    assert split_read("abc", [1, 1]) == [("a", None), ("bc", "not read")]
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def served(tried):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "stages.playground", "--port", str(port)]
+    command = [sys.executable, "-m", "resumen", "playground", "--port", str(port)]
     process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)})
     try:
         until = time.monotonic() + 120
@@ -125,20 +125,20 @@ def test_the_page_answers_on_loopback_alone(served):
     port, client = served
     assert is_open("127.0.0.1", port)
     assert not is_open("127.0.0.2", port)  # this machine too, and open if it listened everywhere
-    marked, *made = client.predict(ARTICLE, ["finetuned"], api_name="/summarize")
-    _, (card,) = compare(ARTICLE, ["finetuned"])
+    marked, *output = client.predict(ARTICLE, ["finetuned"], api_name="/summarize")
+    _, (card,) = summarize_all(ARTICLE, ["finetuned"])
     assert "".join(part["token"] for part in marked) == ARTICLE
-    assert made[-4:] == ["", card.summary, "", card.read]
+    assert output[-4:] == ["", card.summary, "", card.read]
     with pytest.raises(Exception, match="choose a system first"):
         client.predict(ARTICLE, [], api_name="/summarize")
 
 
 def test_the_page_names_its_miniatures(tried, set_params):
     pytest.importorskip("gradio", reason="needs requirements-try.txt")
-    from stages.playground import page
+    from resumen.tools.playground import page
 
-    said = str(page(offered(), Path("params.yaml").read_text(encoding="utf-8")).get_config_file())
-    assert "finetuned (a miniature)" in said
-    assert "A miniature knows only our made-up news" in said
+    message = str(page(offered(), Path("params.yaml").read_text(encoding="utf-8")).get_config_file())
+    assert "finetuned (a miniature)" in message
+    assert "A miniature knows only our made-up news" in message
     set_params({"weights": "hub"})
     assert "miniature" not in str(page(offered(), "Llueve.").get_config_file())

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from resumen.news.questions import news_probes
+from resumen.schema.jsonl import read_jsonl
+from resumen.schema.params import read_params
+from resumen.schema.probes import read_probes
 from stages.probe import main
-from stages.shared.files import read_jsonl
-from stages.shared.params import read_params
-from stages.shared.probes import news_probes, read_probes
 
 COLUMNS = ["id", "kind", "prompt", "answer", "reference"]
 
@@ -59,10 +60,10 @@ def test_a_number_set_in_the_section_needs_none_of_the_profile(few, set_params, 
 
 def test_a_shorter_list_changes_no_answer(few, write, set_params, runs):
     runs(main, "flan-small")
-    every = {row["prompt"]: row["answer"] for row in answers("flan-small")}
+    all_params = {row["prompt"]: row["answer"] for row in answers("flan-small")}
     prompt = "Why do leaves fall in autumn?"
     entry = f"kind: open-question, prompt: {prompt}"
-    write("stages/probes.yaml", f"max_new_tokens: 40\nprobes:\n  alone: {{{entry}}}\n")
+    write("prompts/probes.yaml", f"max_new_tokens: 40\nprobes:\n  alone: {{{entry}}}\n")
     set_params({"probe.generated": 0})
     runs(main, "flan-small")
     assert answers("flan-small") == [
@@ -70,7 +71,7 @@ def test_a_shorter_list_changes_no_answer(few, write, set_params, runs):
             "id": "alone",
             "kind": "open-question",
             "prompt": prompt,
-            "answer": every[prompt],
+            "answer": all_params[prompt],
             "reference": None,
         }
     ]
@@ -84,8 +85,8 @@ def test_predictions_made_elsewhere_answer_nothing(project, write, set_params, r
 
 
 def test_a_faulty_probe_is_refused(base, write, fails):
-    write("stages/probes.yaml", "max_new_tokens: 5\nprobes:\n  a:\n    kind: open-question\n    pront: x\n")
-    assert fails(main, "flan-small") == "stages/probes.yaml: probes.a.prompt: missing; add it"
+    write("prompts/probes.yaml", "max_new_tokens: 5\nprobes:\n  a:\n    kind: open-question\n    pront: x\n")
+    assert fails(main, "flan-small") == "prompts/probes.yaml: probes.a.prompt: missing; add it"
 
 
 PARAMS_FAULTS = [

@@ -6,25 +6,18 @@ from collections import Counter
 
 import pytest
 
-from stages.shared.answers import NEWS, is_exact, read_answers
-from stages.shared.cli import InputError
-from stages.shared.news import Story, news_splits, stories
-from stages.shared.params import read_params, section_of
-from stages.shared.probes import (
-    KINDS,
-    NEWS_KINDS,
-    UNWRITABLE,
-    Probe,
-    news_kind,
-    news_probes,
-    pairs_of,
-    read_probes,
-)
-from stages.shared.spelling import SPANISH
-from stages.shared.words import words
+from resumen.news.planted import news_splits
+from resumen.news.questions import NEWS_KINDS, UNWRITABLE, news_kind, news_probes, question_pairs
+from resumen.news.stories import Story, stories
+from resumen.runtime.errors import InputError
+from resumen.schema.answers import NEWS, is_exact, read_answers
+from resumen.schema.params import read_params, section_of
+from resumen.schema.probes import KINDS, Probe, read_probes
+from resumen.text.words import words
+from resumen.vocabulary.tokenizer import SPANISH_LETTERS
 from tests.helpers.paths import ROOT
 
-MAX_NEW_TOKENS, OWN = read_probes(ROOT / "stages/probes.yaml")
+MAX_NEW_TOKENS, OWN = read_probes(ROOT / "prompts/probes.yaml")
 MINI = section_of({**read_params(ROOT / "params.yaml"), "profile": "mini"}, "probe")
 PROBES = news_probes(MINI["generated"], MINI["seed"])
 
@@ -112,7 +105,7 @@ def test_question_and_answer_belong_to_a_story_of_the_seed():
 
 
 def test_every_answer_is_one_that_t5s_vocabulary_can_write():
-    assert set(UNWRITABLE.pattern.strip("[]")) == set(SPANISH)
+    assert set(UNWRITABLE.pattern.strip("[]")) == set(SPANISH_LETTERS)
     assert not any(UNWRITABLE.search(probe.answer) for probe in PROBES.values())
     # the filter is not idle: the same news have such answers, to questions of each kind
     asked = [pair for story in stories(100, MINI["seed"]) for pair in story.questions]
@@ -122,8 +115,8 @@ def test_every_answer_is_one_that_t5s_vocabulary_can_write():
 def test_an_answer_that_t5_cannot_write_is_not_asked_for():
     pairs = (("¿Quién llama?", "Íñigo Peña"), ("¿Quién calla?", "Elena Castro"), ("¿Dónde?", "Soria"))
     story = Story(*"text summary title topic url date".split(), questions=pairs)
-    assert pairs_of(story, "news-who") == [("¿Quién calla?", "Elena Castro")]
-    assert pairs_of(story, "news-number") == []
+    assert question_pairs(story, "news-who") == [("¿Quién calla?", "Elena Castro")]
+    assert question_pairs(story, "news-number") == []
 
 
 def test_an_article_is_asked_about_once():
@@ -135,10 +128,10 @@ def test_the_questions_of_a_kind_on_a_story_are_asked_in_turn():
     num_open = 0
     for name, probe in PROBES.items():
         question, text = parts(probe)
-        pairs = pairs_of(by_text[text], probe.kind)
-        place = (int(name.rsplit("-", 1)[1]) - 1) % len(pairs)
-        assert pairs[place] == (question, probe.answer)
-        num_open += place > 0
+        pairs = question_pairs(by_text[text], probe.kind)
+        index = (int(name.rsplit("-", 1)[1]) - 1) % len(pairs)
+        assert pairs[index] == (question, probe.answer)
+        num_open += index > 0
     assert num_open > 40  # so that not only the first facts are asked for
 
 
@@ -249,9 +242,9 @@ def test_a_probe_without_an_answer_is_open(write):
 
 ROW = {"id": "a", "kind": "open-question", "prompt": "Why?", "answer": "", "reference": None}
 ANSWER_FAULTS = [
-    ([{**ROW, "answer": None}], ":1: answer: expected text, got None; run `python -m stages.probe s` anew"),
+    ([{**ROW, "answer": None}], ":1: answer: expected text, got None; run `python -m stages.probe s` again"),
     ([ROW, {**ROW, "id": "b", "reference": 3}], ":2: reference: expected text, got 3; run `python -m "),
-    ([ROW, ROW], ":2: id 'a' occurs twice; probe s anew"),
+    ([ROW, ROW], ":2: id 'a' occurs twice; probe s again"),
     ([{"id": "a", "prompt": "Why?", "answer": "x"}], ":1: lacks ['kind', 'reference'], has ['answer', "),
 ]
 

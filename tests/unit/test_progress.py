@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from stages.shared import progress
-from stages.shared.progress import line, track
+from resumen.runtime import progress
+from resumen.runtime.progress import progress_line, track
 
 LINES = [
     (("flan", 50, 200, "article", 10.0), "flan: 50/200, 5.0 article/s, 30 s left"),
@@ -18,7 +18,7 @@ LINES = [
 
 @pytest.mark.parametrize(("given", "expected"), LINES)
 def test_a_line_says_how_far_how_fast_and_how_long(given, expected):
-    assert line(*given) == expected
+    assert progress_line(*given) == expected
 
 
 class Terminal(io.StringIO):

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from stages.shared.prompts import check_template, fill
+from resumen.text.prompts import check_template, fill_template
 
 ROW = {"text": "Llueve {mucho}.\n\n«Sí»", "summary": "Llueve.", "title": "Agua", "topic": "clima"}
 
@@ -19,7 +19,7 @@ FILLED = [
 @pytest.mark.parametrize(("template", "expected"), FILLED)
 def test_a_row_fills_a_template_and_its_own_braces_stay(template, expected):
     assert check_template(template, "text") == template
-    assert fill(template, ROW) == expected
+    assert fill_template(template, ROW) == expected
 
 
 FAULTS = [

@@ -3,50 +3,50 @@
 import pytest
 import torch
 
+from resumen.model.distributed import (
+    all_gather,
+    all_reduce,
+    broadcast,
+    broadcast_folder,
+    exit_reason,
+    rank,
+    shard,
+    shard_rows,
+    world_size,
+)
 from stages.finetune import main as finetune
 from stages.generate import main as generate
-from stages.shared.ranks import (
-    add_up,
-    dealt,
-    ending,
-    gathered,
-    num_ranks,
-    own_rows,
-    rank,
-    rank_zeros,
-    received,
-)
 
 
 def test_alone_there_is_one_process_and_all_is_its_own(tmp_path):
-    assert (rank(), num_ranks()) == (0, 1)
-    assert dealt([1, 2, 3]) == [1, 2, 3]
-    assert own_rows(5) == slice(0, 5)
-    assert gathered("a") == ["a"]
-    assert rank_zeros("a") == "a"
-    assert received(tmp_path, tmp_path) == tmp_path
+    assert (rank(), world_size()) == (0, 1)
+    assert shard([1, 2, 3]) == [1, 2, 3]
+    assert shard_rows(5) == slice(0, 5)
+    assert all_gather("a") == ["a"]
+    assert broadcast("a") == "a"
+    assert broadcast_folder(tmp_path, tmp_path) == tmp_path
     sums = [torch.ones(2)]
-    add_up(sums)
+    all_reduce(sums)
     assert sums[0].tolist() == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3, 4, 7])
 @pytest.mark.parametrize("count", [0, 1, 5, 8])
 def test_every_row_is_one_process_s(monkeypatch, processes, count):
-    monkeypatch.setattr("stages.shared.ranks.num_ranks", lambda: processes)
+    monkeypatch.setattr("resumen.model.distributed.world_size", lambda: processes)
     rows = []
     for number in range(processes):
-        monkeypatch.setattr("stages.shared.ranks.rank", lambda number=number: number)
-        rows.extend(range(count)[own_rows(count)])
+        monkeypatch.setattr("resumen.model.distributed.rank", lambda number=number: number)
+        rows.extend(range(count)[shard_rows(count)])
     assert rows == list(range(count))
 
 
 def test_an_ending_says_what_it_was():
-    assert (ending(-9), ending(3)) == ("SIGKILL", "exit code 3")
+    assert (exit_reason(-9), exit_reason(3)) == ("SIGKILL", "exit code 3")
 
 
 @pytest.mark.parametrize(
-    ("said", "why"),
+    ("message", "why"),
     [
         ("--nproc-per-nod", ""),
         ("--nproc-per-node 0", " (nproc_per_node: at least 1)"),
@@ -57,10 +57,10 @@ def test_an_ending_says_what_it_was():
         ("--nproc-per-node '2", " (No closing quotation)"),
     ],
 )
-def test_wrong_options_are_refused(training, fails, monkeypatch, said, why):
-    monkeypatch.setenv("RESUMEN_LAUNCH", said)
+def test_wrong_options_are_refused(training, fails, monkeypatch, message, why):
+    monkeypatch.setenv("RESUMEN_LAUNCH", message)
     assert fails(finetune) == (
-        f"RESUMEN_LAUNCH: not options of torchrun: {said!r}{why}; for two processes: --nproc-per-node 2"
+        f"RESUMEN_LAUNCH: not options of torchrun: {message!r}{why}; for two processes: --nproc-per-node 2"
     )
 
 
@@ -69,6 +69,6 @@ def test_what_starts_the_processes_leaves_the_reading_to_them(training, runs, mo
     started = []
     for name in ("load_table", "read_table"):
         monkeypatch.setattr(f"{main.__module__}.{name}", None, raising=False)
-    monkeypatch.setattr(f"{main.__module__}.relaunched", lambda module: not started.append(module))
+    monkeypatch.setattr(f"{main.__module__}.run_under_torchrun", lambda module: not started.append(module))
     runs(main, *argv)
     assert started == [main.__module__]

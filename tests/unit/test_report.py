@@ -11,32 +11,22 @@ import yaml
 from huggingface_hub import ModelCard
 from jinja2 import Environment
 
-from stages.report import (
-    RESULTS,
-    answer_of,
-    asked_how,
-    exact_table,
-    main,
-    markdown_table,
-    marks_of,
-    metadata,
-    page_values,
-    render,
-    text_table,
-    what_is,
-    with_results,
-)
-from stages.shared.audit import SWITCHED, UNUSABLE
-from stages.shared.bootstrap import Difference, pairs, verdict
-from stages.shared.explorer import lost_letters
-from stages.shared.files import read_json, write_json
-from stages.shared.mlsum import MLSUM_LICENCE
-from stages.shared.params import read_params
-from stages.shared.probes import KINDS, NEWS_KINDS
-from stages.shared.spanish import QUESTIONS, SPANISH, both, verdict_of
-from stages.shared.spelling import load_tokenizer, spelled
-from stages.shared.systems import base_system, system_params
-from stages.summarize import asking_of
+from resumen.news.questions import NEWS_KINDS
+from resumen.page.explorer import lost_letters
+from resumen.page.languages import QUESTIONS, TRANSLATIONS, bilingual, verdict_of
+from resumen.page.table import RESULT_MARKS, markdown_table, marks_of, text_table, what_is, with_results
+from resumen.runtime.jsonfiles import read_json, write_json
+from resumen.schema.data import SWITCHED, UNUSABLE
+from resumen.schema.params import read_params
+from resumen.schema.probes import KINDS
+from resumen.schema.systems import system_params
+from resumen.scoring.bootstrap import Difference, verdict
+from resumen.scoring.comparisons import base_system, pairs
+from resumen.sources.mlsum import MLSUM_LICENCE
+from resumen.tools.results import main as results
+from resumen.tools.summarize import prompt_style_of
+from resumen.vocabulary.tokenizer import load_tokenizer, round_trip
+from stages.report import answer_of, asked_how, exact_table, main, metadata, page_values, render
 from tests.helpers.paths import ROOT
 from tests.helpers.project import SCRIPT
 
@@ -114,13 +104,13 @@ def test_the_card_says_what_the_model_was_trained_on(small_run, runs, source):
     assert "Summaries can be wrong" in card
 
 
-@pytest.mark.parametrize(("language", "said"), [("fr", "in French"), ("ca", "in the language ca")])
-def test_the_card_and_the_page_have_the_language_of_the_data(small_run, set_params, runs, language, said):
+@pytest.mark.parametrize(("language", "message"), [("fr", "in French"), ("ca", "in the language ca")])
+def test_the_card_and_the_page_have_the_language_of_the_data(small_run, set_params, runs, language, message):
     set_params({"data.language": language})
     runs(main)
     card = ModelCard.load("reports/model_card.md")
     assert card.data.language == language
-    assert said in card.text
+    assert message in card.text
     assert "Spanish" not in card.text.split("| system |")[0]
     assert f'"language":"{language}"' in report()
 
@@ -149,14 +139,14 @@ def test_the_cards_code_asks_as_summarize_does(small_run, set_params, changes, n
     code = render(values)["model_card.md"].split("```python\n")[1].split("```")[0]
     article = "Llueve {mucho}\n\nen  Logroño."
     lines = code.split('article = "…"\n')[1].split("ids = ")[0]
-    made = {"article": article}
-    exec(lines, made)  # noqa: S102  ours
+    output = {"article": article}
+    exec(lines, output)  # noqa: S102  ours
     row = {"text": article, "title": "", "topic": ""}
-    assert made["prompt"] == asking_of(params, system_params(params, name)).prompt(row)
+    assert output["prompt"] == prompt_style_of(params, system_params(params, name)).prompt(row)
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"systems.finetuned.num_beams": 1}, "max_new_tokens=3, num_beams=1, no_repeat_ngram_size=6"),
         (
@@ -166,11 +156,11 @@ def test_the_cards_code_asks_as_summarize_does(small_run, set_params, changes, n
         ({"systems.finetuned.no_repeat_ngram_size": 0}, "num_beams=2, length_penalty=1.0"),
     ],
 )
-def test_the_cards_code_decodes_as_the_system_does(small_run, set_params, runs, changes, said):
+def test_the_cards_code_decodes_as_the_system_does(small_run, set_params, runs, changes, message):
     set_params(changes)
     runs(main)
     card = Path("reports/model_card.md").read_text(encoding="utf-8")
-    assert f"{said})" in card.split("model.generate(")[1].splitlines()[0]
+    assert f"{message})" in card.split("model.generate(")[1].splitlines()[0]
 
 
 def test_a_miniature_is_never_shown_under_a_real_models_name_alone(small_run, runs):
@@ -201,19 +191,19 @@ def page_text():
 
 def test_a_system_made_elsewhere_is_called_foreign_wherever_it_is_named(small_run, runs):
     runs(main)
-    said = re.sub(r"<script.*", "", report(), flags=re.DOTALL)
-    said = re.sub(r"<pre.*?</pre>", "", said, flags=re.DOTALL)
-    places = re.findall(r"\bgpt\b.{0,60}", said, re.DOTALL)
-    assert len(places) >= 5  # chart, table of systems, ceilings, breakdown, signatures
-    assert all("foreign" in place or "ajeno" in place for place in places)
+    message = re.sub(r"<script.*", "", report(), flags=re.DOTALL)
+    message = re.sub(r"<pre.*?</pre>", "", message, flags=re.DOTALL)
+    indices = re.findall(r"\bgpt\b.{0,60}", message, re.DOTALL)
+    assert len(indices) >= 5  # chart, table of systems, ceilings, breakdown, signatures
+    assert all("foreign" in index or "ajeno" in index for index in indices)
 
 
 def test_equal_runs_give_equal_bytes(small_run, runs):
-    made = []
+    output = []
     for _ in range(2):
         runs(main)
-        made.append([path.read_bytes() for path in sorted(Path("reports").iterdir())])
-    assert made[0] == made[1]
+        output.append([path.read_bytes() for path in sorted(Path("reports").iterdir())])
+    assert output[0] == output[1]
 
 
 def answers_of(system):
@@ -233,8 +223,8 @@ def test_the_table_of_probes_has_every_prompt_of_ours_and_every_systems_answer(s
     runs(main)
     page, rows = probe_part(), answers_of("flan-small")
     own = [row for row in rows if not row["id"].startswith("news-")]
-    places = [page.index(escaped(row["prompt"])) for row in own]
-    assert places == sorted(places)
+    indices = [page.index(escaped(row["prompt"])) for row in own]
+    assert indices == sorted(indices)
     assert len(own) >= 16
     assert page.count('<table class="small probes">') == 1
     for kind in {row["kind"] for row in rows}:
@@ -253,8 +243,8 @@ def test_the_table_of_probes_says_how_many_questions_about_news_it_leaves_out(sm
     shown = [row["id"] for row in news if escaped(row["prompt"]) in probe_part()]
     assert len(news) == 12
     assert shown == ["news-who-001", "news-number-001", "news-other-001"]
-    said = re.sub(r'<span class="t" lang="es">.*?</span>|<[^>]+>', "", probe_part())
-    assert "and of the 12 questions about made-up news the first of each kind" in said
+    message = re.sub(r'<span class="t" lang="es">.*?</span>|<[^>]+>', "", probe_part())
+    assert "and of the 12 questions about made-up news the first of each kind" in message
 
 
 def test_the_page_marks_what_is_right_and_what_is_wrong_and_only_that(small_run, write, runs):
@@ -329,39 +319,41 @@ def test_the_systems_table_has_an_empty_cell_where_nothing_was_asked(small_run, 
 
 def test_show_prints_the_table_and_writes_nothing(small_run, runs, capsys):
     shutil.rmtree("reports")
-    runs(main, "--show")
+    runs(results)
     shown = capsys.readouterr().out
     assert all(name in shown for name in ("lead-3", "flan-small", "finetuned", "gpt"))
     assert not Path("reports").exists()
 
 
 def test_readme_gets_the_results_between_its_marks_only(small_run, write, runs):
-    write("README.md", f"# Antes\n\n{RESULTS[0]}\nviejo\n{RESULTS[1]}\n\nDespués \\1 \\g<0>\n")
-    runs(main, "--readme")
+    write("README.md", f"# Antes\n\n{RESULT_MARKS[0]}\nviejo\n{RESULT_MARKS[1]}\n\nDespués \\1 \\g<0>\n")
+    runs(results, "--readme")
     text = Path("README.md").read_text(encoding="utf-8")
-    assert text.startswith(f"# Antes\n\n{RESULTS[0]}\n")
-    assert text.endswith(f"{RESULTS[1]}\n\nDespués \\1 \\g<0>\n")
+    assert text.startswith(f"# Antes\n\n{RESULT_MARKS[0]}\n")
+    assert text.endswith(f"{RESULT_MARKS[1]}\n\nDespués \\1 \\g<0>\n")
     assert "viejo" not in text
     assert "iniature" in text
     assert "| `finetuned` |" in text
     assert "ROUGE-L with its 95 % interval" in text
     before = text
-    runs(main, "--readme")
+    runs(results, "--readme")
     assert Path("README.md").read_text(encoding="utf-8") == before
 
 
 def test_readme_says_the_confidence_of_the_intervals(small_run, write, runs):
     evaluation = read_json(Path("metrics/evaluation.json"))
     write_json(Path("metrics/evaluation.json"), {**evaluation, "confidence": 0.995})
-    write("README.md", f"{RESULTS[0]}\n{RESULTS[1]}\n")
-    runs(main, "--readme")
+    write("README.md", f"{RESULT_MARKS[0]}\n{RESULT_MARKS[1]}\n")
+    runs(results, "--readme")
     assert "ROUGE-L with its 99.5 % interval" in Path("README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("text", ["# Nada\n", f"{RESULTS[0]}\n", f"{RESULTS[1]}\n{RESULTS[0]}\n"])
+@pytest.mark.parametrize(
+    "text", ["# Nada\n", f"{RESULT_MARKS[0]}\n", f"{RESULT_MARKS[1]}\n{RESULT_MARKS[0]}\n"]
+)
 def test_a_readme_without_the_marks_is_left_alone(small_run, write, fails, text):
     write("README.md", text)
-    assert fails(main, "--readme").startswith("README.md: expected the marks ")
+    assert fails(results, "--readme").startswith("README.md: expected the marks ")
     assert Path("README.md").read_text(encoding="utf-8") == text
 
 
@@ -372,12 +364,12 @@ def test_a_missing_metric_is_named(small_run, fails):
 
 def row(name, score):
     scores = {"rouge1": 30.0, "rouge2": 10.0, "rougeL": score, "lost_words_pct": 1.5}
-    return {"name": name, "what": both("x | y\nz"), **scores, "lower": score - 1, "upper": score + 1}
+    return {"name": name, "what": bilingual("x | y\nz"), **scores, "lower": score - 1, "upper": score + 1}
 
 
-def apart(question, system, against, difference, said="better"):
+def apart(question, system, against, difference, message="better"):
     bounds = {"difference": difference, "lower": difference - 1, "upper": difference + 1}
-    return {"question": question, "system": system, "against": against, **bounds, "verdict": said}
+    return {"question": question, "system": system, "against": against, **bounds, "verdict": message}
 
 
 def test_the_answer_is_two_sentences_with_both_numbers_the_difference_and_the_verdict():
@@ -406,22 +398,24 @@ def test_the_answer_is_two_sentences_with_both_numbers_the_difference_and_the_ve
 
 
 def test_every_fixed_word_of_another_module_has_its_spanish():
-    assert {*UNUSABLE, *SWITCHED, *KINDS, *NEWS_KINDS} <= SPANISH.keys()
+    assert {*UNUSABLE, *SWITCHED, *KINDS, *NEWS_KINDS} <= TRANSLATIONS.keys()
     assert {name for name, _, _ in pairs("flan-small")} == QUESTIONS.keys()
 
 
 @pytest.mark.parametrize("mean", [2.0, -2.0, 0.5, 0.0])
 def test_every_verdict_has_its_spanish(mean):
-    said = verdict(Difference(mean, mean - 1, mean + 1, 0.3, 6.06, 200), 0.001 if mean**2 > 1 else 0.6, 0.95)
-    spanish = verdict_of(said).es
-    assert spanish != said
+    message = verdict(
+        Difference(mean, mean - 1, mean + 1, 0.3, 6.06, 200), 0.001 if mean**2 > 1 else 0.6, 0.95
+    )
+    spanish = verdict_of(message).es
+    assert spanish != message
     assert not re.search("better|worse|tell|needed|articles", spanish)
 
 
 def test_lost_letters_are_those_that_the_vocabulary_cannot_write_and_not_what_it_rewrites(vocabulary):
     texts = ["El año… terminó…", "El 5½ de Íñigo", "La 2ª\nvez\u00a0 más"]
     rows = [{"summary": text} for text in texts]
-    written = [{"spelled_reference": text} for text in spelled(load_tokenizer(vocabulary), texts)]
+    written = [{"spelled_reference": text} for text in round_trip(load_tokenizer(vocabulary), texts)]
     whole = [{"spelled_reference": text} for text in texts]
     assert lost_letters(rows, {"whole": whole, "t5": written, "flan": written}) == {"t5": "Íñ⁄"}
 
@@ -460,11 +454,11 @@ SYSTEMS = [
 ]
 
 
-@pytest.mark.parametrize(("entry", "said"), SYSTEMS)
-def test_a_system_is_said_in_words(project, entry, said):
+@pytest.mark.parametrize(("entry", "message"), SYSTEMS)
+def test_a_system_is_said_in_words(project, entry, message):
     params = read_params() | {"systems": {"s": entry}}
-    assert what_is(params, "s").en == said
-    assert ("miniature" in said) == (marks_of(params).get("s") == "miniature")
+    assert what_is(params, "s").en == message
+    assert ("miniature" in message) == (marks_of(params).get("s") == "miniature")
 
 
 def test_a_prompt_is_quoted_in_spanish_as_it_is(project):
@@ -494,10 +488,10 @@ def test_a_terminals_rows_are_equally_wide_and_fit_in_100_columns():
 def test_the_readme_shows_the_committed_metrics(tmp_path, monkeypatch):
     """Of the last commit: a run since then may have changed metrics/ in the working tree."""
     archive = ["git", "archive", "HEAD", "metrics", "params.yaml", "README.md"]
-    made = subprocess.run(archive, cwd=ROOT, capture_output=True, check=False)
-    if made.returncode:
+    output = subprocess.run(archive, cwd=ROOT, capture_output=True, check=False)
+    if output.returncode:
         pytest.skip("not a git checkout")
-    subprocess.run(["tar", "--extract", f"--directory={tmp_path}"], input=made.stdout, check=True)
+    subprocess.run(["tar", "--extract", f"--directory={tmp_path}"], input=output.stdout, check=True)
     monkeypatch.chdir(tmp_path)
     readme = Path("README.md").read_text(encoding="utf-8")
     assert with_results(readme, read_params()) == readme, "run `make readme`"

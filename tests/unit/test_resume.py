@@ -13,12 +13,13 @@ from filelock import FileLock
 from transformers import TrainerCallback
 
 import stages.finetune
+from resumen.rouge.score import ROUGE_TYPES
+from resumen.runtime.fingerprint import fingerprint
+from resumen.runtime.locks import DAYS_KEPT, FINISHED, lock_of, locked_folder, resume_dir
+from resumen.schema.params import Block
+from resumen.schema.rows import load_table, write_table
+from resumen.training.checkpoints import last_checkpoint
 from stages.finetune import main as finetune
-from stages.shared.files import load_table, write_table
-from stages.shared.params import Block
-from stages.shared.resume import DAYS_KEPT, FINISHED, fingerprint, home, lock_of, locked_folder
-from stages.shared.scores import ROUGE_TYPES
-from stages.shared.training import last_checkpoint
 from tests.helpers.training import forget, outputs
 
 
@@ -28,8 +29,8 @@ class Nothing(Block):
 
 def folder_of(work: str) -> Path:
     """Return the folder that is kept of `work`, of which there is one."""
-    (found,) = [path for path in (home() / work).iterdir() if path.is_dir()]
-    return found
+    (result,) = [path for path in (resume_dir() / work).iterdir() if path.is_dir()]
+    return result
 
 
 def test_a_run_that_has_ended_runs_again_when_asked_again(trained, runs, caplog):
@@ -67,9 +68,9 @@ def test_what_decides_is_in_the_fingerprint(project, write):
 
 
 def test_the_folder_is_that_of_the_main_repository(project, monkeypatch):
-    assert home() == Path(".resumen")
+    assert resume_dir() == Path(".resumen")
     monkeypatch.setenv("DVC_ROOT", "/srv/resumen")  # under `dvc exp run --temp`
-    assert home() == Path("/srv/resumen/.resumen")
+    assert resume_dir() == Path("/srv/resumen/.resumen")
 
 
 def test_what_is_finished_or_old_goes_and_what_is_locked_or_young_stays(project, caplog):
@@ -88,12 +89,12 @@ def test_what_is_finished_or_old_goes_and_what_is_locked_or_young_stays(project,
 
 def test_what_another_process_removes_is_left_to_it_and_what_it_left_half_removed_goes(project):
     log = logging.getLogger("test")
-    gone = {name: home() / "work" / f"{name}.gone" for name in ("being removed", "left")}
+    gone = {name: resume_dir() / "work" / f"{name}.gone" for name in ("being removed", "left")}
     for folder in gone.values():
         folder.mkdir(parents=True)
-    with FileLock(lock_of(home() / "work/being removed")), locked_folder("work", {"name": "own"}, log):
+    with FileLock(lock_of(resume_dir() / "work/being removed")), locked_folder("work", {"name": "own"}, log):
         assert [name for name, folder in gone.items() if folder.exists()] == ["being removed"]
-    assert not list((home() / "work").glob("*.gone.*"))
+    assert not list((resume_dir() / "work").glob("*.gone.*"))
 
 
 def test_what_is_old_goes_with_any_work(project):
@@ -108,10 +109,10 @@ def test_what_is_old_goes_with_any_work(project):
         assert (old.exists(), young.exists()) == (False, True)
 
 
-@pytest.mark.parametrize("said", ["", "soon", "-1", "nan"])
-def test_a_wrong_interval_is_refused(monkeypatch, training, fails, said):
-    monkeypatch.setenv("RESUMEN_CHECKPOINT_SECONDS", said)
-    assert fails(finetune) == f"RESUMEN_CHECKPOINT_SECONDS: expected a number ≥ 0, got {said!r}"
+@pytest.mark.parametrize("message", ["", "soon", "-1", "nan"])
+def test_a_wrong_interval_is_refused(monkeypatch, training, fails, message):
+    monkeypatch.setenv("RESUMEN_CHECKPOINT_SECONDS", message)
+    assert fails(finetune) == f"RESUMEN_CHECKPOINT_SECONDS: expected a number ≥ 0, got {message!r}"
 
 
 @pytest.fixture
@@ -122,7 +123,7 @@ def room(monkeypatch):
         def usage(path):
             return SimpleNamespace(free=num_bytes if ".resumen" in Path(path).parts else 10**9)
 
-        monkeypatch.setattr("stages.shared.files.shutil.disk_usage", usage)
+        monkeypatch.setattr("resumen.runtime.files.shutil.disk_usage", usage)
 
     return leave
 
@@ -149,7 +150,7 @@ def test_a_damaged_checkpoint_is_passed_over(trained, runs, caplog, what):
     (checkpoint,), (best,) = folder.glob("checkpoint-*"), folder.glob("epoch-*")
     assert last_checkpoint(folder) == checkpoint
     damaged = {"optimizer": checkpoint / "optimizer.pt", "best": best / "model.safetensors"}
-    damaged["history"] = checkpoint / "seal.json"
+    damaged["history"] = checkpoint / "manifest.json"
     content = bytearray(damaged[what].read_bytes())
     content[content.index(b'"loss": ') + 8 if what == "history" else len(content) // 2] ^= 1
     damaged[what].write_bytes(content)
@@ -157,7 +158,7 @@ def test_a_damaged_checkpoint_is_passed_over(trained, runs, caplog, what):
     assert "is damaged, and is removed" in caplog.text
     (folder / FINISHED).unlink()
     runs(finetune)
-    assert last_checkpoint(folder) == checkpoint  # made anew in its place
+    assert last_checkpoint(folder) == checkpoint  # made again in its place
 
 
 class Asked(TrainerCallback):

@@ -8,12 +8,12 @@ import evaluate
 import pytest
 from rouge_score import rouge_scorer, tokenizers
 
-from stages.shared.news import stories
-from stages.shared.rouge import SpanishRouge
-from stages.shared.scores import ROUGE_TYPES, SPLITTERS, ascii_words
-from stages.shared.scores import rouge as rouge_of
-from stages.shared.sentences import sentences
-from stages.shared.words import words
+from resumen.news.stories import stories
+from resumen.rouge.metric import SpanishRouge
+from resumen.rouge.score import ROUGE_TYPES, SPLITTERS, ascii_words
+from resumen.rouge.score import rouge as rouge_of
+from resumen.text.sentences import sentences
+from resumen.text.words import words
 from tests.helpers.paths import ROOT, SHARED
 
 # prediction, reference, ROUGE-1, ROUGE-2, ROUGE-L (F1 in points)
@@ -111,7 +111,7 @@ def test_the_mean_is_over_articles(rouge):
 def test_evaluate_loads_it_by_path(rouge, monkeypatch, tmp_path):
     monkeypatch.setattr("datasets.config.HF_MODULES_CACHE", str(tmp_path))
     monkeypatch.chdir(ROOT)
-    loaded = evaluate.load("stages/shared/rouge.py", keep_in_memory=True)
+    loaded = evaluate.load("resumen/rouge/metric.py", keep_in_memory=True)
     texts = {"predictions": ["el año"], "references": ["el ano"]}
     assert loaded.compute(**texts) == rouge.compute(**texts)
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from stages.compare import Group
-from stages.evaluate import EvaluateParams
-from stages.seeds import TRAINED, against, check_alike, main, seeds_of, summary
-from stages.shared.cli import InputError
+from resumen.runtime.errors import InputError
+from resumen.schema.sections import EvaluateParams
+from resumen.tools.compare import Group
+from resumen.tools.seeds import TRAINED_SYSTEM, check_alike, main, seed_pairs, seed_summary, seeds_of
 from tests.helpers.comparisons import scored
 
 PARAMS = EvaluateParams(bootstrap_samples=500, confidence=0.95, seed=7, stemming="none")
@@ -13,14 +13,14 @@ PARAMS = EvaluateParams(bootstrap_samples=500, confidence=0.95, seed=7, stemming
 
 def seeded(*shifts):
     """Return the runs of some seeds, system `a` being the trained one."""
-    made = [scored(f"seed-{13 + place}", shift=shift) for place, shift in enumerate(shifts)]
-    for one in made:
+    output = [scored(f"seed-{13 + index}", shift=shift) for index, shift in enumerate(shifts)]
+    for one in output:
         one.scores["system"] = one.scores["system"].replace({"a": "finetuned"})
-    return Group("seed", made)
+    return Group("seed", output)
 
 
 def test_each_seed_has_a_line_and_their_spread_stands_beside_the_articles_interval():
-    head, first, second, last = summary(seeded(1.0, 3.0), PARAMS)
+    head, first, second, last = seed_summary(seeded(1.0, 3.0), PARAMS)
     assert head == "finetuned, ROUGE-L on 40 articles, by seed"
     assert first.split() == ["seed-13", "14.85"]
     assert second.split() == ["seed-14", "18.80"]
@@ -30,7 +30,7 @@ def test_each_seed_has_a_line_and_their_spread_stands_beside_the_articles_interv
 
 
 def test_only_pairs_with_the_trained_system_are_compared():
-    assert list(against(seeded(1.0, 1.2), "flan-small")) == ["use (− lead-3)"]
+    assert list(seed_pairs(seeded(1.0, 1.2), "flan-small")) == ["use (− lead-3)"]
 
 
 @pytest.mark.parametrize("text", ["13", "13,13", "13,x", "", "-1,2"])
@@ -54,8 +54,8 @@ def test_another_recipe_needs_a_name_of_its_own(fails):
 
 
 def test_runs_with_other_params_are_refused(monkeypatch):
-    made = {"seed-13": {"finetune": {"epochs": 4}}, "seed-14": {"finetune": {"epochs": 8}}}
-    monkeypatch.setattr("stages.seeds.params_of", made.get)
+    output = {"seed-13": {"finetune": {"epochs": 4}}, "seed-14": {"finetune": {"epochs": 8}}}
+    monkeypatch.setattr("resumen.tools.seeds.params_of", output.get)
     check_alike(["seed-13"], {"finetune": {"epochs": 4}})
     with pytest.raises(InputError, match="experiment seed-14 was run with other params than seed-13 has"):
         check_alike(["seed-13", "seed-14"], None)
@@ -65,15 +65,15 @@ def test_runs_with_other_params_are_refused(monkeypatch):
         check_alike(["seed-14"], {"finetune": {"epochs": 4}})
 
 
-@pytest.mark.parametrize("miniatures", [{TRAINED}, set()])
+@pytest.mark.parametrize("miniatures", [{TRAINED_SYSTEM}, set()])
 def test_a_trained_miniature_is_named_as_such(runs, capsys, monkeypatch, miniatures):
-    made = {run.name: run._replace(miniatures=frozenset(miniatures)) for run in seeded(1.0, 1.2).runs}
-    monkeypatch.setattr("stages.seeds.experiments", lambda: set(made))
-    monkeypatch.setattr("stages.seeds.check_alike", lambda *given: None)
-    monkeypatch.setattr("stages.seeds.read", made.get)
+    output = {run.name: run._replace(miniatures=frozenset(miniatures)) for run in seeded(1.0, 1.2).runs}
+    monkeypatch.setattr("resumen.tools.seeds.experiments", lambda: set(output))
+    monkeypatch.setattr("resumen.tools.seeds.check_alike", lambda *given: None)
+    monkeypatch.setattr("resumen.tools.seeds.read_scored", output.get)
     runs(main, "--seeds", "13,14")
-    said = "miniatures in seed, which know only our made-up news: finetuned\n"
-    assert capsys.readouterr().out.endswith(said) == bool(miniatures)
+    message = "miniatures in seed, which know only our made-up news: finetuned\n"
+    assert capsys.readouterr().out.endswith(message) == bool(miniatures)
 
 
 def test_seeds_are_read():

@@ -8,23 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from resumen.prompts.truncation import encode_lines, truncate_turns
+from resumen.runtime.jsonfiles import read_json
+from resumen.schema.jsonl import read_jsonl, write_jsonl
+from resumen.schema.rows import CONVERSATIONS, RAW, read_table, write_table
+from resumen.schema.systems import EXTRACTIVE
+from resumen.text.conversation import render_conversation
+from resumen.tools.show import COLOURED, PLAIN, are_read, field, lines_of, main, marked, shortened, spaced
+from resumen.vocabulary.tokenizer import encode, load_tokenizer
 from stages.evaluate import SCHEMA, score_all
 from stages.extract import main as extract
 from stages.format import main as format_
-from stages.shared.conversation import render
-from stages.shared.files import (
-    CONVERSATIONS,
-    RAW,
-    read_json,
-    read_jsonl,
-    read_table,
-    write_jsonl,
-    write_table,
-)
-from stages.shared.spelling import encode, load_tokenizer
-from stages.shared.systems import EXTRACTIVE
-from stages.shared.truncation import encode_lines, within
-from stages.show import COLOURED, PLAIN, are_read, field, lines_of, main, marked, shortened, spaced
 from stages.tokenize import main as tokenize
 from tests.helpers.conversations import GOLDEN, assistant, random_messages, user
 from tests.helpers.paths import ROOT
@@ -47,7 +41,7 @@ def finished(tokenized, set_params, runs):
     runs(extract)
     rows = tokenized["test"]
     for system, tokens in (("finetuned", 60), ("gpt", None)):
-        made = [
+        output = [
             {
                 "id": row["id"],
                 "prediction": MADE,
@@ -57,11 +51,11 @@ def finished(tokenized, set_params, runs):
             }
             for row in rows
         ]
-        write_jsonl(Path(f"data/predictions/{system}.jsonl"), made)
+        write_jsonl(Path(f"data/predictions/{system}.jsonl"), output)
     systems = [*EXTRACTIVE, "finetuned", "gpt"]
     keys = ("id", "prediction", "spelled_reference")
-    made = {name: list(read_jsonl(Path(f"data/predictions/{name}.jsonl"), keys)) for name in systems}
-    write_table(Path("data/scores.parquet"), score_all(rows, made, "none"), SCHEMA)
+    output = {name: list(read_jsonl(Path(f"data/predictions/{name}.jsonl"), keys)) for name in systems}
+    write_table(Path("data/scores.parquet"), score_all(rows, output, "none"), SCHEMA)
     return tokenized
 
 
@@ -95,8 +89,8 @@ def read_row(path, row_id):
 
 def test_every_border_is_shown(finished, shows):
     text = shows("test-2")
-    places = [text.index(f"\n{number} {name} ·") for number, name in enumerate(BORDERS, start=1)]
-    assert places == sorted(places)
+    indices = [text.index(f"\n{number} {name} ·") for number, name in enumerate(BORDERS, start=1)]
+    assert indices == sorted(indices)
     row = finished["test"][1]
     texts = (row["text"], row["summary"], "Resume el siguiente articulo:")
     for shown in (*texts, *EXTRACTIVE, "finetuned", "gpt"):
@@ -110,27 +104,27 @@ def test_without_an_id_it_is_the_first_test_article(finished, shows):
 
 
 def test_json_has_every_border_and_the_values_of_the_files(finished, view):
-    found = view("test-2")
-    assert list(found) == ["id", "split", *BORDERS]
+    result = view("test-2")
+    assert list(result) == ["id", "split", *BORDERS]
     formatted = read_row("data/formatted/test.parquet", "test-2")
-    assert found["formatted"] == {name: formatted[name] for name in ("prompt", "completion")}
+    assert result["formatted"] == {name: formatted[name] for name in ("prompt", "completion")}
     stored = read_row("data/tokenized/test.parquet", "test-2")
-    assert found["tokenized"]["source"]["ids"] == stored["input_ids"]
-    assert found["tokenized"]["labels"]["ids"] == stored["labels"]
+    assert result["tokenized"]["source"]["ids"] == stored["input_ids"]
+    assert result["tokenized"]["labels"]["ids"] == stored["labels"]
     scores = next(
         row
         for row in read_table(Path("data/scores.parquet"), SCHEMA.names)
         if (row["system"], row["id"]) == ("gpt", "test-2")
     )
-    shown = found["predictions"]["systems"][-1]
+    shown = result["predictions"]["systems"][-1]
     assert (shown["system"], shown["prediction"]) == ("gpt", MADE)
     assert {"system": "gpt", "id": "test-2", **shown["scores"]} == scores
 
 
 def test_what_is_read_and_what_is_cut_make_up_the_prompt(finished, view, shows):
     for number in (1, 2, 3, 4, 24):  # each article, and the last
-        found = view(f"train-{number}")
-        source, prompt = found["tokenized"]["source"], found["formatted"]["prompt"]
+        result = view(f"train-{number}")
+        source, prompt = result["tokenized"]["source"], result["formatted"]["prompt"]
         uncut = encode(load_tokenizer(Path("data/tokenized/tokenizer")), [prompt])[0]
         assert source["of"] == len(uncut)
         if len(uncut) <= 60:
@@ -149,8 +143,8 @@ def test_the_words_of_the_reference_that_only_the_cut_has_are_named(finished, se
     assert view("test-4")["tokenized"]["wanted_and_cut"] == []  # "compra" is nowhere in the article
     set_params({"tokenize.source_tokens": 30})
     runs(tokenize)
-    found = view("test-4")["tokenized"]
-    assert found["wanted_and_cut"] == ["doce", "autobuses"]
+    result = view("test-4")["tokenized"]
+    assert result["wanted_and_cut"] == ["doce", "autobuses"]
     assert "these words stand only in what is cut: doce autobuses" in squeezed(shows("test-4"))
 
 
@@ -168,9 +162,9 @@ def test_unk_is_marked_with_its_letters_in_the_bases_vocabulary_only(finished, v
 def test_without_the_repair_the_fine_tuned_model_loses_letters_too(finished, set_params, runs, view):
     set_params({"tokenize.spell_spanish": False})
     runs(tokenize)
-    found = view("train-1")["tokenized"]
-    assert found["vocabularies"][1]["lost"] == found["vocabularies"][0]["lost"] != []
-    assert found["labels"]["num_unk"] > 0
+    result = view("train-1")["tokenized"]
+    assert result["vocabularies"][1]["lost"] == result["vocabularies"][0]["lost"] != []
+    assert result["labels"]["num_unk"] > 0
 
 
 def test_padding_is_counted_under_longest_and_shown_to_be_none_under_dynamic(
@@ -228,8 +222,8 @@ def test_a_miniature_is_named_as_such(finished, set_params, view, shows):
 
 def test_a_training_row_has_no_predictions(finished, view, shows):
     assert list(view("train-5")["predictions"]) == ["problem"]
-    said = "only test articles are summarized and scored, and this is a row of train"
-    assert said in squeezed(shows("train-5"))
+    message = "only test articles are summarized and scored, and this is a row of train"
+    assert message in squeezed(shows("train-5"))
 
 
 MISSING = [
@@ -242,22 +236,22 @@ MISSING = [
 @pytest.mark.parametrize(("name", "border", "stage"), MISSING)
 def test_a_border_that_is_not_there_names_the_stage_that_makes_it(finished, view, name, border, stage):
     Path(name).rename("elsewhere")
-    found = view()
-    assert found[border] == {"problem": f"{name}: not found; `dvc repro {stage}` makes it"}
-    assert "problem" not in found["raw"]
-    assert "systems" in found["predictions"]
+    result = view()
+    assert result[border] == {"problem": f"{name}: not found; `dvc repro {stage}` makes it"}
+    assert "problem" not in result["raw"]
+    assert "systems" in result["predictions"]
 
 
 def test_predictions_and_scores_that_are_not_there_name_their_stages(finished, view, shows):
     for name in ("predictions/gpt.jsonl", "predictions/oracle.jsonl", "scores.parquet"):
         Path(f"data/{name}").unlink()
-    found = view()["predictions"]
-    problems = {row["system"]: row["problem"] for row in found["systems"] if "problem" in row}
+    result = view()["predictions"]
+    problems = {row["system"]: row["problem"] for row in result["systems"] if "problem" in row}
     assert problems == {
         "oracle": "data/predictions/oracle.jsonl: not found; `dvc repro extract` makes it",
         "gpt": "data/predictions/gpt.jsonl: not found; `dvc repro generate@gpt` makes it",
     }
-    assert found["scores_problem"] == "data/scores.parquet: not found; `dvc repro evaluate` makes it"
+    assert result["scores_problem"] == "data/scores.parquet: not found; `dvc repro evaluate` makes it"
     assert "no scores yet" in shows()
     assert problems["gpt"] in squeezed(shows())
 
@@ -313,12 +307,15 @@ def test_a_conversation_shows_its_turns_and_the_oldest_as_cut(project, base, set
         write_table(Path(f"data/raw/{split}.parquet"), [{**row, "id": f"{split}-1"}], CONVERSATIONS)
     runs(format_)
     runs(tokenize)
-    found = view()
-    assert found["raw"]["messages"] == LONG
-    (gap,) = found["tokenized"]["source"]["gaps"]
+    result = view()
+    assert result["raw"]["messages"] == LONG
+    (gap,) = result["tokenized"]["source"]["gaps"]
     header = len(encode(load_tokenizer(Path("data/tokenized/tokenizer")), ["Conversación:"])[0]) - 1
     assert gap["before"] == header
-    assert render(LONG[:-1]) == f"Conversación:\n{gap['text']}\n{render(GOLDEN).split(chr(10), 1)[1]}"
+    assert (
+        render_conversation(LONG[:-1])
+        == f"Conversación:\n{gap['text']}\n{render_conversation(GOLDEN).split(chr(10), 1)[1]}"
+    )
     text = squeezed(shows())
     assert f"✂{gap['pieces']} ▁" in text
     assert "assistant En el Mediterráneo." in text
@@ -326,10 +323,10 @@ def test_a_conversation_shows_its_turns_and_the_oldest_as_cut(project, base, set
 
 def test_what_is_marked_as_read_is_what_tokenize_leaves_of_a_conversation(vocabulary):
     tokenizer = load_tokenizer(vocabulary)
-    for lines in encode_lines(tokenizer, [render(random_messages(seed)) for seed in range(40)]):
+    for lines in encode_lines(tokenizer, [render_conversation(random_messages(seed)) for seed in range(40)]):
         ids = [token for line in lines for token in line]
-        for most in range(len(lines[0]) + len(lines[-1]) + 1, len(ids) + 2, 7):
-            left = within(lines, most)
+        for maximum in range(len(lines[0]) + len(lines[-1]) + 1, len(ids) + 2, 7):
+            left = truncate_turns(lines, maximum)
             read = are_read(lines, len(left))
             assert [token for token, is_read in zip(ids, read, strict=True) if is_read] == left
 
@@ -360,11 +357,11 @@ def test_the_cut_is_seen_where_the_middle_of_the_pieces_is_left_out():
 
 
 def test_no_line_is_wider_than_asked(finished, view):
-    found = view("test-2")
+    result = view("test-2")
     for width in (60, 100):
-        lines = [line.translate(PLAIN) for line in lines_of(found, width, full=True)]
+        lines = [line.translate(PLAIN) for line in lines_of(result, width, full=True)]
         assert max(map(len, lines)) <= width
-        assert lines != [line.translate(COLOURED) for line in lines_of(found, width, full=True)]
+        assert lines != [line.translate(COLOURED) for line in lines_of(result, width, full=True)]
 
 
 def test_a_text_cannot_command_the_terminal(finished, shows):
@@ -402,13 +399,15 @@ def shell(command):
 
 
 def test_torch_is_not_imported():
-    code = "import stages.show, sys; print([name for name in ('torch', 'pandas') if name in sys.modules])"
+    code = (
+        "import resumen.tools.show, sys; print([name for name in ('torch', 'pandas') if name in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
 def test_a_reader_that_stops_early_ends_it_quietly(finished):
-    done = shell(f"set -o pipefail; {sys.executable} -m stages.show --full --json | true")
+    done = shell(f"set -o pipefail; {sys.executable} -m resumen show --full --json | true")
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -23,21 +23,21 @@ from benchmarks.speed import (
     table,
 )
 from benchmarks.workload import NUM_PIECES, NUM_ROWS, SHAPES, SOURCE_TOKENS, TARGET_TOKENS, operations, rows
-from stages.shared.cli import InputError
-from stages.shared.models import load_model
-from stages.shared.params import read_params
+from resumen.runtime.errors import InputError
+from resumen.schema.params import read_params
+from resumen.training.pretrained import load_model
 
 
 def test_rows_have_the_lengths_of_mlsum():
-    made = rows(3_000, seed=1)
-    sources, targets = ([len(row[name]) for row in made] for name in ("input_ids", "labels"))
-    full = sum(length == SOURCE_TOKENS for length in sources) / len(made)
+    output = rows(3_000, seed=1)
+    sources, targets = ([len(row[name]) for row in output] for name in ("input_ids", "labels"))
+    full = sum(length == SOURCE_TOKENS for length in sources) / len(output)
     assert (max(sources), round(full, 2)) == (SOURCE_TOKENS, 0.96)
     assert median(targets) in range(49, 54)
-    assert sorted(targets)[int(0.95 * len(made))] in range(83, 92)
+    assert sorted(targets)[int(0.95 * len(output))] in range(83, 92)
     assert max(targets) <= TARGET_TOKENS
-    assert {row[name][-1] for row in made for name in row} == {1}  # </s>
-    assert max(max(row["input_ids"]) for row in made) < NUM_PIECES
+    assert {row[name][-1] for row in output for name in row} == {1}  # </s>
+    assert max(max(row["input_ids"]) for row in output) < NUM_PIECES
 
 
 @pytest.mark.parametrize(("name", "kind"), [("flan-small", "gated-gelu"), ("t5-small", "relu")])
@@ -72,8 +72,10 @@ def test_each_round_begins_with_another():
 
 def test_trainings_that_differ_are_no_comparison():
     same = Trained([(8, 1.0), (8, 2.0)], targets=500, loss=10.0)
-    said = check_trained({"ours": same, "peer": replace(same, loss=10.1)})
-    assert said == "Each saw the same 16 articles and 500 target tokens; their mean losses are within 1.0%."
+    message = check_trained({"ours": same, "peer": replace(same, loss=10.1)})
+    assert (
+        message == "Each saw the same 16 articles and 500 target tokens; their mean losses are within 1.0%."
+    )
     for other in (replace(same, targets=499), replace(same, steps=[(8, 1.0)]), replace(same, loss=10.3)):
         with pytest.raises(SystemExit, match="not the same work"):
             check_trained({"ours": same, "peer": other})
@@ -103,9 +105,9 @@ def test_other_summaries_than_transformers_must_be_ties(gap, is_fault, monkeypat
         with pytest.raises(SystemExit, match="article 0 came out"):
             check_written("beams", who, Path())
     else:
-        said = check_written("beams", who, Path())
-        assert said.startswith("In float32 31 of 32 are token for token")
-        assert said.endswith("the same came out: ours 0.")
+        message = check_written("beams", who, Path())
+        assert message.startswith("In float32 31 of 32 are token for token")
+        assert message.endswith("the same came out: ours 0.")
 
 
 def test_a_gap_is_that_of_the_token_where_two_part(tiny):

@@ -8,22 +8,24 @@ from random import Random
 import pytest
 from transformers import AutoTokenizer
 
-from stages.shared.cli import InputError
-from stages.shared.files import read_json
-from stages.shared.spelling import (
-    SPANISH,
+from resumen.runtime.errors import InputError
+from resumen.runtime.jsonfiles import read_json
+from resumen.vocabulary.spelling import (
+    SPANISH_LETTERS,
+    add_letters,
     base_letter,
-    chunks,
     count_letters,
-    cut,
+    unknown_letters,
+)
+from resumen.vocabulary.tokenizer import (
+    chunks,
     decode,
     encode,
-    folded,
     load_tokenizer,
+    normalized_text,
     read_tokenizer,
-    spelled,
-    unknown_letters,
-    with_letters,
+    round_trip,
+    truncate,
 )
 
 TEXTS = [
@@ -52,13 +54,13 @@ CUTS = [
 
 @pytest.mark.parametrize(("ids", "max_tokens", "expected"), CUTS)
 def test_a_cut_keeps_the_end_of_sequence_last(ids, max_tokens, expected):
-    assert cut(ids, max_tokens) == expected
+    assert truncate(ids, max_tokens) == expected
 
 
 @pytest.mark.parametrize("max_tokens", [1, 2, 5, 12, 512])
 def test_ids_are_those_of_autotokenizer_with_truncation(vocabulary, tokenizer, max_tokens):
     theirs = AutoTokenizer.from_pretrained(vocabulary)(TEXTS, max_length=max_tokens, truncation=True)
-    assert [cut(ids, max_tokens) for ids in encode(tokenizer, TEXTS)] == theirs.input_ids
+    assert [truncate(ids, max_tokens) for ids in encode(tokenizer, TEXTS)] == theirs.input_ids
 
 
 def test_ids_are_those_of_autotokenizer_for_odd_white_space_and_signs(vocabulary, tokenizer):
@@ -74,9 +76,9 @@ def test_texts_are_those_of_autotokenizer(vocabulary, tokenizer):
 
 
 def test_the_shipped_vocabulary_has_t5s_hole(tokenizer):
-    assert spelled(tokenizer, ["El niño según España"]) == ["El nio segn Espaa"]
+    assert round_trip(tokenizer, ["El niño según España"]) == ["El nio segn Espaa"]
     missing = {letter for letter in "áéíóúüñÁÉÍÓÚÜÑ¿¡«»–—“”€" if tokenizer.token_to_id(letter) is None}
-    assert missing == set("íúñÁÍÓÚÑ¿¡") == set(SPANISH)
+    assert missing == set("íúñÁÍÓÚÑ¿¡") == set(SPANISH_LETTERS)
 
 
 def unknown(tokenizer, texts, min_count):
@@ -88,7 +90,7 @@ def test_letters_are_counted_as_the_tokenizer_sees_them(tokenizer):
     texts = ["".join(draw.choices(whole, k=draw.randrange(40))) for _ in range(3_000)]
     counts, slowly = count_letters(tokenizer, texts), Counter()
     for text in texts:
-        slowly.update(folded(tokenizer, text))
+        slowly.update(normalized_text(tokenizer, text))
     for seen in (counts, slowly):
         for blank in " \n":
             seen.pop(blank, None)
@@ -111,16 +113,16 @@ def test_the_letters_of_spanish_are_there_though_no_text_has_them(tokenizer, tex
 
 
 def test_a_letter_of_spanish_that_has_a_piece_gets_no_second_one(vocabulary, tmp_path):
-    content = with_letters(read_json(vocabulary / "tokenizer.json"), ["ñ", "¿"], -12.0)
+    content = add_letters(read_json(vocabulary / "tokenizer.json"), ["ñ", "¿"], -12.0)
     (tmp_path / "tokenizer.json").write_text(json.dumps(content), "utf-8")
     assert unknown(load_tokenizer(tmp_path), ["ñ"], 1) == sorted("íúÁÍÓÚÑ¡")
 
 
 def test_a_letter_added_to_the_model_round_trips_inside_words(vocabulary, tmp_path):
     content = json.loads((vocabulary / "tokenizer.json").read_text(encoding="utf-8"))
-    (tmp_path / "tokenizer.json").write_text(json.dumps(with_letters(content, list("ñí"), -12.0)), "utf-8")
+    (tmp_path / "tokenizer.json").write_text(json.dumps(add_letters(content, list("ñí"), -12.0)), "utf-8")
     repaired = load_tokenizer(tmp_path)
-    assert spelled(repaired, ["España, sí; según"]) == ["España, sí; segn"]
+    assert round_trip(repaired, ["España, sí; según"]) == ["España, sí; segn"]
     assert repaired.token_to_id("ñ") == len(content["model"]["vocab"])
 
 
@@ -130,7 +132,7 @@ FOLDED = [("a\n\nb", "a b"), ("  a ", "a"), ("1ª", "1a"), ("ya…", "ya..."), (
 
 @pytest.mark.parametrize(("text", "expected"), FOLDED)
 def test_folded_is_what_the_tokenizer_sees(tokenizer, text, expected):
-    assert folded(tokenizer, text) == expected
+    assert normalized_text(tokenizer, text) == expected
 
 
 BASES = [("ñ", "n"), ("Í", "I"), ("ú", "u"), ("¿", "?"), ("¡", "!"), ("~", None), ("×", None), ("<", None)]

@@ -11,12 +11,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from resumen.schema.jsonl import read_jsonl
+from resumen.schema.rows import read_table
+from resumen.text.sentences import sentences
+from resumen.tools.summarize import (
+    Article,
+    PromptStyle,
+    Summarizer,
+    articles_of,
+    main,
+    windows,
+    write_summaries,
+)
+from resumen.vocabulary.tokenizer import encode, load_tokenizer
 from stages.format import main as format_main
 from stages.generate import main as generate_main
-from stages.shared.files import read_jsonl, read_table
-from stages.shared.sentences import sentences
-from stages.shared.spelling import encode, load_tokenizer
-from stages.summarize import Article, Asking, Summarizer, articles_of, main, windows, write
 
 KEYS = ("id", "summary", "seconds", "tokens", "truncated")
 SHORT = "El río creció en Logroño."
@@ -137,10 +146,10 @@ def test_a_table_is_read_as_json_lines_are(ready, write, write_rows, summarized)
     quoted = "".join(f'{row["id"]},"{row["text"]}"\n' for row in rows)
     write("t.csv", f"id,text\n{quoted}")
     pq.write_table(pa.Table.from_pylist(rows), "t.parquet")
-    made = {name: summarized(name, "--json") for name in ("t.jsonl", "t.csv", "t.parquet")}
-    for name in made:
-        assert [row["id"] for row in made[name]] == ["uno", "t-2", "3"]
-        assert [row["summary"] for row in made[name]] == [row["summary"] for row in made["t.jsonl"]]
+    output = {name: summarized(name, "--json") for name in ("t.jsonl", "t.csv", "t.parquet")}
+    for name in output:
+        assert [row["id"] for row in output[name]] == ["uno", "t-2", "3"]
+        assert [row["summary"] for row in output[name]] == [row["summary"] for row in output["t.jsonl"]]
 
 
 def test_what_a_row_has_for_the_template_stands_in_its_prompt():
@@ -157,9 +166,9 @@ def in_project(project):
 def test_the_companions_of_an_article_do_not_change_its_summary(ready, set_params, write_rows, summarized):
     set_params({"tokenize.source_tokens": 200})
     write_rows("mine.jsonl", [{"text": LONG[start:][: 7 * start]} for start in range(3, 40)])
-    made = [summarized("mine.jsonl", "--batch-size", size) for size in ("1", "5", "100")]
-    assert made[0] == made[1] == made[2]
-    assert len(set(made[0])) > 3
+    output = [summarized("mine.jsonl", "--batch-size", size) for size in ("1", "5", "100")]
+    assert output[0] == output[1] == output[2]
+    assert len(set(output[0])) > 3
 
 
 def test_a_cut_article_is_announced_and_marked(ready, write, summarized, caplog):
@@ -167,9 +176,11 @@ def test_a_cut_article_is_announced_and_marked(ready, write, summarized, caplog)
     write("largo.txt", LONG)
     corto, largo = summarized("corto.txt", "largo.txt", "--json")
     assert (corto["truncated"], largo["truncated"], largo["tokens"]) == (False, True, 40)
-    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert said.pop(0) == MINIATURE
-    assert said == ["largo: 40 tokens were read, the rest was not; --windows summarizes all of it, in parts"]
+    message = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert message.pop(0) == MINIATURE
+    assert message == [
+        "largo: 40 tokens were read, the rest was not; --windows summarizes all of it, in parts"
+    ]
 
 
 @pytest.mark.parametrize("num_words", [6, 20, 60, 10_000])
@@ -193,17 +204,18 @@ def test_every_sentence_is_in_one_window_and_the_windows_fit(num_words):
 def test_windows_read_the_whole_of_a_long_article(
     ready, write, set_params, summarized, caplog, monkeypatch, settings
 ):
-    import stages.summarize
+    import resumen.prompts.truncation
+    import resumen.tools.summarize
 
     set_params({"tokenize.source_tokens": 120, **settings})
     read = []
 
     def encode_within(tokenizer, prompts, limit, style):
-        ids, cut = stages.shared.truncation.encode_within(tokenizer, prompts, limit, style)
+        ids, cut = resumen.prompts.truncation.encode_truncated(tokenizer, prompts, limit, style)
         read[:] = [*ids]  # the last call is the one that is summarized
         return ids, cut
 
-    monkeypatch.setattr(stages.summarize, "encode_within", encode_within)
+    monkeypatch.setattr(resumen.tools.summarize, "encode_truncated", encode_within)
     write("largo.txt", LONG)
     (row,) = summarized("largo.txt", "--windows", "--json")
     tokenizer = load_tokenizer(ready)
@@ -243,8 +255,8 @@ def test_a_word_longer_than_a_window_is_cut_and_announced(ready, write, summariz
     write("largo.txt", f"Llueve. {'ay' * 100} Escampa.")
     (row,) = summarized("largo.txt", "--windows", "--json")
     assert row["truncated"] is True
-    said = "not the end of a word that is longer than a window"
-    assert f"largo: {row['tokens']} tokens were read, {said}" in caplog.messages
+    message = "not the end of a word that is longer than a window"
+    assert f"largo: {row['tokens']} tokens were read, {message}" in caplog.messages
 
 
 def test_a_model_is_a_system_or_a_folder(ready, write, set_params, summarized):
@@ -395,7 +407,7 @@ def test_articles_are_read_a_batch_at_a_time(vocabulary):
 
     tokenizer = load_tokenizer(vocabulary)
     summarizer = Summarizer(
-        tokenizer, lambda rows: rows, Asking("{text}", "instruction"), 40, batch_size=3, in_windows=False
+        tokenizer, lambda rows: rows, PromptStyle("{text}", "instruction"), 40, batch_size=3, in_windows=False
     )
     summaries = summarizer.summarize(endless())
     assert [next(summaries)["summary"] for _ in range(4)] == [f"Llueve {n} veces." for n in range(1, 5)]
@@ -416,7 +428,7 @@ def test_a_summary_is_written_before_the_next_is_made(capsys):
             seen.append(capsys.readouterr().out)
             yield {"summary": f"dos\nlíneas {number}"}
 
-    write(summaries(), as_json=False)
+    write_summaries(summaries(), as_json=False)
     assert [*seen, capsys.readouterr().out] == ["", "dos líneas 0\n", "dos líneas 1\n", "dos líneas 2\n"]
 
 
@@ -426,7 +438,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(monkeypatch):
     taken = count()
     with os.fdopen(write_end, "w") as pipe:
         monkeypatch.setattr(sys, "stdout", pipe)
-        write(({"summary": f"{number}"} for number in taken), as_json=False)
+        write_summaries(({"summary": f"{number}"} for number in taken), as_json=False)
     assert next(taken) == 1
 
 
@@ -434,4 +446,4 @@ def test_help_has_an_example(runs, capsys):
     with pytest.raises(SystemExit) as stopped:
         runs(main, "--help")
     assert stopped.value.code == 0
-    assert "python -m stages.summarize news.txt" in capsys.readouterr().out
+    assert "resumen summarize news.txt" in capsys.readouterr().out

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from stages.shared.cli import InputError
-from stages.shared.systems import EXTRACTIVE, SystemParams, is_miniature, system_names, system_params
+from resumen.page.table import is_miniature
+from resumen.runtime.errors import InputError
+from resumen.schema.systems import EXTRACTIVE, SystemParams, system_names, system_params
 
 
 def params(**systems):
@@ -13,8 +14,8 @@ def params(**systems):
 
 
 def test_an_entry_says_only_what_differs_from_generate():
-    every = params(a={"from": "models/pretrained/t5-base", "num_beams": 4, "length_penalty": 0.6})
-    system = system_params(every, "a")
+    all_params = params(a={"from": "models/pretrained/t5-base", "num_beams": 4, "length_penalty": 0.6})
+    system = system_params(all_params, "a")
     assert system.path == Path("models/pretrained/t5-base")
     assert system.decoding() == {"num_beams": 4, "length_penalty": 0.6}
     assert system.template is None
@@ -81,25 +82,25 @@ def test_a_faulty_entry_is_named(name, entry, message):
     ],
 )
 def test_a_miniature_stands_in_where_weights_are_embedded(source, weights, entry, expected):
-    every = params(s={"from": source}) | {
+    all_params = params(s={"from": source}) | {
         "profile": "mini",
         "profiles": {"mini": {"weights": weights}},
         "weights": None,
         "checkpoints": {"c": entry},
         "finetune": {"base": "c"},
     }
-    assert is_miniature(every, "s") == expected
+    assert is_miniature(all_params, "s") == expected
 
 
 @pytest.mark.parametrize("section", ["checkpoints", "finetune", "weights"])
 def test_a_missing_section_is_named(section):
-    every = params(s={"from": "models/finetuned"}) | {
+    all_params = params(s={"from": "models/finetuned"}) | {
         "profile": "mini",
         "profiles": {"mini": {"weights": "embedded"}},
         "weights": None,
         "checkpoints": {"c": {"repo": "a/b"}},
         "finetune": {"base": "c"},
     }
-    del every[section]
+    del all_params[section]
     with pytest.raises(InputError, match=rf"params\.yaml: {section}: missing; add the section"):
-        is_miniature(every, "s")
+        is_miniature(all_params, "s")

@@ -2,26 +2,30 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import cross_entropy, linear
 
-import stages.shared.t5
-from stages.shared.cli import InputError
-from stages.shared.decoding import Decoding, generator
-from stages.shared.files import read_json
-from stages.shared.models import load_model, shape_of
-from stages.shared.spelling import load_tokenizer
-from stages.shared.t5 import T5, CrossEntropy, Dropout, Shape, check_vocabulary, load_t5, project
+import resumen.model.t5
+from resumen.model import device
+from resumen.model.decoding import make_generate
+from resumen.model.loading import check_vocabulary, load_t5
+from resumen.model.t5 import T5, CrossEntropy, Dropout, ModelConfig, project
+from resumen.runtime.errors import InputError
+from resumen.runtime.jsonfiles import read_json
+from resumen.schema.sections import Decoding
+from resumen.training.pretrained import load_model, model_config
+from resumen.vocabulary.tokenizer import load_tokenizer
 
 CPU = torch.device("cpu")
 KINDS = ("tied", "untied")  # T5 v1.0: ReLU, scaled head; v1.1: gated GELU, head apart
 
 
 def arithmetic(model, dtype=torch.float32):
-    return T5(dict(model.named_parameters()).__getitem__, shape_of(model), dtype)
+    return T5(dict(model.named_parameters()).__getitem__, model_config(model), dtype)
 
 
 @pytest.fixture
@@ -57,13 +61,13 @@ def test_a_projection_and_its_gradients_are_those_of_torch():
     torch.manual_seed(3)
     states, weight = torch.randn(2, 5, 8).transpose(0, 1), torch.randn(6, 8)
     factor = torch.randn(5, 2, 6)
-    found = []
+    result = []
     for function in (project, linear):
         inputs = states.clone().requires_grad_(), weight.clone().requires_grad_()
         product = function(*inputs)
-        found.append([product, *torch.autograd.grad((product * factor).sum(), inputs)])
-    torch.testing.assert_close(*found)
-    assert project(states.requires_grad_(), weight).grad_fn.name() == "ProjectionBackward"
+        result.append([product, *torch.autograd.grad((product * factor).sum(), inputs)])
+    torch.testing.assert_close(*result)
+    assert project(states.requires_grad_(), weight).grad_fn.name() == "OneDNNLinearBackward"
     assert project(torch.empty(0, 8), weight).shape == (0, 6)
 
 
@@ -74,7 +78,7 @@ def test_training_computes_with_few_shapes(tiny, batch, monkeypatch):
         met.add(tuple(states.shape[:-1]))
         return linear(states, weight)
 
-    monkeypatch.setattr(stages.shared.t5, "project", spied)
+    monkeypatch.setattr(resumen.model.t5, "project", spied)
     model = load_model(tiny["untied"])
     for more in range(8):
         part = {name: rows[:, : {"labels": 33}.get(name, 150) + more] for name, rows in batch.items()}
@@ -85,15 +89,15 @@ def test_training_computes_with_few_shapes(tiny, batch, monkeypatch):
 def test_an_attention_in_parts_is_the_whole(tiny, batch, monkeypatch):
     model = load_model(tiny["untied"])
     whole = arithmetic(model).loss(batch)
-    monkeypatch.setattr(stages.shared.t5, "SCORES_AT_ONCE", 1)
+    monkeypatch.setattr(resumen.model.t5, "SCORES_CHUNK", 1)
     torch.testing.assert_close(arithmetic(model).loss(batch), whole, rtol=1e-6, atol=0)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("at_once", [1, 10**6])
-def test_cross_entropy_and_its_gradient_are_those_of_torch(monkeypatch, smoothing, dtype, at_once):
-    monkeypatch.setattr(stages.shared.t5, "LOGITS_AT_ONCE", at_once)
+@pytest.mark.parametrize("chunk_size", [1, 10**6])
+def test_cross_entropy_and_its_gradient_are_those_of_torch(monkeypatch, smoothing, dtype, chunk_size):
+    monkeypatch.setattr(resumen.model.t5, "LOGITS_CHUNK", chunk_size)
     torch.manual_seed(3)
     logits, labels = torch.randn(9, 33).mul(3).to(dtype).requires_grad_(), torch.arange(7) * 4
     loss = CrossEntropy.apply(logits, labels, smoothing)  # two rows have no label
@@ -154,7 +158,7 @@ def test_a_checkpoint_is_read_as_transformers_reads_it(tiny, batch):
     for kind in KINDS:
         t5 = load_t5(tiny[kind], torch.float32, CPU)
         torch.testing.assert_close(t5.loss(batch), arithmetic(load_model(tiny[kind])).loss(batch))
-        assert t5.shape == shape_of(load_model(tiny[kind]))
+        assert t5.config == model_config(load_model(tiny[kind]))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -169,7 +173,7 @@ def test_a_head_apart_is_kept_though_the_configuration_calls_it_tied(damaged):
         damaged, tie_word_embeddings=True, scale_decoder_outputs=False
     )  # as transformers 5 saves a Flan-T5
     t5 = load_t5(damaged, torch.float32, CPU)
-    assert t5.shape.head_apart
+    assert t5.config.untied_head
     assert not torch.equal(t5.head, t5.embedding)
 
 
@@ -267,22 +271,23 @@ def test_a_shape_has_the_defaults_of_transformers():
     sizes = {"d_model": 8, "d_ff": 9, "d_kv": 4, "num_heads": 2, "num_layers": 3}
     for extra in ({}, {"tie_word_embeddings": False, "feed_forward_proj": "gated-gelu"}):
         theirs = T5Config(**sizes, **extra)
-        ours = Shape.of(sizes | extra)
+        ours = ModelConfig.of(sizes | extra)
         assert (ours.num_decoder_layers, ours.activation) == (theirs.num_decoder_layers, theirs.dense_act_fn)
-        assert (ours.gated, ours.scaled) == (theirs.is_gated_act, theirs.scale_decoder_outputs)
+        assert (ours.gated, ours.scale_output) == (theirs.is_gated_act, theirs.scale_decoder_outputs)
         assert ours.num_buckets == theirs.relative_attention_num_buckets
         assert (ours.epsilon, ours.max_distance) == (
             theirs.layer_norm_epsilon,
             theirs.relative_attention_max_distance,
         )
-        assert (ours.start, ours.pad, ours.eos) == (0, theirs.pad_token_id, theirs.eos_token_id)
+        assert (ours.decoder_start, ours.pad, ours.eos) == (0, theirs.pad_token_id, theirs.eos_token_id)
 
 
-@pytest.mark.parametrize("fused", [(), ("meta",)])
+@pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_training_step_asks_the_device_for_no_value(tiny, batch, kind, fused, monkeypatch):
     """A GPU would be waited for; a meta tensor, which has no values, fails."""
-    monkeypatch.setattr(stages.shared.t5, "FUSED_ON", fused)
+    kinds = device.DEVICE_KINDS
+    monkeypatch.setitem(kinds, "meta", replace(kinds["cpu"], fused_attention=fused))
     model = load_model(tiny[kind]).to("meta")
     loss = arithmetic(model).loss(batch, 0.1, Dropout(0.1))
     loss.backward()
@@ -297,14 +302,16 @@ def test_the_attention_of_a_gpu_computes_the_same(tiny, batch, kind, monkeypatch
     model = load_model(tiny[kind])
     decoding = Decoding(max_new_tokens=12, num_beams=4, length_penalty=1.0, no_repeat_ngram_size=0)
     prompts = [row[row > 0].tolist() for row in batch["input_ids"]]
-    found = []
-    for devices in ((), ("cpu",)):
-        monkeypatch.setattr(stages.shared.t5, "FUSED_ON", devices)
+    result = []
+    for is_fused in (False, True):
+        monkeypatch.setitem(
+            device.DEVICE_KINDS, "cpu", replace(device.DEVICE_KINDS["cpu"], fused_attention=is_fused)
+        )
         t5 = arithmetic(model)
         loss = t5.loss(batch)
-        found.append(
-            (loss, *torch.autograd.grad(loss, list(model.parameters())), generator(t5, decoding)(prompts))
+        result.append(
+            (loss, *torch.autograd.grad(loss, list(model.parameters())), make_generate(t5, decoding)(prompts))
         )
-    (*plain, written), (*fused, also_written) = found
+    (*plain, written), (*fused, also_written) = result
     torch.testing.assert_close(plain, fused, rtol=1e-4, atol=1e-5)
     assert written == also_written

@@ -6,13 +6,13 @@ from collections import Counter
 
 import pytest
 
-from stages.shared.cli import InputError
-from stages.shared.prompts import fill
-from stages.shared.templates import Pair, chosen_set, draw, read_sets
-from stages.shared.words import words
+from resumen.prompts.templates import Pair, chosen_set, draw_pair, read_sets
+from resumen.runtime.errors import InputError
+from resumen.text.prompts import fill_template
+from resumen.text.words import words
 from tests.helpers.paths import ROOT
 
-SHIPPED = ROOT / "stages/templates.yaml"
+SHIPPED = ROOT / "prompts/templates.yaml"
 GOOD = {"source": "own", "prompt": "Resume: {text}", "completion": "{summary}"}
 
 
@@ -32,8 +32,8 @@ def test_the_shipped_set_asks_in_two_languages_and_fills():
     assert not [pair for pair in spanish if pair in english]
     row = {"text": "Llueve {aquí}.", "summary": "Llueve.", "title": "Agua", "topic": "clima"}
     for pair in pairs:
-        assert "Llueve {aquí}." in fill(pair.prompt, row)
-        assert fill(pair.completion, row) == "Llueve."
+        assert "Llueve {aquí}." in fill_template(pair.prompt, row)
+        assert fill_template(pair.completion, row) == "Llueve."
         assert pair.source
         assert pair.prompt.endswith("{text}")  # a cut at the end leaves the request whole
 
@@ -41,22 +41,22 @@ def test_the_shipped_set_asks_in_two_languages_and_fills():
 def test_a_row_keeps_its_pair_whatever_rows_there_are():
     pairs = [pair(number) for number in range(10)]
     ids = [f"train-{number}" for number in range(1, 2001)]
-    drawn = {row_id: draw(pairs, 3, row_id).prompt for row_id in ids}
-    assert {row_id: draw(pairs, 3, row_id).prompt for row_id in ids[::-7]}.items() <= drawn.items()
-    assert {row_id: draw(pairs, 4, row_id).prompt for row_id in ids} != drawn
+    drawn = {row_id: draw_pair(pairs, 3, row_id).prompt for row_id in ids}
+    assert {row_id: draw_pair(pairs, 3, row_id).prompt for row_id in ids[::-7]}.items() <= drawn.items()
+    assert {row_id: draw_pair(pairs, 4, row_id).prompt for row_id in ids} != drawn
 
 
 def test_the_pairs_are_drawn_equally_often():
     pairs = [pair(number) for number in range(10)]
     for seed in (0, 3):
-        counts = Counter(draw(pairs, seed, f"train-{number}").prompt for number in range(5000))
+        counts = Counter(draw_pair(pairs, seed, f"train-{number}").prompt for number in range(5000))
         assert len(counts) == 10
         assert all(400 < count < 600 for count in counts.values())  # 500 expected, deviation 21
 
 
 def test_the_draw_is_the_same_on_every_machine():
     pairs = [pair(number) for number in range(10)]
-    drawn = [pairs.index(draw(pairs, 3, f"train-{number}")) for number in range(1, 11)]
+    drawn = [pairs.index(draw_pair(pairs, 3, f"train-{number}")) for number in range(1, 11)]
     assert drawn == [2, 3, 1, 0, 0, 9, 5, 5, 4, 9]
 
 

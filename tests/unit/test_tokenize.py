@@ -8,9 +8,10 @@ import pytest
 import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, DataCollatorForSeq2Seq
 
-from stages.shared.conversation import parse, render
-from stages.shared.files import FORMATTED, SPLITS, num_rows, read_json, read_table, write_table
-from stages.shared.spelling import IGNORE_INDEX, SPANISH, encode, load_tokenizer, spelled
+from resumen.runtime.jsonfiles import read_json
+from resumen.schema.rows import FORMATTED, SPLITS, num_rows, read_table, write_table
+from resumen.text.conversation import parse_conversation, render_conversation
+from resumen.vocabulary.tokenizer import IGNORE_INDEX, SPANISH_LETTERS, encode, load_tokenizer, round_trip
 from stages.tokenize import DYNAMIC, LONGEST, main, pad_row
 from tests.helpers.conversations import random_messages
 
@@ -37,7 +38,7 @@ def test_every_reference_survives_after_the_repair(tokenized):
     assert before["unk_per_1000_tokens"] > 0
     assert (after["exact_round_trip_pct"], after["unk_per_1000_tokens"]) == (100.0, 0.0)
     references = [row["summary"] for rows in tokenized.values() for row in rows]
-    assert spelled(load_tokenizer(TOKENIZER), references) == references
+    assert round_trip(load_tokenizer(TOKENIZER), references) == references
 
 
 def test_equal_inputs_give_equal_bytes(tokenized, runs):
@@ -137,12 +138,12 @@ def test_spare_rows_are_never_exceeded_and_what_finds_none_is_named(project, bas
     metrics = read_json(Path("metrics/tokenize.json"))
     letters = metrics["letters_added"]
     assert letters[0] == "ñ"  # the most frequent first
-    assert set(letters[: len(SPANISH)]) == set(SPANISH)
+    assert set(letters[: len(SPANISH_LETTERS)]) == set(SPANISH_LETTERS)
     spare = vocab_size - load_tokenizer(base).get_vocab_size()
     assert len(letters) == spare
-    assert metrics["letters_left_out"] == len(SPANISH) + len(ARMENIAN) + 1 - spare
+    assert metrics["letters_left_out"] == len(SPANISH_LETTERS) + len(ARMENIAN) + 1 - spare
     named = {row["letter"]: row["count"] for row in metrics["left_out"]}
-    assert named.keys() | set(letters) == set(SPANISH + ARMENIAN + "☂")
+    assert named.keys() | set(letters) == set(SPANISH_LETTERS + ARMENIAN + "☂")
     assert set(named.values()) == {1}
 
 
@@ -186,9 +187,9 @@ def test_a_reference_survives_whose_letters_the_training_split_lacks(project, ba
     for split, completion in zip(SPLITS, ("Llueve mucho.", "Llueve mucho.", reference), strict=True):
         write_table(Path(f"data/formatted/{split}.parquet"), [{**row, "completion": completion}], FORMATTED)
     runs(main)
-    assert spelled(load_tokenizer(TOKENIZER), [reference]) == [reference]
+    assert round_trip(load_tokenizer(TOKENIZER), [reference]) == [reference]
     metrics = read_json(Path("metrics/tokenize.json"))
-    assert sorted(metrics["letters_added"]) == sorted(SPANISH)
+    assert sorted(metrics["letters_added"]) == sorted(SPANISH_LETTERS)
     assert metrics["spelling"][1]["exact_round_trip_pct"] == 100.0
 
 
@@ -196,7 +197,7 @@ def test_switched_off_the_vocabulary_is_the_bases(formatted, base, set_params, r
     set_params({"tokenize.spell_spanish": False})
     runs(main)
     assert load_tokenizer(TOKENIZER).to_str() == load_tokenizer(base).to_str()
-    assert spelled(load_tokenizer(TOKENIZER), ["España"]) == ["Espaa"]
+    assert round_trip(load_tokenizer(TOKENIZER), ["España"]) == ["Espaa"]
     assert read_json(Path("metrics/tokenize.json"))["letters_added"] == ""
 
 
@@ -238,7 +239,7 @@ def talks(project, base):
     """data/formatted of 40 random conversations a split, and the prompts of each."""
     prompts = {}
     for start, split in zip((0, 100, 200), SPLITS, strict=True):
-        prompts[split] = [render(random_messages(seed)) for seed in range(start, start + 40)]
+        prompts[split] = [render_conversation(random_messages(seed)) for seed in range(start, start + 40)]
         rows = [
             {"id": f"{split}-{number}", "prompt": prompt, "completion": "Sí, en Logroño."}
             for number, prompt in enumerate(prompts[split])
@@ -253,9 +254,11 @@ def test_a_conversation_loses_its_oldest_turns(talks, set_params, runs):
     tokenizer, num_cut = load_tokenizer(TOKENIZER), 0
     for split in SPLITS:
         for row, prompt in zip(table(split), talks[split], strict=True):
-            messages = parse(prompt)
+            messages = parse_conversation(prompt)
             # the most of the latest turns that fit
-            shorter = encode(tokenizer, [render(messages[start:]) for start in range(len(messages))])
+            shorter = encode(
+                tokenizer, [render_conversation(messages[start:]) for start in range(len(messages))]
+            )
             fitting = [ids for ids in shorter if len(ids) <= 90]
             assert len(row["input_ids"]) <= 90
             if fitting:

@@ -6,12 +6,13 @@ from random import Random
 
 import pytest
 
-from stages.shared import truncation
-from stages.shared.cli import InputError
-from stages.shared.conversation import HEADER, MARKS, render
-from stages.shared.files import read_json
-from stages.shared.spelling import SPANISH, cut, encode, load_tokenizer, with_letters
-from stages.shared.truncation import encode_beginnings, encode_lines, encode_within, within
+from resumen.prompts import truncation
+from resumen.prompts.truncation import encode_beginnings, encode_lines, encode_truncated, truncate_turns
+from resumen.runtime.errors import InputError
+from resumen.runtime.jsonfiles import read_json
+from resumen.text.conversation import HEADER, MARKS, render_conversation
+from resumen.vocabulary.spelling import add_letters
+from resumen.vocabulary.tokenizer import SPANISH_LETTERS, encode, load_tokenizer, truncate
 from tests.helpers.conversations import GOLDEN, GOLDEN_PROMPT, random_messages
 
 EOS = 1
@@ -23,28 +24,28 @@ def tokenizer(request, vocabulary, tmp_path_factory):
     if request.param == "shipped":
         return load_tokenizer(vocabulary)
     folder = tmp_path_factory.mktemp("letters")
-    content = with_letters(read_json(vocabulary / "tokenizer.json"), list(SPANISH), -12.0)
+    content = add_letters(read_json(vocabulary / "tokenizer.json"), list(SPANISH_LETTERS), -12.0)
     (folder / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
     return load_tokenizer(folder)
 
 
 def test_the_ids_of_the_lines_are_those_of_the_whole_prompt(tokenizer):
-    prompts = [render(random_messages(seed)) for seed in range(400)]
+    prompts = [render_conversation(random_messages(seed)) for seed in range(400)]
     joined = [[token for line in lines for token in line] for lines in encode_lines(tokenizer, prompts)]
     for prompt, ids, whole in zip(prompts, joined, encode(tokenizer, prompts), strict=True):
         assert ids == whole, prompt
 
 
 def test_with_room_enough_a_conversation_is_encoded_whole(tokenizer):
-    prompts = [render(random_messages(seed)) for seed in range(50)]
+    prompts = [render_conversation(random_messages(seed)) for seed in range(50)]
     whole = encode(tokenizer, prompts)
     longest = max(map(len, whole))
-    assert encode_within(tokenizer, prompts, longest, "conversation") == (whole, [False] * 50)
+    assert encode_truncated(tokenizer, prompts, longest, "conversation") == (whole, [False] * 50)
 
 
 def without_oldest(messages, count):
     """Return the ids that are expected once the `count` oldest turns are gone."""
-    lines = render(messages).split("\n")
+    lines = render_conversation(messages).split("\n")
     return "\n".join([lines[0], *lines[1 + count :]])
 
 
@@ -52,9 +53,9 @@ def test_the_oldest_turns_go_one_at_a_time(tokenizer):
     sizes = [len(ids) for ids in encode(tokenizer, [without_oldest(GOLDEN, count) for count in range(3)])]
     assert sizes[0] > sizes[1] > sizes[2]
     for count in range(3):
-        most = sizes[count - 1] - 1 if count else sizes[0] + 5
-        for max_tokens in (sizes[count], most):
-            ((ids,), (was_cut,)) = encode_within(tokenizer, [GOLDEN_PROMPT], max_tokens, "conversation")
+        maximum = sizes[count - 1] - 1 if count else sizes[0] + 5
+        for max_tokens in (sizes[count], maximum):
+            ((ids,), (was_cut,)) = encode_truncated(tokenizer, [GOLDEN_PROMPT], max_tokens, "conversation")
             assert ids == encode(tokenizer, [without_oldest(GOLDEN, count)])[0]
             assert was_cut == (count > 0)
 
@@ -63,7 +64,7 @@ def test_a_question_that_is_too_long_by_itself_loses_its_end(tokenizer):
     question = encode(tokenizer, [without_oldest(GOLDEN, 2)])[0]
     mark = encode(tokenizer, [MARKS["assistant"]])[0]
     for lost in (1, 2, 3):
-        ((ids,), _) = encode_within(tokenizer, [GOLDEN_PROMPT], len(question) - lost, "conversation")
+        ((ids,), _) = encode_truncated(tokenizer, [GOLDEN_PROMPT], len(question) - lost, "conversation")
         assert ids == question[: -len(mark) - lost] + mark
 
 
@@ -71,49 +72,51 @@ def test_header_question_and_mark_stay_whatever_the_limit(tokenizer):
     header, asked, mark = encode(tokenizer, [HEADER, MARKS["user"], MARKS["assistant"]])
     frame, prompts = len(header) + len(asked) + len(mark) - 2, []
     for seed in range(200):
-        prompts.append(render(random_messages(seed)))
+        prompts.append(render_conversation(random_messages(seed)))
     lines = encode_lines(tokenizer, prompts)
     for max_tokens in (frame + 1, frame + 7, 60, 200):
-        rows, were_cut = encode_within(tokenizer, prompts, max_tokens, "conversation")
+        rows, were_cut = encode_truncated(tokenizer, prompts, max_tokens, "conversation")
         for ids, turns, was_cut in zip(rows, lines, were_cut, strict=True):
             assert len(ids) <= max_tokens
             assert ids[: len(header) - 1] == header[:-1]
             assert ids[-len(mark) :] == mark
-            said, question = ids[len(header) - 1 : -len(mark)], turns[-2]
+            message, question = ids[len(header) - 1 : -len(mark)], turns[-2]
             if len(question) <= max_tokens - len(header) + 1 - len(mark):
-                assert said[-len(question) :] == question
+                assert message[-len(question) :] == question
             else:
-                assert said == question[: len(said)]
+                assert message == question[: len(message)]
                 assert len(ids) == max_tokens
-                assert said[: len(asked) - 1] == asked[:-1]
+                assert message[: len(asked) - 1] == asked[:-1]
             assert (len(ids) < sum(map(len, turns))) == was_cut
 
 
 def test_no_more_turns_go_than_have_to():
     lines = [[9], [2] * 10, [3] * 4, [4] * 3, [5] * 2, [8, 1]]
-    kept = {max_tokens: within(lines, max_tokens) for max_tokens in range(4, 24)}
+    kept = {max_tokens: truncate_turns(lines, max_tokens) for max_tokens in range(4, 24)}
     for max_tokens, ids in kept.items():
         turns = {token for token in ids if token in (2, 3, 4, 5)}
         limits = [(22, {2, 3, 4, 5}), (12, {3, 4, 5}), (8, {4, 5}), (0, {5})]
-        assert turns == next(left for least, left in limits if max_tokens >= least), max_tokens
+        assert turns == next(left for minimum, left in limits if max_tokens >= minimum), max_tokens
         assert ids.count(5) == (2 if max_tokens >= 5 else 1)
 
 
 def test_a_limit_without_room_for_a_question_is_refused(tokenizer):
-    frame = len(encode(tokenizer, [render(GOLDEN[:1]).replace(" " + GOLDEN[0]["content"], "")])[0])
+    frame = len(
+        encode(tokenizer, [render_conversation(GOLDEN[:1]).replace(" " + GOLDEN[0]["content"], "")])[0]
+    )
     with pytest.raises(InputError) as error:
-        encode_within(tokenizer, [GOLDEN_PROMPT], frame, "conversation")
+        encode_truncated(tokenizer, [GOLDEN_PROMPT], frame, "conversation")
     assert str(error.value) == (
         f"params.yaml: tokenize.source_tokens: expected at least {frame + 1} tokens, room for a "
         f"conversation's header, its marks and a question, got {frame}; raise it"
     )
-    ((ids,), _) = encode_within(tokenizer, [GOLDEN_PROMPT], frame + 1, "conversation")
+    ((ids,), _) = encode_truncated(tokenizer, [GOLDEN_PROMPT], frame + 1, "conversation")
     assert len(ids) == frame + 1
 
 
 def test_a_prompt_of_another_style_is_not_cut_as_a_conversation(tokenizer):
     with pytest.raises(InputError) as error:
-        encode_within(tokenizer, [GOLDEN_PROMPT, "Resume:\n\nLlueve."], 200, "conversation")
+        encode_truncated(tokenizer, [GOLDEN_PROMPT, "Resume:\n\nLlueve."], 200, "conversation")
     assert str(error.value) == (
         "data/formatted: no conversation: expected 'Conversación:', turns, and '[Asistente]' at the end, "
         "got 'Resume:\\n\\nLlueve.'; run `dvc repro`"
@@ -124,8 +127,8 @@ def test_a_prompt_of_another_style_is_not_cut_as_a_conversation(tokenizer):
 def test_an_instruction_is_cut_at_its_end(tokenizer, max_tokens):
     prompts = [GOLDEN_PROMPT, "Resume:\n\nLlueve en Logroño.", ""]
     whole = encode(tokenizer, prompts)
-    rows, were_cut = encode_within(tokenizer, prompts, max_tokens, "instruction")
-    assert rows == [cut(ids, max_tokens) for ids in whole]
+    rows, were_cut = encode_truncated(tokenizer, prompts, max_tokens, "instruction")
+    assert rows == [truncate(ids, max_tokens) for ids in whole]
     assert were_cut == [len(ids) > max_tokens for ids in whole]
     assert all(ids[-1] == EOS for ids in rows)
 
@@ -139,8 +142,8 @@ def test_a_beginning_is_enough_whatever_the_text(tokenizer, max_tokens):
     draw = Random(max_tokens)
     texts = ["".join(draw.choices(LETTERS, k=draw.randrange(400))) for _ in range(DRAWS)]
     whole = encode(tokenizer, texts)
-    rows, were_cut = encode_within(tokenizer, texts, max_tokens, "instruction")
-    assert rows == [cut(ids, max_tokens) for ids in whole]
+    rows, were_cut = encode_truncated(tokenizer, texts, max_tokens, "instruction")
+    assert rows == [truncate(ids, max_tokens) for ids in whole]
     assert were_cut == [len(ids) > max_tokens for ids in whole]
 
 

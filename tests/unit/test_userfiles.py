@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from stages.shared.cli import InputError
-from stages.shared.userfiles import read_user_rows, split_files
+from resumen.runtime.errors import InputError
+from resumen.sources.userfiles import read_user_rows, split_files
 
 COLUMNS = {"text": "Fuente", "summary": "Resumen"}
 ROWS = [
@@ -310,8 +310,8 @@ def test_a_parquet_text_that_is_not_utf8_is_named(write):
 def test_a_folder_holds_one_file_for_each_split(write):
     for name in ("train.csv", "validation.jsonl", "test.parquet", "notes.txt"):
         folder = write(f"own/{name}", "").parent
-    found = split_files(folder)
-    assert {split: path.name for split, path in found.items()} == {
+    result = split_files(folder)
+    assert {split: path.name for split, path in result.items()} == {
         "train": "train.csv",
         "validation": "validation.jsonl",
         "test": "test.parquet",

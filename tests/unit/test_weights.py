@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-from stages.shared.files import read_json
-from stages.shared.models import head_is_tied, load_model
+from resumen.runtime.jsonfiles import read_json
+from resumen.training.pretrained import head_is_tied, load_model
 from stages.weights import main
 
 CHECKPOINTS = ["t5-small", "t5-base", "flan-small", "flan-base", "flan-large"]
@@ -52,11 +52,11 @@ def test_provenance_says_who_it_stands_for_and_hashes_every_file(project, runs):
 
 
 def test_equal_runs_give_equal_bytes(project, runs):
-    made = []
+    output = []
     for _ in range(2):
         runs(main, "t5-small")
-        made.append({path.name: path.read_bytes() for path in (PRETRAINED / "t5-small").iterdir()})
-    assert made[0] == made[1]
+        output.append({path.name: path.read_bytes() for path in (PRETRAINED / "t5-small").iterdir()})
+    assert output[0] == output[1]
 
 
 @pytest.fixture
@@ -108,8 +108,8 @@ def test_a_checkpoint_without_a_miniature_is_refused(set_params, fails):
 def test_a_hub_that_cannot_be_reached_is_said_with_a_way_out(set_params, fails):
     set_params({"weights": "hub"})
     commit = "df1b051c49625cf57a3d0d8d3863ed4d13564fe4"
-    said = "HF_HUB_OFFLINE is set, and HF_HOME lacks it; unset it, or use profile=mini"
-    assert fails(main, "t5-small") == f"google-t5/t5-small@{commit}: {said}"
+    message = "HF_HUB_OFFLINE is set, and HF_HOME lacks it; unset it, or use profile=mini"
+    assert fails(main, "t5-small") == f"google-t5/t5-small@{commit}: {message}"
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from stages.shared.sentences import sentences
-from stages.shared.words import words
+from resumen.text.sentences import sentences
+from resumen.text.words import words
 
 WORDS = [
     ("¿El artículo_2 de Íñigo?", ["el", "artículo", "2", "de", "íñigo"]),

@@ -1,0 +1,1 @@
+"""Checkpoint: what the files of a model's folder may hold."""

@@ -1,0 +1,122 @@
+"""A checkpoint's folder: its configuration, its hashes, and that no file of it is code or asks for some."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+
+from resumen.runtime.errors import InputError, shown
+from resumen.runtime.files import require_file
+from resumen.runtime.jsonfiles import read_json
+
+# What transformers' own T5 needs no code of others for; "" is none at all.
+TOKENIZERS = ("", "T5Tokenizer", "T5TokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend")
+MAX_CONFIG_NUMBER = 2**20  # of anything that config.json counts: T5-11b has layers 65,536 wide
+REMOTE_CODE_KEYS = (
+    "auto_map",
+    "custom_pipelines",
+    "quantization_config",
+)  # keys that bring code of others along
+
+
+def read_config(path: Path, where: str) -> dict[str, Any]:
+    """Return the config.json of a T5; `where` is whose it is, as messages say it.
+
+    Raises:
+        InputError: it is no JSON, another model's, asks for code of its own, or counts what cannot be.
+    """
+    config = read_object(path, f"{where}: config.json")
+    if config.get("model_type") != "t5":
+        raise InputError(
+            f"{where}: config.json: model_type: expected 't5', got {shown(config.get('model_type'))}; take a "
+            "T5 or Flan-T5 checkpoint, which has an encoder and a decoder"
+        )
+    for key, value in config.items():
+        if isinstance(value, int | float) and not abs(value) <= MAX_CONFIG_NUMBER:
+            raise InputError(
+                f"{where}: config.json: {key}: expected at most {MAX_CONFIG_NUMBER:,}, got {shown(value)}; "
+                "take another checkpoint"
+            )
+    try:
+        require_int(config, "vocab_size")
+    except KeyError as error:
+        raise InputError(f"{where}: config.json: vocab_size: missing; take another checkpoint") from error
+    except ValueError as error:
+        raise InputError(f"{where}: config.json: {error}; take another checkpoint") from error
+    return config
+
+
+def require_int(
+    config: Mapping[str, Any],
+    name: str,
+    default: int | None = None,
+    minimum: int = 1,
+    maximum: int = MAX_CONFIG_NUMBER,
+) -> int:
+    """Return a size or a token's id of config.json; `default` where it has none or null.
+
+    Raises:
+        KeyError: it has none, and there is no default.
+        ValueError: it is no whole number from `minimum` to `maximum`.
+    """
+    value = config.get(name)
+    value = default if value is None else value
+    if value is None:
+        raise KeyError(name)
+    if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
+        raise ValueError(f"{name}: expected a whole number from {minimum} to {maximum:,}, got {shown(value)}")
+    return value
+
+
+def check_tokenizer_config(path: Path, where: str) -> None:
+    """Raise InputError if a tokenizer_config.json names a tokenizer that would be code of its own."""
+    kind = read_object(path, f"{where}: tokenizer_config.json").get("tokenizer_class") or ""
+    if kind not in TOKENIZERS:
+        raise InputError(
+            f"{where}: tokenizer_config.json: tokenizer_class: expected T5's own, got {shown(kind)}; "
+            "take the key out if tokenizer.json is T5's"
+        )
+
+
+def read_object(path: Path, where: str) -> dict[str, Any]:
+    """Return the object in a JSON file of a checkpoint.
+
+    Raises:
+        InputError: it is none, or has a key of OF_OTHERS.
+    """
+    result = read_json(path)
+    if not isinstance(result, dict):
+        raise InputError(
+            f"{where}: expected an object, got {shown(result)}; take what save_pretrained writes"
+        )
+    for key in REMOTE_CODE_KEYS:
+        if result.get(key):
+            raise InputError(
+                f"{where}: {key}: brings code of others along, which is never run here, got "
+                f"{shown(result[key])}; take a checkpoint without it"
+            )
+    return result
+
+
+def check_files(files: dict[str, Path], where: str) -> None:
+    """Raise InputError unless each of a checkpoint's files, by name, is what its name says.
+
+    Of the weights only the header is read.
+    """
+    for name, path in files.items():
+        require_file(path)
+        if name == "config.json":
+            read_config(path, where)
+        elif name == "tokenizer_config.json":
+            check_tokenizer_config(path, where)
+        elif name.endswith(".json"):
+            read_object(path, f"{where}: {name}")
+        elif name.endswith(".safetensors"):
+            try:
+                with safe_open(path, framework="np"):
+                    pass
+            except SafetensorError as error:
+                raise InputError(
+                    f"{where}: {name}: not readable as safetensors: {error}; fetch or save it again"
+                ) from error

@@ -1,0 +1,1 @@
+"""Model: weights in, numbers out. T5, decoding, devices, several processes."""

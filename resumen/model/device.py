@@ -1,0 +1,106 @@
+"""Devices: what each kind is good at, and in which precision it computes."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from resumen.runtime.errors import InputError
+from resumen.schema.sections import Precision
+
+
+@dataclass(frozen=True)
+class DeviceKind:
+    """What a kind of device is good at."""
+
+    is_available: Callable[[], bool]
+    has_bf16: Callable[[], bool]  # units of its own for it; emulated bf16 is slower than float32
+    select: Callable[[int], None]  # let the process of this local rank see one device, its own
+    backend: str  # of torch.distributed
+    fused_attention: bool  # PyTorch's own attention is the faster one, and so is AdamW's own kernel
+    chunked: bool  # work is done in chunks that stay in a core's cache
+    pin_memory: bool  # a copy from pinned memory does not wait
+
+
+def cpu_has_bf16() -> bool:
+    """Return whether this processor has units for bf16 that oneDNN uses."""
+    has_units = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    # oneDNN may be told to ignore them (ONEDNN_MAX_CPU_ISA=AVX2)
+    return has_units and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+def select_gpu(local_rank: int) -> None:
+    """Let this process see one GPU, its own; Trainer would take all of those that it sees.
+
+    Raises:
+        InputError: there are fewer GPUs than processes.
+    """
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    all_gpus = [str(number) for number in range(torch.cuda.device_count())]
+    listed = all_gpus if seen is None else [name for name in seen.split(",") if name not in ("", "-1")]
+    if local_rank < len(listed):
+        os.environ["CUDA_VISIBLE_DEVICES"] = listed[local_rank]
+    elif listed:
+        raise InputError(
+            f"RESUMEN_LAUNCH: {local_rank + 1} processes or more, and {len(listed)} GPUs; start fewer"
+        )
+
+
+DEVICE_KINDS = {  # the best one first
+    "cuda": DeviceKind(
+        is_available=torch.cuda.is_available,
+        has_bf16=lambda: bool(torch.cuda.is_bf16_supported(including_emulation=False)),
+        select=select_gpu,
+        backend="cpu:gloo,cuda:nccl",
+        fused_attention=True,
+        chunked=False,
+        pin_memory=True,
+    ),
+    "cpu": DeviceKind(
+        is_available=lambda: True,
+        has_bf16=cpu_has_bf16,
+        select=lambda local_rank: None,
+        backend="gloo",
+        fused_attention=False,
+        chunked=True,
+        pin_memory=False,
+    ),
+}
+
+
+def best_kind() -> str:
+    """Return the name of the best kind of device that is here."""
+    return next(name for name, kind in DEVICE_KINDS.items() if kind.is_available())
+
+
+def kind_of(device: torch.device) -> DeviceKind:
+    """Return what `device` is good at."""
+    return DEVICE_KINDS[device.type]
+
+
+def open_device(name: str) -> torch.device:
+    """Return the device `name`, such as "cpu" or "cuda".
+
+    Raises:
+        InputError: it is not here, or is of no kind in DEVICE_KINDS.
+    """
+    try:
+        device = torch.device(name)
+        kind_of(device)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, KeyError) as error:
+        raise InputError(f"RESUMEN_DEVICE: no device {name!r} here; try cpu") from error
+    return device
+
+
+def native_bf16(device: torch.device) -> bool:
+    """Return whether `device` has units for bf16 of its own."""
+    return kind_of(device).has_bf16()
+
+
+def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
+    """Return the dtype of the arithmetic. T5 overflows in fp16 (transformers #5651), so never that."""
+    if precision == "auto":
+        return torch.bfloat16 if native_bf16(device) else torch.float32
+    return {"bf16": torch.bfloat16, "fp32": torch.float32}[precision]

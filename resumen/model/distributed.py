@@ -1,0 +1,238 @@
+"""Several processes as one: `RESUMEN_LAUNCH` starts them, whole batches are sharded, gradients are summed.
+
+Under torchrun every process (a rank) plans the same batches and takes its share; without it there is one
+process, rank 0 of 1, and nothing here costs anything. Only rank 0 writes.
+
+    RESUMEN_LAUNCH="--nproc-per-node 2" python -m stages.finetune
+"""
+
+import logging
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from resumen.runtime.errors import InputError, first_line
+from resumen.runtime.files import list_files
+
+Value = TypeVar("Value")
+
+LAUNCH = "RESUMEN_LAUNCH"
+TORCHRUN_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
+TIMEOUT = timedelta(hours=2)  # of a rank that waits for the others
+FILE_CHUNK = 2**26  # bytes of a file sent at a time
+REDUCE_CHUNK = 2**20  # numbers; to add bfloat16 to float32 PyTorch copies it, which then stays in the cache
+MAX_DIRECT = 3  # ranks, of which each may send all to each; among more a ring sends less
+
+
+def run_under_torchrun(module: str) -> bool:
+    """Run `module` under torchrun as RESUMEN_LAUNCH says, with this command line; False if it says nothing.
+
+    Raises:
+        InputError: a process died, or the options are not torchrun's.
+    """
+    message = os.environ.get(LAUNCH, "")
+    if not message.strip() or "RANK" in os.environ:
+        return False
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.elastic.rendezvous import RendezvousError
+    from torch.distributed.run import config_from_args, get_args_parser, run
+
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # or torchrun says at length that it sets it
+    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # its report repeats what we say
+    try:
+        options = shlex.split(message)
+        if not any(
+            option.startswith(("--nnodes", "--rdzv", "--master", "--standalone")) for option in options
+        ):
+            options.insert(0, "--standalone")  # a free port: two runs may be under way
+        chosen = get_args_parser().parse_args([*options, "-m", module, *sys.argv[1:]])
+        if not chosen.module:
+            raise ValueError(f"{chosen.training_script}: no option")
+        if config_from_args(chosen)[0].nproc_per_node < 1:
+            raise ValueError("nproc_per_node: at least 1")
+    except (SystemExit, ValueError, RuntimeError, AssertionError) as error:
+        why = "" if isinstance(error, SystemExit) else f" ({first_line(error)})"
+        raise InputError(
+            f"{LAUNCH}: not options of torchrun: {message!r}{why}; for two processes: --nproc-per-node 2"
+        ) from error
+    try:
+        run(chosen)
+    except (dist.DistError, RendezvousError) as error:
+        raise InputError(
+            f"{LAUNCH}: the processes did not meet: {first_line(error)[:200]}; start every machine's, with "
+            "one address and port that all of them reach"
+        ) from error
+    except ChildFailedError as error:
+        number, failure = error.get_first_failure()
+        raise InputError(
+            f"process {number} of {module} ended with {exit_reason(failure.exitcode)}, and with it the run; "
+            "what it said stands above. Started again, with any number of processes, it goes on from what is "
+            "kept"
+        ) from error
+    except SignalException as error:
+        sys.exit(128 + error.sigval)
+    return True
+
+
+def exit_reason(code: int) -> str:
+    """Return what an exit code means.
+
+    >>> exit_reason(-9)
+    'SIGKILL'
+    """
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+def join_processes(backend: str = "gloo") -> None:
+    """Meet the other processes, if torchrun started this one; all but rank 0 are silent from here on.
+
+    Raises:
+        InputError: they did not come.
+    """
+    if "RANK" not in os.environ or dist.is_initialized():
+        return
+    with distributed_errors():
+        dist.init_process_group(backend, timeout=TIMEOUT)
+    for name in TORCHRUN_VARIABLES:  # Trainer is to see one process: the shares and the sums are ours
+        os.environ.pop(name, None)
+    if rank():
+        logging.disable(logging.INFO)
+
+
+def rank() -> int:
+    """Return the number of this process, from 0."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def world_size() -> int:
+    """Return how many processes there are."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def shard(batches: Sequence[Value]) -> Sequence[Value]:
+    """Return the batches of this rank, each whole, in their order."""
+    return batches[rank() :: world_size()]
+
+
+def shard_rows(count: int) -> slice:
+    """Return which of a batch's `count` rows are this rank's."""
+    return slice(count * rank() // world_size(), count * (rank() + 1) // world_size())
+
+
+@contextmanager
+def distributed_errors() -> Iterator[None]:
+    """Turn the loss of another process into an InputError."""
+    try:
+        yield
+    except RuntimeError as error:  # gloo has no type of its own
+        message = first_line(error)[:120]
+        raise InputError(f"process {rank()}: could not exchange with the others: {message}") from error
+
+
+def all_gather(values: Value) -> list[Value]:
+    """Return every rank's `values`, in the order of the ranks."""
+    if world_size() == 1:
+        return [values]
+    result: list[Any] = [None] * world_size()
+    with distributed_errors():
+        dist.all_gather_object(result, values)
+    return result
+
+
+def check_same(parts: dict[str, str]) -> None:
+    """Raise InputError unless every process has the same `parts`, which decide the result."""
+    for other, theirs in enumerate(all_gather(parts)):
+        if differing := [name for name in parts if parts[name] != theirs.get(name)]:
+            raise InputError(
+                f"process {other}: {differing[0]} is not that of process {rank()}; every machine needs the "
+                "same commit, params.yaml and inputs: `git pull`, `dvc pull`"
+            )
+
+
+def broadcast(value: Value) -> Value:
+    """Return what rank 0 has as `value`."""
+    if world_size() == 1:
+        return value
+    box = [value]
+    with distributed_errors():
+        dist.broadcast_object_list(box)
+    return box[0]
+
+
+def all_reduce(tensors: Sequence[Tensor], dtype: torch.dtype = torch.float32) -> None:
+    """Replace tensors of float32 by their sums over the ranks, in place.
+
+    Where `dtype` is bfloat16, few ranks exchange them rounded to it: half the bytes between two, three
+    quarters between three. PyTorch's `bf16_compress_hook` rounds so too.
+    """
+    if world_size() == 1:
+        return
+    if dtype == torch.bfloat16 and world_size() <= MAX_DIRECT and tensors[0].is_cpu:
+        all_reduce_bf16(tensors)
+        return
+    with distributed_errors():
+        for exchange in [dist.all_reduce(tensor, async_op=True) for tensor in tensors]:
+            exchange.wait()
+
+
+def all_reduce_bf16(tensors: Sequence[Tensor]) -> None:
+    """Send each rank's own, in bfloat16, to every other; sum in float32, in the order of the ranks."""
+    pieces = [piece for tensor in tensors for piece in tensor.view(-1).split(REDUCE_CHUNK)]
+    rounded = [
+        [
+            piece.bfloat16() if number == rank() else torch.empty_like(piece, dtype=torch.bfloat16)
+            for number in range(world_size())
+        ]
+        for piece in pieces
+    ]
+    with distributed_errors():
+        exchanges = []
+        for tag, by_rank in enumerate(rounded):
+            for other in range(world_size()):
+                if other != rank():
+                    exchanges.append(dist.isend(by_rank[rank()], other, tag=tag))
+                    exchanges.append(dist.irecv(by_rank[other], other, tag=tag))
+        for exchange in exchanges:
+            assert exchange is not None  # every rank is of the default group
+            exchange.wait()
+    for piece, (first, *others) in zip(pieces, rounded, strict=True):
+        piece.copy_(first)
+        for addend in others:
+            piece += addend
+
+
+def broadcast_folder(folder: Path | None, scratch: Path) -> Path | None:
+    """Return the folder of rank 0, or, in the others, a copy below `scratch`: they may share no disk."""
+    names = broadcast([path.name for path in list_files(folder)] if folder else None)
+    if names is None or world_size() == 1:
+        return folder
+    target = folder if folder and rank() == 0 else scratch / "received"
+    target.mkdir(exist_ok=True)
+    for name in names:
+        broadcast_file(target / name)
+    return target
+
+
+def broadcast_file(path: Path) -> None:
+    """Write to `path` in all ranks what rank 0 reads from it."""
+    size = broadcast(path.stat().st_size if rank() == 0 else 0)
+    with path.open("wb" if rank() else "rb") as file:
+        for start in range(0, size, FILE_CHUNK):
+            piece = torch.empty(min(FILE_CHUNK, size - start), dtype=torch.uint8)
+            if rank() == 0:
+                piece = torch.frombuffer(bytearray(file.read(len(piece))), dtype=torch.uint8)
+            with distributed_errors():
+                dist.broadcast(piece, 0)
+            if rank():
+                file.write(piece.numpy().tobytes())

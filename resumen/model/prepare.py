@@ -1,0 +1,55 @@
+"""Torch made ready for a stage: seed, threads, determinism, memory, the other processes, the device."""
+
+import ctypes
+import os
+import platform
+
+import torch
+
+from resumen.model.device import DEVICE_KINDS, best_kind, open_device
+from resumen.model.distributed import join_processes
+from resumen.runtime.cpu import num_cores
+from resumen.runtime.errors import InputError
+
+MALLOPT = {-1: 2**29, -4: 0}  # M_TRIM_THRESHOLD, in bytes, and M_MMAP_MAX of malloc.h
+
+
+def prepare_torch(seed: int) -> torch.device:
+    """Seed torch, fix the threads, ask for determinism, meet the other processes; return the device.
+
+    RESUMEN_THREADS sets the number of CPU threads (default: all, shared out among the processes) and
+    RESUMEN_DEVICE the device (default: a GPU if there is one). Equal bytes are promised on one machine at one
+    thread count.
+
+    Raises:
+        InputError: one of the two is not possible here, or the other processes did not come.
+    """
+    share = num_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    threads = os.environ.get("RESUMEN_THREADS", max(1, share))
+    try:
+        torch.set_num_threads(int(threads))
+    except (ValueError, RuntimeError) as error:
+        raise InputError(f"RESUMEN_THREADS: expected a number ≥ 1, got {threads!r}") from error
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, without a second of imports
+    # Every `empty` would be written twice.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # it has it
+    torch.manual_seed(seed)
+    keep_freed_memory()
+    name = os.environ.get("RESUMEN_DEVICE")
+    # Before it is asked which are available: CUDA would stay with the GPUs that it sees then.
+    for kind in [DEVICE_KINDS[name]] if name in DEVICE_KINDS else DEVICE_KINDS.values():
+        kind.select(int(os.environ.get("LOCAL_RANK", 0)))
+    join_processes(DEVICE_KINDS[best_kind()].backend)
+    return open_device(name or best_kind())
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep freed memory, 512 MB at the end of its heap and all before, for the next tensor.
+
+    By default it asks the kernel for each large tensor again, and every page of it costs a fault: a sixth of
+    a miniature's training step.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        for option, value in MALLOPT.items():
+            ctypes.CDLL(None).mallopt(option, value)

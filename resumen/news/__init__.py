@@ -1,0 +1,1 @@
+"""News: the made-up articles, and questions about them."""

@@ -1,0 +1,1 @@
+"""Page: the charts, the tables and the templates of the report and the model card."""

@@ -1,0 +1,108 @@
+"""The explorer of the test articles: what the page holds of each, and of how many."""
+
+import json
+import math
+import unicodedata
+from collections.abc import Iterable
+from typing import Any
+
+from markupsafe import Markup
+
+from resumen.text.words import words
+
+MEASURES = ("rougeL", "rouge1", "rouge2", "chrf", "novel_bigrams", "repeated_trigrams", "lost_words")
+PERCENT = {"novel_bigrams", "repeated_trigrams"}  # shares of 0 to 1 in the scores
+MAX_PAGE_CHARACTERS = (
+    7_000_000  # characters of articles and summaries in the page; the scores of all stand beside them
+)
+
+
+def explorer(
+    rows: list[dict[str, Any]],
+    predictions: dict[str, list[dict[str, Any]]],
+    scores: dict[str, dict[str, list[float]]],
+) -> dict[str, Any]:
+    """Return what the page's script reads.
+
+    `rows` are the test articles, `predictions` each system's in their order, `scores` each system's values by
+    measure, in their order too. All articles come with their scores and reference; where texts and
+    summaries are more than LARGEST characters, every k-th article has them (`every` is k).
+    """
+    systems = list(predictions)
+    sizes = [
+        len(row["text"]) + sum(len(predictions[system][index]["prediction"]) for system in systems)
+        for index, row in enumerate(rows)
+    ]
+    every = max(1, math.ceil(sum(sizes) / MAX_PAGE_CHARACTERS))
+    return {
+        "systems": systems,
+        "measures": list(MEASURES),
+        "every": every,
+        "lost": lost_letters(rows, predictions),
+        "articles": [
+            {
+                "id": row["id"],
+                "topic": row["topic"],
+                "words": len(words(row["text"])),
+                "reference": row["summary"],
+            }
+            for row in rows
+        ],
+        # tenths, by measure, then system, then article: a third of the characters that numbers with keys take
+        "scores": [
+            [tenths(scores[system][measure], measure in PERCENT) for system in systems]
+            for measure in MEASURES
+        ],
+        "texts": {
+            index: {
+                "text": rows[index]["text"],
+                "predictions": [predictions[system][index]["prediction"] for system in systems],
+                "read": [bool(predictions[system][index].get("truncated")) for system in systems],
+            }
+            for index in range(0, len(rows), every)
+        },
+    }
+
+
+def tenths(values: Iterable[float], is_share: bool) -> list[int]:
+    """Return values in tenths of a point; shares in tenths of a percent.
+
+    >>> tenths([12.34, 0.5], False), tenths([0.5], True)
+    ([123, 5], [500])
+    """
+    return [round(value * (1_000 if is_share else 10)) for value in values]
+
+
+def lost_letters(rows: list[dict[str, Any]], predictions: dict[str, list[dict[str, Any]]]) -> dict[str, str]:
+    """Return the letters of the references that a vocabulary loses, under the first system that has it.
+
+    A vocabulary has a letter or has it not: what it loses is nowhere in what it wrote. T5 reads text after
+    NFKC, and white space as spaces: those are rewritten, not lost.
+    """
+    result: dict[str, str] = {}
+    asked = letters_of(row["summary"] for row in rows)
+    for system, output in predictions.items():
+        if lost := asked - letters_of(row["spelled_reference"] for row in output):
+            result.setdefault("".join(sorted(lost)), system)
+    return {system: lost for lost, system in result.items()}
+
+
+def letters_of(texts: Iterable[str]) -> set[str]:
+    """Return the letters and signs of `texts` after NFKC, but for white space.
+
+    >>> sorted(letters_of(["2ª ½"]))
+    ['1', '2', 'a', '⁄']
+    """
+    return {letter for letter in set(unicodedata.normalize("NFKC", "\n".join(texts))) if not letter.isspace()}
+
+
+def as_script(value: Any) -> Markup:
+    """Return `value` as JSON that may stand inside a script element, whatever its texts hold.
+
+    >>> as_script({"a": "</script><!--"})
+    Markup('{"a":"\\\\u003c/script\\\\u003e\\\\u003c!--"}')
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return Markup(text)  # noqa: S704  what could end the element is escaped above

@@ -1,0 +1,128 @@
+"""Spanish: what the report says in both languages, put together from values, so that what it quotes stays."""
+
+import re
+from typing import NamedTuple
+
+CANNOT_TELL = re.compile(r"cannot tell at n = ([\d,]+)(?:; about ([\d,]+) articles would be needed)?")
+
+TRANSLATIONS = {  # of fixed words of ours
+    "miniature": "miniatura",
+    "foreign": "ajeno",
+    "better": "mejor",
+    "worse": "peor",
+    # baselines, and what a system is
+    "the first sentence": "la primera frase",
+    "the first three sentences": "las tres primeras frases",
+    "the three sentences nearest to the reference: a ceiling, no system": (
+        "las tres frases más cercanas a la referencia: un techo, no un sistema"
+    ),
+    "three sentences at random": "tres frases al azar",
+    "foreign: predictions made elsewhere": "ajeno: resúmenes hechos en otro lugar",
+    "a local folder": "una carpeta local",
+    "a local model folder": "una carpeta local con un modelo",
+    # splits, and why a row is dropped
+    "train": "entrenamiento",
+    "validation": "validación",
+    "test": "prueba",
+    "empty text": "texto vacío",
+    "empty summary": "resumen vacío",
+    "short summary": "resumen corto",
+    "other language": "otro idioma",
+    "duplicate text": "texto duplicado",
+    "near duplicate": "casi duplicado",
+    "text in earlier split": "texto de una partición anterior",
+    "near duplicate in earlier split": "casi duplicado de una partición anterior",
+    "verbatim summary": "resumen literal",
+    "title as summary": "título como resumen",
+    "repeated summary": "resumen repetido",
+    "long summary": "resumen largo",
+    "edition note": "nota de la edición",
+    # breakdowns
+    "topic": "tema",
+    "length": "longitud",
+    "truncated": "cortado",
+    # kinds of probes
+    "continue-english": "continuar, en inglés",
+    "continue-spanish": "continuar, en español",
+    "summarize-english": "resumir, en inglés",
+    "summarize-spanish": "resumir, en español",
+    "open-question": "pregunta abierta",
+    "question-text": "pregunta sobre un texto",
+    "sentiment-english": "sentimiento, en inglés",
+    "sentiment-spanish": "sentimiento, en español",
+    "translate-to-spanish": "traducir al español",
+    "translate-to-english": "traducir al inglés",
+    "news-who": "noticias: quién",
+    "news-number": "noticias: número",
+    "news-other": "noticias: lo demás",
+}
+
+
+class Bilingual(NamedTuple):
+    """One thing said in both languages of the page."""
+
+    en: str
+    es: str
+
+
+# What `evaluate` calls a difference, as the question that it answers.
+QUESTIONS = {
+    "instruction tuning, the course's comparison": Bilingual(
+        "What does instruction tuning buy, as the course compares it?",
+        "¿Cuánto aporta el ajuste por instrucciones, según la comparación del curso?",
+    ),
+    "instruction tuning": Bilingual(
+        "What does instruction tuning buy?", "¿Cuánto aporta el ajuste por instrucciones?"
+    ),
+    "the prompt": Bilingual("What does T5's own prompt buy?", "¿Cuánto aporta la instrucción propia de T5?"),
+    "size": Bilingual("What does a larger model buy?", "¿Cuánto aporta un modelo más grande?"),
+    "fine-tuning": Bilingual("What does fine-tuning buy?", "¿Cuánto aporta el ajuste fino?"),
+    "use": Bilingual(
+        "Is the fine-tuned model of more use than copying?", "¿Sirve más el modelo ajustado que copiar?"
+    ),
+}
+
+
+def bilingual(words: str) -> Bilingual:
+    """Return fixed words of ours in both languages; what is none of ours stays as it is.
+
+    >>> bilingual("short summary"), bilingual("a-better-one").es
+    (Bilingual(en='short summary', es='resumen corto'), 'a-better-one')
+    """
+    return Bilingual(words, TRANSLATIONS.get(words, words))
+
+
+def question_of(name: str) -> Bilingual:
+    """Return the question that the difference called `name` answers."""
+    return QUESTIONS.get(name, bilingual(name))
+
+
+def verdict_of(message: str) -> Bilingual:
+    """Return a verdict of shared/bootstrap.py in both languages.
+
+    >>> verdict_of("cannot tell at n = 200; about 930 articles would be needed").es
+    'no se puede decir con n = 200; harían falta unos 930 artículos'
+    """
+    unsure = CANNOT_TELL.fullmatch(message)
+    if not unsure:
+        return bilingual(message)
+    count, needed = unsure.groups()
+    more = f"; harían falta unos {needed} artículos" if needed else ""
+    return Bilingual(message, f"no se puede decir con n = {count}{more}")
+
+
+def group_of(by: str, value: str) -> Bilingual:
+    """Return a group of articles, as the breakdown names it, in both languages.
+
+    >>> group_of("length", "up to 98 words").es, group_of("topic", "longer").es
+    ('hasta 98 palabras', 'longer')
+    """
+    fixed = {
+        ("topic", "none"): "sin tema",
+        ("length", "longer"): "más largos",
+        ("truncated", "yes"): "sí",
+        ("truncated", "no"): "no",
+    }
+    if by == "length" and (number := re.fullmatch(r"up to (\d+) words", value)):
+        return Bilingual(value, f"hasta {number[1]} palabras")
+    return Bilingual(value, fixed.get((by, value), value))

@@ -1,0 +1,1 @@
+"""ROUGE, over the words of Unicode."""

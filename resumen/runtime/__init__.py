@@ -1,0 +1,4 @@
+"""Runtime: command lines, errors, progress, locks, files, the hub's client.
+
+Nothing here can change a number that a stage writes, so no stage depends on it in dvc.yaml.
+"""

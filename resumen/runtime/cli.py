@@ -1,0 +1,50 @@
+"""What every command line has in common: logging, one-line errors, the arguments' parser."""
+
+import argparse
+import atexit
+import gc
+import logging
+import os
+import sys
+from collections.abc import Callable
+
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from resumen.runtime.errors import InputError, printable
+
+
+class OneLine(logging.Formatter):
+    """What is logged, without what a terminal would act on."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's name)
+        return printable(super().formatMessage(record))
+
+
+def parser(doc: str, example: str) -> argparse.ArgumentParser:
+    """Return a parser whose help is the module's docstring, with one example."""
+    return argparse.ArgumentParser(
+        prog=" ".join(example.split()[: 3 if example.startswith("python -m") else 2]),
+        description=doc.strip(),
+        epilog=f"example:\n    {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def run(main: Callable[[], None]) -> None:
+    """Call `main`; an InputError becomes one line on stderr and exit code 1.
+
+    Anything else keeps its traceback, since it is our bug; RESUMEN_DEBUG=1 shows every one.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(OneLine("%(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    for library in ("absl", "accelerate", "datasets", "filelock", "httpx2", "transformers"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    atexit.register(gc.freeze)  # what is about to go is not collected first, which with torch takes 0.5 s
+    try:
+        with logging_redirect_tqdm():  # a line logged beside a bar does not break it
+            main()
+    except (InputError, OSError) as error:
+        if os.environ.get("RESUMEN_DEBUG"):
+            raise
+        sys.exit(f"error: {printable(str(error))}")

@@ -1,0 +1,54 @@
+"""Errors that the user can fix: one line that says where, what and the next step."""
+
+import difflib
+from typing import Any
+
+MAX_MESSAGE = 2_000  # characters of a message; a file may have a name or a key of any length
+
+
+class InputError(ValueError):
+    """A fault in params, data or files that the user can fix; the message, a line, says where and how."""
+
+    def __init__(self, message: str) -> None:
+        if len(message) > MAX_MESSAGE:
+            message = f"{message[: MAX_MESSAGE - 500]} … {message[-500:]}"
+        super().__init__(printable(message))
+
+
+def printable(text: str) -> str:
+    """Return `text` in a line that a terminal only prints, whatever else it would do with it.
+
+    >>> print(printable("años" + chr(27) + "[2J" + chr(0x202E)))
+    años\\x1b[2J\\u202e
+    """
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def shown(value: Any) -> str:
+    """Return `value` as a message quotes it, at most 60 characters.
+
+    >>> shown("a" * 100)
+    "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…"
+    """
+    try:
+        text = repr(value[:61] if isinstance(value, str | bytes) else value)
+    except (ValueError, RecursionError):  # an int of 5,000 digits, a list 1,000 lists deep
+        return f"a very large {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text."""
+    return str(error).strip().split("\n")[0]
+
+
+def nearest(word: Any, known: list[str]) -> str:
+    """Return "; did you mean …?" for the closest of `known`, or what there is to choose from.
+
+    >>> nearest("learning_rat", ["learning_rate", "seed"])
+    '; did you mean learning_rate?'
+    >>> nearest("x", ["mini", "files"])
+    '; expected one of files, mini'
+    """
+    close = difflib.get_close_matches(word if isinstance(word, str) else shown(word), known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; expected one of {', '.join(sorted(known))}"

@@ -1,0 +1,252 @@
+"""The Hugging Face Hub: revisions resolved, files fetched and verified, its faults said in one line."""
+
+import errno
+import logging
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from fnmatch import fnmatch
+from hashlib import sha1
+from pathlib import Path
+from typing import TypeVar
+
+import httpx2
+from huggingface_hub import HfApi, constants, snapshot_download
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.utils import disable_progress_bars
+
+from resumen.runtime.errors import InputError, first_line
+from resumen.runtime.files import MAX_BYTES, remove, sha256_of
+
+log = logging.getLogger("hub")
+
+
+Result = TypeVar("Result")
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+MAX_TRIES = 3  # of what may go well the next time; huggingface_hub has its own, fewer
+OFFLINE_MESSAGE = "HF_HUB_OFFLINE is set, and HF_HOME lacks it; unset it, or use profile=mini"
+
+
+class XetError(OSError):
+    """What hf_xet, which fetches what the hub keeps in Xet, raises as a RuntimeError or a ValueError."""
+
+
+@contextmanager
+def hub_errors(where: str) -> Iterator[None]:
+    """Turn the hub's exceptions into an InputError that starts with `where` and says what to do."""
+    try:
+        yield
+    except OSError as given:  # huggingface_hub's, httpx2's and the disk's
+        error = cause_of(given)
+        if message := explain(error):
+            raise InputError(f"{where}: {message}") from error
+        raise
+    except (httpx2.HTTPError, OfflineModeIsEnabled) as error:
+        raise InputError(f"{where}: {explain(error)}") from error
+    except HFValidationError as error:
+        raise InputError(
+            f"{where}: expected a repository as owner/name, such as google/flan-t5-small"
+        ) from error
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """Return what is behind the client's "not found in your cache either", or `error` itself."""
+    if isinstance(error, LocalEntryNotFoundError) and error.__cause__ is not None:
+        return error.__cause__
+    return error
+
+
+def explain(error: BaseException) -> str:
+    """Return what went wrong and what to do; "" if it has nothing to do with the hub."""
+    response = getattr(error, "response", None)
+    status = getattr(response, "status_code", None)
+    if isinstance(error, GatedRepoError):
+        return "gated; accept its terms on the hub and set HF_TOKEN"
+    if isinstance(error, RepositoryNotFoundError):
+        return "no such repository, or a private one; fix the name, or set HF_TOKEN"
+    if isinstance(error, RevisionNotFoundError):
+        return "no such revision in this repository; take a commit, a branch or a tag that it has"
+    asked_offline = constants.is_offline_mode() and isinstance(error, ConnectionError)  # of `datasets`
+    if isinstance(error, OfflineModeIsEnabled) or asked_offline:
+        return OFFLINE_MESSAGE
+    if isinstance(error, XetError):
+        return f"{error}; try again later, or set HF_HUB_DISABLE_XET=1 to fetch over plain HTTP"
+    if isinstance(error, EntryNotFoundError) and response is not None and status == 404:
+        return f"no such file: {response.url.path.rpartition('/')[2]}"
+    if status in (401, 403):
+        return f"the hub answered {status}; set HF_TOKEN to a token that may read it"
+    if isinstance(error, HfHubHTTPError):
+        return f"the hub answered {first_line(error)}; try again later"
+    if isinstance(error, httpx2.HTTPError | LocalEntryNotFoundError | ConnectionError):
+        return (
+            f"cannot reach {constants.ENDPOINT} ({type(error).__name__}); connect, set HF_ENDPOINT to a "
+            "mirror, or use profile=mini, which needs no network"
+        )
+    if getattr(error, "errno", None) == errno.ENOSPC:
+        return f"no space left for it under {constants.HF_HOME}; free some, or set HF_HOME to another disk"
+    return ""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Return whether the same request may succeed later: a cut connection, an overloaded hub."""
+    error = cause_of(error)
+    status: int | None = getattr(getattr(error, "response", None), "status_code", None)
+    if status is not None:
+        return status == 429 or status >= 500
+    cut = isinstance(error, httpx2.TransportError) and not isinstance(error, httpx2.ConnectError)
+    return cut or "Consistency check failed" in str(error)
+
+
+def with_retries(where: str, call: Callable[[], Result]) -> Result:
+    """Return what `call` returns, tried up to TRIES times where waiting may help.
+
+    Raises:
+        InputError: the hub's last answer, in one line.
+    """
+    with hub_errors(where):
+        for number in range(1, MAX_TRIES):
+            try:
+                return call()
+            except (OSError, httpx2.HTTPError) as error:
+                if not is_transient(error):
+                    raise
+                message = first_line(cause_of(error)) or type(error).__name__
+                log.warning("%s: %s; trying again (%d of %d)", where, message, number + 1, MAX_TRIES)
+                time.sleep(2 ** (number - 1))
+        return call()
+
+
+def resolve_commit(repo: str, revision: str, repo_type: str) -> str:
+    """Return the 40-digit commit that `revision` (a branch, a tag, a commit) names now.
+
+    A commit is asked for too, unless HF_HUB_OFFLINE is set: whether the hub answers is then known at once.
+
+    Raises:
+        InputError: the hub cannot be reached, or has no such repository or revision.
+    """
+    if COMMIT.fullmatch(revision) and constants.is_offline_mode():
+        return revision
+    where = f"{repo}@{revision}"
+    info = with_retries(where, lambda: HfApi().repo_info(repo, revision=revision, repo_type=repo_type))
+    assert info.sha is not None  # it may be so in lists of repositories alone
+    return info.sha
+
+
+def list_repo_files(repo: str, commit: str, repo_type: str) -> dict[str, RepoFile]:
+    """Return the files of a repository at `commit`, by path, with sizes and hashes.
+
+    Raises:
+        InputError: the hub cannot be reached, or has no such repository or commit; or a path leads out of it.
+    """
+    where = f"{repo}@{commit}"
+    with hub_errors(where):  # the client itself asks up to six times
+        entries = list(HfApi().list_repo_tree(repo, revision=commit, repo_type=repo_type, recursive=True))
+    listed = {entry.path: entry for entry in entries if isinstance(entry, RepoFile)}
+    for path in listed:
+        if {"", ".", ".."} & set(re.split(r"[/\\]", path)) or re.match("[A-Za-z]:", path):
+            raise InputError(f"{where}: lists {path!r}, which leads out of a folder; take another repository")
+    return listed
+
+
+def fetch_files(
+    repo: str, commit: str, repo_type: str, patterns: Sequence[str], listed: dict[str, RepoFile]
+) -> dict[str, Path]:
+    """Return where the files that match `patterns` lie in huggingface_hub's cache, verified, by path.
+
+    What is there already is not fetched again, and a cut connection goes on where it stopped. `listed`
+    is the listing that each file is held against: huggingface_hub checks sizes alone. Without one, as
+    under HF_HUB_OFFLINE, a file is held against the name that the cache gives it, which is its hash.
+
+    Raises:
+        InputError: the hub cannot be reached, or sends another content than it lists; or, without a
+            listing, a file of the cache is damaged.
+    """
+    where = f"{repo}@{commit}"
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+    wanted = {path: entry for path, entry in listed.items() if any(fnmatch(path, p) for p in patterns)}
+    for path, entry in wanted.items():
+        if path.endswith(".json") and entry.size > MAX_BYTES:
+            raise InputError(
+                f"{where}: {path}: expected at most {MAX_BYTES:,} bytes, got {entry.size:,}; take another "
+                "repository"
+            )
+    if wanted:
+        size = sum(entry.size for entry in wanted.values())
+        log.info("%s: %d files, %.1f MB, but for those in HF_HOME", where, len(wanted), size / 1e6)
+    for _ in range(MAX_TRIES):
+        folder = with_retries(where, lambda: snapshot(repo, commit, repo_type, patterns))
+        files = {
+            path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()
+        }
+        files = {path: file for path, file in files.items() if any(fnmatch(path, p) for p in patterns)}
+        if not listed:
+            if damaged := [path for path, file in files.items() if not is_as_named(file.resolve())]:
+                raise InputError(
+                    f"{where}: {damaged[0]}: damaged in HF_HOME ({files[damaged[0]].resolve()}); unset "
+                    "HF_HUB_OFFLINE, and it is fetched again"
+                )
+            return files
+        wrong = [path for path, entry in wanted.items() if not is_listed(files[path], entry)]
+        if not wrong:
+            return files
+        log.warning("%s: %s is not what the hub lists; fetching it again", where, wrong[0])
+        for path in wrong:
+            remove(files[path].resolve())
+            remove(files[path])
+    raise InputError(
+        f"{where}: {wrong[0]}: {MAX_TRIES} times another content than the hub lists "
+        f"({expected_hash(wanted[wrong[0]])}); try again later, or from another HF_ENDPOINT"
+    )
+
+
+def snapshot(repo: str, commit: str, repo_type: str, patterns: Sequence[str]) -> Path:
+    """Return the folder of huggingface_hub's cache that holds the files that match `patterns`."""
+    try:
+        return Path(
+            snapshot_download(repo, repo_type=repo_type, revision=commit, allow_patterns=list(patterns))
+        )
+    except (RuntimeError, ValueError) as error:
+        raise XetError(f"Xet: {first_line(error)}") from error
+
+
+def expected_hash(entry: RepoFile) -> str:
+    """Return what the hub says of a file's content: the sha256 of a large one, the git blob id of another."""
+    return entry.lfs.sha256 if entry.lfs else entry.blob_id
+
+
+def is_listed(file: Path, entry: RepoFile) -> bool:
+    """Return whether `file` has the size and the hash that the hub lists."""
+    if file.stat().st_size != entry.size:
+        return False
+    return sha256_of(file) == entry.lfs.sha256 if entry.lfs else blob_id(file) == entry.blob_id
+
+
+def is_as_named(blob: Path) -> bool:
+    """Return whether a file of the cache has the hash that it is named by; True where its name is none.
+
+    A large file is named by its sha256, another by its git blob id; where there are no links, as on Windows,
+    each has its own name.
+    """
+    if re.fullmatch("[0-9a-f]{64}", blob.name):
+        return sha256_of(blob) == blob.name
+    return blob_id(blob) == blob.name if re.fullmatch("[0-9a-f]{40}", blob.name) else True
+
+
+def blob_id(file: Path) -> str:
+    """Return what git calls the content of `file`."""
+    content = file.read_bytes()
+    return sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

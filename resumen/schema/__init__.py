@@ -1,0 +1,1 @@
+"""Schema: params.yaml and the rows that stages exchange, read and checked."""

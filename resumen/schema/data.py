@@ -1,0 +1,172 @@
+"""The `data` section of params.yaml: what every source has, and what each adds."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, NonNegativeInt, PositiveInt, field_validator, model_validator
+
+from resumen.runtime.errors import InputError, nearest
+from resumen.schema.params import Block, parse_section, profile_of, section_of
+from resumen.schema.rows import CONVERSATIONS
+from resumen.text.language import identifier
+
+UNUSABLE = ("empty text", "empty summary")  # always dropped: nothing to read, or nothing to score against
+SWITCHED = (
+    "short summary",  # fewer words than `data.min_summary_words`
+    "other language",  # than `data.language`
+    "duplicate text",  # word for word, in the same split
+    "near duplicate",  # in the same split
+    "text in earlier split",
+    "near duplicate in earlier split",
+    "verbatim summary",  # stands in the article, word for word
+    "title as summary",
+    "repeated summary",  # that of an earlier row of the split: "Televisión"
+    "long summary",  # no shorter than its article
+)
+
+
+def check_size(value: Any) -> Any:
+    """Return a split's size if it is rows (an int ≥ 1), a share (a float in (0, 1)) or "all"."""
+    whole_rows = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    share = isinstance(value, float) and 0 < value < 1
+    if whole_rows or share or value == "all" or value is None:
+        return value
+    raise ValueError("expected a number of rows ≥ 1, a share between 0 and 1, or all")
+
+
+Size = Annotated[int | float | Literal["all"], BeforeValidator(check_size)]
+
+
+class DropParams(Block):
+    """Which rows are dropped; the others are counted as left. The reasons are those of shared/audit.py."""
+
+    short_summary: bool
+    other_language: bool
+    duplicate_text: bool
+    near_duplicate: bool
+    text_in_earlier_split: bool
+    near_duplicate_in_earlier_split: bool
+    verbatim_summary: bool
+    title_as_summary: bool
+    repeated_summary: bool
+    long_summary: bool
+
+
+class DataParams(Block):
+    """What every source has."""
+
+    source: str
+    train: Size
+    validation: Size
+    test: Size
+    seed: NonNegativeInt  # of the embedded news, and of the split of a single file
+    language: str  # ISO 639-1 code of what the articles are written in, or any
+    min_summary_words: PositiveInt  # runs of letters and digits; less is a short summary
+    trim_edition_note: bool  # cut MLSUM's note on the printed edition off the text
+    drop: DropParams
+
+    @field_validator("language")
+    @classmethod
+    def can_be_told(cls, language: str) -> str:
+        known = [*identifier().labels, "any"]
+        if language not in known:
+            raise ValueError(f"unknown language{nearest(language, known)}")
+        return language
+
+    @property
+    def has_messages(self) -> bool:
+        """Whether the rows are conversations."""
+        return False
+
+    def drops(self, reason: str) -> bool:
+        """Return whether rows with this defect are dropped."""
+        return reason in UNUSABLE or getattr(self.drop, reason.replace(" ", "_"))
+
+
+class EmbeddedParams(DataParams):
+    """The news that stages/shared/news.py makes up."""
+
+    source: Literal["embedded"]
+    train: PositiveInt  # rows
+    validation: PositiveInt
+    test: PositiveInt
+
+
+class HubParams(DataParams):
+    """A dataset repository on the hub, in MLSUM's columns, as Parquet."""
+
+    source: Literal["hub"]
+    repo: str  # owner/name
+    revision: str  # a commit, a tag or a branch; a branch is resolved and recorded
+    data_dir: str | None = None  # the folder of one language: de, es, fr, ru, tu
+    config: str | None = None  # or its name, where the repository's card has names
+    train: PositiveInt | Literal["all"]  # the first rows
+    validation: PositiveInt | Literal["all"]
+    test: PositiveInt | Literal["all"]
+
+    @model_validator(mode="after")
+    def names_one_language(self) -> "HubParams":
+        if (self.data_dir is None) == (self.config is None):
+            raise ValueError("expected data_dir or config, one of the two, to name the language")
+        return self
+
+
+class FilesParams(DataParams):
+    """The user's own file, or a folder with a file for each split."""
+
+    source: Literal["files"]
+    path: str
+    separator: str  # between the columns of a CSV
+    columns: dict[str, str]  # our name: the file's; text and summary, or messages, which hold both
+
+    @property
+    def has_messages(self) -> bool:
+        return "messages" in self.columns
+
+    @field_validator("columns")
+    @classmethod
+    def names_our_columns(cls, columns: dict[str, str]) -> dict[str, str]:
+        for name in columns:
+            if name not in CONVERSATIONS.names:
+                raise ValueError(f"unknown column {name!r}{nearest(name, CONVERSATIONS.names)}")
+        if "messages" in columns:
+            if twice := [name for name in ("text", "summary") if name in columns]:
+                raise ValueError(f"messages hold text and summary; take {' and '.join(twice)} out")
+            return columns
+        if missing := {"text", "summary"} - columns.keys():
+            raise ValueError(f"lacks {sorted(missing)}; name the file's column for each")
+        return columns
+
+    @field_validator("separator")
+    @classmethod
+    def is_one_character(cls, separator: str) -> str:
+        if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
+            raise ValueError('expected one ASCII character, such as "," or ";" or "\\t"')
+        return separator
+
+
+SOURCE_PARAMS: dict[str, type[DataParams]] = {
+    "embedded": EmbeddedParams,
+    "hub": HubParams,
+    "files": FilesParams,
+}
+
+
+# Of the profile alone.
+PROFILE_KEYS = {"source", "repo", "revision", "data_dir", "config", "path", "separator", "columns"}
+
+
+def data_params(params: dict[str, Any]) -> DataParams:
+    """Return the checked `data` section of params.yaml for the source that its profile names."""
+    section = section_of(params, "data")
+    if isinstance(params["data"], dict):
+        for key in sorted(params["data"].keys() & PROFILE_KEYS):
+            raise InputError(
+                f"params.yaml: data.{key}: belongs to the profile, got {params['data'][key]!r} here; set "
+                f"profiles.{profile_of(params)}.data.{key}, which DVC watches"
+            )
+    source = section.get("source") if isinstance(section, dict) else None
+    if not isinstance(source, str) or source not in SOURCE_PARAMS:
+        where = f"profiles.{profile_of(params)}.data.source"
+        known = nearest(str(source), list(SOURCE_PARAMS))
+        raise InputError(f"params.yaml: {where}: unknown value {source!r}{known}")
+    return parse_section(SOURCE_PARAMS[source], params, "data")

@@ -1,0 +1,75 @@
+"""Systems: what is compared. A checkpoint × a template × decoding, or somebody else's predictions."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
+
+from resumen.runtime.errors import InputError, nearest
+from resumen.schema.params import Block, check_name, parse_block
+from resumen.text.prompts import check_template
+
+EXTRACTIVE = ("lead-1", "lead-3", "oracle", "random-3")  # made by `extract`, no model needed
+
+
+class SystemParams(Block):
+    """One entry of `systems`."""
+
+    source: str = Field(alias="from")  # a model folder, or a .jsonl of id and prediction
+    template: str | None = None  # None: the prompt that `format` made
+    max_new_tokens: PositiveInt | None = None  # None, here and below: as `generate` says
+    num_beams: PositiveInt | None = None
+    length_penalty: PositiveFloat | None = None
+    no_repeat_ngram_size: NonNegativeInt | None = None
+
+    @field_validator("template")
+    @classmethod
+    def holds_the_article(cls, template: str | None) -> str | None:
+        return template if template is None else check_template(template, "text")
+
+    @model_validator(mode="after")
+    def foreign_takes_no_options(self) -> "SystemParams":
+        if self.is_foreign and self.model_dump(exclude={"source"}, exclude_none=True):
+            raise ValueError("a file of predictions takes no template and no decoding")
+        return self
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the predictions were made elsewhere."""
+        return self.path.suffix == ".jsonl"
+
+    @property
+    def path(self) -> Path:
+        return Path(self.source)
+
+    def decoding(self) -> dict[str, Any]:
+        """Return what this entry says of decoding, to be laid over `generate`."""
+        return self.model_dump(exclude={"source", "template"}, exclude_none=True)
+
+
+def system_names(params: dict[str, Any]) -> list[str]:
+    """Return the keys of `systems`, in their order.
+
+    Raises:
+        InputError: there are none, or a key has a dot, a space or the name of a baseline.
+    """
+    systems = params.get("systems")
+    if not isinstance(systems, dict) or not systems:
+        raise InputError(f"params.yaml: systems: expected at least one system, got {systems!r}")
+    for name in systems:
+        check_name("systems", name)
+        if name in EXTRACTIVE:
+            raise InputError(f"params.yaml: systems.{name}: taken by a baseline; choose another name")
+    return list(systems)
+
+
+def system_params(params: dict[str, Any], name: str) -> SystemParams:
+    """Return the checked entry of system `name`.
+
+    Raises:
+        InputError: no such system, or a fault in its entry.
+    """
+    names = system_names(params)
+    if name not in names:
+        raise InputError(f"params.yaml: systems.{name}: no such system{nearest(name, names)}")
+    return parse_block(SystemParams, params["systems"][name], f"systems.{name}")

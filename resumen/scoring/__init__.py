@@ -1,0 +1,1 @@
+"""Scoring: measures beside ROUGE, the bootstrap, the comparisons."""

@@ -1,0 +1,1 @@
+"""Sources: rows from outside the repository, and the audit of them."""

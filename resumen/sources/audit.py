@@ -1,0 +1,195 @@
+"""What is wrong with a row of news: by itself, and beside the rows that came before it.
+
+A row that stays is counted under all that is wrong with it, one that is dropped under the first that its
+switch (`data.drop` in params.yaml) drops it for; what repeats a dropped row repeats nothing.
+"""
+
+import re
+from collections import Counter, defaultdict
+from hashlib import blake2b
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from rensa import RMinHash, RMinHashLSH
+
+from resumen.text.language import language_of
+from resumen.text.words import words
+
+NUM_EXAMPLES = 3  # of each reason, by id
+NUM_HASHES = 128  # of a MinHash; the estimate of a similarity of 0.8 has a deviation of 0.035
+NUM_BANDS = 32  # of 4 hashes: two texts as alike as NEAR are compared with a probability of 1 − 5e-8
+MIN_JACCARD = 0.8  # share of their neighbouring word pairs that two near duplicates have in common (Jaccard)
+MIN_LANGUAGE_WORDS = 10  # words of a text whose language can be told
+MIN_SKETCH_WORDS = 50  # words of a text that may be a near duplicate; in fewer, one word is a difference
+
+# MLSUM es: "* Este artículo apareció en la edición impresa del Martes, 1 de junio de 2010"
+EDITION_NOTE_PATTERN = re.compile(r"\s*\*?\s*Este artículo apareció en la edición impresa\b[^.\n]*\.?\s*$")
+
+
+def without_edition_note(text: str) -> str:
+    """Return `text` without the note on the printed edition, which says nothing of the news.
+
+    >>> without_edition_note("Llueve. * Este artículo apareció en la edición impresa del lunes.")
+    'Llueve.'
+    """
+    return EDITION_NOTE_PATTERN.sub("", text)
+
+
+class RowWords(NamedTuple):
+    """The words of a row, found once."""
+
+    text: list[str]
+    summary: list[str]
+
+    @classmethod
+    def of(cls, row: dict[str, Any]) -> "RowWords":
+        return cls(words(row["text"]), words(row["summary"]))
+
+
+def own_defects(row: dict[str, Any], read: RowWords, min_summary_words: int, language: str) -> list[str]:
+    """Return what is wrong with `row` by itself; if it is one of UNUSABLE, that alone.
+
+    `language` is a code, or "any".
+    """
+    text, summary = read
+    if not text:
+        return ["empty text"]
+    if not summary:
+        return ["empty summary"]
+    result = []
+    if len(summary) < min_summary_words:
+        result.append("short summary")
+    if language != "any" and len(text) >= MIN_LANGUAGE_WORDS and language_of(row["text"]) != language:
+        result.append("other language")
+    if f" {' '.join(summary)} " in f" {' '.join(text)} ":
+        result.append("verbatim summary")
+    if words(row.get("title") or "") == summary:
+        result.append("title as summary")
+    if len(summary) >= len(text):
+        result.append("long summary")
+    return result
+
+
+class RowRef(NamedTuple):
+    """Where a row that was kept stands."""
+
+    split: str
+    id: str
+
+
+class Fingerprint(NamedTuple):
+    """What tells whether two rows repeat one another."""
+
+    text: bytes
+    summary: bytes
+    sketch: RMinHash | None  # of the text's pairs of neighbouring words (Broder 1997); None of few words
+
+    @classmethod
+    def of(cls, read: RowWords) -> "Fingerprint":
+        sketch = None
+        if len(read.text) >= MIN_SKETCH_WORDS:
+            sketch = RMinHash(num_perm=NUM_HASHES, seed=1)
+            sketch.update([f"{one} {other}" for one, other in pairwise(read.text)])
+        return cls(words_digest(read.text), words_digest(read.summary), sketch)
+
+
+def words_digest(result: list[str]) -> bytes:
+    """Return 16 bytes that tell a text by its words."""
+    return blake2b(" ".join(result).encode(), digest_size=16).digest()
+
+
+class DuplicateIndex:
+    """The rows that were kept so far, in this split and in earlier ones."""
+
+    def __init__(self) -> None:
+        self.texts: dict[bytes, RowRef] = {}
+        self.summaries: dict[tuple[str, bytes], RowRef] = {}
+        self.near = RMinHashLSH(threshold=MIN_JACCARD, num_perm=NUM_HASHES, num_bands=NUM_BANDS)
+        self.sketched: list[tuple[RowRef, RMinHash]] = []  # by their key in `near`
+
+    def repeated(self, row: Fingerprint, split: str) -> dict[str, RowRef]:
+        """Return in what a row repeats an earlier one, and which."""
+        result = {}
+        if first := self.texts.get(row.text):
+            result["duplicate text" if first.split == split else "text in earlier split"] = first
+        elif first := self.nearest(row.sketch):
+            same = first.split == split
+            result["near duplicate" if same else "near duplicate in earlier split"] = first
+        if first := self.summaries.get((split, row.summary)):
+            result["repeated summary"] = first
+        return result
+
+    def nearest(self, sketch: RMinHash | None) -> RowRef | None:
+        """Return the first row that is a near duplicate."""
+        if sketch is None:
+            return None
+        for index, other in map(self.sketched.__getitem__, sorted(self.near.query(sketch))):
+            if sketch.jaccard(other) >= MIN_JACCARD:
+                return index
+        return None
+
+    def keep(self, row: Fingerprint, index: RowRef) -> None:
+        """Remember a row."""
+        self.texts.setdefault(row.text, index)
+        self.summaries.setdefault((index.split, row.summary), index)
+        if row.sketch is not None:
+            self.near.insert(len(self.sketched), row.sketch)
+            self.sketched.append((index, row.sketch))
+
+
+class Audit:
+    """What was found in a split: counts by reason, examples, and the lengths of the rows that stay."""
+
+    def __init__(self, split: str) -> None:
+        self.split = split
+        self.dropped: Counter[str] = Counter()
+        self.left: Counter[str] = Counter()
+        self.trimmed: Counter[str] = Counter()
+        self.examples: dict[str, list[dict[str, str]]] = defaultdict(list)
+        self.text_words: list[int] = []
+        self.summary_words: list[int] = []
+
+    def count(self, row_id: str, defects: dict[str, RowRef | None], reason: str | None) -> None:
+        """Count the `defects` of a row, each with the row that it repeats, if it does.
+
+        Of a row that is dropped, its `reason` alone counts.
+        """
+        if reason:
+            self.dropped[reason] += 1
+        else:
+            self.left.update(list(defects))
+        for name in [reason] if reason else defects:
+            if len(self.examples[name]) < NUM_EXAMPLES:
+                first = defects[name]
+                self.examples[name].append({"id": row_id, **({"of": first.id} if first else {})})
+
+    def measure(self, read: RowWords) -> None:
+        """Take the lengths of a row that stays."""
+        self.text_words.append(len(read.text))
+        self.summary_words.append(len(read.summary))
+
+    def report(self) -> dict[str, Any]:
+        """Return the split's entry of metrics/data.json; lengths in words, compression in words a word."""
+        text, summary = np.array(self.text_words), np.array(self.summary_words)
+        return {
+            "split": self.split,
+            "kept": len(text),
+            "dropped": dict(sorted(self.dropped.items())),
+            "left": dict(sorted(self.left.items())),
+            "trimmed": dict(+self.trimmed),
+            "text_words": quantiles(text),
+            "summary_words": quantiles(summary),
+            "compression": quantiles(text / summary),
+            "examples": {name: self.examples[name] for name in sorted(self.examples)},
+        }
+
+
+def quantiles(values: np.ndarray) -> dict[str, float]:
+    """Return what a distribution looks like, rounded to one place.
+
+    >>> quantiles(np.array([1, 2, 3]))
+    {'least': 1.0, 'p5': 1.1, 'median': 2.0, 'p95': 2.9, 'most': 3.0}
+    """
+    result = np.quantile(values, [0, 0.05, 0.5, 0.95, 1]).round(1).tolist()
+    return dict(zip(("least", "p5", "median", "p95", "most"), result, strict=True))

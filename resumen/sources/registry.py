@@ -1,0 +1,29 @@
+"""The sources that `data.source` of a profile may name, each with what it says of itself and its rows."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from resumen.schema.data import DataParams
+from resumen.sources.embedded import embedded_origin, embedded_splits
+from resumen.sources.mlsum import hub_origin, hub_splits
+from resumen.sources.rows import RawRow
+from resumen.sources.userfiles import file_origin, file_splits
+
+
+class Source(NamedTuple):
+    """Where rows come from. Its params are those that SOURCE_PARAMS has under the same name."""
+
+    origin: Callable[[Any], dict[str, Any]]  # params -> what metrics/data.json records
+    splits: Callable[[Any, dict[str, Any]], Mapping[str, Iterable[RawRow]]]  # params, origin -> rows
+
+
+SOURCES = {
+    "embedded": Source(embedded_origin, embedded_splits),
+    "hub": Source(hub_origin, hub_splits),
+    "files": Source(file_origin, file_splits),
+}
+
+
+def source_of(params: DataParams) -> Source:
+    """Return the source that checked params name."""
+    return SOURCES[params.source]

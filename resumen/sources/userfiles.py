@@ -1,0 +1,270 @@
+"""The user's own rows: CSV, JSON Lines or Parquet, one file or one for each split."""
+
+import csv
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from itertools import filterfalse, islice, zip_longest
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from resumen.runtime.errors import InputError, shown
+from resumen.runtime.files import MAX_BYTES, opened
+from resumen.schema.data import FilesParams
+from resumen.schema.jsonl import numbered_jsonl, numbered_lines
+from resumen.schema.rows import RAW, SPLITS, open_parquet, parquet_errors
+from resumen.sources.parquet import untrusted_rows
+from resumen.sources.rows import RawRow, numbered
+from resumen.text.characters import fault_of
+from resumen.text.conversation import check_messages
+
+SUFFIXES = (".csv", ".jsonl", ".parquet")
+
+LocatedRow = tuple[str, dict[str, Any]]  # where a row stands, as messages name it, and the row
+
+
+def split_files(path: Path) -> dict[str, Path] | None:
+    """Return the file of each split if `path` is a folder, None if it is one file.
+
+    Raises:
+        InputError: nothing is there, or the folder lacks a split's file or has two.
+    """
+    if path.is_file():
+        return None
+    if not path.is_dir():
+        raise InputError(f"{path}: not found; set profiles.files.data.path to a file or a folder")
+    result = {}
+    for split in SPLITS:
+        files = [path / f"{split}{suffix}" for suffix in SUFFIXES]
+        files = [file for file in files if file.is_file()]
+        if len(files) != 1:
+            names = " or ".join(f"{split}{suffix}" for suffix in SUFFIXES)
+            has = sorted(entry.name for entry in path.iterdir())
+            raise InputError(f"{path}: expected one of {names}, has {has}")
+        result[split] = files[0]
+    return result
+
+
+def read_user_rows(path: Path, columns: dict[str, str], separator: str) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a user's file under our names, in the file's order.
+
+    `columns` maps our names to the file's. Missing values become "", line ends become "\\n". With
+    `messages` mapped, `text` and `summary` come from there.
+
+    Raises:
+        InputError: `file:row: what is wrong` for a file that is not what its suffix says, is not
+            UTF-8, lacks a column, or holds something other than text (or turns) where it is needed.
+    """
+    readers = {".csv": read_csv, ".jsonl": read_json_lines, ".parquet": read_parquet}
+    if path.suffix not in readers:
+        raise InputError(f"{path}: expected a name that ends in {', '.join(SUFFIXES)}")
+    if path.suffix == ".csv" and "messages" in columns:
+        raise InputError(
+            f"{path}: a CSV cannot hold messages, got columns.messages {columns['messages']!r}; save "
+            "them as JSON Lines or Parquet, or map text and summary instead"
+        )
+    for index, row in readers[path.suffix](path, list(columns.values()), separator):
+        ours = {
+            name: text_of(row[theirs], index, theirs)
+            for name, theirs in columns.items()
+            if name != "messages"
+        }
+        if "messages" in columns:
+            ours |= conversation_of(row[columns["messages"]], index, columns["messages"])
+        yield ours
+
+
+def conversation_of(value: Any, index: str, column: str) -> dict[str, Any]:
+    """Return a row's turns as `messages`, the last answer as `summary`, all before it as `text`.
+
+    Raises:
+        InputError: they are no conversation that can be rendered and learnt from.
+    """
+    try:
+        messages = check_messages(value)
+    except ValueError as error:
+        raise InputError(f"{index}: column {column!r}: {error}") from error
+    *before, answer = [message["content"] for message in messages]
+    return {"messages": messages, "text": "\n".join(before), "summary": answer}
+
+
+def text_of(value: Any, index: str, column: str) -> str:
+    """Return `value` as text: a number as written, nothing (None, NaN) as "", line ends as "\\n"."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, date):  # a datetime is one too
+        return value.isoformat()
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        kind = type(value).__name__
+        raise InputError(
+            f"{index}: column {column!r}: expected text, got {kind}; write it as text, or map another column"
+        )
+    text = str(value)
+    if fault := fault_of(text):
+        raise InputError(f"{index}: column {column!r}: {fault}")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def require_columns(path: Path, wanted: list[str], has: list[str], hint: str = "") -> None:
+    """Raise InputError unless `has` holds all of `wanted`."""
+    if missing := [name for name in wanted if name not in has]:
+        raise InputError(f"{path}: lacks columns {missing}, has {has}; set profiles.files.data.columns{hint}")
+
+
+def read_csv(path: Path, wanted: list[str], separator: str) -> Iterator[LocatedRow]:
+    """Yield the records of a CSV; fields in quotes may hold line ends, a BOM is skipped."""
+    records = csv_records(path, separator)
+    header = next(records)
+    hint = "" if separator != "," else ', or separator if it is not ","'
+    require_columns(path, wanted, header, hint)
+    yield from locate_rows(path, (dict(zip_longest(header, record, fillvalue="")) for record in records))
+
+
+def csv_records(path: Path, separator: str) -> Iterator[list[str]]:
+    """Yield the header of a CSV, then its records, after a look at the whole file for faults.
+
+    An empty line is no record, and a record may be shorter than the header.
+
+    Raises:
+        InputError: see `check_csv`; or a column occurs twice.
+    """
+    check_csv(path, separator)
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        records = filterfalse(is_empty, csv.reader(lines, delimiter=separator, strict=True))
+        header = next(records)
+        if twice := [name for name in header if name and header.count(name) > 1]:
+            raise InputError(f"{path}: the column {shown(twice[0])} occurs twice; rename one")
+        yield header
+        yield from records
+
+
+def is_empty(record: list[str]) -> bool:
+    """Return whether a line of a CSV has nothing but white space in it; not so `""`, an empty field."""
+    return not record or (len(record) == 1 and record[0] != "" and not record[0].strip(" \t"))
+
+
+def check_csv(path: Path, separator: str) -> None:
+    """Raise InputError with file:line for what a reader would pass over or report without a line.
+
+    A quote in the wrong place silently swallows rows.
+    """
+    with opened(path, "rb") as file:
+        for _ in numbered_lines(file, path):
+            pass
+    csv.field_size_limit(MAX_BYTES)
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        records = csv.reader(lines, delimiter=separator, strict=True)
+        width, start = None, 1
+        try:
+            for record in records:
+                if is_empty(record):
+                    continue
+                if width is None:
+                    width = len(record)
+                elif len(record) > width:
+                    raise InputError(
+                        f"{path}:{start}: expected {width} fields, got {len(record)}; "
+                        "put quotes around fields that hold the separator"
+                    )
+                start = records.line_num + 1
+        except csv.Error as error:
+            raise InputError(
+                f"{path}:{start}: broken CSV: {error}; a quote inside quotes is written twice"
+            ) from error
+    if width is None:
+        raise InputError(f"{path}: empty; expected a header and rows")
+
+
+def read_json_lines(path: Path, wanted: list[str], separator: str) -> Iterator[LocatedRow]:
+    """Yield the objects of a JSON Lines file; a key may be missing in later rows, not in the first."""
+    header: list[str] | None = None
+    for number, row in numbered_jsonl(path, keys=()):
+        if header is None:
+            header = sorted(row)
+            require_columns(path, wanted, header)
+        yield f"{path}:{number}", {name: row.get(name) for name in wanted}
+    if header is None:
+        raise InputError(f"{path}: empty; expected a JSON object a line")
+
+
+def read_parquet(path: Path, wanted: list[str], separator: str) -> Iterator[LocatedRow]:
+    """Yield the rows of a Parquet file, one in memory at a time."""
+    with opened(path, "rb") as source, parquet_errors(path), open_parquet(source) as file:
+        require_columns(path, wanted, file.schema_arrow.names)
+        yield from locate_rows(path, untrusted_rows(file, str(path), path.stat().st_size, wanted))
+
+
+def locate_rows(path: Path, rows: Iterable[dict[str, Any]]) -> Iterator[LocatedRow]:
+    """Yield `rows`, each with its place counted in rows, from 1."""
+    for number, row in enumerate(rows, start=1):
+        yield f"{path}: row {number}", row
+
+
+def shuffled_shares(rows: list[RawRow], params: FilesParams) -> dict[str, list[RawRow]]:
+    """Deal the rows of one file to the splits, drawn by `seed`; each keeps the file's order.
+
+    Shares are rounded where they end, not each by itself, so that 0.8, 0.1 and 0.1 are all the rows.
+
+    Raises:
+        InputError: the splits ask for more rows than there are, or leave one empty.
+    """
+    if not rows:
+        raise InputError(f"{params.path}: expected rows below the header, got none")
+    order = list(range(len(rows)))
+    Random(params.seed).shuffle(order)
+    splits, start, shares = {}, 0, 0.0
+    for split in reversed(SPLITS):  # the small ones first; `train: all` takes what remains
+        size = getattr(params, split)
+        count = len(rows) - start if size == "all" else size
+        if isinstance(size, float):
+            count = round((shares + size) * len(rows)) - round(shares * len(rows))
+            shares += size
+        if count < 1 or start + count > len(rows):
+            raise InputError(
+                f"params.yaml: data.{split}: {size} of {len(rows)} rows is {count}, and "
+                f"{len(rows) - start} are left; expected at least 1 and no more than are left"
+            )
+        splits[split] = [rows[index] for index in sorted(order[start : start + count])]
+        start += count
+    return {split: splits[split] for split in SPLITS}
+
+
+def user_rows(path: Path, prefix: str, params: FilesParams) -> Iterator[RawRow]:
+    """Yield the rows of a user's file with every column of ours, the missing ones empty.
+
+    `messages` is there only if it is mapped.
+
+    Raises:
+        InputError: two rows have the same id (where a column of ids is mapped).
+    """
+    rows, ids = read_user_rows(path, params.columns, params.separator), set()
+    for number, row in enumerate(numbered(rows, prefix), start=1):
+        if not row["id"] or row["id"] in ids:
+            raise InputError(
+                f"{path}: row {number}: expected an id of its own, got {row['id']!r}; leave "
+                "profiles.files.data.columns.id out to have the rows numbered"
+            )
+        ids.add(row["id"])
+        yield dict.fromkeys(RAW.names, "") | row
+
+
+def file_splits(params: FilesParams, origin: object = None) -> Mapping[str, Iterable[RawRow]]:
+    """Return the user's rows of each split: by file, or drawn by seed from the one file."""
+    path = Path(params.path)
+    files = split_files(path)
+    sizes = {split: getattr(params, split) for split in SPLITS}
+    if files is None:
+        return shuffled_shares(list(user_rows(path, "row", params)), params)
+    if shares := [split for split, size in sizes.items() if isinstance(size, float)]:
+        raise InputError(
+            f"params.yaml: data.{shares[0]}: a share of one file, got {sizes[shares[0]]}, but {path} "
+            "has a file for each split; set data.train, data.validation and data.test to all"
+        )
+    stops = {split: None if size == "all" else size for split, size in sizes.items()}
+    return {split: islice(user_rows(file, split, params), stops[split]) for split, file in files.items()}
+
+
+def file_origin(params: FilesParams) -> dict[str, Any]:
+    """Return the name of the file, as metrics/data.json records it; a path would name the machine."""
+    return {"source": "files", "file": Path(params.path).name}

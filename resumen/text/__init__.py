@@ -1,0 +1,1 @@
+"""Text: strings in, strings out. Words, sentences, languages, templates' fields, conversations."""

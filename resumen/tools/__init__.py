@@ -1,0 +1,1 @@
+"""Tools: what people run beside the DAG, each a subcommand of `resumen`."""

@@ -1,0 +1,183 @@
+"""Check: read the whole of params.yaml, and say what is wrong with it before any work.
+
+What DVC itself would say less clearly is caught here too: `make repro` calls this first.
+
+    resumen check
+"""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from resumen.news.stories import TRAINING_SEED, VOCABULARY_SEED
+from resumen.prompts.templates import read_sets, template_pairs
+from resumen.runtime.cli import parser
+from resumen.runtime.errors import InputError, nearest
+from resumen.runtime.paths import FINETUNED_DIR, PRETRAINED_DIR
+from resumen.schema.checkpoints import checkpoint_params, miniature_path, weights_source
+from resumen.schema.data import EmbeddedParams, FilesParams, data_params
+from resumen.schema.params import Block, check_name, parse_section, profile_of, read_params
+from resumen.schema.probes import read_probes
+from resumen.schema.sections import (
+    EvaluateParams,
+    ExtractParams,
+    FinetuneParams,
+    FormatParams,
+    GenerateParams,
+    ProbeParams,
+    TokenizeParams,
+)
+from resumen.schema.systems import SystemParams, system_names, system_params
+from resumen.sources.userfiles import file_splits
+
+log = logging.getLogger("check")
+
+
+SECTION_PARAMS: dict[str, type[Block]] = {
+    "format": FormatParams,
+    "tokenize": TokenizeParams,
+    "finetune": FinetuneParams,
+    "generate": GenerateParams,
+    "probe": ProbeParams,
+    "extract": ExtractParams,
+    "evaluate": EvaluateParams,
+}
+KEYS = ("profile", "profiles", "data", "weights", "checkpoints", "systems", *SECTION_PARAMS)
+PROFILE_SECTIONS = ("data", "weights", *SECTION_PARAMS)
+
+
+def check_keys(result: dict[str, Any], known: tuple[str, ...], where: str) -> None:
+    """Raise InputError for a key of `result` that is not `known`."""
+    for key in result:
+        if key not in known:
+            raise InputError(f"params.yaml: {where}{key}: unknown key{nearest(str(key), list(known))}")
+
+
+def check_sections(params: dict[str, Any]) -> None:
+    """Check every section under the profile that `params` names."""
+    profile = profile_of(params)
+    data_params(params)
+    check_keys(params["profiles"][profile], PROFILE_SECTIONS, f"profiles.{profile}.")
+    weights_source(params)
+    for name, kind in SECTION_PARAMS.items():
+        parse_section(kind, params, name)
+
+
+def check_checkpoints(params: dict[str, Any]) -> None:
+    """Check that each checkpoint has weights to come from, and that the base is one of them."""
+    embedded = weights_source(params) == "embedded"
+    for name in params["checkpoints"]:
+        check_name("checkpoints", name)
+        checkpoint = checkpoint_params(params, name)
+        if checkpoint.folder is not None and not is_model_folder(Path(checkpoint.folder)):
+            raise InputError(
+                f"params.yaml: checkpoints.{name}.folder: expected a folder with model.safetensors, "
+                f"got {checkpoint.folder!r}"
+            )
+        if checkpoint.folder is None and embedded:
+            miniature_path(name)
+    base = params["finetune"]["base"]
+    if base not in params["checkpoints"]:
+        known = nearest(base, list(params["checkpoints"]))
+        raise InputError(f"params.yaml: finetune.base: {base!r} is no key of checkpoints{known}")
+
+
+def check_source(name: str, system: SystemParams, params: dict[str, Any]) -> None:
+    """Check that what a system comes `from` is made by the pipeline, or is there."""
+    if system.path == FINETUNED_DIR:
+        return
+    where = f"params.yaml: systems.{name}.from"
+    if system.path.parent == PRETRAINED_DIR:
+        if system.path.name not in params["checkpoints"]:
+            known = nearest(system.path.name, list(params["checkpoints"]))
+            raise InputError(f"{where}: {system.path.name!r} is no key of checkpoints{known}")
+    elif not (system.path.is_file() if system.is_foreign else is_model_folder(system.path)):
+        raise InputError(
+            f"{where}: expected models/pretrained/<checkpoint>, models/finetuned, a folder with "
+            f"model.safetensors or a .jsonl of predictions that is there, got {system.source!r}"
+        )
+
+
+def is_model_folder(path: Path) -> bool:
+    """Return whether `path` is a folder with weights that we read."""
+    return any(path.glob("model*.safetensors"))
+
+
+def check_step(params: dict[str, Any]) -> None:
+    """Check that a step of training has enough articles, where their number is known beforehand."""
+    finetune, train = parse_section(FinetuneParams, params, "finetune"), data_params(params).train
+    step = finetune.batch_size * finetune.gradient_accumulation
+    if isinstance(train, int) and train < step:
+        raise InputError(
+            f"params.yaml: data.train: a step takes {step} articles (finetune.batch_size × "
+            f"gradient_accumulation), got {train}; raise it, or lower the batch size"
+        )
+
+
+def check_seeds(params: dict[str, Any]) -> None:
+    """Check that the splits, the probes and the miniatures' training have made-up articles of their own."""
+    probe, data = parse_section(ProbeParams, params, "probe"), data_params(params)
+    seeds = {"data.seed": data.seed} if isinstance(data, EmbeddedParams) else {}
+    if probe.generated:
+        if probe.seed in seeds.values():
+            raise InputError(
+                f"params.yaml: probe.seed: is data.seed too, got {probe.seed}: the questions would be about "
+                "articles of the splits; choose another"
+            )
+        seeds["probe.seed"] = probe.seed
+    if weights_source(params) == "embedded":
+        for key, seed in seeds.items():
+            if seed in (VOCABULARY_SEED, TRAINING_SEED):
+                raise InputError(
+                    f"params.yaml: {key}: the embedded miniatures have seen the news of this seed, "
+                    f"got {seed}; choose another"
+                )
+
+
+def profile_alone(params: dict[str, Any], profile: str) -> dict[str, Any]:
+    """Return `params` under `profile`, its own values not covered by what is set for the chosen one."""
+    sections = params["profiles"][profile]
+    if not isinstance(sections, dict):
+        return {**params, "profile": profile}
+    bare: dict[str, Any] = {}
+    for name, own in sections.items():
+        section = params.get(name)
+        if isinstance(section, dict) and isinstance(own, dict):
+            bare[name] = {key: None if key in own else value for key, value in section.items()}
+        else:
+            bare[name] = section if own is None else None
+    return {**params, **bare, "profile": profile}
+
+
+def check(params: dict[str, Any]) -> str:
+    """Check all of `params`, and return what was found in a line.
+
+    Raises:
+        InputError: the first fault, the chosen profile's before the others'.
+    """
+    check_keys(params, KEYS, "")
+    chosen = profile_of(params)
+    for key in ("checkpoints", "systems"):
+        if not isinstance(params.get(key), dict) or not params[key]:
+            raise InputError(f"params.yaml: {key}: expected at least one, got {params.get(key)!r}")
+    check_sections(params)
+    check_checkpoints(params)
+    check_step(params)
+    read_sets()
+    template_pairs(parse_section(FormatParams, params, "format"))
+    check_seeds(params)
+    for name in system_names(params):
+        check_source(name, system_params(params, name), params)
+    data = data_params(params)
+    if isinstance(data, FilesParams):
+        for rows in file_splits(data).values():
+            next(iter(rows), None)
+    for profile in params["profiles"]:
+        check_sections(profile_alone(params, profile))
+    num_probes = len(read_probes()[1]) + parse_section(ProbeParams, params, "probe").generated
+    return f"params.yaml is fine: profile {chosen}, {len(params['systems'])} systems, {num_probes} probes"
+
+
+def main() -> None:
+    parser(__doc__, "resumen check").parse_args()
+    log.info("%s", check(read_params()))

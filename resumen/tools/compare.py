@@ -1,0 +1,326 @@
+"""Compare: tell whether two revisions or experiments differ, article by article.
+
+`dvc metrics diff` shows two means; here the same articles are paired, and the difference has an interval, a
+p-value (corrected for the number of systems, Holm) and a verdict. Scores made in other ways are refused.
+Runs joined by commas are one side, such as one recipe under several seeds: the scores of an article are
+averaged, and a difference has to show among the runs as well as among the articles.
+
+Reads   data/scores.parquet, metrics/evaluation.json and params.yaml of both, through DVC
+
+    resumen compare HEAD                    the workspace against the last commit
+    resumen compare as-the-course ours      two experiments (`dvc exp show` names them)
+    resumen compare HEAD --measure chrf --system finetuned
+    resumen compare seed-13,seed-14,seed-15 mine-13,mine-14,mine-15
+"""
+
+import io
+import json
+import sys
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from ruamel.yaml import YAML
+from scipy.stats import t as student
+
+from resumen.page.table import is_miniature
+from resumen.runtime.cli import parser
+from resumen.runtime.errors import InputError, first_line, nearest
+from resumen.schema.params import NOT_YAML, load_params
+from resumen.schema.rows import NOT_PARQUET
+from resumen.schema.sections import EvaluateParams
+from resumen.schema.systems import system_names
+from resumen.scoring.bootstrap import (
+    Difference,
+    bootstrap_means,
+    comparisons_left,
+    difference,
+    holm,
+    minimum_detectable_effect,
+    verdict,
+)
+
+SCORES_PATH, EVALUATION_PATH, PARAMS_FILE = "data/scores.parquet", "metrics/evaluation.json", "params.yaml"
+WORKSPACE = "workspace"
+# Of the measures that are not named here, more is neither better nor worse.
+MORE_IS_BETTER = frozenset(
+    "rouge1 rouge2 rougeL rougeLsum rouge1_ascii rouge2_ascii rougeL_ascii rougeLsum_ascii chrf".split()
+)
+LESS_IS_BETTER = frozenset("repeated_trigrams foreign_numbers foreign_names lost_words".split())
+SHARES = frozenset("novel_unigrams novel_bigrams novel_trigrams repeated_trigrams coverage".split())
+
+
+class Scored(NamedTuple):
+    """The scores of one revision, and how they were made."""
+
+    name: str
+    scores: pd.DataFrame
+    signature: list[str]
+    miniatures: frozenset[str] = frozenset()  # systems for which a miniature stands in
+
+
+def read_scored(revision: str) -> Scored:
+    """Return what a commit, a branch, an experiment or the workspace scored.
+
+    Raises:
+        InputError: there is no such revision, or its scores are neither here nor in the cache.
+    """
+    import dvc.api  # 1 s to import
+
+    content = {}
+    for path in (SCORES_PATH, EVALUATION_PATH, PARAMS_FILE):
+        try:
+            rev = None if revision == WORKSPACE else revision
+            content[path] = dvc.api.read(path, rev=rev, mode="rb")
+        except Exception as error:  # DVC's, git's and the file system's have no class in common
+            message = str(error).strip().split("\n")[0]
+            raise InputError(
+                f"{revision}: cannot read {path} ({message}); take a commit or an experiment that has run, "
+                "and `dvc pull` or `dvc repro` it if its data are elsewhere"
+            ) from error
+    try:
+        signature = [str(part) for part in json.loads(content[EVALUATION_PATH])["signature"]]
+        scores = pd.read_parquet(io.BytesIO(content[SCORES_PATH])).astype({"system": str, "id": str})
+    except (*NOT_PARQUET, RecursionError) as error:
+        raise InputError(
+            f"{revision}: {EVALUATION_PATH} or {SCORES_PATH} is damaged ({first_line(error)}); "
+            "`dvc repro` it again"
+        ) from error
+    return Scored(revision, scores, signature, miniatures_of(content[PARAMS_FILE]))
+
+
+def miniatures_of(content: bytes) -> frozenset[str]:
+    """Return the systems of a params.yaml for which a miniature stands in; none of one that we cannot read.
+
+    It may be older than today's keys.
+    """
+    try:
+        params: dict[str, Any] = YAML(typ="safe", pure=True).load(content)
+        return frozenset(name for name in system_names(params) if is_miniature(params, name))
+    except NOT_YAML:  # InputError is one of them
+        return frozenset()
+
+
+class Group(NamedTuple):
+    """Runs that are one side of a comparison."""
+
+    name: str
+    runs: list[Scored]
+
+    def miniatures(self, systems: list[str]) -> list[str]:
+        """Return those of `systems` for which a miniature stands in, in any run."""
+        return [system for system in systems if any(system in run.miniatures for run in self.runs)]
+
+    def values(self, measure: str) -> dict[str, pd.DataFrame]:
+        """Return each system's values, (articles, runs), by id, of the systems that all runs have."""
+        result = [
+            {system: rows.set_index("id")[measure] for system, rows in run.scores.groupby("system")}
+            for run in self.runs
+        ]
+        percent = 100 if measure in SHARES else 1
+        return {
+            system: percent * pd.concat([run[system] for run in result], axis=1)
+            for system in result[0]
+            if all(system in run for run in result)
+        }
+
+
+def read_group(revisions: str) -> Group:
+    """Return the runs that `revisions`, joined by commas, name."""
+    runs = [read_scored(revision) for revision in revisions.split(",") if revision]
+    if not runs:
+        raise InputError(f"expected a revision, or several joined by commas, got {revisions!r}")
+    return Group(runs[0].name if len(runs) == 1 else f"{runs[0].name} and {len(runs) - 1} more", runs)
+
+
+def check_comparable(runs: list[Scored], measure: str) -> None:
+    """Raise InputError unless all were scored in the same way, on the same articles, by `measure`."""
+    one = runs[0]
+    for other in runs[1:]:
+        if one.signature != other.signature:
+            apart = sorted(set(one.signature) ^ set(other.signature))
+            raise InputError(
+                f"{one.name} and {other.name} were scored in different ways ({', '.join(apart)}); no "
+                "difference between them would mean anything. Run both with the same data, versions and "
+                "`evaluate`"
+            )
+    ids = one.scores.groupby("system")["id"].apply(sorted)
+    for scored in runs:
+        for system, result in scored.scores.groupby("system")["id"].apply(sorted).items():
+            if len(set(result)) < len(result) or result != ids.iloc[0]:
+                raise InputError(
+                    f"{scored.name}: system {system}: its ids are not those of {one.name}, or one occurs "
+                    "twice; score it again (`dvc repro --force evaluate`)"
+                )
+        known = list(scored.scores.select_dtypes("number").columns)
+        if measure not in known:
+            raise InputError(f"--measure: {scored.name} has no {measure!r}{nearest(measure, known)}")
+        if (bad := scored.scores[~np.isfinite(scored.scores[measure].astype(float))]).size:
+            row = bad.iloc[0]
+            raise InputError(
+                f"{scored.name}: system {row['system']}, id {row['id']!r}: {measure} is {row[measure]}, no "
+                "number; score it again (`dvc repro --force evaluate`)"
+            )
+
+
+class Spread(NamedTuple):
+    """What the runs of both sides, apart from the articles, say of a difference, in points."""
+
+    lower: float  # of the interval of the mean difference over runs
+    upper: float
+    deviation: float  # of a side's runs, the larger
+
+
+def spread(before: np.ndarray, after: np.ndarray, confidence: float, is_fixed: bool) -> Spread:
+    """Return how far the difference of two means of runs can be trusted; each is (runs,).
+
+    Student's interval for unequal variances (Welch 1947), on the safe side with the degrees of freedom of the
+    smaller side. A side of one run is taken to vary as the other does; `is_fixed`: not at all, since
+    nothing in it was trained.
+    """
+    sides = [side for side in (before, after) if len(side) > 1]
+    error = float(np.sqrt(sum(side.var(ddof=1) / len(side) for side in sides)))
+    if len(sides) == 1 and not is_fixed:
+        error = float(np.sqrt(error**2 + sides[0].var(ddof=1)))
+    reach = float(student.ppf(0.5 + confidence / 2, min(map(len, sides)) - 1)) * error
+    mean = float(after.mean() - before.mean())
+    return Spread(mean - reach, mean + reach, float(max(side.std(ddof=1) for side in sides)))
+
+
+def survives(message: str, result: Spread) -> str:
+    """Return the articles' verdict, taken back where the runs do not bear it out.
+
+    >>> survives("better", Spread(-0.2, 3.0, 1.1))
+    'cannot tell: the runs differ as much among themselves'
+    """
+    if message in ("better", "worse") and result.lower <= 0 <= result.upper:
+        return "cannot tell: the runs differ as much among themselves"
+    return message
+
+
+class Compared(NamedTuple):
+    """What is said of one system."""
+
+    system: str
+    before: float
+    after: float
+    row: Difference
+    p: float  # corrected
+    detectable: float
+    runs: Spread | None  # None: one run a side
+    verdict: str
+
+
+def compared(
+    pairs: dict[str, tuple[pd.DataFrame, pd.DataFrame]],
+    params: EvaluateParams,
+    measure: str,
+    is_fixed: bool = False,
+) -> list[Compared]:
+    """Return for each name what the second side has over the first; a side is (articles, runs), by id.
+
+    `is_fixed` is said of a first side that is one run: nothing in it was trained.
+    """
+    result = []
+    for name, (before, after) in pairs.items():
+        first = before.to_numpy(dtype=float)
+        second = after.loc[before.index].to_numpy(dtype=float)
+        apart = second.mean(axis=1) - first.mean(axis=1)
+        drawn = bootstrap_means(apart[:, None], params.bootstrap_samples, params.seed)[:, 0]
+        runs = None
+        if first.shape[1] > 1 or second.shape[1] > 1:
+            runs = spread(first.mean(axis=0), second.mean(axis=0), params.confidence, is_fixed)
+        row = difference(apart, drawn, params.confidence)
+        result.append((name, float(first.mean()), float(second.mean()), row, runs))
+    p_values = [row.p for *_, row, _ in result]
+    output = []
+    for (name, before, after, row, runs), p, tests in zip(
+        result, holm(p_values), comparisons_left(p_values), strict=True
+    ):
+        message, minimum = (
+            verdict(row, p, params.confidence, tests),
+            minimum_detectable_effect(row, params.confidence, tests),
+        )
+        message = in_direction(survives(message, runs) if runs else message, measure)
+        output.append(Compared(name, before, after, row, p, minimum, runs, message))
+    return output
+
+
+def in_direction(message: str, measure: str) -> str:
+    """Return a verdict on scores of which more is better in the words that `measure` asks for.
+
+    >>> in_direction("better", "lost_words"), in_direction("worse", "density")
+    ('worse', 'lower')
+    """
+    if measure in MORE_IS_BETTER:
+        return message
+    turned = ("worse", "better") if measure in LESS_IS_BETTER else ("higher", "lower")
+    return dict(zip(("better", "worse"), turned, strict=True)).get(message, message)
+
+
+def table_lines(head: str, rows: list[Compared], equal: list[str], params: EvaluateParams) -> list[str]:
+    """Return the table as it is printed."""
+    width = max([20, *(len(row.system) + 1 for row in rows)])
+    interval = f"{100 * params.confidence:g} % interval"
+    message = [f"{'system':<{width}} {head:<40} difference, {interval} by the articles"] if rows else [head]
+    for output in rows:
+        row, means = output.row, f"{output.before:.2f} → {output.after:.2f}"
+        by_articles = f"{row.mean:+.2f} ({row.lower:+.2f} to {row.upper:+.2f}), p = {output.p:.4f}"
+        message.append(f"{output.system:<{width}} {means:<40} {by_articles}: {output.verdict}")
+        if output.runs:
+            by_runs = f"by the runs {output.runs.lower:+.2f} to {output.runs.upper:+.2f}"
+            message.append(f"{'':<{width}} {by_runs}; a run's deviation {output.runs.deviation:.2f}")
+        message.append(f"{'':<{width}} these articles can show a difference of {output.detectable:.2f}")
+    if rows and not any(output.runs for output in rows):
+        message.append(
+            "one run a side: if it was trained, the luck of its seed is in the difference (stages.seeds)"
+        )
+    if equal:
+        message.append(f"equal in both, article by article: {', '.join(equal)}")
+    return message
+
+
+def miniature_lines(sides: list[Group], systems: list[str]) -> list[str]:
+    """Return a line for each side that has miniatures among `systems`; sides with the same share one."""
+    result: dict[str, list[str]] = {}
+    for side in sides:
+        if small := side.miniatures(systems):
+            result.setdefault(", ".join(small), []).append(side.name)
+    return [
+        f"miniatures in {' and '.join(names)}, which know only our made-up news: {small}"
+        for small, names in result.items()
+    ]
+
+
+def main() -> None:
+    arguments = parser(__doc__, "resumen compare HEAD --measure rougeL")
+    arguments.add_argument("revision", help="a commit, a branch or an experiment; several, joined by commas")
+    arguments.add_argument("other", nargs="?", default=WORKSPACE, help="another (default: the workspace)")
+    arguments.add_argument("--measure", default="rougeL", help="a column of the scores (default: rougeL)")
+    arguments.add_argument("--system", help="one system (default: all that both have)")
+    options = arguments.parse_args()
+    params = load_params(EvaluateParams, "evaluate")
+    one, other = read_group(options.revision), read_group(options.other)
+    check_comparable([*one.runs, *other.runs], options.measure)
+    before, after = one.values(options.measure), other.values(options.measure)
+    both = [system for system in before if system in after]
+    if options.system and options.system not in both:
+        raise InputError(f"--system: not in both: {options.system!r}{nearest(options.system, both)}")
+    if not both:
+        raise InputError(f"{one.name} and {other.name} have no system in common; nothing to compare")
+    systems = [options.system] if options.system else both
+    equal = [system for system in systems if are_equal(before[system], after[system])]
+    pairs = {system: (before[system], after[system]) for system in systems if system not in equal}
+    head = f"{one.name} → {other.name}"
+    rows = compared(pairs, params, options.measure)
+    message = table_lines(head, rows, equal, params)
+    if alone := sorted(before.keys() ^ after.keys()):
+        message.append(f"in one of the two only, and not compared: {', '.join(alone)}")
+    message += miniature_lines([one, other], systems)
+    sys.stdout.writelines(f"{line}\n" for line in message)
+
+
+def are_equal(before: pd.DataFrame, after: pd.DataFrame) -> bool:
+    """Return whether every run of both sides has the same value for every article."""
+    all_params = np.hstack([before.to_numpy(), after.loc[before.index].to_numpy()])
+    return bool((all_params == all_params[:, :1]).all())

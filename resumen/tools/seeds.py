@@ -1,0 +1,183 @@
+"""Seeds: fine-tune under several seeds, and tell what is a gain and what is luck.
+
+The seed decides the order of the articles and what dropout drops, and with them several points. Each seed is
+an experiment of DVC's queue, in a folder of its own; those that have run are not run again, and what needs no
+training comes from the cache. What else is queued runs too. A difference is called better or worse where it
+shows both among the articles and among the seeds.
+
+Reads   data/scores.parquet and metrics/evaluation.json of the experiments, through DVC
+Params  evaluate; finetune.seed is set for each
+
+    resumen seeds
+    resumen seeds --seeds 13,14,15 --name slow -S finetune.learning_rate=1e-3
+    resumen compare seed-13,seed-14,seed-15 slow-13,slow-14,slow-15
+"""
+
+import logging
+import subprocess
+import sys
+from argparse import ArgumentTypeError
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from resumen.runtime.cli import parser
+from resumen.runtime.errors import InputError
+from resumen.schema.params import ENTRY_NAME, parse_section, read_params
+from resumen.schema.sections import EvaluateParams
+from resumen.scoring.bootstrap import bootstrap_means, percentile_interval
+from resumen.scoring.comparisons import base_system, pairs
+from resumen.tools.compare import Group, check_comparable, compared, miniature_lines, read_scored, table_lines
+
+log = logging.getLogger("seeds")
+
+
+TRAINED_SYSTEM = "finetuned"
+SEED_MEASURE = "rougeL"
+
+
+def seeds_of(text: str) -> list[int]:
+    """Return the seeds of "13,14,15"; at least two, each once.
+
+    >>> seeds_of("13,14")
+    [13, 14]
+    """
+    try:
+        result = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ArgumentTypeError(f"expected whole numbers joined by commas, got {text!r}") from None
+    if len(result) < 2 or len(set(result)) < len(result) or min(result) < 0:
+        raise ArgumentTypeError(f"expected at least two different seeds ≥ 0, got {text!r}")
+    return result
+
+
+def experiments() -> set[str]:
+    """Return the names of the experiments of the last commit that have run.
+
+    Read from git, where DVC keeps them (refs/exps/…): `dvc exp list` would wait for the lock of a run.
+    """
+    head = git("rev-parse", "HEAD").strip()
+    return set(
+        git("for-each-ref", "--format=%(refname:lstrip=4)", f"refs/exps/{head[:2]}/{head[2:]}").split()
+    )
+
+
+def git(*arguments: str) -> str:
+    """Return what git says.
+
+    Raises:
+        InputError: it failed, as outside a repository.
+    """
+    output = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    if output.returncode:
+        raise InputError(
+            f"`git {' '.join(arguments)}`: {output.stderr.strip()}; run from a clone with a commit"
+        )
+    return output.stdout
+
+
+def dvc(*arguments: str) -> None:
+    """Run `dvc`, its output being the user's.
+
+    Raises:
+        InputError: it failed; what it said stands above.
+    """
+    command = [sys.executable, "-m", "dvc", *arguments]
+    if code := subprocess.run(command, check=False).returncode:  # noqa: S603
+        raise InputError(
+            f"`dvc {' '.join(arguments)}` failed with exit code {code}; what it said stands above"
+        )
+
+
+def params_of(revision: str) -> dict[str, Any]:
+    """Return the params.yaml of an experiment without the seed."""
+    import dvc.api
+    from ruamel.yaml import YAML
+
+    params: dict[str, Any] = YAML(typ="safe", pure=True).load(dvc.api.read("params.yaml", rev=revision))
+    params["finetune"].pop("seed")
+    return params
+
+
+def check_alike(names: list[str], own: dict[str, Any] | None) -> None:
+    """Raise InputError unless the runs differ in their seed alone; from `own`, if given, too."""
+    first, whose = own, "params.yaml" if own else names[0]
+    for name in names:
+        params = params_of(name)
+        if first is not None and params != first:
+            raise InputError(
+                f"experiment {name} was run with other params than {whose} has; take another --name, or "
+                f"`dvc exp remove {name}` and run it again"
+            )
+        first = params
+
+
+def seed_summary(group: Group, params: EvaluateParams) -> list[str]:
+    """Return the scores of the trained system by seed, their spread, and the articles' interval."""
+    values = group.values(SEED_MEASURE)[TRAINED_SYSTEM].to_numpy(dtype=float)
+    means = values.mean(axis=0)
+    drawn = bootstrap_means(values.mean(axis=1)[:, None], params.bootstrap_samples, params.seed)
+    (lower,), (upper,) = percentile_interval(drawn, len(values), params.confidence)
+    message = [f"{run.name:<20} {mean:.2f}" for run, mean in zip(group.runs, means, strict=True)]
+    return [
+        f"{TRAINED_SYSTEM}, ROUGE-L on {len(values)} articles, by seed",
+        *message,
+        f"{'mean':<20} {means.mean():.2f}; of a seed, deviation {means.std(ddof=1):.2f}, "
+        f"range {np.ptp(means):.2f}; {100 * params.confidence:g} % interval by the articles {lower:.2f} to "
+        f"{upper:.2f}",
+    ]
+
+
+def seed_pairs(group: Group, base: str | None) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
+    """Return the pairs of systems that the seed moves, as `compared` takes them."""
+    values = group.values(SEED_MEASURE)
+    return {
+        f"{question} (− {other})": (values[other].iloc[:, :1], values[system])
+        for question, system, other in pairs(base)
+        if system == TRAINED_SYSTEM and other in values
+    }
+
+
+def main() -> None:
+    arguments = parser(__doc__, "resumen seeds --seeds 13,14,15")
+    arguments.add_argument("--seeds", type=seeds_of, default="13,14,15,16,17", help="(default: %(default)s)")
+    arguments.add_argument(
+        "--name", default="seed", help="the experiments are called NAME-SEED (default: seed)"
+    )
+    arguments.add_argument("--jobs", type=int, default=1, help="experiments at a time (default: 1)")
+    arguments.add_argument(
+        "-S", "--set-param", action="append", default=[], metavar="KEY=VALUE", help="as dvc's"
+    )
+    options = arguments.parse_args()
+    if options.set_param and options.name == "seed":
+        raise InputError("-S: the runs need a name of their own; add --name, such as --name slow")
+    if not ENTRY_NAME.fullmatch(options.name):
+        raise InputError(f"--name: expected letters, digits, - and _, got {options.name!r}")
+    all_params = read_params()
+    params = parse_section(EvaluateParams, all_params, "evaluate")
+    names = {f"{options.name}-{seed}": seed for seed in options.seeds}
+    done = experiments()
+    missing = [name for name in names if name not in done]
+    log.info("%d of %d seeds have run", len(names) - len(missing), len(names))
+    changes = [part for change in options.set_param for part in ("-S", change)]
+    for name in missing:
+        dvc("exp", "run", "--queue", "--quiet", "-n", name, "-S", f"finetune.seed={names[name]}", *changes)
+    if missing:
+        dvc("exp", "run", "--run-all", "--jobs", str(options.jobs))
+    done = experiments()
+    if failed := [name for name in missing if name not in done]:
+        raise InputError(f"{', '.join(failed)} did not run to its end; `dvc queue logs {failed[0]}` says why")
+    all_params["finetune"].pop("seed")
+    check_alike(list(names), None if changes else all_params)
+    group = Group(options.name, [read_scored(name) for name in names])
+    check_comparable(group.runs, SEED_MEASURE)
+    if any(TRAINED_SYSTEM not in set(one.scores["system"]) for one in group.runs):
+        raise InputError(
+            f"params.yaml: systems.{TRAINED_SYSTEM}: no such system; the seeds move it alone, so add it"
+        )
+    base = base_system(all_params)
+    rows = compared(seed_pairs(group, base), params, SEED_MEASURE, is_fixed=True)
+    table = table_lines(f"the other → {TRAINED_SYSTEM}", rows, [], params)
+    small = miniature_lines([group], [TRAINED_SYSTEM, *([base] if base else [])])
+    sys.stdout.writelines(f"{line}\n" for line in [*seed_summary(group, params), "", *table, *small])

@@ -1,0 +1,1 @@
+"""Training: the loop that fine-tunes, and what it keeps to resume."""

@@ -1,0 +1,105 @@
+"""A T5 from its folder and back, for training, and what transformers gets wrong on the way."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
+from tokenizers import Tokenizer
+from transformers import T5Config, T5ForConditionalGeneration
+from transformers.utils import logging as transformers_logging
+
+from resumen.model.loading import opened_checkpoint
+from resumen.model.t5 import ModelConfig
+from resumen.runtime.errors import InputError, first_line
+from resumen.runtime.jsonfiles import read_json, write_json
+from resumen.vocabulary.spelling import base_letter
+
+# What transformers raises of a value in config.json that is of another kind than it expects.
+NOT_LOADED = (
+    *(ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError, OSError),
+    SafetensorError,
+    StrictDataclassError,
+)
+
+
+def load_model(folder: Path) -> T5ForConditionalGeneration:
+    """Return the encoder-decoder of `folder` in float32, on the CPU, in evaluation mode.
+
+    Loaded with no override: `tie_word_embeddings=False` would leave both `embed_tokens` random, and
+    `resize_token_embeddings` or `tie_weights` would overwrite Flan-T5's separate head.
+
+    Raises:
+        InputError: see `opened_checkpoint`; or transformers makes nothing of its config.json.
+    """
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    with opened_checkpoint(folder) as (ours, _):
+        try:
+            config = T5Config.from_pretrained(folder, local_files_only=True)
+            theirs = replace(
+                ModelConfig.of(config.to_dict()),
+                untied_head=ours.untied_head,
+                scale_output=ours.scale_output,
+            )
+            if theirs != ours:  # by another name of a size, such as hidden_size
+                raise ValueError("a size stands in config.json under two names")
+            model = T5ForConditionalGeneration.from_pretrained(
+                folder, config=config, dtype=torch.float32, use_safetensors=True, local_files_only=True
+            )
+        except NOT_LOADED as error:
+            raise InputError(
+                f"{folder}: transformers cannot load it: {first_line(error)}; fetch or save it again"
+            ) from error
+    shared = model.shared.weight.data_ptr()
+    for stack in (model.encoder, model.decoder):
+        assert stack.embed_tokens.weight.data_ptr() == shared, f"{folder}: embed_tokens is not shared"
+    model.eval()
+    return model
+
+
+def head_is_tied(model: T5ForConditionalGeneration) -> bool:
+    """Return whether the output head is the input embedding (T5 v1.0) or apart (v1.1, Flan)."""
+    return bool(model.lm_head.weight.data_ptr() == model.shared.weight.data_ptr())
+
+
+def model_config(model: T5ForConditionalGeneration) -> ModelConfig:
+    """Return what `model` is like; transformers 5 calls every head tied, so look at the head itself."""
+    return replace(ModelConfig.of(model.config.to_dict()), untied_head=not head_is_tied(model))
+
+
+@torch.no_grad()
+def init_letters(model: T5ForConditionalGeneration, base: Tokenizer, repaired: Tokenizer) -> int:
+    """Start the rows of the letters that `repaired` has beyond `base`; return how many there are.
+
+    A letter starts from its base letter (ñ from n, ¿ from ?), or from the mean of the pieces where
+    there is none; in the input embedding and, where it is apart, in the head. In place: no resize.
+    """
+    old = base.get_vocab_size()
+    new = {piece: row for piece, row in repaired.get_vocab().items() if row >= old}
+    tables = [model.shared.weight]
+    if not head_is_tied(model):
+        tables.append(model.lm_head.weight)
+    for letter, row in new.items():
+        plain = base_letter(letter)
+        source = base.token_to_id(plain) if plain else None
+        for table in tables:
+            table[row] = table[:old].mean(dim=0) if source is None else table[source]
+    return len(new)
+
+
+def save_model(model: T5ForConditionalGeneration, tokenizer: Path, folder: Path) -> None:
+    """Write `model` in float32 and the files of `tokenizer` to `folder`; equal models, equal bytes.
+
+    transformers 5 writes `tie_word_embeddings: true` for Flan-T5 as well, which transformers 4 would
+    take at its word; the saved value says what the head is. Trainer switches `use_cache` off.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    message = {"tie_word_embeddings": head_is_tied(model), "use_cache": True}
+    config = {**read_json(folder / "config.json"), **message}
+    write_json(folder / "config.json", config)
+    for file in sorted(tokenizer.iterdir()):
+        shutil.copyfile(file, folder / file.name)

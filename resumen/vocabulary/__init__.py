@@ -1,0 +1,1 @@
+"""Vocabulary: the tokenizer, and its repair for Spanish."""

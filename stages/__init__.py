@@ -1,0 +1,1 @@
+"""The ten stages of the pipeline; DVC runs each as `python -m stages.<name>`."""

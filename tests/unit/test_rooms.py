@@ -1,0 +1,100 @@
+import ast
+import re
+from collections import defaultdict
+
+import pytest
+
+from tests.helpers.imports import imported_by, modules, reached_from, room_of
+from tests.helpers.paths import ROOT
+
+# From the ground up: a room may import those before it, and no other.
+ROOMS = (
+    *("runtime", "text", "schema", "checkpoint", "news", "sources", "vocabulary", "prompts", "model"),
+    *("rouge", "training", "scoring", "page", "tools"),
+)
+LONGEST = 60  # lines of a function
+EVERYWHERE = {"main", "log"}  # names that each stage and tool has for itself
+NO_CODE = {".j2", ".js"}  # what the page is made with
+
+
+def level(module: str) -> int:
+    """Return how high a module stands: rooms by ROOMS, above them the command, the recipes and the stages."""
+    package, *rest = room_of(module).split("/")
+    return ROOMS.index(rest[0]) if rest else len(ROOMS) + (package != "resumen")
+
+
+def top_level_names(module: str) -> list[str]:
+    """Return the names that a module defines at its top level, imports left out."""
+    names = []
+    for node in ast.parse(modules()[module].read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.append(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names += [name.id for one in targets for name in ast.walk(one) if isinstance(name, ast.Name)]
+    return names
+
+
+def test_the_rooms_are_those_in_this_list():
+    folders = {path.parent.name for path in (ROOT / "resumen").glob("*/__init__.py")}
+    assert folders == set(ROOMS)
+
+
+@pytest.mark.parametrize("module", modules())
+def test_arrows_between_rooms_run_downwards(module):
+    for other in imported_by(module):
+        assert room_of(other) != "stages", f"{module} imports a stage, {other}"
+        if room_of(other) != room_of(module):
+            assert level(other) < level(module), f"{module} imports {other}, which stands above it"
+            assert room_of(other) != "resumen/tools" or module == "resumen.__main__"
+
+
+@pytest.mark.parametrize("module", modules())
+def test_modules_import_one_another_in_no_circle(module):
+    assert all(module not in reached_from(other) for other in imported_by(module))
+
+
+@pytest.mark.parametrize("module", modules())
+def test_no_function_is_too_long_to_see_at_once(module):
+    for node in ast.walk(ast.parse(modules()[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef):
+            assert node.end_lineno - node.lineno < LONGEST, f"{module}.{node.name}"
+
+
+def test_a_name_has_one_meaning():
+    defined = defaultdict(list)
+    for module in modules():
+        if module.startswith("resumen."):
+            for name in set(top_level_names(module)) - EVERYWHERE:
+                defined[name].append(module)
+    assert {name: indices for name, indices in defined.items() if len(indices) > 1} == {}
+
+
+@pytest.mark.parametrize(
+    "package", ["stages", "resumen", "miniatures", *(f"resumen/{room}" for room in ROOMS)]
+)
+def test_a_package_says_its_idea_and_holds_nothing_else(package):
+    body = ast.parse((ROOT / package / "__init__.py").read_text(encoding="utf-8")).body
+    assert len(body) == 1
+    assert isinstance(body[0].value.value, str)
+
+
+def test_paths_stand_in_one_module():
+    outputs = re.compile(r'"(data|models|metrics|reports|prompts|miniatures)/')
+    for module, path in modules().items():
+        if module.startswith(("resumen.", "stages.")) and module != "resumen.runtime.paths":
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Path":
+                    assert not outputs.search(ast.unparse(node).replace("'", '"')), f"{module}: a path"
+
+
+def test_rooms_hold_code_and_what_the_page_is_made_with():
+    for path in (ROOT / "resumen").rglob("*"):
+        if path.is_file() and "__pycache__" not in path.parts:
+            assert path.suffix == ".py" or (path.parent.name == "page" and path.suffix in NO_CODE), path
+
+
+def test_stages_holds_the_ten_stages_alone():
+    names = {path.name for path in (ROOT / "stages").iterdir()} - {"__pycache__", "__init__.py"}
+    assert len(names) == 10
+    assert all(name.endswith(".py") for name in names)
