@@ -34,10 +34,11 @@ from resumen.runtime.jsonfiles import write_json
 from resumen.runtime.paths import (
     ANSWERS_DIR,
     EVALUATION_FILE,
-    PLOTS_DIR,
+    LENGTHS_PLOT,
     PREDICTIONS_DIR,
     RAW_TEST,
     SCORES_FILE,
+    SCORES_PLOT,
     SYSTEMS_DIR,
 )
 from resumen.runtime.progress import track
@@ -159,9 +160,9 @@ def lengths(by_system: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
     return [
         {
             "system": name,
-            **dict(zip(("lower", "words", "upper"), result.quantile([0.05, 0.5, 0.95]), strict=True)),
+            **dict(zip(("lower", "words", "upper"), counted.quantile([0.05, 0.5, 0.95]), strict=True)),
         }
-        for name, result in {"reference": reference, **counts}.items()
+        for name, counted in {"reference": reference, **counts}.items()
     ]
 
 
@@ -294,8 +295,8 @@ def decoding_of(system: str, all_params: dict[str, Any]) -> str:
     chosen = {**section_of(all_params, "generate"), **entry.decoding()}
     names = ("num_beams", "max_new_tokens", "no_repeat_ngram_size", "length_penalty", "precision")
     used = [name for name in names if name != "length_penalty" or chosen["num_beams"] > 1]
-    message = [f"{name}:{chosen[name]}" for name in used]
-    return "|".join([*message, *(f"{name}:{version(name)}" for name in ("torch", "transformers"))])
+    parts = [f"{name}:{chosen[name]}" for name in used]
+    return "|".join([*parts, *(f"{name}:{version(name)}" for name in ("torch", "transformers"))])
 
 
 def hash_of(rows: list[dict[str, str]]) -> str:
@@ -375,8 +376,8 @@ def main() -> None:
         for row in systems_with_intervals
     ]
     write_json(EVALUATION_FILE, evaluation)
-    write_json(PLOTS_DIR / "scores.json", points)
-    write_json(PLOTS_DIR / "lengths.json", lengths(by_system))
+    write_json(SCORES_PLOT, points)
+    write_json(LENGTHS_PLOT, lengths(by_system))
     write_table(SCORES_FILE, scores, SCHEMA)
     log.info("scored %d systems on %d articles", len(systems), len(rows))
 

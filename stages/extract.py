@@ -27,7 +27,6 @@ from resumen.text.words import words
 
 log = logging.getLogger("extract")
 
-
 Choose = Callable[[list[str], str], list[int]]  # an article's sentences, its reference -> places
 
 
@@ -44,8 +43,8 @@ def random_three(seed: int) -> Choose:
 
 def bigrams(text: str) -> Counter[tuple[str, str]]:
     """Return the pairs of neighbouring words of `text`, counted."""
-    result = words(text)
-    return Counter(pairwise(result))
+    tokens = words(text)
+    return Counter(pairwise(tokens))
 
 
 def oracle(article: list[str], reference: str) -> list[int]:
@@ -57,12 +56,12 @@ def oracle(article: list[str], reference: str) -> list[int]:
     After Nallapati et al. 2017, https://arxiv.org/abs/1611.04230
     """
     wanted = bigrams(reference)
-    result = [bigrams(sentence) for sentence in article]
+    sentence_bigrams = [bigrams(sentence) for sentence in article]
     chosen: list[int] = []
     while len(chosen) < 3:
-        covered = sum((result[index] for index in chosen), Counter())
+        covered = sum((sentence_bigrams[index] for index in chosen), Counter())
         gains = [
-            -1 if index in chosen else ((covered + result[index]) & wanted).total()
+            -1 if index in chosen else ((covered + sentence_bigrams[index]) & wanted).total()
             for index in range(len(article))
         ]
         best = max(range(len(article)), key=lambda index: gains[index], default=0)

@@ -127,7 +127,7 @@ def main() -> None:
     origin = source.origin(params)
     splits = source.splits(params, origin)
 
-    seen, result = DuplicateIndex(), []
+    seen, audits = DuplicateIndex(), []
     schema = CONVERSATIONS if params.has_messages else RAW
     with atomic_write(RAW_DIR) as partial:
         for split in SPLITS:
@@ -139,12 +139,12 @@ def main() -> None:
                     f"data: expected at least one usable row in {split}, got none; dropped: "
                     f"{in_words(audit.dropped)}; look at the rows, at data.{split} or at data.drop"
                 )
-            result.append(audit.report())
-            message = in_words(audit.dropped), in_words(audit.left), in_words(+audit.trimmed)
-            log.info("%-10s kept %6d; dropped %s; left in %s; trimmed %s", split, kept, *message)
+            audits.append(audit.report())
+            counts = in_words(audit.dropped), in_words(audit.left), in_words(+audit.trimmed)
+            log.info("%-10s kept %6d; dropped %s; left in %s; trimmed %s", split, kept, *counts)
     # lists stay out of `dvc metrics show`
-    write_json(DATA_METRICS, {"provenance": [origin], "splits": result})
-    log.info("wrote %s: %d rows from %s", RAW_DIR, sum(row["kept"] for row in result), origin["source"])
+    write_json(DATA_METRICS, {"provenance": [origin], "splits": audits})
+    log.info("wrote %s: %d rows from %s", RAW_DIR, sum(row["kept"] for row in audits), origin["source"])
 
 
 if __name__ == "__main__":

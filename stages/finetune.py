@@ -7,7 +7,7 @@ Writes  models/finetuned/              what AutoModelForSeq2SeqLM and AutoTokeni
         metrics/plots/training.json    the curve, a row an epoch; epoch 0 is the base
 Params  finetune
 
-Killed at any moment and started again, it goes on from its last checkpoint (every RESUMEN_CHECKPOINT_SECONDS,
+Killed at any moment and started again, it resumes from its last checkpoint (every RESUMEN_CHECKPOINT_SECONDS,
 300 if not set, and at the end of each epoch) and ends with the bytes of a run that was not interrupted.
 
     python -m stages.finetune
@@ -130,12 +130,12 @@ class Validation:
         for indices in track(own, "finetune validation", len(own), unit="batch"):
             cache = prefill(t5, [self.sources[index] for index in indices], decoding)
             labels = [torch.tensor(self.labels[index]) for index in indices]
-            padded = pad_sequence(labels, batch_first=True, padding_value=-1)
+            padded = pad_sequence(labels, batch_first=True, padding_value=-1)  # (articles, target tokens)
             loss += float(t5.cached_loss(cache, padded))
             outputs |= dict(zip(indices, search(t5, cache, decoding), strict=True))
-        all_params, losses = zip(*all_gather((outputs, loss)), strict=True)
-        every_output = ChainMap(*all_params)
-        texts = decode(self.tokenizer, [every_output[index] for index in range(len(self.rows))])
+        by_rank, losses = zip(*all_gather((outputs, loss)), strict=True)
+        all_outputs = ChainMap(*by_rank)
+        texts = decode(self.tokenizer, [all_outputs[index] for index in range(len(self.rows))])
         scores = SpanishRouge(keep_in_memory=True).compute(predictions=texts, references=self.references)
         return {"loss": sum(losses) / sum(map(len, self.labels)), **scores}
 
@@ -206,7 +206,7 @@ def train(
     checkpoint = broadcast_folder(last_checkpoint(folder), folder)
     if checkpoint:
         history = kept_history(checkpoint)
-        log.info("going on from step %s", checkpoint.name.rpartition("-")[2])
+        log.info("resuming from step %s", checkpoint.name.rpartition("-")[2])
     else:
         with torch.inference_mode():
             history = History([curve_row(0, 0, None, validation(arithmetic.now()))])
@@ -235,7 +235,7 @@ def train(
             done = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except Interrupted as wish:
         is_kept = any(folder.glob(f"checkpoint-*/{MANIFEST}"))
-        then = f"goes on from the last checkpoint, in {folder}" if is_kept else "starts afresh"
+        then = f"resumes from the last checkpoint, in {folder}" if is_kept else "starts over"
         log.info("stopped; the same command %s", then)
         sys.exit(128 + wish.args[0])
     return history, done.global_step
@@ -252,9 +252,9 @@ def write(
     """Write the model of the best epoch, the metrics and the curve."""
     best = history.best
     with atomic_write(FINETUNED_DIR) as partial:
-        output = epoch_folder(folder, best["epoch"])
-        require_space(FINETUNED_DIR.parent, size_of(output))
-        shutil.copytree(output, partial)
+        best_model = epoch_folder(folder, best["epoch"])
+        require_space(FINETUNED_DIR.parent, size_of(best_model))
+        shutil.copytree(best_model, partial)
         write_provenance(partial, source="finetune", base=params.base)
     metrics = {
         "base": params.base,

@@ -27,7 +27,6 @@ from resumen.text.prompts import TEMPLATE_FIELDS, fill_template
 
 log = logging.getLogger("format")
 
-
 Choose = Callable[[str], Pair]  # a row's id -> how its summary is asked for
 
 

@@ -36,7 +36,6 @@ from resumen.vocabulary.tokenizer import load_tokenizer, round_trip
 
 log = logging.getLogger("generate")
 
-
 MAX_CHARACTERS = 100_000  # of a summary made elsewhere; a million of them would be scored for minutes
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 

@@ -29,7 +29,6 @@ from resumen.vocabulary.tokenizer import load_tokenizer
 
 log = logging.getLogger("probe")
 
-
 BATCH_SIZE = 64  # of the longest prompts; in float32 the companions of a prompt do not change its answer
 
 

@@ -24,7 +24,7 @@ from resumen.page.explorer import MEASURES, as_script, explorer
 from resumen.page.languages import Bilingual, bilingual, group_of, question_of, verdict_of
 from resumen.page.table import (
     AS_TRAINED,
-    is_small,
+    is_finetuned_miniature,
     marks_of,
     named,
     one_line,
@@ -37,15 +37,20 @@ from resumen.runtime.cli import parser, run
 from resumen.runtime.files import write_text
 from resumen.runtime.jsonfiles import read_json
 from resumen.runtime.paths import (
+    CURVE,
+    DATA_METRICS,
+    EVALUATION_FILE,
+    FINETUNE_METRICS,
     FINETUNED_DIR,
-    METRICS_DIR,
     MODEL_CARD,
     PAGE_DIR,
+    PAGE_SCRIPT,
     PREDICTIONS_DIR,
     RAW_TEST,
     REPORT,
     REPORTS_DIR,
     SCORES_FILE,
+    TOKENIZE_METRICS,
 )
 from resumen.schema.answers import NEWS, read_answers
 from resumen.schema.jsonl import read_jsonl
@@ -106,15 +111,15 @@ def sentence(
 def explored(systems: list[str]) -> dict[str, Any]:
     """Return what the explorer of the test articles holds."""
     rows = list(read_table(RAW_TEST, ["id", "text", "summary", "topic"]))
-    index = {row["id"]: number for number, row in enumerate(rows)}
+    row_number = {row["id"]: number for number, row in enumerate(rows)}
     predictions, scores = {}, {}
     for system in systems:
         output = read_jsonl(PREDICTIONS_DIR / f"{system}.jsonl", ("id", "prediction", "spelled_reference"))
-        predictions[system] = sorted(output, key=lambda row: index[row["id"]])
+        predictions[system] = sorted(output, key=lambda row: row_number[row["id"]])
         scores[system] = {measure: [0.0] * len(rows) for measure in MEASURES}
     for row in read_table(SCORES_FILE, ["system", "id", *MEASURES]):
         for measure in MEASURES:
-            scores[row["system"]][measure][index[row["id"]]] = row[measure]
+            scores[row["system"]][measure][row_number[row["id"]]] = row[measure]
     return explorer(rows, predictions, scores)
 
 
@@ -163,7 +168,7 @@ def charts_of(
 ) -> dict[str, Bilingual]:
     """Return the charts of the page."""
     points, epoch = Bilingual("ROUGE-L, points", "ROUGE-L, puntos"), Bilingual("epoch", "época")
-    training = read_json(METRICS_DIR / "plots/training.json")
+    training = read_json(CURVE)
 
     def scores(language: str) -> Markup:
         rows = [{**row, "name": getattr(named(row["name"], marks), language)} for row in systems]
@@ -186,12 +191,10 @@ def charts_of(
 def asked_how(params: dict[str, Any]) -> dict[str, Any]:
     """Return how the fine-tuned model is asked for a summary, as `generate` and `summarize` ask it."""
     ours, names = params["format"], sorted(system_names(params), key=lambda name: name != "finetuned")
-    all_params = (
-        system_params(params, name) for name in names
-    )  # what `summarize` takes by default comes first
-    system = next(
-        (one for one in all_params if one.path == FINETUNED_DIR), SystemParams.model_validate(AS_TRAINED)
-    )
+    # What `summarize` takes by default comes first.
+    systems = [system_params(params, name) for name in names]
+    default = SystemParams.model_validate(AS_TRAINED)
+    system = next((one for one in systems if one.path == FINETUNED_DIR), default)
     template, style = system.template, "instruction"
     if template is None:
         template = chosen_set(ours["templates"])[0].prompt if ours["templates"] else ours["template"]
@@ -233,16 +236,16 @@ def groups_of(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
 
 def versions_of(evaluation: dict[str, Any]) -> list[str]:
     """Return the libraries that made the scores and the summaries, each with its version."""
-    message = [
+    entries = [
         *evaluation["signature"],
         *(entry for row in evaluation["systems"] for entry in row["decoding"].split("|")),
     ]
-    return sorted({" ".join(entry.split(":")) for entry in message if entry.split(":")[0] in VERSIONED})
+    return sorted({" ".join(entry.split(":")) for entry in entries if entry.split(":")[0] in VERSIONED})
 
 
 def page_values(params: dict[str, Any]) -> dict[str, Any]:
     """Return all that the templates show."""
-    evaluation, audit = read_json(METRICS_DIR / "evaluation.json"), read_json(METRICS_DIR / "data.json")
+    evaluation, audit = read_json(EVALUATION_FILE), read_json(DATA_METRICS)
     systems, names, marks = system_rows(params, evaluation), system_names(params), marks_of(params)
     shown = explored([*EXTRACTIVE, *names])
     language, base = section_of(params, "data")["language"], params["finetune"]["base"]
@@ -259,24 +262,24 @@ def page_values(params: dict[str, Any]) -> dict[str, Any]:
         "charts": charts_of(systems, differences, marks),
         "checkpoints": {name: played_by(params, name) for name in params["checkpoints"]},
         "confidence_pct": 100 * evaluation["confidence"],
-        "curve": read_json(METRICS_DIR / "plots/training.json"),
+        "curve": read_json(CURVE),
         "data": audit,
         "differences": differences,
         "evaluation": evaluation,
         "every": shown["every"],
         "exact": exact_table(evaluation["probes"]),
         "explorer": as_script(shown | speech),
-        "finetune": read_json(METRICS_DIR / "finetune.json"),
+        "finetune": read_json(FINETUNE_METRICS),
         "how": asked_how(params),
-        "is_miniature": is_small(params),
+        "is_miniature": is_finetuned_miniature(params),
         "metadata": metadata(params, systems, evaluation),
         "news": news_of(audit["provenance"][0]),
         "parameters": parameters(params),
         "probes": shown_probes(names),
         "profile": profile_of(params),
-        "script": Markup((PAGE_DIR / "report.js").read_text(encoding="utf-8")),  # noqa: S704  ours
+        "script": Markup(PAGE_SCRIPT.read_text(encoding="utf-8")),  # noqa: S704  ours
         "systems": systems,
-        "tokenize": read_json(METRICS_DIR / "tokenize.json"),
+        "tokenize": read_json(TOKENIZE_METRICS),
         "tongue": "any language"
         if language == "any"
         else LANGUAGES.get(language, f"the language {language}"),
@@ -295,7 +298,7 @@ def metadata(params: dict[str, Any], systems: list[dict[str, Any]], evaluation: 
     """Return the model card's YAML header, as the Hub reads it; each score has its interval in `args`."""
     base, data = params["checkpoints"][params["finetune"]["base"]], section_of(params, "data")
     header: dict[str, Any] = {} if data["language"] == "any" else {"language": data["language"]}
-    header["library_name"], small = "transformers", is_small(params)
+    header["library_name"], small = "transformers", is_finetuned_miniature(params)
     if "repo" in base and section_of(params, "weights") == "hub":
         header["base_model"] = base["repo"]
     if data["source"] == "hub":

@@ -28,7 +28,13 @@ from resumen.runtime.cli import parser, run
 from resumen.runtime.errors import InputError
 from resumen.runtime.files import atomic_write
 from resumen.runtime.jsonfiles import write_json
-from resumen.runtime.paths import FORMATTED_DIR, PRETRAINED_DIR, TOKENIZE_METRICS, TOKENIZED_DIR
+from resumen.runtime.paths import (
+    FORMATTED_DIR,
+    FORMATTED_TRAIN,
+    PRETRAINED_DIR,
+    TOKENIZE_METRICS,
+    TOKENIZED_DIR,
+)
 from resumen.runtime.progress import track
 from resumen.runtime.provenance import check_hashes
 from resumen.schema.params import parse_key, parse_section, read_params
@@ -163,7 +169,7 @@ def repair(
     letters: list[str] = []
     left_out: list[tuple[str, int]] = []
     if params.spell_spanish:
-        rows = read_table(FORMATTED_DIR / "train.parquet", ["prompt", "completion"])
+        rows = read_table(FORMATTED_TRAIN, ["prompt", "completion"])
         counts = count_letters(tokenizer, (text for row in rows for text in row.values()))
         missing = unknown_letters(tokenizer, counts, params.min_letter_count)
         embedding_rows = read_config(base / "config.json", str(base))["vocab_size"]

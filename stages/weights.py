@@ -1,6 +1,6 @@
 """Weights: put a checkpoint into a folder that transformers loads.
 
-Reads   miniatures/ (weights: embedded), the hub at a commit (hub), or a local folder
+Reads   miniatures/weights/ (weights: embedded), the hub at a commit (hub), or a local folder
 Writes  models/pretrained/C/   config, model.safetensors, tokenizer, provenance.json
 Params  weights, checkpoints.C
 
@@ -31,7 +31,6 @@ from resumen.schema.checkpoints import checkpoint_params, miniature_path, weight
 from resumen.schema.params import read_params
 
 log = logging.getLogger("weights")
-
 
 # Never a pickle, never code: configuration, safetensors with its shards, tokenizer files.
 HUB_FILES = (
@@ -139,7 +138,7 @@ def check_links(files: dict[str, Path], folder: Path) -> None:
     home = folder.resolve()
     for path in files.values():
         file = path.resolve()
-        if not any(file.is_relative_to(index) for index in (home, home.parent.parent / "blobs")):
+        if not any(file.is_relative_to(root) for root in (home, home.parent.parent / "blobs")):
             raise InputError(f"{path}: a link out of its folder, to {file}; put the file itself there")
 
 

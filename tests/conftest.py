@@ -142,7 +142,7 @@ def write(project) -> Callable[[str, str | bytes], Path]:
 
 @pytest.fixture(scope="session")
 def vocabulary() -> Path:
-    """The folder of the shipped vocabulary, with T5's own hole in it."""
+    """The folder of the shipped vocabulary, with the letters that T5 lacks."""
     return ROOT / "miniatures/weights"
 
 

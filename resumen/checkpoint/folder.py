@@ -13,11 +13,7 @@ from resumen.runtime.jsonfiles import read_json
 # What transformers' own T5 needs no code of others for; "" is none at all.
 TOKENIZERS = ("", "T5Tokenizer", "T5TokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend")
 MAX_CONFIG_NUMBER = 2**20  # of anything that config.json counts: T5-11b has layers 65,536 wide
-REMOTE_CODE_KEYS = (
-    "auto_map",
-    "custom_pipelines",
-    "quantization_config",
-)  # keys that bring code of others along
+REMOTE_CODE_KEYS = ("auto_map", "custom_pipelines", "quantization_config")  # they bring code of others along
 
 
 def read_config(path: Path, where: str) -> dict[str, Any]:
@@ -83,7 +79,7 @@ def read_object(path: Path, where: str) -> dict[str, Any]:
     """Return the object in a JSON file of a checkpoint.
 
     Raises:
-        InputError: it is none, or has a key of OF_OTHERS.
+        InputError: it is none, or has a key of REMOTE_CODE_KEYS.
     """
     result = read_json(path)
     if not isinstance(result, dict):

@@ -57,7 +57,7 @@ def plan_batches(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
 def generate_in_batches(
     rows: Sequence[Ids], generate: Generate, batch_size: int, what: str, journal: Path | None = None
 ) -> list[Ids]:
-    """Return one output a row, in the order of `rows`; `batch_size` sets the token budget.
+    """Return one own_outputs a row, in the order of `rows`; `batch_size` sets the token budget.
 
     Batches are planned for all rows and sharded whole, so that neither the number of processes nor an
     interruption changes who is with whom. Those in the `journal` are not made again; the others are added.
@@ -68,11 +68,11 @@ def generate_in_batches(
     rounds = [todo[start : start + world_size()] for start in range(0, len(todo), world_size())]
     for batches in track(rounds, what, len(rounds), unit="batch" if world_size() == 1 else "round"):
         own = batches[rank()] if rank() < len(batches) else []
-        output = dict(zip(own, generate([rows[index] for index in own]), strict=True)) if own else {}
-        for result in all_gather(output):
-            outputs |= result
-            if journal and result and rank() == 0:
-                batch = list(result.items())
+        own_outputs = dict(zip(own, generate([rows[index] for index in own]), strict=True)) if own else {}
+        for gathered in all_gather(own_outputs):
+            outputs |= gathered
+            if journal and gathered and rank() == 0:
+                batch = list(gathered.items())
                 line = json.dumps([sha256_of_json(batch), batch])
                 with journal.open("a", encoding="utf-8") as out:
                     out.write(f"\n{line}\n")  # the line before may be a half
@@ -110,6 +110,7 @@ def prefill(model: T5, batch: list[Ids], decoding: Decoding) -> KVCache:
     """Return the cache of `model` after it has read a batch of ids."""
     width = max(map(len, batch))
     pad = model.config.pad
+    # (articles, tokens) both
     ids = torch.tensor([row + [pad] * (width - len(row)) for row in batch])
     mask = torch.tensor([[True] * len(row) + [False] * (width - len(row)) for row in batch])
     return model.prefill(ids, mask, decoding.num_beams, decoding.max_new_tokens)
@@ -148,12 +149,12 @@ def greedy_search(model: T5, cache: KVCache, decoding: Decoding) -> list[Ids]:
         tokens = scores.argmax(-1).masked_fill_(is_done, config.pad)  # (articles,)
         written[articles, step + 1] = tokens
         is_done |= tokens == config.eos
-        running = (~is_done).nonzero().flatten()
-        if not len(running):
+        unfinished = (~is_done).nonzero().flatten()
+        if not len(unfinished):
             break
-        if should_compact(len(articles) - len(running), len(articles)):
-            cache.select(running)
-            articles, is_done = articles[running], is_done[running]
+        if should_compact(len(articles) - len(unfinished), len(articles)):
+            cache.select(unfinished)
+            articles, is_done = articles[unfinished], is_done[unfinished]
     return written.tolist()
 
 
@@ -169,7 +170,7 @@ def beam_search(model: T5, cache: KVCache, decoding: Decoding) -> list[Ids]:
     count = cache.past.shape[2]
     articles = torch.arange(count, device=device)  # which are in the batch
     best_finished = torch.full((count, 1 + longest), config.pad, device=device)
-    running = torch.full((count, beams, 1 + longest), config.pad, device=device)
+    running = torch.full((count, beams, 1 + longest), config.pad, device=device)  # sequences
     running[..., 0] = config.decoder_start
     scores = torch.full((count, beams), MIN_SCORE, device=device)
     scores[:, 0] = 0.0  # all beams are equal still
@@ -178,7 +179,7 @@ def beam_search(model: T5, cache: KVCache, decoding: Decoding) -> list[Ids]:
     is_done = torch.zeros_like(articles, dtype=torch.bool)
     for step in range(longest):
         logits = model.step(cache, running[..., step]).flatten(0, 1).float()  # (articles × beams, vocabulary)
-        log_probs = logits.log_softmax(-1)
+        log_probs = logits.log_softmax(-1)  # (articles × beams, vocabulary)
         forbid_repeats(log_probs, running[..., : step + 1].flatten(0, 1), decoding.no_repeat_ngram_size)
         best, tokens = log_probs.topk(2 * beams, dim=-1)  # (articles × beams, 2 × beams)
         best = best.unflatten(0, (-1, beams)) + scores[..., None]  # (articles, beams, 2 × beams)
@@ -192,25 +193,27 @@ def beam_search(model: T5, cache: KVCache, decoding: Decoding) -> list[Ids]:
         running, beam = gather_rows(grown, chosen), beam.gather(1, chosen)
 
         ends[:, beams:] = False  # what is not among the best goes on or is forgotten
+        # (articles, 2 × beams)
         final = best / (step + 1) ** decoding.length_penalty + ~ends * MIN_SCORE
         finished_scores, chosen = torch.cat([finished_scores, final], dim=1).topk(beams, dim=-1)
         finished = gather_rows(torch.cat([finished, grown], dim=1), chosen)  # (articles, beams, tokens)
         is_finished = torch.cat([is_finished, ends], dim=1).gather(1, chosen)
 
+        # (articles, beams)
         worst = torch.where(is_finished, finished_scores.amin(1, keepdim=True), MIN_SCORE)
         can_win = (scores[:, :1] / (step + 1) ** decoding.length_penalty > worst).any(1)  # (articles,)
         ends_now = ~is_done if step + 1 == longest else ~(is_done | can_win)
         best_finished[articles[ends_now]] = finished[ends_now, 0]
         is_done |= ends_now
-        kept = (~is_done).nonzero().flatten()
-        if not len(kept):
+        unfinished = (~is_done).nonzero().flatten()
+        if not len(unfinished):
             break
         cache.reorder(beam)
-        if should_compact(len(articles) - len(kept), len(articles)):
-            cache.select(kept)
-            articles, running, scores = articles[kept], running[kept], scores[kept]
-            finished, finished_scores = finished[kept], finished_scores[kept]
-            is_finished, is_done = is_finished[kept], is_done[kept]
+        if should_compact(len(articles) - len(unfinished), len(articles)):
+            cache.select(unfinished)
+            articles, running, scores = articles[unfinished], running[unfinished], scores[unfinished]
+            finished, finished_scores = finished[unfinished], finished_scores[unfinished]
+            is_finished, is_done = is_finished[unfinished], is_done[unfinished]
     return best_finished.tolist()
 
 

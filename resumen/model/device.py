@@ -18,7 +18,7 @@ class DeviceKind:
     has_bf16: Callable[[], bool]  # units of its own for it; emulated bf16 is slower than float32
     select: Callable[[int], None]  # let the process of this local rank see one device, its own
     backend: str  # of torch.distributed
-    fused_attention: bool  # PyTorch's own attention is the faster one, and so is AdamW's own kernel
+    fused_attention: bool  # PyTorch's own attention is the faster one
     chunked: bool  # work is done in chunks that stay in a core's cache
     pin_memory: bool  # a copy from pinned memory does not wait
 

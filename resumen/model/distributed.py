@@ -40,8 +40,8 @@ def run_under_torchrun(module: str) -> bool:
     Raises:
         InputError: a process died, or the options are not torchrun's.
     """
-    message = os.environ.get(LAUNCH, "")
-    if not message.strip() or "RANK" in os.environ:
+    launch = os.environ.get(LAUNCH, "")
+    if not launch.strip() or "RANK" in os.environ:
         return False
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -51,7 +51,7 @@ def run_under_torchrun(module: str) -> bool:
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # or torchrun says at length that it sets it
     logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # its report repeats what we say
     try:
-        options = shlex.split(message)
+        options = shlex.split(launch)
         if not any(
             option.startswith(("--nnodes", "--rdzv", "--master", "--standalone")) for option in options
         ):
@@ -64,7 +64,7 @@ def run_under_torchrun(module: str) -> bool:
     except (SystemExit, ValueError, RuntimeError, AssertionError) as error:
         why = "" if isinstance(error, SystemExit) else f" ({first_line(error)})"
         raise InputError(
-            f"{LAUNCH}: not options of torchrun: {message!r}{why}; for two processes: --nproc-per-node 2"
+            f"{LAUNCH}: not options of torchrun: {launch!r}{why}; for two processes: --nproc-per-node 2"
         ) from error
     try:
         run(chosen)
@@ -77,7 +77,7 @@ def run_under_torchrun(module: str) -> bool:
         number, failure = error.get_first_failure()
         raise InputError(
             f"process {number} of {module} ended with {exit_reason(failure.exitcode)}, and with it the run; "
-            "what it said stands above. Started again, with any number of processes, it goes on from what is "
+            "what it said stands above. Started again, with any number of processes, it resumes from what is "
             "kept"
         ) from error
     except SignalException as error:

@@ -106,11 +106,11 @@ def check_tensors(folder: Path, where: Mapping[str, Any], config: ModelConfig, r
     if missing := sorted(expected.keys() - where.keys()):
         raise InputError(f"{folder}: missing keys {missing[:3]}")
     for name, size in expected.items():
-        result = where[name].get_slice(name)
-        if tuple(result.get_shape()) != size:
-            raise InputError(f"{folder}: {name}: expected shape {size}, got {tuple(result.get_shape())}")
-        if result.get_dtype() not in DTYPES:
+        stored = where[name].get_slice(name)
+        if tuple(stored.get_shape()) != size:
+            raise InputError(f"{folder}: {name}: expected shape {size}, got {tuple(stored.get_shape())}")
+        if stored.get_dtype() not in DTYPES:
             raise InputError(
-                f"{folder}: {name}: expected one of {', '.join(DTYPES)}, got {result.get_dtype()}; save the "
+                f"{folder}: {name}: expected one of {', '.join(DTYPES)}, got {stored.get_dtype()}; save the "
                 "weights as float32"
             )

@@ -38,8 +38,9 @@ def prepare_torch(seed: int) -> torch.device:
     keep_freed_memory()
     name = os.environ.get("RESUMEN_DEVICE")
     # Before it is asked which are available: CUDA would stay with the GPUs that it sees then.
-    for kind in [DEVICE_KINDS[name]] if name in DEVICE_KINDS else DEVICE_KINDS.values():
-        kind.select(int(os.environ.get("LOCAL_RANK", 0)))
+    for kind_name, kind in DEVICE_KINDS.items():
+        if name in (None, kind_name):
+            kind.select(int(os.environ.get("LOCAL_RANK", 0)))
     join_processes(DEVICE_KINDS[best_kind()].backend)
     return open_device(name or best_kind())
 

@@ -1,4 +1,4 @@
-"""T5's arithmetic: what transformers' T5 computes, in fewer passes over cache.
+"""T5's arithmetic: what transformers' T5 computes, in fewer passes over memory.
 
 The model of Raffel et al. (https://arxiv.org/abs/1910.10683), v1.0 and v1.1, to be trained and to generate:
 
@@ -77,7 +77,7 @@ class ModelConfig:
             raise ValueError(
                 f"feed_forward_proj: expected one of {', '.join(ACTIVATIONS)}, got {shown(kind)}"
             )
-        apart = config.get("tie_word_embeddings") is False
+        untied = config.get("tie_word_embeddings") is False
         eos = config.get("eos_token_id")
         if isinstance(eos, list) and eos:  # each of them ends a text; T5's own end is the first
             config = {**config, "eos_token_id": eos[0]}
@@ -101,8 +101,8 @@ class ModelConfig:
             epsilon=epsilon,
             activation=activation,
             gated=kind.startswith("gated-"),
-            untied_head=apart,
-            scale_output=bool(config.get("scale_decoder_outputs", not apart)),
+            untied_head=untied,
+            scale_output=bool(config.get("scale_decoder_outputs", not untied)),
             decoder_start=require_int(config, "decoder_start_token_id", 0, minimum=0, maximum=rows - 1),
             pad=require_int(config, "pad_token_id", 0, minimum=0, maximum=rows - 1),
             eos=require_int(config, "eos_token_id", 1, minimum=0, maximum=rows - 1),
@@ -173,6 +173,7 @@ class Dropout:
 
     def mask(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
         rows = shape[0] if self.num_rows is None else self.num_rows
+        # (rows, 1, …) or (rows, …, keys, 1), of all processes; of this one at the return
         kept = torch.empty((rows, *shape[1:]), device=like.device).bernoulli_(1 - self.share)
         return kept[self.rows].div(1 - self.share).to(like.dtype)
 
@@ -415,9 +416,8 @@ class T5:
         assert layer.cross_q is not None
         assert layer.cross_out is not None
         keys, values = cross  # (rows, heads, source tokens, d_kv)
-        queries = self.heads(
-            project(self.normalized(states), layer.cross_q)
-        )  # (rows, heads, positions, d_kv)
+        # (rows, heads, positions, d_kv)
+        queries = self.heads(project(self.normalized(states), layer.cross_q))
         attended = attention(queries, keys, drop.keys(values), None, attention_mask)
         return states + drop(project(attended.transpose(1, 2).flatten(2), layer.cross_out))
 
@@ -425,7 +425,7 @@ class T5:
         inner = project(self.normalized(states), layer.wi)  # (rows, positions, d_ff, twice if gated)
         activation = ACTIVATIONS[self.config.activation]
         if self.config.gated:
-            gate, linear = inner.chunk(2, dim=-1)
+            gate, linear = inner.chunk(2, dim=-1)  # (rows, positions, d_ff) each
             inner = activation(gate) * linear
         else:
             inner = activation(inner)
@@ -455,6 +455,7 @@ class T5:
 
     def cross_keys(self, encoded: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Return each decoder layer's keys and values of the article: (rows, heads, tokens, d_kv)."""
+        # (rows, tokens, heads × d_kv) each
         parts = project(encoded, self.cross).chunk(2 * self.config.num_decoder_layers, dim=-1)
         heads = [self.heads(part) for part in parts]
         return list(zip(heads[::2], heads[1::2], strict=True))
@@ -480,7 +481,7 @@ class T5:
         attention_mask = self.additive_mask(mask)
         decoder_input_ids, positions, labels = self.decoder_inputs(batch["labels"])
         both = functional.embedding(torch.cat([ids, decoder_input_ids], dim=1), self.embedding)
-        # one gradient, not two: (rows, source tokens, d_model) and (rows, target tokens, d_model)
+        # (rows, source tokens, d_model) and (rows, target tokens, d_model); the embedding has one gradient
         source, states = both.split([ids.shape[1], decoder_input_ids.shape[1]], dim=1)
         encoded = (encode or T5.encode)(self, source.contiguous(), attention_mask, drop)
         states = self.decode(states, self.cross_keys(encoded), attention_mask, drop)
@@ -489,7 +490,7 @@ class T5:
     def cached_loss(self, cache: "KVCache", labels: Tensor) -> Tensor:
         """Return `loss` of labels, (articles, target tokens), of the articles in `cache`."""
         decoder_input_ids, positions, labels = self.decoder_inputs(labels)
-        states = functional.embedding(decoder_input_ids, self.embedding)
+        states = functional.embedding(decoder_input_ids, self.embedding)  # (articles, positions, d_model)
         return self.loss_at(self.decode(states, cache.cross, cache.attention_mask), positions, labels)
 
     def decoder_inputs(self, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -607,7 +608,10 @@ class KVCache:
     length: int = 0  # slots so far
 
     def next_bias(self) -> tuple[Tensor | None, Tensor | None]:
-        """Return what the newest tokens' attention adds: `bias` and `attention_mask` of `attention`."""
+        """Return what the newest tokens' attention adds: `bias` and `attention_mask` of `attention`.
+
+        (1, heads, 1, tokens so far) and None of one beam; None and (articles, heads, beams, slots) of more.
+        """
         index, beams = self.length // self.num_beams - 1, self.num_beams
         bias = self.bias[:, :, index : index + 1, : index + 1]  # (1, heads, 1, tokens so far)
         if self.beam_mask is None:

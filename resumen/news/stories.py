@@ -1,4 +1,4 @@
-"""Seeded Spanish news: clean stories with known-answer questions, and splits with MLSUM's defects.
+"""Seeded Spanish news: clean stories with known-answer questions.
 
 Everything is invented but the names of towns. A story is put together from independent facts:
 each is said in one sentence of the article, beside a rival of the same kind (an earlier figure,
@@ -6,7 +6,7 @@ another town), and in one phrase of the summary. What the summary takes is alway
 of thing: the protagonist, not who comments; the final figure, not the estimate; the town where
 it happened, not the one that was ruled out.
 
-The data come first, then the few functions that draw from them. How to read a template:
+The data are those of topics.py. How to read a template:
 
     {who} {other} {third}        three people; who is the protagonist
     {place} {place2} {place3}    three towns; the first is where it happens

@@ -12,9 +12,7 @@ from resumen.text.words import words
 
 MEASURES = ("rougeL", "rouge1", "rouge2", "chrf", "novel_bigrams", "repeated_trigrams", "lost_words")
 PERCENT = {"novel_bigrams", "repeated_trigrams"}  # shares of 0 to 1 in the scores
-MAX_PAGE_CHARACTERS = (
-    7_000_000  # characters of articles and summaries in the page; the scores of all stand beside them
-)
+MAX_PAGE_CHARACTERS = 7_000_000  # of articles and summaries in the page, beside the scores of all
 
 
 def explorer(
@@ -26,7 +24,7 @@ def explorer(
 
     `rows` are the test articles, `predictions` each system's in their order, `scores` each system's values by
     measure, in their order too. All articles come with their scores and reference; where texts and
-    summaries are more than LARGEST characters, every k-th article has them (`every` is k).
+    summaries are more than MAX_PAGE_CHARACTERS characters, every k-th article has them (`every` is k).
     """
     systems = list(predictions)
     sizes = [
@@ -81,8 +79,8 @@ def lost_letters(rows: list[dict[str, Any]], predictions: dict[str, list[dict[st
     """
     result: dict[str, str] = {}
     asked = letters_of(row["summary"] for row in rows)
-    for system, output in predictions.items():
-        if lost := asked - letters_of(row["spelled_reference"] for row in output):
+    for system, rows_of_system in predictions.items():
+        if lost := asked - letters_of(row["spelled_reference"] for row in rows_of_system):
             result.setdefault("".join(sorted(lost)), system)
     return {system: lost for lost, system in result.items()}
 

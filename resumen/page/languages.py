@@ -97,18 +97,18 @@ def question_of(name: str) -> Bilingual:
     return QUESTIONS.get(name, bilingual(name))
 
 
-def verdict_of(message: str) -> Bilingual:
-    """Return a verdict of shared/bootstrap.py in both languages.
+def verdict_of(verdict: str) -> Bilingual:
+    """Return a verdict of resumen/scoring/bootstrap.py in both languages.
 
     >>> verdict_of("cannot tell at n = 200; about 930 articles would be needed").es
     'no se puede decir con n = 200; harían falta unos 930 artículos'
     """
-    unsure = CANNOT_TELL.fullmatch(message)
+    unsure = CANNOT_TELL.fullmatch(verdict)
     if not unsure:
-        return bilingual(message)
+        return bilingual(verdict)
     count, needed = unsure.groups()
     more = f"; harían falta unos {needed} artículos" if needed else ""
-    return Bilingual(message, f"no se puede decir con n = {count}{more}")
+    return Bilingual(verdict, f"no se puede decir con n = {count}{more}")
 
 
 def group_of(by: str, value: str) -> Bilingual:

@@ -6,7 +6,7 @@ from typing import Any
 from resumen.page.languages import Bilingual, bilingual
 from resumen.runtime.errors import InputError
 from resumen.runtime.jsonfiles import read_json
-from resumen.runtime.paths import FINETUNED_DIR, METRICS_DIR, PRETRAINED_DIR, README
+from resumen.runtime.paths import EVALUATION_FILE, FINETUNED_DIR, PRETRAINED_DIR, README, SYSTEMS_DIR
 from resumen.schema.params import section_of
 from resumen.schema.systems import EXTRACTIVE, system_names, system_params
 
@@ -57,19 +57,19 @@ def what_is(params: dict[str, Any], name: str) -> Bilingual:
         return bilingual("foreign: predictions made elsewhere")
     if system.path == FINETUNED_DIR:
         base, small = params["finetune"]["base"], is_miniature(params, name)
-        message = Bilingual(
+        what = Bilingual(
             f"{base}, fine-tuned{': a miniature' if small else ''}",
             f"{base}, con ajuste fino{': una miniatura' if small else ''}",
         )
     elif system.path.parent == PRETRAINED_DIR:
-        message = played_by(params, system.path.name)
+        what = played_by(params, system.path.name)
     else:
-        message = bilingual("a local model folder")
+        what = bilingual("a local model folder")
     decoding = "".join(f"; {key} {value}" for key, value in system.decoding().items())
     asked = Bilingual("", "")
     if system.template is not None:
         asked = Bilingual(f"; prompt “{system.template}”", f"; instrucción “{system.template}”")
-    return Bilingual(message.en + asked.en + decoding, message.es + asked.es + decoding)
+    return Bilingual(what.en + asked.en + decoding, what.es + asked.es + decoding)
 
 
 def marks_of(params: dict[str, Any]) -> dict[str, str]:
@@ -98,13 +98,13 @@ def system_rows(params: dict[str, Any], evaluation: dict[str, Any]) -> list[dict
     intervals = {row["system"]: row["rougeL"] for row in evaluation["systems"]}
     for name in [*EXTRACTIVE, *system_names(params)]:
         what = bilingual(BASELINES[name]) if name in BASELINES else what_is(params, name)
-        scores = read_json(METRICS_DIR / f"systems/{name}.json")
+        scores = read_json(SYSTEMS_DIR / f"{name}.json")
         bounds = {bound: intervals[name][bound] for bound in ("lower", "upper")}
         rows.append({"name": name, "what": what, **scores, **bounds})
     return rows
 
 
-def is_small(params: dict[str, Any]) -> bool:
+def is_finetuned_miniature(params: dict[str, Any]) -> bool:
     """Return whether the fine-tuned model is a miniature."""
     return is_miniature(params | {"systems": {"finetuned": AS_TRAINED}}, "finetuned")
 
@@ -164,8 +164,8 @@ def with_results(readme: str, params: dict[str, Any]) -> str:
     pattern = re.compile(f"{re.escape(RESULT_MARKS[0])}.*?{re.escape(RESULT_MARKS[1])}", re.DOTALL)
     if len(pattern.findall(readme)) != 1:
         raise InputError(f"{README}: expected the marks {RESULT_MARKS[0]} and {RESULT_MARKS[1]} once")
-    evaluation = read_json(METRICS_DIR / "evaluation.json")
-    title = "Miniature" if is_small(params) else f"Profile {params['profile']}"
+    evaluation = read_json(EVALUATION_FILE)
+    title = "Miniature" if is_finetuned_miniature(params) else f"Profile {params['profile']}"
     body = (
         f"**{title}**, {evaluation['num_articles']} test articles, F1 in points, ROUGE-L with its "
         f"{100 * evaluation['confidence']:g} % interval:\n\n"

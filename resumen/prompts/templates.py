@@ -104,19 +104,19 @@ def template_pairs(params: FormatParams) -> list[Pair]:
     """
     if params.templates is None:
         pairs = [Pair(prompt=params.template, completion=params.completion, source="params.yaml")]
-        indices = [{"prompt": "params.yaml: format.template", "completion": "params.yaml: format.completion"}]
+        labels = [{"prompt": "params.yaml: format.template", "completion": "params.yaml: format.completion"}]
     else:
         pairs = chosen_set(params.templates)
         names = [
             f"{TEMPLATES}: {pair_label(params.templates, number)}" for number in range(1, len(pairs) + 1)
         ]
-        indices = [{key: f"{name}.{key}" for key in ("prompt", "completion")} for name in names]
+        labels = [{key: f"{name}.{key}" for key in ("prompt", "completion")} for name in names]
     if params.style == "conversation":
-        for pair, index in zip(pairs, indices, strict=True):
+        for pair, label in zip(pairs, labels, strict=True):
             for key, value in (("prompt", pair.prompt), ("completion", pair.completion)):
                 if mark := mark_in(value):
                     raise InputError(
-                        f"{index[key]}: holds {mark}, which style conversation puts there itself, "
+                        f"{label[key]}: holds {mark}, which style conversation puts there itself, "
                         f"got {value!r}; take it out"
                     )
     return pairs

@@ -114,5 +114,5 @@ def truncate_turns(lines: list[Ids], max_tokens: int) -> Ids:
     room = max_tokens - len(header) - len(mark)
     while len(turns) > 1 and sum(map(len, turns)) > room:
         turns = turns[1:]
-    message = [token for turn in turns for token in turn]
-    return [*header, *message[:room], *mark]
+    tokens = [token for turn in turns for token in turn]
+    return [*header, *tokens[:room], *mark]

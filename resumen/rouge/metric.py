@@ -3,7 +3,7 @@
 rouge_score's own splitter takes everything outside [a-z0-9] for a border: "artículo" becomes "art" and
 "culo". Here a word is a lower-cased run of letters and digits, accents and ñ included.
 
-    from stages.shared.rouge import SpanishRouge        # or evaluate.load("resumen/rouge/metric.py")
+    from resumen.rouge.metric import SpanishRouge        # or evaluate.load("resumen/rouge/metric.py")
     SpanishRouge().compute(predictions=["el año"], references=["el ano"])
 
 Paper: Lin 2004, https://aclanthology.org/W04-1013

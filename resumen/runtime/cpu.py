@@ -2,11 +2,8 @@
 
 import os
 
-THREAD_BINDING = (
-    "OMP_PROC_BIND",
-    "OMP_PLACES",
-    "GOMP_CPU_AFFINITY",
-)  # with one, OpenMP pins each thread to a core
+# With one of them, OpenMP pins each thread to a core.
+THREAD_BINDING = ("OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY")
 
 
 def num_cores() -> int:

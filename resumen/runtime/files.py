@@ -17,10 +17,8 @@ from safetensors import SafetensorError
 from resumen.runtime.errors import InputError
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-SAFETENSORS_DISK_FULL = re.compile(
-    r"os error (28|112|122|39)\b"
-)  # its errors are no OSErrors; 112 and 39: Windows
-
+# The errors of safetensors are no OSErrors; 112 and 39 are those of Windows.
+SAFETENSORS_DISK_FULL = re.compile(r"os error (28|112|122|39)\b")
 MAX_BYTES = 2**25  # of a JSON file, a line or a value: T5's tokenizer.json has 2.4 MB, a long article 0.1
 
 

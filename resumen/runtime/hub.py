@@ -32,7 +32,6 @@ from resumen.runtime.files import MAX_BYTES, remove, sha256_of
 
 log = logging.getLogger("hub")
 
-
 Result = TypeVar("Result")
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -111,7 +110,7 @@ def is_transient(error: BaseException) -> bool:
 
 
 def with_retries(where: str, call: Callable[[], Result]) -> Result:
-    """Return what `call` returns, tried up to TRIES times where waiting may help.
+    """Return what `call` returns, tried up to MAX_TRIES times where waiting may help.
 
     Raises:
         InputError: the hub's last answer, in one line.
@@ -166,7 +165,7 @@ def fetch_files(
 ) -> dict[str, Path]:
     """Return where the files that match `patterns` lie in huggingface_hub's cache, verified, by path.
 
-    What is there already is not fetched again, and a cut connection goes on where it stopped. `listed`
+    What is there already is not fetched again, and a cut connection resumes where it stopped. `listed`
     is the listing that each file is held against: huggingface_hub checks sizes alone. Without one, as
     under HF_HUB_OFFLINE, a file is held against the name that the cache gives it, which is its hash.
 

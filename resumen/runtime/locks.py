@@ -30,14 +30,14 @@ def resume_dir() -> Path:
 
 @contextmanager
 def locked_folder(
-    work: str, parts: dict[str, str], log: logging.Logger, rank: int = 0, world_size: int = 1
+    work: str, parts: dict[str, str], log: logging.Logger, rank: int, world_size: int
 ) -> Iterator[Path]:
     """Yield the folder of `work`, locked: as an earlier run with the same `parts` left it, or empty.
 
     A second run beside a running one, of the same parts or in the same workspace, waits, and takes over what
     the first has finished; where several processes work together it says so and ends. What is kept of other
-    work that is finished, or of any that has been left for days, is removed. Only rank 0 has the folder; the
-    others have one that goes with them.
+    work that is finished, or of any that has been left for days, is removed. `rank` of
+    `world_size` processes is this one: only rank 0 has the folder, the others have one that goes with them.
     """
     if rank:
         with tempfile.TemporaryDirectory() as scratch:

@@ -14,11 +14,13 @@ PROBES = Path("prompts/probes.yaml")
 MINIATURES_DIR = Path("miniatures")
 MINIATURE_WEIGHTS = Path("miniatures/weights")
 PAGE_DIR = Path(__file__).parents[1] / "page"  # beside its code, wherever that lies
+PAGE_SCRIPT = PAGE_DIR / "report.js"
 
 RAW_DIR = Path("data/raw")
 RAW_VALIDATION = RAW_DIR / "validation.parquet"
 RAW_TEST = RAW_DIR / "test.parquet"
 FORMATTED_DIR = Path("data/formatted")
+FORMATTED_TRAIN = FORMATTED_DIR / "train.parquet"
 FORMATTED_TEST = FORMATTED_DIR / "test.parquet"
 TOKENIZED_DIR = Path("data/tokenized")
 TOKENIZED_TRAIN = TOKENIZED_DIR / "train.parquet"
@@ -39,6 +41,8 @@ EVALUATION_FILE = METRICS_DIR / "evaluation.json"
 SYSTEMS_DIR = METRICS_DIR / "systems"
 PLOTS_DIR = METRICS_DIR / "plots"
 CURVE = PLOTS_DIR / "training.json"
+SCORES_PLOT = PLOTS_DIR / "scores.json"
+LENGTHS_PLOT = PLOTS_DIR / "lengths.json"
 
 REPORTS_DIR = Path("reports")
 REPORT = REPORTS_DIR / "report.html"
@@ -46,3 +50,5 @@ MODEL_CARD = REPORTS_DIR / "model_card.md"
 
 KEPT_DIR = Path(".resumen")  # work that outlives its process
 CACHE_DIR = Path(".cache")
+PUBLISH_DIR = CACHE_DIR / "publish"  # what is on its way to the hub
+ASIDE_DIR = CACHE_DIR / "doctor"  # what the doctor took out of the workspace

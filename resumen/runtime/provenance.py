@@ -24,7 +24,9 @@ def check_hashes(folder: Path) -> None:
     if not (path := folder / PROVENANCE).is_file():
         return
     content = read_json(path)
-    hashes = content.get("sha256") if isinstance(content, dict) else content
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected an object, got {shown(content)}; make the folder again")
+    hashes = content.get("sha256")
     if not isinstance(hashes, dict):
         raise InputError(f"{path}: sha256: expected an object, got {shown(hashes)}; make the folder again")
     files = {file.name for file in folder.iterdir()}

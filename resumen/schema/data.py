@@ -37,7 +37,7 @@ Size = Annotated[int | float | Literal["all"], BeforeValidator(check_size)]
 
 
 class DropParams(Block):
-    """Which rows are dropped; the others are counted as left. The reasons are those of shared/audit.py."""
+    """Which rows are dropped; the others are counted as left. The reasons are SWITCHED."""
 
     short_summary: bool
     other_language: bool
@@ -83,7 +83,7 @@ class DataParams(Block):
 
 
 class EmbeddedParams(DataParams):
-    """The news that stages/shared/news.py makes up."""
+    """The news that resumen/news makes up."""
 
     source: Literal["embedded"]
     train: PositiveInt  # rows
@@ -151,8 +151,10 @@ SOURCE_PARAMS: dict[str, type[DataParams]] = {
 }
 
 
-# Of the profile alone.
-PROFILE_KEYS = {"source", "repo", "revision", "data_dir", "config", "path", "separator", "columns"}
+# What only some sources have, and which source it is: of the profile alone, which DVC watches.
+PROFILE_KEYS = {"source"} | {
+    key for kind in SOURCE_PARAMS.values() for key in kind.model_fields
+} - DataParams.model_fields.keys()
 
 
 def data_params(params: dict[str, Any]) -> DataParams:

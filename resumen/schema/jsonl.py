@@ -54,15 +54,15 @@ def numbered_lines(file: BinaryIO, where: object) -> Iterator[tuple[int, str]]:
         InputError: a line is not UTF-8, holds a NUL or is too long; it starts with file:line.
     """
     for number, line in enumerate(iter(lambda: file.readline(MAX_BYTES + 1), b""), start=1):
-        index = f"{where}:{number}"
+        position = f"{where}:{number}"
         if len(line) > MAX_BYTES:
-            raise InputError(f"{index}: expected at most {MAX_BYTES:,} bytes in a line, got more; part it")
+            raise InputError(f"{position}: expected at most {MAX_BYTES:,} bytes in a line, got more; part it")
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
-            raise InputError(not_utf8(index, error)) from error
+            raise InputError(not_utf8(position, error)) from error
         if "\0" in text:
-            raise InputError(f"{index}: holds a NUL character, so it is no text; save the file as UTF-8")
+            raise InputError(f"{position}: holds a NUL character, so it is no text; save the file as UTF-8")
         yield number, text
 
 

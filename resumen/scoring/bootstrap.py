@@ -77,25 +77,25 @@ def difference(scores: np.ndarray, means: np.ndarray, confidence: float) -> Diff
         raise InputError("one article: neither an interval nor a difference can be told; score two at least")
     drawn = expanded_for_few(means, count, confidence)
     lower, upper = percentile_interval(means[:, None], count, confidence)
-    minimum = min((drawn <= 0).sum(), (drawn >= 0).sum())
-    p = min(1.0, 2 * (int(minimum) + 1) / (len(means) + 1))
+    fewer = min((drawn <= 0).sum(), (drawn >= 0).sum())
+    p = min(1.0, 2 * (int(fewer) + 1) / (len(means) + 1))
     deviation = float(scores.std(ddof=1))
     return Difference(float(scores.mean()), float(lower[0]), float(upper[0]), p, deviation, count)
 
 
-def minimum_detectable_effect(result: Difference, confidence: float, tests: int = 1) -> float:
-    """Return the smallest difference that so many articles show four times in five.
+def minimum_detectable_effect(effect: Difference, confidence: float, tests: int = 1) -> float:
+    """Return the minimum detectable effect of so many articles at 80 % power (POWER).
 
     By the normal approximation, at the level that `tests` comparisons leave to each.
     """
-    return power_factor(confidence, tests) * result.deviation / math.sqrt(result.count)
+    return power_factor(confidence, tests) * effect.deviation / math.sqrt(effect.count)
 
 
-def required_articles(result: Difference, confidence: float, tests: int = 1) -> float:
-    """Return how many articles would show the difference that was found four times in five; or infinity."""
-    if not result.mean:
+def required_articles(effect: Difference, confidence: float, tests: int = 1) -> float:
+    """Return how many articles would show the difference that was found at 80 % power; or infinity."""
+    if not effect.mean:
         return math.inf
-    return (power_factor(confidence, tests) * result.deviation / result.mean) ** 2
+    return (power_factor(confidence, tests) * effect.deviation / effect.mean) ** 2
 
 
 def power_factor(confidence: float, tests: int) -> float:
@@ -128,7 +128,7 @@ def holm(p_values: list[float]) -> list[float]:
     return corrected
 
 
-def verdict(result: Difference, p: float, confidence: float, tests: int = 1) -> str:
+def verdict(effect: Difference, p: float, confidence: float, tests: int = 1) -> str:
     """Return the difference in words; `p` is the corrected one of `comparisons_left`.
 
     >>> verdict(Difference(2.0, 1.0, 3.0, 0.001, 6.1, 200), 0.002, 0.95)
@@ -137,10 +137,10 @@ def verdict(result: Difference, p: float, confidence: float, tests: int = 1) -> 
     'cannot tell at n = 200; about 1,200 articles would be needed'
     """
     if p < 1 - confidence:
-        return "better" if result.mean > 0 else "worse"
-    message, wanted = f"cannot tell at n = {result.count:,}", required_articles(result, confidence, tests)
+        return "better" if effect.mean > 0 else "worse"
+    text, wanted = f"cannot tell at n = {effect.count:,}", required_articles(effect, confidence, tests)
     if not math.isfinite(wanted) or wanted > 10**7:
-        return message
-    minimum = max(wanted, result.count + 1)  # as many as there are do not do
-    step = 10 ** max(0, len(str(math.ceil(minimum))) - 2)
-    return f"{message}; about {math.ceil(minimum / step) * step:,} articles would be needed"
+        return text
+    at_least = max(wanted, effect.count + 1)  # as many as there are do not do
+    step = 10 ** max(0, len(str(math.ceil(at_least))) - 2)
+    return f"{text}; about {math.ceil(at_least / step) * step:,} articles would be needed"

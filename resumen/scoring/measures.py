@@ -33,12 +33,12 @@ class ArticleIndex(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> "ArticleIndex":
-        result = words(text)
+        tokens = words(text)
         indices: dict[str, list[int]] = {}
-        for index, word in enumerate(result):
+        for index, word in enumerate(tokens):
             indices.setdefault(word, []).append(index)
-        one, two, three = (frozenset(ngrams(result, size)) for size in (1, 2, 3))
-        return cls(result, indices, (one, two, three), frozenset(NUMBER.findall(text)))
+        one, two, three = (frozenset(ngrams(tokens, size)) for size in (1, 2, 3))
+        return cls(tokens, indices, (one, two, three), frozenset(NUMBER.findall(text)))
 
 
 class Measures(NamedTuple):
@@ -79,13 +79,13 @@ def measure(prediction: str, reference: str, article: ArticleIndex) -> Measures:
     )
 
 
-def ngrams(result: Sequence[str], size: int) -> list[Ngram]:
+def ngrams(tokens: Sequence[str], size: int) -> list[Ngram]:
     """Return the runs of `size` words, in order.
 
     >>> ngrams(["a", "b", "c"], 2)
     [('a', 'b'), ('b', 'c')]
     """
-    return list(zip(*(result[start:] for start in range(size)), strict=False))
+    return list(zip(*(tokens[start:] for start in range(size)), strict=False))
 
 
 def share_outside(given: Sequence[Ngram], known: Ngrams) -> float:

@@ -18,7 +18,7 @@ from resumen.text.words import words
 
 NUM_EXAMPLES = 3  # of each reason, by id
 NUM_HASHES = 128  # of a MinHash; the estimate of a similarity of 0.8 has a deviation of 0.035
-NUM_BANDS = 32  # of 4 hashes: two texts as alike as NEAR are compared with a probability of 1 − 5e-8
+NUM_BANDS = 32  # of 4 hashes: two texts as alike as MIN_JACCARD are compared with a probability of 1 − 5e-8
 MIN_JACCARD = 0.8  # share of their neighbouring word pairs that two near duplicates have in common (Jaccard)
 MIN_LANGUAGE_WORDS = 10  # words of a text whose language can be told
 MIN_SKETCH_WORDS = 50  # words of a text that may be a near duplicate; in fewer, one word is a difference
@@ -94,9 +94,9 @@ class Fingerprint(NamedTuple):
         return cls(words_digest(read.text), words_digest(read.summary), sketch)
 
 
-def words_digest(result: list[str]) -> bytes:
+def words_digest(tokens: list[str]) -> bytes:
     """Return 16 bytes that tell a text by its words."""
-    return blake2b(" ".join(result).encode(), digest_size=16).digest()
+    return blake2b(" ".join(tokens).encode(), digest_size=16).digest()
 
 
 class DuplicateIndex:
@@ -124,18 +124,18 @@ class DuplicateIndex:
         """Return the first row that is a near duplicate."""
         if sketch is None:
             return None
-        for index, other in map(self.sketched.__getitem__, sorted(self.near.query(sketch))):
+        for ref, other in map(self.sketched.__getitem__, sorted(self.near.query(sketch))):
             if sketch.jaccard(other) >= MIN_JACCARD:
-                return index
+                return ref
         return None
 
-    def keep(self, row: Fingerprint, index: RowRef) -> None:
+    def keep(self, row: Fingerprint, ref: RowRef) -> None:
         """Remember a row."""
-        self.texts.setdefault(row.text, index)
-        self.summaries.setdefault((index.split, row.summary), index)
+        self.texts.setdefault(row.text, ref)
+        self.summaries.setdefault((ref.split, row.summary), ref)
         if row.sketch is not None:
             self.near.insert(len(self.sketched), row.sketch)
-            self.sketched.append((index, row.sketch))
+            self.sketched.append((ref, row.sketch))
 
 
 class Audit:

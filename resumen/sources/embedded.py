@@ -9,7 +9,7 @@ from resumen.schema.rows import SPLITS
 from resumen.sources.rows import RawRow, numbered
 
 
-def embedded_splits(params: EmbeddedParams, origin: object = None) -> Mapping[str, Iterable[RawRow]]:
+def embedded_splits(params: EmbeddedParams, origin: dict[str, Any]) -> Mapping[str, Iterable[RawRow]]:
     """Return the embedded news of each split, MLSUM's defects planted among them."""
     sizes = {split: getattr(params, split) for split in SPLITS}
     rows_of = news_splits(sizes, params.seed)

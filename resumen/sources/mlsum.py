@@ -20,7 +20,6 @@ from resumen.sources.userfiles import text_of
 
 log = logging.getLogger("fetch")
 
-
 # Scialom et al. 2020, https://arxiv.org/abs/2004.14900; rows a split, as the dataset's card has them.
 MLSUM_ROWS = {
     "de": {"train": 220_887, "validation": 11_394, "test": 10_701},

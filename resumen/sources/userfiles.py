@@ -64,18 +64,18 @@ def read_user_rows(path: Path, columns: dict[str, str], separator: str) -> Itera
             f"{path}: a CSV cannot hold messages, got columns.messages {columns['messages']!r}; save "
             "them as JSON Lines or Parquet, or map text and summary instead"
         )
-    for index, row in readers[path.suffix](path, list(columns.values()), separator):
+    for where, row in readers[path.suffix](path, list(columns.values()), separator):
         ours = {
-            name: text_of(row[theirs], index, theirs)
+            name: text_of(row[theirs], where, theirs)
             for name, theirs in columns.items()
             if name != "messages"
         }
         if "messages" in columns:
-            ours |= conversation_of(row[columns["messages"]], index, columns["messages"])
+            ours |= conversation_of(row[columns["messages"]], where, columns["messages"])
         yield ours
 
 
-def conversation_of(value: Any, index: str, column: str) -> dict[str, Any]:
+def conversation_of(value: Any, where: str, column: str) -> dict[str, Any]:
     """Return a row's turns as `messages`, the last answer as `summary`, all before it as `text`.
 
     Raises:
@@ -84,12 +84,12 @@ def conversation_of(value: Any, index: str, column: str) -> dict[str, Any]:
     try:
         messages = check_messages(value)
     except ValueError as error:
-        raise InputError(f"{index}: column {column!r}: {error}") from error
+        raise InputError(f"{where}: column {column!r}: {error}") from error
     *before, answer = [message["content"] for message in messages]
     return {"messages": messages, "text": "\n".join(before), "summary": answer}
 
 
-def text_of(value: Any, index: str, column: str) -> str:
+def text_of(value: Any, where: str, column: str) -> str:
     """Return `value` as text: a number as written, nothing (None, NaN) as "", line ends as "\\n"."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
@@ -98,11 +98,11 @@ def text_of(value: Any, index: str, column: str) -> str:
     if not isinstance(value, str | int | float) or isinstance(value, bool):
         kind = type(value).__name__
         raise InputError(
-            f"{index}: column {column!r}: expected text, got {kind}; write it as text, or map another column"
+            f"{where}: column {column!r}: expected text, got {kind}; write it as text, or map another column"
         )
     text = str(value)
     if fault := fault_of(text):
-        raise InputError(f"{index}: column {column!r}: {fault}")
+        raise InputError(f"{where}: column {column!r}: {fault}")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -249,7 +249,7 @@ def user_rows(path: Path, prefix: str, params: FilesParams) -> Iterator[RawRow]:
         yield dict.fromkeys(RAW.names, "") | row
 
 
-def file_splits(params: FilesParams, origin: object = None) -> Mapping[str, Iterable[RawRow]]:
+def file_splits(params: FilesParams, origin: dict[str, Any]) -> Mapping[str, Iterable[RawRow]]:
     """Return the user's rows of each split: by file, or drawn by seed from the one file."""
     path = Path(params.path)
     files = split_files(path)

@@ -30,7 +30,7 @@ def render_conversation(messages: Sequence[Message]) -> str:
 
 
 def parse_conversation(prompt: str) -> list[Message]:
-    """Return the turns of a prompt that `render_conversation` made, white space squeezed.
+    """Return the turns of a prompt that `render_conversation` made, white space collapsed.
 
     Raises:
         ValueError: `render_conversation` did not make it.

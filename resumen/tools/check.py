@@ -28,10 +28,9 @@ from resumen.schema.sections import (
     TokenizeParams,
 )
 from resumen.schema.systems import SystemParams, system_names, system_params
-from resumen.sources.userfiles import file_splits
+from resumen.sources.userfiles import file_origin, file_splits
 
 log = logging.getLogger("check")
-
 
 SECTION_PARAMS: dict[str, type[Block]] = {
     "format": FormatParams,
@@ -46,9 +45,9 @@ KEYS = ("profile", "profiles", "data", "weights", "checkpoints", "systems", *SEC
 PROFILE_SECTIONS = ("data", "weights", *SECTION_PARAMS)
 
 
-def check_keys(result: dict[str, Any], known: tuple[str, ...], where: str) -> None:
-    """Raise InputError for a key of `result` that is not `known`."""
-    for key in result:
+def check_keys(section: dict[str, Any], known: tuple[str, ...], where: str) -> None:
+    """Raise InputError for a key of `section` that is not `known`."""
+    for key in section:
         if key not in known:
             raise InputError(f"params.yaml: {where}{key}: unknown key{nearest(str(key), list(known))}")
 
@@ -170,7 +169,7 @@ def check(params: dict[str, Any]) -> str:
         check_source(name, system_params(params, name), params)
     data = data_params(params)
     if isinstance(data, FilesParams):
-        for rows in file_splits(data).values():
+        for rows in file_splits(data, file_origin(data)).values():
             next(iter(rows), None)
     for profile in params["profiles"]:
         check_sections(profile_alone(params, profile))

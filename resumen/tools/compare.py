@@ -26,6 +26,7 @@ from scipy.stats import t as student
 from resumen.page.table import is_miniature
 from resumen.runtime.cli import parser
 from resumen.runtime.errors import InputError, first_line, nearest
+from resumen.runtime.paths import EVALUATION_FILE, PARAMS, SCORES_FILE
 from resumen.schema.params import NOT_YAML, load_params
 from resumen.schema.rows import NOT_PARQUET
 from resumen.schema.sections import EvaluateParams
@@ -40,7 +41,7 @@ from resumen.scoring.bootstrap import (
     verdict,
 )
 
-SCORES_PATH, EVALUATION_PATH, PARAMS_FILE = "data/scores.parquet", "metrics/evaluation.json", "params.yaml"
+READ = (SCORES_FILE, EVALUATION_FILE, PARAMS)
 WORKSPACE = "workspace"
 # Of the measures that are not named here, more is neither better nor worse.
 MORE_IS_BETTER = frozenset(
@@ -68,10 +69,10 @@ def read_scored(revision: str) -> Scored:
     import dvc.api  # 1 s to import
 
     content = {}
-    for path in (SCORES_PATH, EVALUATION_PATH, PARAMS_FILE):
+    for path in READ:
         try:
             rev = None if revision == WORKSPACE else revision
-            content[path] = dvc.api.read(path, rev=rev, mode="rb")
+            content[path] = dvc.api.read(path.as_posix(), rev=rev, mode="rb")
         except Exception as error:  # DVC's, git's and the file system's have no class in common
             message = str(error).strip().split("\n")[0]
             raise InputError(
@@ -79,14 +80,14 @@ def read_scored(revision: str) -> Scored:
                 "and `dvc pull` or `dvc repro` it if its data are elsewhere"
             ) from error
     try:
-        signature = [str(part) for part in json.loads(content[EVALUATION_PATH])["signature"]]
-        scores = pd.read_parquet(io.BytesIO(content[SCORES_PATH])).astype({"system": str, "id": str})
+        signature = [str(part) for part in json.loads(content[EVALUATION_FILE])["signature"]]
+        scores = pd.read_parquet(io.BytesIO(content[SCORES_FILE])).astype({"system": str, "id": str})
     except (*NOT_PARQUET, RecursionError) as error:
         raise InputError(
-            f"{revision}: {EVALUATION_PATH} or {SCORES_PATH} is damaged ({first_line(error)}); "
+            f"{revision}: {EVALUATION_FILE} or {SCORES_FILE} is damaged ({first_line(error)}); "
             "`dvc repro` it again"
         ) from error
-    return Scored(revision, scores, signature, miniatures_of(content[PARAMS_FILE]))
+    return Scored(revision, scores, signature, miniatures_of(content[PARAMS]))
 
 
 def miniatures_of(content: bytes) -> frozenset[str]:
@@ -187,15 +188,15 @@ def spread(before: np.ndarray, after: np.ndarray, confidence: float, is_fixed: b
     return Spread(mean - reach, mean + reach, float(max(side.std(ddof=1) for side in sides)))
 
 
-def survives(message: str, result: Spread) -> str:
+def survives(verdict: str, result: Spread) -> str:
     """Return the articles' verdict, taken back where the runs do not bear it out.
 
     >>> survives("better", Spread(-0.2, 3.0, 1.1))
     'cannot tell: the runs differ as much among themselves'
     """
-    if message in ("better", "worse") and result.lower <= 0 <= result.upper:
+    if verdict in ("better", "worse") and result.lower <= 0 <= result.upper:
         return "cannot tell: the runs differ as much among themselves"
-    return message
+    return verdict
 
 
 class Compared(NamedTuple):
@@ -221,7 +222,7 @@ def compared(
 
     `is_fixed` is said of a first side that is one run: nothing in it was trained.
     """
-    result = []
+    differences = []
     for name, (before, after) in pairs.items():
         first = before.to_numpy(dtype=float)
         second = after.loc[before.index].to_numpy(dtype=float)
@@ -231,53 +232,51 @@ def compared(
         if first.shape[1] > 1 or second.shape[1] > 1:
             runs = spread(first.mean(axis=0), second.mean(axis=0), params.confidence, is_fixed)
         row = difference(apart, drawn, params.confidence)
-        result.append((name, float(first.mean()), float(second.mean()), row, runs))
-    p_values = [row.p for *_, row, _ in result]
-    output = []
+        differences.append((name, float(first.mean()), float(second.mean()), row, runs))
+    p_values = [row.p for *_, row, _ in differences]
+    comparisons = []
     for (name, before, after, row, runs), p, tests in zip(
-        result, holm(p_values), comparisons_left(p_values), strict=True
+        differences, holm(p_values), comparisons_left(p_values), strict=True
     ):
-        message, minimum = (
-            verdict(row, p, params.confidence, tests),
-            minimum_detectable_effect(row, params.confidence, tests),
-        )
-        message = in_direction(survives(message, runs) if runs else message, measure)
-        output.append(Compared(name, before, after, row, p, minimum, runs, message))
-    return output
+        text = verdict(row, p, params.confidence, tests)
+        detectable = minimum_detectable_effect(row, params.confidence, tests)
+        text = in_direction(survives(text, runs) if runs else text, measure)
+        comparisons.append(Compared(name, before, after, row, p, detectable, runs, text))
+    return comparisons
 
 
-def in_direction(message: str, measure: str) -> str:
+def in_direction(verdict: str, measure: str) -> str:
     """Return a verdict on scores of which more is better in the words that `measure` asks for.
 
     >>> in_direction("better", "lost_words"), in_direction("worse", "density")
     ('worse', 'lower')
     """
     if measure in MORE_IS_BETTER:
-        return message
+        return verdict
     turned = ("worse", "better") if measure in LESS_IS_BETTER else ("higher", "lower")
-    return dict(zip(("better", "worse"), turned, strict=True)).get(message, message)
+    return dict(zip(("better", "worse"), turned, strict=True)).get(verdict, verdict)
 
 
 def table_lines(head: str, rows: list[Compared], equal: list[str], params: EvaluateParams) -> list[str]:
     """Return the table as it is printed."""
     width = max([20, *(len(row.system) + 1 for row in rows)])
     interval = f"{100 * params.confidence:g} % interval"
-    message = [f"{'system':<{width}} {head:<40} difference, {interval} by the articles"] if rows else [head]
-    for output in rows:
-        row, means = output.row, f"{output.before:.2f} → {output.after:.2f}"
-        by_articles = f"{row.mean:+.2f} ({row.lower:+.2f} to {row.upper:+.2f}), p = {output.p:.4f}"
-        message.append(f"{output.system:<{width}} {means:<40} {by_articles}: {output.verdict}")
-        if output.runs:
-            by_runs = f"by the runs {output.runs.lower:+.2f} to {output.runs.upper:+.2f}"
-            message.append(f"{'':<{width}} {by_runs}; a run's deviation {output.runs.deviation:.2f}")
-        message.append(f"{'':<{width}} these articles can show a difference of {output.detectable:.2f}")
-    if rows and not any(output.runs for output in rows):
-        message.append(
-            "one run a side: if it was trained, the luck of its seed is in the difference (stages.seeds)"
+    lines = [f"{'system':<{width}} {head:<40} difference, {interval} by the articles"] if rows else [head]
+    for one in rows:
+        row, means = one.row, f"{one.before:.2f} → {one.after:.2f}"
+        by_articles = f"{row.mean:+.2f} ({row.lower:+.2f} to {row.upper:+.2f}), p = {one.p:.4f}"
+        lines.append(f"{one.system:<{width}} {means:<40} {by_articles}: {one.verdict}")
+        if one.runs:
+            by_runs = f"by the runs {one.runs.lower:+.2f} to {one.runs.upper:+.2f}"
+            lines.append(f"{'':<{width}} {by_runs}; a run's deviation {one.runs.deviation:.2f}")
+        lines.append(f"{'':<{width}} minimum detectable effect at 80 % power: {one.detectable:.2f}")
+    if rows and not any(one.runs for one in rows):
+        lines.append(
+            "one run a side: if it was trained, the luck of its seed is in the difference (`resumen seeds`)"
         )
     if equal:
-        message.append(f"equal in both, article by article: {', '.join(equal)}")
-    return message
+        lines.append(f"equal in both, article by article: {', '.join(equal)}")
+    return lines
 
 
 def miniature_lines(sides: list[Group], systems: list[str]) -> list[str]:
@@ -313,14 +312,14 @@ def main() -> None:
     pairs = {system: (before[system], after[system]) for system in systems if system not in equal}
     head = f"{one.name} → {other.name}"
     rows = compared(pairs, params, options.measure)
-    message = table_lines(head, rows, equal, params)
+    lines = table_lines(head, rows, equal, params)
     if alone := sorted(before.keys() ^ after.keys()):
-        message.append(f"in one of the two only, and not compared: {', '.join(alone)}")
-    message += miniature_lines([one, other], systems)
-    sys.stdout.writelines(f"{line}\n" for line in message)
+        lines.append(f"in one of the two only, and not compared: {', '.join(alone)}")
+    lines += miniature_lines([one, other], systems)
+    sys.stdout.writelines(f"{line}\n" for line in lines)
 
 
 def are_equal(before: pd.DataFrame, after: pd.DataFrame) -> bool:
     """Return whether every run of both sides has the same value for every article."""
-    all_params = np.hstack([before.to_numpy(), after.loc[before.index].to_numpy()])
-    return bool((all_params == all_params[:, :1]).all())
+    values = np.hstack([before.to_numpy(), after.loc[before.index].to_numpy()])
+    return bool((values == values[:, :1]).all())

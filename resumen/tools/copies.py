@@ -15,6 +15,7 @@ from dvc.repo import Repo
 
 from resumen.runtime.errors import first_line
 from resumen.runtime.jsonfiles import read_json
+from resumen.runtime.paths import MINIATURE_WEIGHTS
 from resumen.runtime.progress import track
 
 MEGABYTE = 1_000_000
@@ -39,7 +40,7 @@ class Out(NamedTuple):
 class Copy(NamedTuple):
     """A file, and the hash that its bytes should have."""
 
-    place: str  # "cache", "workspace", "shipped" (with the code) or REMOTE and its name
+    location: str  # "cache", "workspace", "shipped" (with the code) or REMOTE and its name
     path: str
     expected: str  # as DVC names it; "" if there should be no such file
     owner: str  # whose it is, for the reader
@@ -65,7 +66,7 @@ def matches(actual: str, oid: str) -> bool:
 
 def copy_hash(copy: Copy) -> str:
     """Return the hash of the bytes that are there now, "" if none are, or why they cannot be read."""
-    if copy.place == "workspace" and copy.expected.endswith(".dir"):
+    if copy.location == "workspace" and copy.expected.endswith(".dir"):
         return md5(listed(Path(copy.path)), usedforsecurity=False).hexdigest()
     hasher = new(copy.algorithm, usedforsecurity=False)
     try:
@@ -137,14 +138,14 @@ def known_copies(repo: Repo, remotes: dict[str, Store]) -> tuple[list[Copy], lis
             owners[oid].append((path, out))
             needed |= {oid} if out.is_cached and oid else set()
     stores = {"cache": cache, **{REMOTE + name: remote for name, remote in remotes.items()}}
-    for index, store in stores.items():
-        others = cache.all() if index == "cache" else ()  # of older commits; of metrics, for the run cache
+    for location, store in stores.items():
+        others = cache.all() if location == "cache" else ()  # of older commits; of metrics, for the run cache
         for oid in sorted(needed.union(oid for oid in others if OBJECT.fullmatch(oid))):
             owner, whose = "of no stage in this dvc.lock", None
             if oid in owners:
                 (path, whose), *more = owners[oid]
                 owner = f"{whose.stage}: {path}" + (f" and {len(more)} more" if more else "")
-            copies.append(Copy(index, store.oid_to_path(oid), oid, owner, whose, store.fs))
+            copies.append(Copy(location, store.oid_to_path(oid), oid, owner, whose, store.fs))
     return copies, absent
 
 
@@ -156,7 +157,7 @@ def shipped_copies(folder: Path) -> list[Copy]:
         name if "." in name else f"{name}.safetensors": sha256 for name, sha256 in SHIPPED.findall(table)
     }
     return [
-        Copy("shipped", str(folder / "weights" / name), sha256, str(readme), algorithm="sha256")
+        Copy("shipped", str(MINIATURE_WEIGHTS / name), sha256, str(readme), algorithm="sha256")
         for name, sha256 in files.items()
     ]
 

@@ -43,15 +43,7 @@ from resumen.tools.repairs import repair_copies
 
 RESTORED = "`dvc checkout` brings it from the cache, `dvc pull` from the remote, `dvc repro` makes it"
 
-REMOTE_LIBRARIES = (
-    "aiobotocore",
-    "aiohttp",
-    "asyncssh",
-    "azure",
-    "botocore",
-    "gcsfs",
-    "google",
-)  # of remotes
+REMOTE_LIBRARIES = ("aiobotocore", "aiohttp", "asyncssh", "azure", "botocore", "gcsfs", "google")
 FIX = "`resumen doctor --fix`"
 
 
@@ -101,12 +93,12 @@ def examine(repo: Repo, remotes: Stores) -> State:
     copies, absent = known_copies(repo, remotes)
     held, num_bytes = hashed([*copies, *shipped_copies(MINIATURES_DIR)])
     wrong = {copy: message for copy, actual in held.items() if (message := fault(copy, actual))}
-    sound = [copy for copy in held if copy.place == "workspace" and copy not in wrong]
-    uncached = {copy for copy in wrong if copy.place == "cache" and not held[copy]}
-    lists = [copy for copy in wrong if copy.place == "cache" and copy.expected.endswith(".dir")]
+    sound = [copy for copy in held if copy.location == "workspace" and copy not in wrong]
+    uncached = {copy for copy in wrong if copy.location == "cache" and not held[copy]}
+    lists = [copy for copy in wrong if copy.location == "cache" and copy.expected.endswith(".dir")]
     stale = [] if lists else stale_stages(repo)  # DVC breaks off at a wrong list
     # Damaged in the workspace, they are not to be put into the cache.
-    damaged = {copy.out.path for copy in wrong if copy.place == "workspace" and copy.out}
+    damaged = {copy.out.path for copy in wrong if copy.location == "workspace" and copy.out}
     lacking = {copy.out.path for copy in uncached if copy.out} - {out.path for out in absent} - damaged
     notes = [
         ([out.path for out in absent], "not in the workspace", RESTORED),
@@ -122,39 +114,39 @@ def examine(repo: Repo, remotes: Stores) -> State:
     )
 
 
-def cure(copy: Copy, actual: str) -> str:
+def remedy(copy: Copy, actual: str) -> str:
     """Return how to repair a copy that holds `actual`."""
-    if actual.startswith(UNREADABLE) and copy.place != "workspace":
+    if actual.startswith(UNREADABLE) and copy.location != "workspace":
         return "see to the rights, the disk or the network, and ask again"
-    if copy.place == "shipped":
+    if copy.location == "shipped":
         return f"`git checkout -- {copy.path}` brings it back, as {FIX} does"
-    if copy.place == "cache":
+    if copy.location == "cache":
         again = f"or else runs `dvc repro {copy.out.stage}`" if copy.out else "or else removes it"
         return f"{FIX} puts the right one in its place, {again}"
-    if copy.place == "workspace":
+    if copy.location == "workspace":
         assert copy.out is not None  # `known_copies` has what is in the workspace from the outs
         source = "DVC's cache or remote" if copy.out.is_cached else "git"
         return f"{FIX} takes it from {source}, or else runs `dvc repro {copy.out.stage}`"
-    return f"`resumen doctor --{copy.place} --fix` pushes it from the cache"
+    return f"`resumen doctor --{copy.location} --fix` pushes it from the cache"
 
 
 def report_lines(state: State) -> Iterator[str]:
     """Yield what was found, a line each, and the sum of it; of a remote that has nothing one line."""
     empty = empty_remotes(state)
-    for index, count in empty.items():
-        name = index.removeprefix(REMOTE)
-        cured = f"`dvc push --remote {name}` or --fix brings them; if it should have them, see to its url"
-        yield f"{index}: none of {count} files is there; {cured}"
+    for location, count in empty.items():
+        name = location.removeprefix(REMOTE)
+        remedied = f"`dvc push --remote {name}` or --fix brings them; if it should have them, see to its url"
+        yield f"{location}: none of {count} files is there; {remedied}"
     for copy, message in state.wrong.items():
-        if copy.place in empty:
+        if copy.location in empty:
             continue
-        path = os.path.relpath(copy.path) if copy.place == "cache" else copy.path
-        yield f"{path} ({copy.owner}): {message}; {cure(copy, state.held[copy])}"
+        path = os.path.relpath(copy.path) if copy.location == "cache" else copy.path
+        yield f"{path} ({copy.owner}): {message}; {remedy(copy, state.held[copy])}"
     for copy, message in state.unsound.items():
-        cured = f"{FIX} runs `dvc repro --force --single-item {copy.owner}`"
-        yield f"{copy.path} ({copy.owner}): {message}; {cured}"
+        remedied = f"{FIX} runs `dvc repro --force --single-item {copy.owner}`"
+        yield f"{copy.path} ({copy.owner}): {message}; {remedied}"
     yield from state.notes
-    count = sum(copy.place not in empty for copy in state.wrong) + len(empty) + len(state.unsound)
+    count = sum(copy.location not in empty for copy in state.wrong) + len(empty) + len(state.unsound)
     faults = f"{count or 'no'} fault{'' if count < 2 else 's'}"
     yield f"{len(state.held)} files, {state.num_bytes / 1e6:,.1f} MB read: {faults}"
 
@@ -163,9 +155,9 @@ def empty_remotes(state: State) -> dict[str, int]:
     """Return how many files are to be in each remote, by its name, that has none of them."""
     held: dict[str, list[str]] = {}
     for copy, actual in state.held.items():
-        if copy.place.startswith(REMOTE):
-            held.setdefault(copy.place, []).append(actual)
-    return {index: len(files) for index, files in held.items() if not any(files)}
+        if copy.location.startswith(REMOTE):
+            held.setdefault(copy.location, []).append(actual)
+    return {location: len(files) for location, files in held.items() if not any(files)}
 
 
 def stores_of(repo: Repo, name: str | None) -> Stores:

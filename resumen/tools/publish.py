@@ -31,12 +31,12 @@ from resumen.runtime.files import atomic_write, write_text
 from resumen.runtime.hub import hub_errors
 from resumen.runtime.jsonfiles import read_json
 from resumen.runtime.paths import (
-    CACHE_DIR,
     EVALUATION_FILE,
     FINETUNED_DIR,
     LOCK,
     MODEL_CARD,
     PREDICTIONS_DIR,
+    PUBLISH_DIR,
     SYSTEMS_DIR,
 )
 from resumen.schema.params import read_yaml
@@ -93,7 +93,7 @@ def check_run(lock: dict[str, Any]) -> None:
     """
     for path, stage, side in (
         (FINETUNED_DIR, "generate@finetuned", "deps"),
-        (PREDICTIONS_DIR / "finetuned.jsonl", "generate@finetuned", "outs"),
+        (PREDICTIONS_DIR / f"{FINETUNED_DIR.name}.jsonl", "generate@finetuned", "outs"),
         (PREDICTIONS_DIR, "evaluate", "deps"),
         (PREDICTIONS_DIR, "report", "deps"),
         (EVALUATION_FILE, "evaluate", "outs"),
@@ -131,15 +131,15 @@ def checked_card(card: Path, scores: dict[str, float], intervals: dict[str, Any]
     found = {result.metric_name: result for result in results}
     for name in ("rouge1", "rouge2", "rougeL"):
         result = found.get(name)
-        message = {"value": result.metric_value, **(result.metric_args or {})} if result else {}
+        stated = {"value": result.metric_value, **(result.metric_args or {})} if result else {}
         for key, number, path in (
             ("value", scores[name], SYSTEM_SCORES),
             ("lower", intervals[name]["lower"], EVALUATION_FILE),
             ("upper", intervals[name]["upper"], EVALUATION_FILE),
         ):
-            if message.get(key) != number:
+            if stated.get(key) != number:
                 raise InputError(
-                    f"{card}: says {name} {key} {message.get(key)}, {path} says {number}; "
+                    f"{card}: says {name} {key} {stated.get(key)}, {path} says {number}; "
                     "run `dvc repro` first"
                 )
     return text
@@ -231,7 +231,7 @@ def push(repo: str, files: list[Path], card: str, private: bool) -> str:
         raise InputError(
             f"{repo}: there already, and public; make it private on the hub, or leave --private out"
         )
-    staged = CACHE_DIR / "publish" / repo.replace("/", "--")
+    staged = PUBLISH_DIR / repo.replace("/", "--")
     assemble(staged, files, card)
     try:
         with push_errors(repo):

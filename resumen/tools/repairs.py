@@ -1,4 +1,4 @@
-"""Healing: what is wrong comes back from where it is right, or is made again; each step is logged."""
+"""Repairs: what is wrong comes back from where it is right, or is made again; each step is logged."""
 
 import logging
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dvc.repo import Repo
 
-from resumen.runtime.paths import CACHE_DIR
+from resumen.runtime.paths import ASIDE_DIR
 from resumen.tools.copies import (
     REMOTE,
     UNREADABLE,
@@ -27,9 +27,6 @@ from resumen.tools.copies import (
 )
 
 log = logging.getLogger("doctor")
-
-
-ASIDE_DIR = CACHE_DIR / "doctor"
 
 
 def put(store: Store, oid: str, source: Copy) -> bool:
@@ -100,27 +97,27 @@ def repair_remote(remote: Store, copy: Copy, cache: Store) -> None:
 def repair_copies(repo: Repo, state: State, remotes: Stores) -> None:
     """Bring back what is wrong, from where it is right or else by `dvc repro`; each step is logged."""
     cache, folder = repo.cache.local, ASIDE_DIR / datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    by_place, broken, again = defaultdict(list), defaultdict(list), set()
+    by_location, broken, again = defaultdict(list), defaultdict(list), set()
     for copy in state.wrong:
-        if copy.place == "workspace" or not state.held[copy].startswith(UNREADABLE):  # those may be right
-            by_place[copy.place].append(copy)
+        if copy.location == "workspace" or not state.held[copy].startswith(UNREADABLE):  # those may be right
+            by_location[copy.location].append(copy)
 
     def is_cached(oid: str, out: Out | None) -> bool:
         sources = [
             copy
             for copy, actual in state.held.items()
-            if copy.place == "workspace" and copy.expected == oid and actual == oid
+            if copy.location == "workspace" and copy.expected == oid and actual == oid
         ]
         sources += [
             Copy(name, store.oid_to_path(oid), oid, "", fs=store.fs) for name, store in remotes.items()
         ]
         return cache.exists(oid) or is_restored(cache, oid, out, sources)
 
-    for copy in by_place["cache"]:
+    for copy in by_location["cache"]:
         cache.fs.remove(copy.path)
         came = is_cached(copy.expected, copy.out)
         log.info("%s (%s): %s", copy.path, copy.owner, "put right" if came else "removed, and nowhere right")
-    for copy in by_place["workspace"] + by_place["shipped"]:
+    for copy in by_location["workspace"] + by_location["shipped"]:
         set_aside(copy.path, folder)
         broken[copy.out].append(copy)
     for out, copies in broken.items():
@@ -138,5 +135,5 @@ def repair_copies(repo: Repo, state: State, remotes: Stores) -> None:
     for stage in sorted({copy.owner for copy in state.unsound}):
         repro("--force", "--single-item", stage)
     for name, remote in remotes.items():
-        for copy in sorted(by_place[REMOTE + name], key=lambda copy: copy.expected.endswith(".dir")):
+        for copy in sorted(by_location[REMOTE + name], key=lambda copy: copy.expected.endswith(".dir")):
             repair_remote(remote, copy, cache)

@@ -32,7 +32,6 @@ from resumen.tools.compare import Group, check_comparable, compared, miniature_l
 
 log = logging.getLogger("seeds")
 
-
 TRAINED_SYSTEM = "finetuned"
 SEED_MEASURE = "rougeL"
 
@@ -100,7 +99,7 @@ def params_of(revision: str) -> dict[str, Any]:
     return params
 
 
-def check_alike(names: list[str], own: dict[str, Any] | None) -> None:
+def check_same_params(names: list[str], own: dict[str, Any] | None) -> None:
     """Raise InputError unless the runs differ in their seed alone; from `own`, if given, too."""
     first, whose = own, "params.yaml" if own else names[0]
     for name in names:
@@ -119,10 +118,10 @@ def seed_summary(group: Group, params: EvaluateParams) -> list[str]:
     means = values.mean(axis=0)
     drawn = bootstrap_means(values.mean(axis=1)[:, None], params.bootstrap_samples, params.seed)
     (lower,), (upper,) = percentile_interval(drawn, len(values), params.confidence)
-    message = [f"{run.name:<20} {mean:.2f}" for run, mean in zip(group.runs, means, strict=True)]
+    by_seed = [f"{run.name:<20} {mean:.2f}" for run, mean in zip(group.runs, means, strict=True)]
     return [
         f"{TRAINED_SYSTEM}, ROUGE-L on {len(values)} articles, by seed",
-        *message,
+        *by_seed,
         f"{'mean':<20} {means.mean():.2f}; of a seed, deviation {means.std(ddof=1):.2f}, "
         f"range {np.ptp(means):.2f}; {100 * params.confidence:g} % interval by the articles {lower:.2f} to "
         f"{upper:.2f}",
@@ -169,7 +168,7 @@ def main() -> None:
     if failed := [name for name in missing if name not in done]:
         raise InputError(f"{', '.join(failed)} did not run to its end; `dvc queue logs {failed[0]}` says why")
     all_params["finetune"].pop("seed")
-    check_alike(list(names), None if changes else all_params)
+    check_same_params(list(names), None if changes else all_params)
     group = Group(options.name, [read_scored(name) for name in names])
     check_comparable(group.runs, SEED_MEASURE)
     if any(TRAINED_SYSTEM not in set(one.scores["system"]) for one in group.runs):

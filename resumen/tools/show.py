@@ -41,6 +41,7 @@ from resumen.runtime.paths import (
     RAW_DIR,
     SCORES_FILE,
     TOKENIZED_DIR,
+    TOKENIZER_DIR,
 )
 from resumen.schema.jsonl import read_jsonl
 from resumen.schema.params import parse_key, read_params
@@ -206,7 +207,7 @@ def tokenized_view(
         "source_unk_of_base": count_unknown(base[1], base[1].encode(prompt).ids),
         "vocabularies": [
             vocabulary_view(base[0], base[1], completion),
-            vocabulary_view(str(TOKENIZED_DIR / "tokenizer"), tokenizer, completion),
+            vocabulary_view(str(TOKENIZER_DIR), tokenizer, completion),
         ],
     }
 
@@ -234,7 +235,7 @@ def prediction_view(
 
 
 def printable_lines(text: str) -> str:
-    """Return `text` line by line, white space squeezed, what does not print as �.
+    """Return `text` line by line, white space collapsed, what does not print as �.
 
     >>> printable_lines("Llueve \\x1b[2J\\n\\n  en Ávila")
     'Llueve �[2J\\nen Ávila'
@@ -350,7 +351,7 @@ def side_lines(label: str, what: str, view: View, width: int, full: bool) -> lis
     return lines
 
 
-def padding_said(padding: View) -> str:
+def describe_padding(padding: View) -> str:
     """Return how a row is padded."""
     if padding["kind"] == "dynamic":
         return "none stored: a batch pads its rows to its own longest (tokenize.padding: dynamic)"
@@ -383,7 +384,7 @@ def tokenized_lines(view: View, width: int, full: bool) -> list[str]:
     if view["wanted_and_cut"]:
         message = f"{CUT}of the completion, these words stand only in what is cut:{END} "
         lines += field("", message + " ".join(view["wanted_and_cut"]), width)
-    lines += field("padding", padding_said(view["padding"]), width)
+    lines += field("padding", describe_padding(view["padding"]), width)
     lines += side_lines("labels", "learnt", view["labels"], width, full)
     lines += field("spelling", "the completion to pieces and back, in two vocabularies:", width)
     lines += spelling_lines(f"  {base['vocabulary']}", base, width, full)
@@ -392,7 +393,7 @@ def tokenized_lines(view: View, width: int, full: bool) -> list[str]:
     return lines + spelling_lines("  finetuned", own, width, full)
 
 
-def scores_said(scores: View, reference_words: int) -> str:
+def describe_scores(scores: View, reference_words: int) -> str:
     """Return the scores of a summary that are shown; --json has them all."""
     rouge = " · ".join(f"ROUGE-{name} {scores[f'rouge{name}']:.1f}" for name in "L12")
     return (
@@ -416,7 +417,7 @@ def prediction_lines(view: View, raw: View, width: int, full: bool) -> list[str]
     lines = field(view["system"], f"{DIM}{small}{view['from']}{asked}{read}{END}", width)
     text = shortened(marked(printable_lines(view["prediction"]), raw["text"]), full)
     lines += field("", text or "(empty)", width)
-    message = scores_said(view["scores"], raw["summary_words"]) if view["scores"] else "no scores yet"
+    message = describe_scores(view["scores"], raw["summary_words"]) if view["scores"] else "no scores yet"
     return lines + field("", message, width)
 
 
@@ -523,9 +524,9 @@ def locate(row_id: str | None, splits: Sequence[str]) -> tuple[str, View]:
         if row := find_row(path, row_id):
             return split, row
     by_split = {split: ids_of(path) for split, path in paths.items()}
-    all_params = [one for some in by_split.values() for one in some]
-    ending = [one for one in all_params if one.endswith(f"-{row_id}")]  # a number alone
-    close = ending or difflib.get_close_matches(row_id, all_params)
+    all_ids = [one for some in by_split.values() for one in some]
+    ending = [one for one in all_ids if one.endswith(f"-{row_id}")]  # a number alone
+    close = ending or difflib.get_close_matches(row_id, all_ids)
     hint = f"did you mean {' or '.join(close)}?" if close else "take one of those"
     known = ", ".join(f"{some[0]} … {some[-1]}" for some in by_split.values() if some)
     where = f"{RAW_DIR}/{splits[0]}.parquet" if len(splits) == 1 else str(RAW_DIR)
@@ -577,7 +578,7 @@ def tokenized_border(split: str, row_id: str, all_params: View) -> View:
     style = parse_key(StyleParams, all_params, "format", "style").style
     row = read_row(TOKENIZED_DIR, split, "tokenize", row_id)
     formatted = read_row(FORMATTED_DIR, split, "format", row_id)
-    own = load_tokenizer(require_output(TOKENIZED_DIR / "tokenizer", "tokenize"))
+    own = load_tokenizer(require_output(TOKENIZER_DIR, "tokenize"))
     bases = load_tokenizer(require_output(PRETRAINED_DIR / base, f"weights@{base}"))
     return tokenized_view(row, formatted, own, (base, bases), style)
 
@@ -613,16 +614,16 @@ def view_of(row_id: str | None, split: str | None, system: str | None) -> View:
     systems = [*EXTRACTIVE, *system_names(all_params)]
     if system is not None and system not in systems:
         raise InputError(f"--system: no such system, got {system!r}{nearest(system, systems)}")
-    result, raw = locate(row_id, [split] if split else SPLITS[::-1])
+    found_split, raw = locate(row_id, [split] if split else SPLITS[::-1])
     row_id = raw["id"]
     return {
         "id": row_id,
-        "split": result,
+        "split": found_split,
         "raw": raw_view(raw),
-        "formatted": attempt(lambda: formatted_border(result, row_id)),
-        "tokenized": attempt(lambda: tokenized_border(result, row_id, all_params)),
+        "formatted": attempt(lambda: formatted_border(found_split, row_id)),
+        "tokenized": attempt(lambda: tokenized_border(found_split, row_id, all_params)),
         "predictions": attempt(
-            lambda: predictions_border(result, raw, all_params, [system] if system else systems)
+            lambda: predictions_border(found_split, raw, all_params, [system] if system else systems)
         ),
     }
 

@@ -55,7 +55,6 @@ from resumen.vocabulary.tokenizer import chunks, load_tokenizer
 
 log = logging.getLogger("summarize")
 
-
 DEFAULT_SYSTEM = "finetuned"
 
 
@@ -78,7 +77,7 @@ TextSource = Path | StandardInput
 
 
 class Article(NamedTuple):
-    place: str  # as messages name it: a file, or its line or row
+    location: str  # as messages name it: a file, or its line or row
     id: str
     values: dict[str, str]  # the text, and what else the template names
 
@@ -125,7 +124,7 @@ class Summarizer(NamedTuple):
         try:
             whole = self.asking.prompt(article.values)
         except ValueError as error:
-            raise InputError(f"{article.place}: {error}") from error
+            raise InputError(f"{article.location}: {error}") from error
         if not self.in_windows:
             return [whole]
         parts, num_parted = windows(article.values["text"], fits)

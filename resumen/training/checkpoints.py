@@ -167,19 +167,19 @@ def checkpoint_interval() -> float:
     Raises:
         InputError: it says no number ≥ 0.
     """
-    message = os.environ.get("RESUMEN_CHECKPOINT_SECONDS", "300")
+    value = os.environ.get("RESUMEN_CHECKPOINT_SECONDS", "300")
     try:
-        if (seconds := float(message)) >= 0:
+        if (seconds := float(value)) >= 0:
             return seconds
     except ValueError:
         pass
-    raise InputError(f"RESUMEN_CHECKPOINT_SECONDS: expected a number ≥ 0, got {message!r}")
+    raise InputError(f"RESUMEN_CHECKPOINT_SECONDS: expected a number ≥ 0, got {value!r}")
 
 
 def last_checkpoint(folder: Path) -> Path | None:
     """Return the newest checkpoint in `folder` whose files are right; a damaged one is removed."""
-    result = [path for path in folder.glob("checkpoint-*") if (path / MANIFEST).is_file()]
-    for checkpoint in sorted(result, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True):
+    checkpoints = [path for path in folder.glob("checkpoint-*") if (path / MANIFEST).is_file()]
+    for checkpoint in sorted(checkpoints, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True):
         try:
             manifest = read_json(checkpoint / MANIFEST)
             if manifest["sha256"] == sha256_of_json(manifest["content"]):

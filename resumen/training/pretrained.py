@@ -75,11 +75,11 @@ def init_letters(model: T5ForConditionalGeneration, base: Tokenizer, repaired: T
     """Start the rows of the letters that `repaired` has beyond `base`; return how many there are.
 
     A letter starts from its base letter (ñ from n, ¿ from ?), or from the mean of the pieces where
-    there is none; in the input embedding and, where it is apart, in the head. In place: no resize.
+    there is none; in the input embedding and, where it is untied, in the head. In place: no resize.
     """
     old = base.get_vocab_size()
     new = {piece: row for piece, row in repaired.get_vocab().items() if row >= old}
-    tables = [model.shared.weight]
+    tables = [model.shared.weight]  # (vocabulary, d_model)
     if not head_is_tied(model):
         tables.append(model.lm_head.weight)
     for letter, row in new.items():
@@ -98,8 +98,8 @@ def save_model(model: T5ForConditionalGeneration, tokenizer: Path, folder: Path)
     """
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
-    message = {"tie_word_embeddings": head_is_tied(model), "use_cache": True}
-    config = {**read_json(folder / "config.json"), **message}
+    overrides = {"tie_word_embeddings": head_is_tied(model), "use_cache": True}
+    config = {**read_json(folder / "config.json"), **overrides}
     write_json(folder / "config.json", config)
     for file in sorted(tokenizer.iterdir()):
         shutil.copyfile(file, folder / file.name)

@@ -1,7 +1,7 @@
 """A training that can be stopped anywhere: its batches, its loss, its history, its checkpoints.
 
 Trainer runs the steps. Batches are drawn by seed and epoch, dropout by Trainer's random state, so a training
-that goes on from a checkpoint computes what it would have computed.
+that resumes from a checkpoint computes what it would have computed.
 """
 
 import logging
@@ -25,7 +25,7 @@ from resumen.training.pretrained import model_config
 
 log = logging.getLogger("finetune")
 
-
+LOGGED = ("epoch", "train_loss", "validation_loss", "rougeL")
 LENGTH_MULTIPLE = 64  # tokens: within them, chance says who is with whom
 
 TokenizedRow = dict[str, list[int]]  # ids, labels and perhaps a mask, by name
@@ -108,12 +108,9 @@ class Arithmetic:
         if mine.start == mine.stop:
             mine, weight = slice(0, 1), 0.0
         encode = self.compiled if tuple(batch["input_ids"].shape) == self.longest else None
-        part = {name: tensor[mine] for name, tensor in batch.items()}
+        part = {name: tensor[mine] for name, tensor in batch.items()}  # (rows of this process, tokens)
         drop = Dropout(params.dropout, mine, count)
         return weight * self.now().loss(part, params.label_smoothing, drop, encode)
-
-
-LOGGED = ("epoch", "train_loss", "validation_loss", "rougeL")
 
 
 class SummaryTrainer(Seq2SeqTrainer):

@@ -1,4 +1,4 @@
-"""What a vocabulary can spell: T5's lacks í ú ñ Á Í Ó Ú Ñ ¿ ¡ and silently drops them on decode.
+"""The tokenizer of a model's folder: text to ids and back.
 
 A tokenizer here is the `tokenizers.Tokenizer` of a folder's tokenizer.json, which is what transformers
 uses too, without its import.

@@ -2,7 +2,14 @@
 
 import pytest
 
-LONGEST = ("test_end_to_end", "test_sweep", "test_remotes", "test_real_sources", "test_ranks", "test_hub")
+LONGEST = (
+    "test_end_to_end",
+    "test_sweep",
+    "test_remotes",
+    "test_real_sources",
+    "test_distributed",
+    "test_hub",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

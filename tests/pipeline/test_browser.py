@@ -305,15 +305,15 @@ def hostile(small_run):
         named.append({**row, **harm})
     write_table(path, named, RAW)
     for file in Path("data/predictions").glob("*.jsonl"):
-        all_params = [
+        all_rows = [
             {**row, "id": names[row["id"]], "prediction": texts[names[row["id"]]], "spelled_reference": "x"}
             for row in read_jsonl(file, ("id",))
         ]
-        write_jsonl(file, all_params)
+        write_jsonl(file, all_rows)
     scores = pd.read_parquet("data/scores.parquet")
     scores.assign(id=scores["id"].map(names)).to_parquet("data/scores.parquet")
     for file in Path("data/answers").glob("*.jsonl"):
-        all_params = [
+        all_rows = [
             {
                 **row,
                 "prompt": HOSTILE[0],
@@ -322,7 +322,7 @@ def hostile(small_run):
             }
             for row in read_jsonl(file, ("id",))
         ]
-        write_jsonl(file, all_params)
+        write_jsonl(file, all_rows)
     path = Path("metrics/evaluation.json")
     evaluation = json.loads(path.read_text(encoding="utf-8"))
     evaluation["breakdown"][0]["value"] = HOSTILE[0]

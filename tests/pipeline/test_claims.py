@@ -14,7 +14,7 @@ from resumen.news.stories import TRAINING_SEED, VOCABULARY_SEED, stories
 from resumen.schema.data import data_params
 from resumen.schema.params import read_params
 from resumen.sources.audit import Audit, DuplicateIndex
-from resumen.sources.embedded import embedded_splits
+from resumen.sources.embedded import embedded_origin, embedded_splits
 from stages.fetch import clean
 from tests.helpers.paths import ROOT
 
@@ -83,7 +83,7 @@ def splits(tmp_path_factory) -> dict[str, list[dict[str, str]]]:
     params, seen = data_params(read_params(path)), DuplicateIndex()
     return {
         split: list(clean(rows, Audit(split), seen, params))
-        for split, rows in embedded_splits(params).items()
+        for split, rows in embedded_splits(params, embedded_origin(params)).items()
     }
 
 

@@ -52,7 +52,7 @@ def test_what_is_printed_names_both_the_interval_and_what_can_be_shown():
     assert message[0].startswith("system               HEAD → ours")
     assert "+1.9" in message[1]
     assert message[1].endswith(": better")
-    assert "can show a difference of" in message[2]
+    assert "minimum detectable effect at 80 % power: " in message[2]
     assert message[3].startswith("one run a side: if it was trained")
     assert message[4] == "equal in both, article by article: lead-3"
 

@@ -1,11 +1,13 @@
 """Device: precision goes by the hardware, the environment is checked, equal seeds draw equal numbers."""
 
+import contextlib
 import os
+from dataclasses import replace
 
 import pytest
 import torch
 
-from resumen.model.device import choose_dtype
+from resumen.model.device import DEVICE_KINDS, choose_dtype
 from resumen.model.prepare import prepare_torch
 from resumen.runtime.errors import InputError
 
@@ -44,6 +46,22 @@ def test_an_environment_variable_that_cannot_be_is_refused(monkeypatch, name, va
     with pytest.raises(InputError) as error:
         prepare_torch(seed=0)
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("name", "selects"), [(None, True), ("cuda", True), ("cpu", False), ("cuda:1", False)]
+)
+def test_each_process_gets_a_gpu_of_its_own_unless_one_is_named(monkeypatch, name, selects):
+    asked = []
+    monkeypatch.setitem(DEVICE_KINDS, "cuda", replace(DEVICE_KINDS["cuda"], select=asked.append))
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    if name:
+        monkeypatch.setenv("RESUMEN_DEVICE", name)
+    else:
+        monkeypatch.delenv("RESUMEN_DEVICE", raising=False)
+    with contextlib.suppress(InputError):  # there may be no GPU here
+        prepare_torch(seed=0)
+    assert asked == ([1] if selects else [])
 
 
 def test_equal_seeds_draw_equal_numbers():

@@ -482,6 +482,6 @@ def test_a_hub_that_cannot_be_reached_is_said_with_a_way_out(set_params, fails, 
 def test_a_real_file_of_summaries_is_read_whole():
     path = SHARED / "articles-es/summaries-108.csv"
     columns = {"text": "Fuente", "summary": "Resumen"}
-    splits = file_splits(params(path=str(path), columns=columns))
+    splits = file_splits(params(path=str(path), columns=columns), {})
     assert {split: len(rows) for split, rows in splits.items()} == {"train": 86, "validation": 11, "test": 11}
     assert all(row["text"].strip() and row["summary"].strip() for rows in splits.values() for row in rows)

@@ -60,7 +60,7 @@ def test_a_number_set_in_the_section_needs_none_of_the_profile(few, set_params, 
 
 def test_a_shorter_list_changes_no_answer(few, write, set_params, runs):
     runs(main, "flan-small")
-    all_params = {row["prompt"]: row["answer"] for row in answers("flan-small")}
+    all_answers = {row["prompt"]: row["answer"] for row in answers("flan-small")}
     prompt = "Why do leaves fall in autumn?"
     entry = f"kind: open-question, prompt: {prompt}"
     write("prompts/probes.yaml", f"max_new_tokens: 40\nprobes:\n  alone: {{{entry}}}\n")
@@ -71,7 +71,7 @@ def test_a_shorter_list_changes_no_answer(few, write, set_params, runs):
             "id": "alone",
             "kind": "open-question",
             "prompt": prompt,
-            "answer": all_params[prompt],
+            "answer": all_answers[prompt],
             "reference": None,
         }
     ]

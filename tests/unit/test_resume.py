@@ -38,7 +38,7 @@ def test_a_run_that_has_ended_runs_again_when_asked_again(trained, runs, caplog)
     runs(finetune)
     assert outputs() == trained
     assert not (folder_of("finetune") / "mine").exists()
-    assert "going on" not in caplog.text
+    assert "resuming" not in caplog.text
 
 
 def test_a_changed_param_never_meets_an_old_checkpoint(trained, runs, set_params, monkeypatch, caplog):
@@ -47,7 +47,7 @@ def test_a_changed_param_never_meets_an_old_checkpoint(trained, runs, set_params
     set_params({"finetune.learning_rate": 2e-2})
     caplog.clear()
     runs(finetune)
-    assert "going on" not in caplog.text
+    assert "resuming" not in caplog.text
     changed = outputs()
     forget()
     runs(finetune)
@@ -77,13 +77,16 @@ def test_what_is_finished_or_old_goes_and_what_is_locked_or_young_stays(project,
     log = logging.getLogger("test")
     names = {}
     for name in ("finished", "old", "young", "locked"):
-        with locked_folder("work", {"name": name}, log) as folder:
+        with locked_folder("work", {"name": name}, log, rank=0, world_size=1) as folder:
             names[name] = folder
     (names["finished"] / FINISHED).touch()
     (names["locked"] / FINISHED).touch()
     long_ago = time.time() - (DAYS_KEPT + 1) * 86_400
     os.utime(names["old"], (long_ago, long_ago))
-    with FileLock(lock_of(names["locked"])), locked_folder("work", {"name": "own"}, log):
+    with (
+        FileLock(lock_of(names["locked"])),
+        locked_folder("work", {"name": "own"}, log, rank=0, world_size=1),
+    ):
         assert [name for name, folder in names.items() if folder.exists()] == ["young", "locked"]
 
 
@@ -92,20 +95,23 @@ def test_what_another_process_removes_is_left_to_it_and_what_it_left_half_remove
     gone = {name: resume_dir() / "work" / f"{name}.gone" for name in ("being removed", "left")}
     for folder in gone.values():
         folder.mkdir(parents=True)
-    with FileLock(lock_of(resume_dir() / "work/being removed")), locked_folder("work", {"name": "own"}, log):
+    with (
+        FileLock(lock_of(resume_dir() / "work/being removed")),
+        locked_folder("work", {"name": "own"}, log, rank=0, world_size=1),
+    ):
         assert [name for name, folder in gone.items() if folder.exists()] == ["being removed"]
     assert not list((resume_dir() / "work").glob("*.gone.*"))
 
 
 def test_what_is_old_goes_with_any_work(project):
     log = logging.getLogger("test")
-    with locked_folder("generate-gone", {"name": "a system taken out"}, log) as old:
+    with locked_folder("generate-gone", {"name": "a system taken out"}, log, rank=0, world_size=1) as old:
         pass
-    with locked_folder("generate-young", {"name": "another"}, log) as young:
+    with locked_folder("generate-young", {"name": "another"}, log, rank=0, world_size=1) as young:
         (young / FINISHED).touch()
     long_ago = time.time() - (DAYS_KEPT + 1) * 86_400
     os.utime(old, (long_ago, long_ago))
-    with locked_folder("finetune", {"name": "own"}, log):
+    with locked_folder("finetune", {"name": "own"}, log, rank=0, world_size=1):
         assert (old.exists(), young.exists()) == (False, True)
 
 
@@ -128,7 +134,7 @@ def room(monkeypatch):
     return leave
 
 
-def test_a_checkpoint_without_room_is_left_out_and_training_goes_on(training, runs, room, caplog):
+def test_a_checkpoint_without_room_is_left_out_and_training_resumes(training, runs, room, caplog):
     room(300_000)  # a model takes 0.2 MB, a checkpoint three times as much
     runs(finetune)
     assert "no checkpoint: " in caplog.text
@@ -184,21 +190,21 @@ def asked_at(monkeypatch):
     return choose
 
 
-@pytest.mark.parametrize(("split", "goes_on"), [("test", True), ("validation", False), ("train", False)])
-def test_a_checkpoint_is_left_for_other_rows_of_what_is_read(trained, runs, asked_at, caplog, split, goes_on):
+@pytest.mark.parametrize(("split", "resumes"), [("test", True), ("validation", False), ("train", False)])
+def test_a_checkpoint_is_left_for_other_rows_of_what_is_read(trained, runs, asked_at, caplog, split, resumes):
     (folder_of("finetune") / FINISHED).unlink()  # as if it had been killed at its end
     path = Path(f"data/tokenized/{split}.parquet")
     table = load_table(path)
     write_table(path, table.to_pylist()[:-1], table.schema)
     caplog.clear()
-    asked_at(1)  # a step of a run that starts afresh
-    with contextlib.nullcontext() if goes_on else pytest.raises(SystemExit):
+    asked_at(1)  # a step of a run that starts over
+    with contextlib.nullcontext() if resumes else pytest.raises(SystemExit):
         runs(finetune)
-    assert ("going on" in caplog.text) == goes_on
+    assert ("resuming" in caplog.text) == resumes
 
 
 @pytest.mark.parametrize("step", [1, 8, 11])  # 6 steps an epoch: the last is an epoch's end
-def test_asked_to_stop_it_keeps_the_step_and_goes_on_from_it(trained, runs, asked_at, caplog, step):
+def test_asked_to_stop_it_keeps_the_step_and_resumes_from_it(trained, runs, asked_at, caplog, step):
     forget()
     asked_at(step)
     before = signal.getsignal(signal.SIGTERM)
@@ -207,10 +213,10 @@ def test_asked_to_stop_it_keeps_the_step_and_goes_on_from_it(trained, runs, aske
     assert stopped.value.code == 128 + signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) == before
     assert not Path("models/finetuned").exists()
-    assert "stopped; the same command goes on from the last checkpoint" in caplog.text
+    assert "stopped; the same command resumes from the last checkpoint" in caplog.text
     asked_at(None)
     runs(finetune)
-    assert f"going on from step {step + 1}" in caplog.text
+    assert f"resuming from step {step + 1}" in caplog.text
     assert outputs() == trained
 
 
@@ -238,4 +244,4 @@ def test_asked_to_stop_without_room_it_stops_all_the_same(training, room, fails,
     with pytest.raises(SystemExit) as stopped:
         runs(finetune)
     assert stopped.value.code == 128 + signal.SIGTERM
-    assert "stopped; the same command starts afresh" in caplog.text
+    assert "stopped; the same command starts over" in caplog.text

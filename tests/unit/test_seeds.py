@@ -5,7 +5,7 @@ import pytest
 from resumen.runtime.errors import InputError
 from resumen.schema.sections import EvaluateParams
 from resumen.tools.compare import Group
-from resumen.tools.seeds import TRAINED_SYSTEM, check_alike, main, seed_pairs, seed_summary, seeds_of
+from resumen.tools.seeds import TRAINED_SYSTEM, check_same_params, main, seed_pairs, seed_summary, seeds_of
 from tests.helpers.comparisons import scored
 
 PARAMS = EvaluateParams(bootstrap_samples=500, confidence=0.95, seed=7, stemming="none")
@@ -56,20 +56,20 @@ def test_another_recipe_needs_a_name_of_its_own(fails):
 def test_runs_with_other_params_are_refused(monkeypatch):
     output = {"seed-13": {"finetune": {"epochs": 4}}, "seed-14": {"finetune": {"epochs": 8}}}
     monkeypatch.setattr("resumen.tools.seeds.params_of", output.get)
-    check_alike(["seed-13"], {"finetune": {"epochs": 4}})
+    check_same_params(["seed-13"], {"finetune": {"epochs": 4}})
     with pytest.raises(InputError, match="experiment seed-14 was run with other params than seed-13 has"):
-        check_alike(["seed-13", "seed-14"], None)
+        check_same_params(["seed-13", "seed-14"], None)
     with pytest.raises(
         InputError, match=r"than params\.yaml has; take another --name, or `dvc exp remove seed-14`"
     ):
-        check_alike(["seed-14"], {"finetune": {"epochs": 4}})
+        check_same_params(["seed-14"], {"finetune": {"epochs": 4}})
 
 
 @pytest.mark.parametrize("miniatures", [{TRAINED_SYSTEM}, set()])
 def test_a_trained_miniature_is_named_as_such(runs, capsys, monkeypatch, miniatures):
     output = {run.name: run._replace(miniatures=frozenset(miniatures)) for run in seeded(1.0, 1.2).runs}
     monkeypatch.setattr("resumen.tools.seeds.experiments", lambda: set(output))
-    monkeypatch.setattr("resumen.tools.seeds.check_alike", lambda *given: None)
+    monkeypatch.setattr("resumen.tools.seeds.check_same_params", lambda *given: None)
     monkeypatch.setattr("resumen.tools.seeds.read_scored", output.get)
     runs(main, "--seeds", "13,14")
     message = "miniatures in seed, which know only our made-up news: finetuned\n"

@@ -210,12 +210,12 @@ def test_windows_read_the_whole_of_a_long_article(
     set_params({"tokenize.source_tokens": 120, **settings})
     read = []
 
-    def encode_within(tokenizer, prompts, limit, style):
+    def encode_spied(tokenizer, prompts, limit, style):
         ids, cut = resumen.prompts.truncation.encode_truncated(tokenizer, prompts, limit, style)
         read[:] = [*ids]  # the last call is the one that is summarized
         return ids, cut
 
-    monkeypatch.setattr(resumen.tools.summarize, "encode_truncated", encode_within)
+    monkeypatch.setattr(resumen.tools.summarize, "encode_truncated", encode_spied)
     write("largo.txt", LONG)
     (row,) = summarized("largo.txt", "--windows", "--json")
     tokenizer = load_tokenizer(ready)

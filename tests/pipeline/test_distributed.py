@@ -68,7 +68,7 @@ def test_so_many_processes_write_the_predictions_of_one(training, processes):
 
 
 @pytest.mark.skipif(not shutil.which("pgrep"), reason="needs pgrep")
-def test_generation_goes_on_with_another_number_of_processes(training, set_params):
+def test_generation_resumes_with_another_number_of_processes(training, set_params):
     set_params({"generate.max_new_tokens": 300})  # a batch takes longer than noticing the one before
     ended(start(*GENERATE))
     alone = outputs()
@@ -116,7 +116,7 @@ def children(process: Started) -> list[int]:
 
 
 @pytest.mark.skipif(not shutil.which("pgrep"), reason="needs pgrep")
-def test_a_process_that_dies_ends_the_run_which_goes_on_with_another_number(training):
+def test_a_process_that_dies_ends_the_run_which_resumes_with_another_number(training):
     ended(start(*FINETUNE))
     alone = read_json(CURVE)
     forget()
@@ -130,7 +130,7 @@ def test_a_process_that_dies_ends_the_run_which_goes_on_with_another_number(trai
     assert re.match(r"process [01] of stages.finetune ended with (SIGKILL|exit code 1), and with it", message)
     assert not Path("models/finetuned").exists()
     said, *others = map(ended, start_together(3, *FINETUNE))
-    assert "going on from step" in said
+    assert "resuming from step" in said
     assert not any("finetune: " in other for other in others)
     for row, other in zip(read_json(CURVE), alone, strict=True):
         assert (row["epoch"], row["step"]) == (other["epoch"], other["step"])
@@ -158,7 +158,7 @@ def test_two_machines_that_share_no_disk_train_and_go_on_together(two_machines):
         process.send_signal(signal.SIGTERM)
         process.communicate()
     message, quiet = map(ended, start_together(2, *FINETUNE, folders=(Path(), there)))
-    assert "going on from step" in message
+    assert "resuming from step" in message
     assert "finetune: " not in quiet
     assert Path("models/finetuned/model.safetensors").is_file()
     assert not (there / "models/finetuned").exists()
