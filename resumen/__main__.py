@@ -63,7 +63,7 @@ def main() -> None:
         InputError: there is no such command.
     """
     name, *rest = sys.argv[1:] or ["--help"]
-    if name in ("-h", "--help"):
+    if name in ("-h", "--help", "help"):
         sys.stdout.write(help_text())
         return
     if name == "--version":

@@ -124,7 +124,7 @@ def main() -> None:
         return
     params = data_params(read_params())
     source = source_of(params)
-    origin = source.origin(params)
+    origin = {"source": params.source, **source.origin(params)}
     splits = source.splits(params, origin)
 
     seen, audits = DuplicateIndex(), []

@@ -216,11 +216,13 @@ def asked_how(params: dict[str, Any]) -> dict[str, Any]:
 
 def news_of(provenance: dict[str, Any]) -> str:
     """Return what the model was trained on, in words, from the provenance in metrics/data.json."""
-    return {
+    source = provenance["source"]
+    news = {
         "embedded": "made-up news",
         "files": f"the file {provenance.get('file')}",
         "hub": f"{provenance.get('repo')} at {provenance.get('commit')}",
-    }[provenance["source"]]
+    }
+    return news.get(source, f"the source {source}")
 
 
 def groups_of(evaluation: dict[str, Any]) -> list[dict[str, Any]]:

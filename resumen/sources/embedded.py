@@ -18,4 +18,4 @@ def embedded_splits(params: EmbeddedParams, origin: dict[str, Any]) -> Mapping[s
 
 def embedded_origin(params: EmbeddedParams) -> dict[str, Any]:
     """Return the seed, as metrics/data.json records it."""
-    return {"source": "embedded", "seed": params.seed}
+    return {"seed": params.seed}

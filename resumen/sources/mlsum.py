@@ -168,4 +168,4 @@ def hub_origin(params: HubParams) -> dict[str, Any]:
     log.info("%s at commit %s; licence: %s", params.repo, commit, licence)
     if commit != params.revision:
         log.info("%s may move; `python -m stages.fetch --pin` writes the commit down", params.revision)
-    return {"source": "hub", "repo": params.repo, "commit": commit, **language, "licence": licence}
+    return {"repo": params.repo, "commit": commit, **language, "licence": licence}

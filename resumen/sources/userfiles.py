@@ -267,4 +267,4 @@ def file_splits(params: FilesParams, origin: dict[str, Any]) -> Mapping[str, Ite
 
 def file_origin(params: FilesParams) -> dict[str, Any]:
     """Return the name of the file, as metrics/data.json records it; a path would name the machine."""
-    return {"source": "files", "file": Path(params.path).name}
+    return {"file": Path(params.path).name}

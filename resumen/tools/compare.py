@@ -139,7 +139,8 @@ def check_comparable(runs: list[Scored], measure: str) -> None:
     one = runs[0]
     for other in runs[1:]:
         if one.signature != other.signature:
-            apart = sorted(set(one.signature) ^ set(other.signature))
+            apart = [part for part in one.signature if part not in other.signature]
+            apart += [part for part in other.signature if part not in one.signature]
             raise InputError(
                 f"{one.name} and {other.name} were scored in different ways ({', '.join(apart)}); no "
                 "difference between them would mean anything. Run both with the same data, versions and "

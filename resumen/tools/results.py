@@ -27,4 +27,5 @@ def main() -> None:
         return
     rows = system_rows(params, read_json(EVALUATION_FILE))
     title = f"profile {params['profile']}, F1 in points"
-    sys.stdout.write(f"\n{title}\n{text_table(rows)}\n\nThe report: {REPORT}\n")
+    where = f"\nThe report: {REPORT}\n" if REPORT.exists() else ""
+    sys.stdout.write(f"\n{title}\n{text_table(rows)}\n{where}")

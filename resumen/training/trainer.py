@@ -1,4 +1,4 @@
-"""A training that can be stopped anywhere: its batches, its loss, its history, its checkpoints.
+"""A training that can be stopped anywhere: its batches, its loss, its steps.
 
 Trainer runs the steps. Batches are drawn by seed and epoch, dropout by Trainer's random state, so a training
 that resumes from a checkpoint computes what it would have computed.
