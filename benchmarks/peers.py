@@ -84,6 +84,12 @@ class Steps(TrainerCallback):
     def on_step_end(self, *args: Any, **kwargs: Any) -> None:
         self.seconds.append(self.now() - self.start)
 
+    def mark(self) -> None:
+        """End a step, and begin the next."""
+        now = self.now()
+        self.seconds.append(now - self.start)
+        self.start = now
+
 
 def padded(batch: list[Row]) -> dict[str, torch.Tensor]:
     """Return a batch as the course stores it: everything as long as the longest of all splits."""

@@ -28,6 +28,7 @@ from transformers import (
     DataCollatorForSeq2Seq,
     PrinterCallback,
     Seq2SeqTrainer,
+    Seq2SeqTrainingArguments,
     T5ForConditionalGeneration,
     TrainerCallback,
 )
@@ -47,10 +48,10 @@ from resumen.schema.rows import load_table, read_table
 from resumen.schema.sections import FinetuneParams, GenerateParams, SourceParams, StyleParams
 from resumen.schema.systems import system_params
 from resumen.text.prompts import TEMPLATE_FIELDS
+from resumen.training.loop import TokenizedRows, TrainedT5
 from resumen.training.pretrained import init_letters, load_model
-from resumen.training.trainer import Arithmetic, TokenizedRows
 from resumen.vocabulary.tokenizer import load_tokenizer
-from stages.finetune import Validation, train, training_arguments
+from stages.finetune import Validation, fine_tune
 from stages.generate import summarize
 
 PRECISION = {
@@ -73,17 +74,39 @@ class EachEpoch(TrainerCallback):
 
     def on_epoch_end(self, args, state, control, model=None, **kwargs) -> None:
         with torch.inference_mode():
-            self.found.append(self.validation(Arithmetic(model, torch.float32).now())["rougeL"])
+            self.found.append(self.validation(TrainedT5(model, torch.float32).t5())["rougeL"])
+
+
+def training_arguments(
+    params: FinetuneParams, folder: Path, device: torch.device
+) -> Seq2SeqTrainingArguments:
+    """Return the recipe as Trainer takes it, its batches BATCH_SIZE articles whatever their length."""
+    return Seq2SeqTrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=params.epochs,
+        learning_rate=params.learning_rate,
+        per_device_train_batch_size=BATCH_SIZE,
+        gradient_accumulation_steps=params.gradient_accumulation,
+        lr_scheduler_type="constant_with_warmup" if params.schedule == "constant" else params.schedule,
+        warmup_steps=params.warmup_ratio,
+        weight_decay=params.weight_decay,
+        max_grad_norm=params.max_grad_norm,
+        use_cpu=device.type == "cpu",
+        seed=params.seed,
+        data_seed=params.seed,
+        logging_strategy="no",
+        logging_nan_inf_filter=False,
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+    )
 
 
 def plain(model, rows, validation, params, device) -> float:
     """Return what Seq2SeqTrainer comes to, with its own batches, forward pass and loss."""
     scores = EachEpoch(validation)
     with tempfile.TemporaryDirectory() as scratch:
-        arguments = training_arguments(
-            params.model_copy(update={"batch_size": BATCH_SIZE}), Path(scratch), device
-        )
-        arguments.set_evaluate("no")
+        arguments = training_arguments(params, Path(scratch), device)
         trainer = Seq2SeqTrainer(
             model=model,
             args=arguments,
@@ -101,7 +124,7 @@ def plain(model, rows, validation, params, device) -> float:
 def ours(model, rows, validation, params, device) -> float:
     """Return what the stage comes to."""
     with tempfile.TemporaryDirectory() as scratch:
-        history, _ = train(model, rows, validation, params, device, Path(scratch))
+        history, _ = fine_tune(model, rows, validation, params, device, Path(scratch))
     return history.best["rougeL"]
 
 

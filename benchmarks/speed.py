@@ -37,18 +37,16 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import PrinterCallback, T5ForConditionalGeneration
+from transformers import T5ForConditionalGeneration
 from transformers.utils import logging as transformers_logging
 
 from benchmarks.peers import (
     BATCH_SIZE,
     LEARNING_RATE,
-    Counted,
     CTranslate2,
     Steps,
     Trained,
     Transformers,
-    collator,
     finetune_course,
     finetune_trainer,
 )
@@ -57,15 +55,15 @@ from resumen.model.decoding import generate_in_batches, make_generate
 from resumen.model.device import choose_dtype, native_bf16
 from resumen.model.loading import load_t5
 from resumen.model.prepare import prepare_torch
-from resumen.model.t5 import project
+from resumen.model.t5 import T5, project
 from resumen.rouge.score import ROUGE_TYPES
 from resumen.runtime.cli import parser, run
 from resumen.runtime.errors import InputError
 from resumen.schema.sections import Decoding, FinetuneParams
-from resumen.training.checkpoints import History
+from resumen.training.loop import EpochSampler, TokenizedRows, TrainedT5
+from resumen.training.loop import train as train_loop
 from resumen.training.pretrained import load_model
-from resumen.training.trainer import Arithmetic, SummaryTrainer, TokenizedRows
-from stages.finetune import longest_batch, training_arguments
+from stages.finetune import longest_batch
 
 FINETUNE = FinetuneParams(
     base="flan-small",
@@ -153,30 +151,37 @@ def be_quiet() -> None:
 
 
 def finetune_ours(folder: Path, batches: list[dict], device: torch.device, **changes: Any) -> Trained:
-    """Fine-tune by the stage's own trainer, validation apart; `changes` to the parameters of FINETUNE."""
+    """Fine-tune by the stage's own loop, validation apart; `changes` to the parameters of FINETUNE.
+
+    A step is timed from the gradients of the one before to its own, so the loading of its batch is in it.
+    """
     model = load_model(folder)
     table = pa.Table.from_pylist([{"id": str(number), **row} for number, row in enumerate(batches)])
     params = FINETUNE.model_copy(update=changes)
-    data, dtype = TokenizedRows(table), choose_dtype(params.precision, device)
-    steps, collate, history = Steps(device), Counted(collator(folder)), History([{"epoch": 0}])  # of the base
+    data, dtype, steps = TokenizedRows(table), choose_dtype(params.precision, device), Steps(device)
+    trained = TrainedT5(model.to(device), dtype, longest_batch(data, params))
+    sampler = EpochSampler(data.lengths, params.batch_size, params.seed)
     with tempfile.TemporaryDirectory() as scratch:
-        trainer = SummaryTrainer(
-            Arithmetic(model.to(device), dtype, longest_batch(data, params)),
-            lambda t5: {"loss": 0.0, **dict.fromkeys(ROUGE_TYPES, 0.0)},
+        steps.on_step_begin()
+        history, _ = train_loop(
+            model,
+            trained,
+            data,
+            unscored,
             params,
-            history,
+            Path(scratch),
             lambda epoch: None,
-            model=model,
-            args=training_arguments(params, Path(scratch), device),
-            train_dataset=data,
-            eval_dataset=[],
-            data_collator=collate,
-            callbacks=[steps],
+            lambda step: steps.mark(),
         )
-        trainer.remove_callback(PrinterCallback)
-        trainer.train()
+    targets = sum(len(row["labels"]) for row in batches)
+    articles = [len(batch) for batch in sampler]
     loss = history.curve[-1]["train_loss"]
-    return Trained(list(zip(collate.articles, steps.seconds, strict=True)), collate.targets, loss)
+    return Trained(list(zip(articles, steps.seconds, strict=True)), targets, loss)
+
+
+def unscored(t5: T5) -> dict[str, float]:
+    """Return what a validation would, without one."""
+    return {"loss": 0.0, **dict.fromkeys(ROUGE_TYPES, 0.0)}
 
 
 class Ours:
@@ -258,9 +263,9 @@ def finetuning(folder: Path, device: torch.device) -> dict[str, Apart]:
         trainers["ours, fp32"] = partial(finetune_ours, precision="fp32")
         trainers["trainer, bf16"] = partial(finetune_trainer, bf16=True)
     output = {}
-    for name, train in trainers.items():
+    for name, fine_tunes in trainers.items():
         compiles = name == "ours, compiled"  # once
-        run = partial(trains, train, folder, device, data, compiles)
+        run = partial(trains, fine_tunes, folder, device, data, compiles)
         output[name] = Apart(run, name.startswith("ours"), lasting=compiles)
     return output
 

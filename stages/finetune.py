@@ -18,27 +18,19 @@ import logging
 import shutil
 import sys
 from collections import ChainMap
-from collections.abc import Iterable
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
 import torch
 from tokenizers import Tokenizer
 from torch.nn.utils.rnn import pad_sequence
-from transformers import (
-    AutoTokenizer,
-    DataCollatorForSeq2Seq,
-    PrinterCallback,
-    Seq2SeqTrainingArguments,
-    T5ForConditionalGeneration,
-    TrainerCallback,
-)
+from transformers import T5ForConditionalGeneration
 
 from resumen.model.decoding import greedy, plan_batches, prefill, search
 from resumen.model.device import choose_dtype
 from resumen.model.distributed import (
     all_gather,
-    broadcast_folder,
     check_same,
     rank,
     run_under_torchrun,
@@ -72,19 +64,9 @@ from resumen.runtime.provenance import write_provenance
 from resumen.schema.params import load_params
 from resumen.schema.rows import load_table, num_rows, read_table
 from resumen.schema.sections import FinetuneParams
-from resumen.training.checkpoints import (
-    MANIFEST,
-    Checkpoints,
-    History,
-    Interrupted,
-    checkpoint_interval,
-    curve_row,
-    epoch_folder,
-    kept_history,
-    last_checkpoint,
-)
+from resumen.training.checkpoints import MANIFEST, History, Interrupted, checkpoint_interval, epoch_folder
+from resumen.training.loop import TokenizedRows, TrainedT5, train
 from resumen.training.pretrained import init_letters, load_model, save_model
-from resumen.training.trainer import Arithmetic, Progress, SummaryTrainer, TokenizedRows
 from resumen.vocabulary.tokenizer import PAD, decode, load_tokenizer
 
 log = logging.getLogger("finetune")
@@ -140,32 +122,6 @@ class Validation:
         return {"loss": sum(losses) / sum(map(len, self.labels)), **scores}
 
 
-def training_arguments(
-    params: FinetuneParams, folder: Path, device: torch.device
-) -> Seq2SeqTrainingArguments:
-    """Return Trainer's arguments; `folder` is where it writes its checkpoints."""
-    return Seq2SeqTrainingArguments(
-        output_dir=str(folder),
-        num_train_epochs=params.epochs,
-        learning_rate=params.learning_rate,
-        per_device_train_batch_size=params.batch_size,
-        gradient_accumulation_steps=params.gradient_accumulation,
-        lr_scheduler_type="constant_with_warmup" if params.schedule == "constant" else params.schedule,
-        warmup_steps=params.warmup_ratio,
-        weight_decay=params.weight_decay,
-        max_grad_norm=params.max_grad_norm,
-        use_cpu=device.type == "cpu",
-        seed=params.seed,
-        data_seed=params.seed,
-        logging_strategy="no",
-        logging_nan_inf_filter=False,  # would wait for the device at every step
-        eval_strategy="epoch",
-        save_strategy="no",  # `Checkpoints` says when
-        report_to="none",
-        disable_tqdm=True,
-    )
-
-
 def longest_batch(rows: TokenizedRows, params: FinetuneParams) -> tuple[int, int] | None:
     """Return the shape of a full batch of the longest rows, (rows, tokens), if it is to be compiled.
 
@@ -186,59 +142,33 @@ def longest_batch(rows: TokenizedRows, params: FinetuneParams) -> tuple[int, int
     return params.batch_size, max(rows.lengths)
 
 
-def train(
+def fine_tune(
     model: T5ForConditionalGeneration,
     rows: TokenizedRows,
-    validation: Validation,
+    validation: Callable[[T5], dict[str, float]],
     params: FinetuneParams,
     device: torch.device,
     folder: Path,
-    callbacks: Iterable[TrainerCallback] = (),
+    before_step: Callable[[int], None] = lambda step: None,
 ) -> tuple[History, int]:
-    """Train `model`, from the last checkpoint in `folder` if it has one; return the history and the steps.
+    """Train `model` as `train` does; asked to stop by a signal, end the process, its work kept in `folder`.
 
-    The model of the best epoch is left in its `epoch_folder` of `folder`, by rank 0. Asked to stop by a
-    signal, it ends the process, its work kept.
+    The model of the best epoch is left in its `epoch_folder` of `folder`, by rank 0.
     """
-    dtype = choose_dtype(params.precision, device)
     model.to(device)  # type: ignore[arg-type]  # its decorator drops self
-    arithmetic = Arithmetic(model, dtype, longest_batch(rows, params))
-    checkpoint = broadcast_folder(last_checkpoint(folder), folder)
-    if checkpoint:
-        history = kept_history(checkpoint)
-        log.info("resuming from step %s", checkpoint.name.rpartition("-")[2])
-    else:
-        with torch.inference_mode():
-            history = History([curve_row(0, 0, None, validation(arithmetic.now()))])
+    trained = TrainedT5(model, choose_dtype(params.precision, device), longest_batch(rows, params))
 
     def save(epoch: int) -> None:
         require_space(folder, 4 * model.num_parameters())
         save_model(model, TOKENIZER_DIR, epoch_folder(folder, epoch))
 
-    checkpoints = Checkpoints(folder, history, model.num_parameters())
-    trainer = SummaryTrainer(
-        arithmetic,
-        validation,
-        params,
-        history,
-        save,
-        model=model,
-        args=training_arguments(params, folder, device),
-        train_dataset=rows,
-        eval_dataset=validation.rows,
-        data_collator=DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(TOKENIZER_DIR)),
-        callbacks=[Progress(), checkpoints, *callbacks],
-    )
-    trainer.remove_callback(PrinterCallback)
     try:
-        with checkpoints.handle_signals():
-            done = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        return train(model, trained, rows, validation, params, folder, save, before_step)
     except Interrupted as wish:
         is_kept = any(folder.glob(f"checkpoint-*/{MANIFEST}"))
         then = f"resumes from the last checkpoint, in {folder}" if is_kept else "starts over"
         log.info("stopped; the same command %s", then)
         sys.exit(128 + wish.args[0])
-    return history, done.global_step
 
 
 def write(
@@ -305,7 +235,7 @@ def main() -> None:
     parts = fingerprint([params], inputs, precision=f"{precision} on {device.type}")
     check_same(parts)
     with locked_folder("finetune", parts, log, rank(), world_size()) as folder:
-        history, steps = train(model, rows, validation, params, device, folder)
+        history, steps = fine_tune(model, rows, validation, params, device, folder)
         if rank() == 0:
             write(history, steps, model, params, precision, folder)
             finish(folder)

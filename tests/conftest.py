@@ -14,6 +14,7 @@ import copy
 import json
 import logging
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
@@ -363,3 +364,20 @@ def corpus():
 
     tokenizer = Tokenizer.from_file(str(ROOT / MINIATURE_WEIGHTS / "tokenizer.json"))
     return Corpus(stories(30, TRAINING_SEED), tokenizer)
+
+
+@pytest.fixture
+def asked_at(monkeypatch):
+    """A function that lets the next run be asked to end in the middle of a step, from 0, or in no step."""
+    import stages.finetune
+
+    plain = stages.finetune.fine_tune
+
+    def choose(wanted):
+        def ask(step):
+            if step == wanted:
+                signal.raise_signal(signal.SIGTERM)
+
+        monkeypatch.setattr("stages.finetune.fine_tune", lambda *given: plain(*given, ask))
+
+    return choose

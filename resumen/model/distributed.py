@@ -14,7 +14,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -22,14 +21,12 @@ import torch.distributed as dist
 from torch import Tensor
 
 from resumen.runtime.errors import InputError, first_line
-from resumen.runtime.files import list_files
 
 Value = TypeVar("Value")
 
 LAUNCH = "RESUMEN_LAUNCH"
 TORCHRUN_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
 TIMEOUT = timedelta(hours=2)  # of a rank that waits for the others
-FILE_CHUNK = 2**26  # bytes of a file sent at a time
 REDUCE_CHUNK = 2**20  # numbers; to add bfloat16 to float32 PyTorch copies it, which then stays in the cache
 MAX_DIRECT = 3  # ranks, of which each may send all to each; among more a ring sends less
 
@@ -212,27 +209,9 @@ def all_reduce_bf16(tensors: Sequence[Tensor]) -> None:
             piece += addend
 
 
-def broadcast_folder(folder: Path | None, scratch: Path) -> Path | None:
-    """Return the folder of rank 0, or, in the others, a copy below `scratch`: they may share no disk."""
-    names = broadcast([path.name for path in list_files(folder)] if folder else None)
-    if names is None or world_size() == 1:
-        return folder
-    target = folder if folder and rank() == 0 else scratch / "received"
-    target.mkdir(exist_ok=True)
-    for name in names:
-        broadcast_file(target / name)
-    return target
-
-
-def broadcast_file(path: Path) -> None:
-    """Write to `path` in all ranks what rank 0 reads from it."""
-    size = broadcast(path.stat().st_size if rank() == 0 else 0)
-    with path.open("wb" if rank() else "rb") as file:
-        for start in range(0, size, FILE_CHUNK):
-            piece = torch.empty(min(FILE_CHUNK, size - start), dtype=torch.uint8)
-            if rank() == 0:
-                piece = torch.frombuffer(bytearray(file.read(len(piece))), dtype=torch.uint8)
-            with distributed_errors():
-                dist.broadcast(piece, 0)
-            if rank():
-                file.write(piece.numpy().tobytes())
+def broadcast_tensors(tensors: Sequence[Tensor]) -> None:
+    """Replace tensors by those of rank 0, in place."""
+    if world_size() > 1:
+        with distributed_errors():
+            for tensor in tensors:
+                dist.broadcast(tensor, 0)

@@ -38,7 +38,7 @@ def run(main: Callable[[], None]) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(OneLine("%(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    for library in ("absl", "accelerate", "datasets", "filelock", "httpx2", "transformers"):
+    for library in ("absl", "datasets", "filelock", "httpx2", "transformers"):
         logging.getLogger(library).setLevel(logging.WARNING)
     atexit.register(gc.freeze)  # what is about to go is not collected first, which with torch takes 0.5 s
     try:

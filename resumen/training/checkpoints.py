@@ -12,17 +12,28 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
 
-from resumen.model.distributed import rank
+from resumen.model.distributed import broadcast, broadcast_tensors, rank
 from resumen.rouge.score import ROUGE_TYPES
 from resumen.runtime.errors import InputError
-from resumen.runtime.files import flush, list_files, remove, require_space, sha256_of, sha256_of_json
+from resumen.runtime.files import (
+    atomic_write,
+    flush,
+    list_files,
+    remove,
+    require_space,
+    sha256_of,
+    sha256_of_json,
+)
 from resumen.runtime.jsonfiles import read_json, write_json
 
 log = logging.getLogger("finetune")
 
-MANIFEST = "manifest.json"
+STATE, MANIFEST = "state.safetensors", "manifest.json"
+MOMENTS = ("exp_avg", "exp_avg_sq")  # Adam's, as torch names them
 
 
 @dataclass
@@ -30,7 +41,7 @@ class History:
     """What a training has come to: the curve, a row an epoch, and the losses of the epoch under way."""
 
     curve: list[dict[str, Any]]
-    loss: float | torch.Tensor = 0.0  # summed over the steps
+    loss: float | Tensor = 0.0  # summed over the steps
     steps: int = 0
 
     @property
@@ -41,6 +52,11 @@ class History:
     def values(self) -> dict[str, Any]:
         """Return what makes an equal history."""
         return {"curve": self.curve, "loss": float(self.loss), "steps": self.steps}
+
+    def add_step(self, loss: Tensor) -> None:
+        """Add a step's loss; it is not read, which would wait for the device."""
+        self.loss = self.loss + loss
+        self.steps += 1
 
     def close_epoch(self, epoch: int, step: int, scores: dict[str, float]) -> dict[str, Any]:
         """Add a row to the curve, and return it.
@@ -79,19 +95,22 @@ class Interrupted(BaseException):
     """The process was asked to end, by a signal: no Exception, or what handles those would swallow it."""
 
 
-class Checkpoints(TrainerCallback):
-    """Keeps Trainer's checkpoints: now and then, at the end of each epoch, and when asked to stop.
+class Checkpoints:
+    """Checkpoints of a training: now and then, at the end of each epoch, and when asked to stop.
 
-    A checkpoint counts once its manifest is there, with the history and a hash of each file that it needs:
-    Trainer writes them one by one and would go on from a half. Before the validation of an epoch none is
-    made, since Trainer would go on after it.
+    One holds the weights, Adam's moments and the random state, with the history and a hash of each file that
+    it needs. Rank 0 writes and reads them; what it reads it sends to the others, which may share no disk.
     """
 
-    def __init__(self, folder: Path, history: History, num_parameters: int) -> None:
-        self.folder, self.history = folder, history
+    def __init__(
+        self, folder: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer, schedule: LambdaLR
+    ) -> None:
+        self.folder, self.optimizer, self.schedule = folder, optimizer, schedule
+        self.parameters = dict(model.named_parameters())
+        self.device = next(iter(self.parameters.values())).device
         self.seconds = checkpoint_interval()
-        self.num_bytes = 4 * 3 * num_parameters  # weights, and Adam's two moments
-        self.signal, self.last, self.can_wait = 0, time.monotonic(), False
+        self.signal, self.last, self.can_wait = 0, time.monotonic(), True
+        self.random_state: dict[str, Tensor] = {}  # of the checkpoint, until it is restored
 
     @contextmanager
     def handle_signals(self) -> Iterator[None]:
@@ -111,54 +130,99 @@ class Checkpoints(TrainerCallback):
         if is_second or not self.can_wait:
             raise Interrupted(number)
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: Any, **kwargs: Any
-    ) -> None:
-        self.steps = state.max_steps // int(args.num_train_epochs)  # of an epoch
-
-    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.can_wait = True
-
-    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        is_due = self.signal or time.monotonic() - self.last >= self.seconds
-        if is_due and rank() == 0 and state.global_step % self.steps:
-            control.should_save = self.is_possible()
-            if self.signal and not control.should_save:
-                raise Interrupted(self.signal)
-
-    def on_epoch_end(self, args: Any, state: Any, control: TrainerControl, **kwargs: Any) -> None:
+    @contextmanager
+    def ending_at_once(self) -> Iterator[None]:
+        """Let a signal end what is done inside at once: a validation takes minutes, and is done again."""
         self.can_wait = False
-        control.should_save = rank() == 0 and self.is_possible()
-
-    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        yield
         self.can_wait = True
 
-    def is_possible(self) -> bool:
-        """Return whether the disk has room; if not, say so and try again after the usual time."""
+    def after_step(self, step: int, history: History) -> None:
+        """Save a checkpoint in the midst of an epoch, if it is time or a signal asked for it."""
+        if rank() == 0 and (self.signal or time.monotonic() - self.last >= self.seconds):
+            self.save(step, history)
+
+    def save(self, step: int, history: History) -> None:
+        """Write a checkpoint, if the disk has room, and remove what it replaces.
+
+        Raises:
+            Interrupted: a signal asked for it.
+        """
+        if rank():
+            return
+        self.last = time.monotonic()
         try:
-            require_space(self.folder, self.num_bytes)
+            require_space(self.folder, 4 * 3 * sum(map(torch.numel, self.parameters.values())))
         except InputError as error:
             log.warning("no checkpoint: %s", error)
-            self.last = time.monotonic()
-            return False
-        return True
-
-    def on_save(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
-        done = self.folder / f"checkpoint-{state.global_step}"
-        (done / MANIFEST).unlink(missing_ok=True)  # of a damaged one
-        best = [epoch_folder(self.folder, self.history.best["epoch"])] if self.history.curve[1:] else []
-        files = [file for folder in (done, *best) for file in list_files(folder)]
-        for file in files:
-            flush(file)
-        hashes = {file.relative_to(self.folder).as_posix(): sha256_of(file) for file in files}
-        content = {"history": self.history.values(), "hashes": hashes}
-        write_json(done / MANIFEST, {"content": content, "sha256": sha256_of_json(content)})
-        for old in self.folder.iterdir():
-            if old not in (done, *best):
-                remove(old)
-        self.last = time.monotonic()
+        else:
+            best = [epoch_folder(self.folder, history.best["epoch"])] if history.curve[1:] else []
+            output = self.folder / f"checkpoint-{step}"
+            with atomic_write(output) as partial:
+                partial.mkdir()
+                save_file(self.state(), partial / STATE)
+                files = {f"{output.name}/{STATE}": partial / STATE}
+                files |= {f"{model.name}/{file.name}": file for model in best for file in list_files(model)}
+                for file in files.values():
+                    flush(file)
+                hashes = {name: sha256_of(file) for name, file in files.items()}
+                content = {"step": step, "history": history.values(), "hashes": hashes}
+                write_json(partial / MANIFEST, {"content": content, "sha256": sha256_of_json(content)})
+            for old in self.folder.iterdir():
+                if old not in (output, *best):
+                    remove(old)
         if self.signal:
             raise Interrupted(self.signal)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the tensors of a checkpoint, by name."""
+        moments = {
+            f"{moment}.{name}": self.optimizer.state[parameter][moment]
+            for name, parameter in self.parameters.items()
+            for moment in MOMENTS
+        }
+        weights = {f"weights.{name}": parameter.detach() for name, parameter in self.parameters.items()}
+        return weights | moments | random_state(self.device)
+
+    def load(self) -> tuple[int, History] | None:
+        """Take up the last checkpoint, and return its step and history; None if there is none."""
+        checkpoint = last_checkpoint(self.folder) if rank() == 0 else None
+        content = broadcast(read_json(checkpoint / MANIFEST)["content"] if checkpoint else None)
+        if content is None:
+            return None
+        step = content["step"]
+        log.info("resuming from step %d", step)
+        for parameter in self.parameters.values():
+            moments = {moment: torch.zeros_like(parameter) for moment in MOMENTS}
+            self.optimizer.state[parameter] = {"step": torch.tensor(float(step)).to(self.device), **moments}
+        state = self.state()
+        if checkpoint:
+            for name, tensor in load_file(checkpoint / STATE).items():
+                state[name].copy_(tensor)
+        broadcast_tensors(list(state.values()))
+        self.random_state = {name: state[name] for name in random_state(self.device)}
+        self.schedule.last_epoch = step
+        for group, base, factor in zip(
+            self.optimizer.param_groups, self.schedule.base_lrs, self.schedule.lr_lambdas, strict=True
+        ):
+            group["lr"] = base * factor(step)
+        return step, History(**content["history"])
+
+    def restore_random_state(self) -> None:
+        """Go on with the random numbers of the checkpoint, once."""
+        if state := self.random_state:
+            torch.set_rng_state(state["random_state"])
+            if "device_random_state" in state:
+                torch.get_device_module(self.device).set_rng_state(state["device_random_state"])
+        self.random_state = {}
+
+
+def random_state(device: torch.device) -> dict[str, Tensor]:
+    """Return torch's random state, that of the CPU and, if it is another, that of `device`, as bytes."""
+    state = {"random_state": torch.get_rng_state()}
+    if device.type != "cpu":
+        state["device_random_state"] = torch.get_device_module(device).get_rng_state()
+    return state
 
 
 def checkpoint_interval() -> float:
@@ -178,7 +242,7 @@ def checkpoint_interval() -> float:
 
 def last_checkpoint(folder: Path) -> Path | None:
     """Return the newest checkpoint in `folder` whose files are right; a damaged one is removed."""
-    checkpoints = [path for path in folder.glob("checkpoint-*") if (path / MANIFEST).is_file()]
+    checkpoints = [path.parent for path in folder.glob(f"checkpoint-*[0-9]/{MANIFEST}")]
     for checkpoint in sorted(checkpoints, key=lambda path: int(path.name.rpartition("-")[2]), reverse=True):
         try:
             manifest = read_json(checkpoint / MANIFEST)
@@ -191,8 +255,3 @@ def last_checkpoint(folder: Path) -> Path | None:
         log.warning("%s is damaged, and is removed", checkpoint)
         remove(checkpoint)
     return None
-
-
-def kept_history(checkpoint: Path) -> History:
-    """Return the history that a checkpoint holds."""
-    return History(**read_json(checkpoint / MANIFEST)["content"]["history"])

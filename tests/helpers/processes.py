@@ -116,7 +116,6 @@ def forget_clients() -> None:
             "datasets",
             "transformers",
             "evaluate",
-            "accelerate",
         ):
             del sys.modules[name]
     for dimensions in range(2, 6):

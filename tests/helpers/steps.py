@@ -3,12 +3,12 @@
 python -m torch.distributed.run --standalone --nproc-per-node 2 -m tests.helpers.steps gradients.safetensors 0
 """
 
+import contextlib
 import sys
 import tempfile
 from pathlib import Path
 
 from safetensors.torch import save_file
-from transformers import TrainerCallback
 
 from resumen.model.distributed import rank
 from resumen.model.prepare import prepare_torch
@@ -16,24 +16,13 @@ from resumen.runtime.paths import PRETRAINED_DIR, TOKENIZED_DIR
 from resumen.schema.params import load_params
 from resumen.schema.rows import load_table
 from resumen.schema.sections import FinetuneParams
+from resumen.training.loop import TokenizedRows
 from resumen.training.pretrained import load_model
-from resumen.training.trainer import TokenizedRows
-from stages.finetune import train
+from stages.finetune import fine_tune
 
 
-class Gradients(TrainerCallback):
-    """Writes the gradients of one step, from 0, before the optimizer takes it, and ends the training."""
-
-    def __init__(self, step):
-        self.step = step
-
-    def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
-        if state.global_step < self.step:
-            return
-        if rank() == 0:
-            result = {name: parameter.grad.clone() for name, parameter in model.named_parameters()}
-            save_file(result, sys.argv[1])
-        control.should_training_stop = True
+class Enough(Exception):  # noqa: N818  no error
+    """The step has been taken whose gradients are wanted."""
 
 
 class NoValidation:
@@ -51,9 +40,16 @@ def main():
     device = prepare_torch(params.seed)
     model = load_model(PRETRAINED_DIR / params.base)
     rows = TokenizedRows(load_table(TOKENIZED_DIR / "train.parquet"))
-    step = int(sys.argv[2])
-    with tempfile.TemporaryDirectory() as folder:
-        train(model, rows, NoValidation(rows), params, device, Path(folder), [Gradients(step)])
+
+    def write(step):
+        """Write the gradients of the wanted step, from 0, and end the training."""
+        if step == int(sys.argv[2]):
+            if rank() == 0:
+                save_file({name: parameter.grad for name, parameter in model.named_parameters()}, sys.argv[1])
+            raise Enough
+
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Enough):
+        fine_tune(model, rows, NoValidation(rows), params, device, Path(folder), write)
 
 
 if __name__ == "__main__":

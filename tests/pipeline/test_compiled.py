@@ -8,8 +8,8 @@ import torch
 
 from resumen.runtime.jsonfiles import read_json
 from resumen.schema.rows import load_table
+from resumen.training.loop import TokenizedRows, TrainedT5
 from resumen.training.pretrained import load_model
-from resumen.training.trainer import Arithmetic, TokenizedRows
 from stages.finetune import main
 from tests.helpers.batches import TRAIN, collator
 from tests.helpers.training import outputs
@@ -49,6 +49,6 @@ def test_the_compiled_encoder_gives_the_gradients_of_the_plain_one(tiny, cut_ali
         rows[1] |= {"input_ids": rows[1]["input_ids"][:9]}
     batch, params, result = collator(model)(rows), quick(dropout=0.0), []
     for longest in (None, (4, 16)):
-        loss = Arithmetic(model, torch.float32, longest).loss(batch, params)
+        loss = TrainedT5(model, torch.float32, longest).loss(batch, params)
         result.append((loss, *torch.autograd.grad(loss, list(model.parameters()))))
     torch.testing.assert_close(*result, rtol=1e-4, atol=1e-5)

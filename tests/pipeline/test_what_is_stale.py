@@ -23,7 +23,7 @@ CHANGES = {
     "README.md": ("More.\n", set()),
     "resumen/page/report.js": ("// a comment\n", {"report"}),
     "resumen/scoring/bootstrap.py": ("# a comment\n", {"evaluate"}),
-    "resumen/training/trainer.py": ("# a comment\n", {"finetune"}),
+    "resumen/training/loop.py": ("# a comment\n", {"finetune"}),
     "stages/extract.py": ("# a comment\n", {"extract"}),
     "resumen/schema/sections.py": ("# a comment\n", SCHEMA_USERS),
 }

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch._inductor import config as inductor
 from torch.nn.functional import log_softmax
-from transformers import TrainerCallback
 
 from resumen.model.decoding import prefill
 from resumen.model.prepare import prepare_torch
@@ -18,42 +17,37 @@ from resumen.runtime.paths import RAW_VALIDATION
 from resumen.runtime.provenance import check_hashes
 from resumen.schema.rows import RAW, load_table, write_table
 from resumen.training.checkpoints import History
+from resumen.training.loop import EpochSampler, TokenizedRows, TrainedT5, collate, make_optimizer
 from resumen.training.pretrained import load_model
-from resumen.training.trainer import Arithmetic, EpochSampler, TokenizedRows
 from resumen.vocabulary.tokenizer import IGNORE_INDEX, encode, load_tokenizer, round_trip
-from stages.finetune import Validation, main, train
+from stages.finetune import Validation, fine_tune, main
 from stages.tokenize import IDS
 from tests.helpers.batches import TOKENIZER, TRAIN, collator
-from tests.helpers.training import outputs
+from tests.helpers.training import forget, outputs
 
 VALIDATION = Path("data/tokenized/validation.parquet")
 
 
-class FirstStep(TrainerCallback):
-    """Remembers the gradients before the first step of the optimizer."""
-
-    def on_pre_optimizer_step(self, args, state, control, model=None, **kwargs):
-        if state.global_step == 0:
-            named = model.named_parameters()
-            self.gradients = {name: parameter.grad.clone() for name, parameter in named}
-
-
 def first_step(folder, params, work):
-    """Return the gradients and the loss of the first step over eight rows, by the stage's own `train`."""
-    remember = FirstStep()
+    """Return the gradients and the loss of the first step over eight rows, by the stage's own `fine_tune`."""
+    gradients = {}
     device = prepare_torch(params.seed)
     model = load_model(folder)
     rows = TokenizedRows(load_table(TRAIN).slice(0, 8))
     assert len({len(row["labels"]) for row in rows}) > 1
     references = dict.fromkeys(rows.ids, "x")
     validation = Validation(rows, references, load_tokenizer(TOKENIZER), params)
-    history, steps = train(model, rows, validation, params, device, work, [remember])
+
+    def remember(step):
+        gradients.update({name: parameter.grad.clone() for name, parameter in model.named_parameters()})
+
+    history, steps = fine_tune(model, rows, validation, params, device, work, remember)
     assert steps == 1
-    return remember.gradients, history.curve[1]["train_loss"]
+    return gradients, history.curve[1]["train_loss"]
 
 
 def plain_step(folder, label_smoothing):
-    """Return the same by one backward pass over the eight rows, without Trainer."""
+    """Return the same by one backward pass over the eight rows, without the loop."""
     model = load_model(folder)
     batch = collator(model)([TokenizedRows(load_table(TRAIN))[index] for index in range(8)])
     labels = batch.pop("labels")
@@ -89,7 +83,7 @@ def test_validation_loss_is_the_mean_over_all_tokens_whatever_the_batches(tiny, 
     _, expected = plain_step(tiny["untied"], label_smoothing=0.0)
     params = quick(batch_size=batch_size, max_new_tokens=1)
     validation = Validation(rows, dict.fromkeys(rows.ids, "x"), load_tokenizer(TOKENIZER), params)
-    assert validation(Arithmetic(model, torch.float32).now())["loss"] == pytest.approx(expected, abs=1e-5)
+    assert validation(TrainedT5(model, torch.float32).t5())["loss"] == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("validation_rows", ["all", 3])
@@ -117,7 +111,7 @@ def test_validation_holds_each_text_against_its_own_raw_reference(
     references = dict(zip(rows.ids[::-1], texts[::-1], strict=True))  # in another order than the rows
     params = quick(validation_rows=validation_rows, batch_size=1)
     validation = Validation(rows, references, tokenizer, params)
-    t5 = Arithmetic(model, torch.float32).now()
+    t5 = TrainedT5(model, torch.float32).t5()
     scores = validation(t5)
     assert len(validation.references) == len(validation.rows) == (8 if validation_rows == "all" else 3)
     assert {name: round(scores[name], 9) for name in ROUGE_TYPES} == dict.fromkeys(ROUGE_TYPES, 100.0)
@@ -139,7 +133,7 @@ def test_shuffled_raw_rows_meet_their_own_id(tokenized, quick, fails, monkeypatc
         seen.update(zip(validation.rows.dataset.ids, validation.references, strict=True))
         raise InputError("enough")
 
-    monkeypatch.setattr("stages.finetune.train", stop)
+    monkeypatch.setattr("stages.finetune.fine_tune", stop)
     write_table(RAW_VALIDATION, tokenized["validation"][::-1], RAW)
     assert fails(main) == "enough"
     assert seen == {row["id"]: row["summary"] for row in tokenized["validation"]}
@@ -290,3 +284,50 @@ def test_without_a_compiler_compile_is_refused(cut_alike, quick, fails):
     message = "no C++ compiler here; install g++ or clang++, or set it to false"
     with inductor.patch("cpp.cxx", ("no-such-compiler",)):
         assert fails(main) == f"params.yaml: finetune.compile: {message}"
+
+
+@pytest.mark.parametrize("padding", ["dynamic", "longest"])
+def test_rows_are_collated_as_by_transformers(tiny, cut_alike, padding):
+    rows = [TokenizedRows(load_table(TRAIN))[index] for index in range(5)]
+    if padding == "longest":
+        longest = max(len(row["input_ids"]) for row in rows)
+        for row in rows:
+            blank = longest - len(row["input_ids"])
+            row |= {"attention_mask": [1] * len(row["input_ids"]) + [0] * blank}
+            row |= {"input_ids": row["input_ids"] + [0] * blank}
+    expected = collator(load_model(tiny["tied"]))([dict(row) for row in rows])
+    batch = collate(rows, pad=0)
+    assert batch.keys() == expected.keys() - {"decoder_input_ids"}
+    assert all(torch.equal(batch[name], expected[name]) for name in batch)
+
+
+@pytest.mark.parametrize("kind", ["tied", "untied"])
+def test_weights_decay_but_for_norms_and_relative_positions(tiny, quick, kind):
+    model = load_model(tiny[kind])
+    optimizer = make_optimizer(model, quick(weight_decay=0.01))
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    decayed, exempt = ([names[id(one)] for one in group["params"]] for group in optimizer.param_groups)
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.01, 0.0]
+    assert len(decayed) + len(exempt) == len(names)
+    assert all("layer_norm" in name or "relative_attention_bias" in name for name in exempt)
+    assert not any("norm" in name or "bias" in name for name in decayed)
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine", "constant"])
+@pytest.mark.parametrize("interrupted", [1, 6])
+def test_a_training_that_resumes_computes_what_it_would_have_computed(
+    training, set_params, runs, asked_at, schedule, interrupted
+):
+    """With all that moves a step: dropout, decay, accumulation, a schedule with a warm-up."""
+    set_params(
+        {f"finetune.{key}": value for key, value in {"weight_decay": 0.01, "schedule": schedule}.items()}
+    )
+    runs(main)
+    whole = outputs()
+    forget()
+    asked_at(interrupted)
+    with pytest.raises(SystemExit):
+        runs(main)
+    asked_at(None)
+    runs(main)
+    assert outputs() == whole

@@ -10,7 +10,6 @@ NOT_IMPORTED = {
     "dvc": "the command",
     "mypy": "the command",
     "ruff": "the command",
-    "accelerate": "transformers' Trainer needs it",
     "pytest-xdist": "pytest's -n",
 }
 
