@@ -44,8 +44,9 @@ def put(store: Store, oid: str, source: Copy) -> bool:
 
 def is_restored(cache: Store, oid: str, out: Out | None, sources: list[Copy]) -> bool:
     """Put an object into the cache from the first place that has it right, and return whether one has."""
-    if any(put(cache, oid, source) for source in sources):
-        return True
+    for source in sources:
+        if put(cache, oid, source):
+            return True
     content = folder_list(out, []) if out and oid.endswith(".dir") else None
     if content is not None:
         cache.add_bytes(oid, content)
@@ -64,6 +65,18 @@ def is_back_from_git(copy: Copy) -> bool:
     """Take a file as git's index has it, and return whether that is the right one."""
     subprocess.run(["git", "checkout", "--quiet", "--", copy.path], check=False)  # noqa: S603, S607
     return matches(copy_hash(copy), copy.expected)
+
+
+def return_unrepaired(folder: Path, copies: list[Copy]) -> None:
+    """Move shipped files back from `folder` where git has no right ones.
+
+    An out of DVC stays aside: a stage would read it.
+    """
+    for copy in copies:
+        aside, path = folder / copy.path, Path(copy.path)
+        if aside.exists() and not path.exists():
+            shutil.move(aside, path)
+            log.info("%s: git has no right one, and it is back where it was", path)
 
 
 def repro(*arguments: str) -> None:
@@ -122,11 +135,15 @@ def repair_copies(repo: Repo, state: State, remotes: Stores) -> None:
         broken[copy.out].append(copy)
     for out, copies in broken.items():
         if out is None or not out.is_cached:
-            if not all(is_back_from_git(copy) for copy in copies if copy.expected) and out:
+            wrong = [copy for copy in copies if copy.expected and not is_back_from_git(copy)]
+            for copy in wrong if out is None else ():
+                Path(copy.path).unlink(missing_ok=True)  # git has another one
+            if wrong and out:
                 again.add(out.stage)
             continue
         needed = {out.oid, *out_files(out, [cache, *remotes.values()]).values()} - {""}
-        if all(is_cached(oid, out) for oid in needed):
+        missing = [oid for oid in sorted(needed) if not is_cached(oid, out)]
+        if not missing:
             repo.checkout([out.path], force=True)
         else:
             again.add(out.stage)
@@ -134,6 +151,7 @@ def repair_copies(repo: Repo, state: State, remotes: Stores) -> None:
         repro(*sorted(again))
     for stage in sorted({copy.owner for copy in state.unsound}):
         repro("--force", "--single-item", stage)
+    return_unrepaired(folder, by_location["shipped"])
     for name, remote in remotes.items():
         for copy in sorted(by_location[REMOTE + name], key=lambda copy: copy.expected.endswith(".dir")):
             repair_remote(remote, copy, cache)

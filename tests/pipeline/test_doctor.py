@@ -163,7 +163,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_is_found_named_and_healed(doctor, name):
+def test_a_fault_is_found_named_and_repaired(doctor, name):
     harm, path, count, message = FAULTS[name]
     before = contents(*KEPT)
     harm(path())
@@ -213,6 +213,21 @@ def test_a_wrong_object_that_nothing_needs_and_none_has_is_removed_and_said(doct
         assert doctor("--fix")[0] == 0
     assert "(of no stage in this dvc.lock): removed, and nowhere right" in caplog.text
     assert not old.exists()
+
+
+def test_several_wrong_shipped_files_all_come_back(doctor):
+    """Also those after one that git has not right either, which goes back where it was."""
+    names = ("t5-small", "t5-base", "flan-small", "flan-base")  # in the order of their README
+    paths = [Path(MINIATURES, "weights", f"{name}.safetensors") for name in names]
+    right = [path.read_bytes() for path in paths]
+    paths[0].write_bytes(b"another model")
+    run(Path(), "git", "commit", "--quiet", "--message=another", str(paths[0]))
+    for path in paths[1:]:
+        flip(path)
+    code, _ = doctor("--fix")
+    assert code == 1
+    assert paths[0].read_bytes() == b"another model"
+    assert [path.read_bytes() for path in paths[1:]] == right[1:]
 
 
 def test_an_edit_is_set_aside_not_lost(doctor):
@@ -265,7 +280,7 @@ def test_weights_that_were_damaged_before_dvc_hashed_them_are_found_by_their_pro
     assert doctor("--fix")[0] == 0
 
 
-def test_what_is_right_nowhere_is_made_anew_and_pushed(doctor, caplog):
+def test_what_is_right_nowhere_is_made_again_and_pushed(doctor, caplog):
     flip(stored(TRAIN))
     flip(Path(TRAIN))
     with caplog.at_level("INFO", "doctor"):
@@ -275,7 +290,7 @@ def test_what_is_right_nowhere_is_made_anew_and_pushed(doctor, caplog):
     assert "(fetch: data/raw/train.parquet): pushed" in caplog.text
 
 
-def test_what_cannot_be_healed_is_said_and_not_left_wrong(doctor, caplog):
+def test_what_cannot_be_repaired_is_said_and_not_left_wrong(doctor, caplog):
     flip(stored(TRAIN))
     flip(Path(TRAIN))
     Path("make.py").write_text("raise SystemExit('no hay red')", encoding="utf-8")

@@ -107,3 +107,17 @@ def test_stages_holds_the_ten_stages_alone():
     names = {path.name for path in (ROOT / "stages").iterdir()} - {"__pycache__", "__init__.py"}
     assert len(names) == 10
     assert all(name.endswith(".py") for name in names)
+
+
+# Functions that write, move or remove: in `all` or `any` the first answer would leave out the rest.
+WRITING = re.compile(
+    r"\b(put|is_restored|set_aside|is_back_from_git|is_cached|remove|write_\w+|copy_folder)\("
+)
+
+
+@pytest.mark.parametrize("module", modules())
+def test_nothing_is_done_inside_all_or_any(module):
+    for node in ast.walk(ast.parse(modules()[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("all", "any"):
+            code = ast.unparse(node)
+            assert not WRITING.search(code), f"{module}:{node.lineno}: {code}"
