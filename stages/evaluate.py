@@ -27,7 +27,7 @@ import pyarrow as pa
 
 from resumen.rouge.score import ROUGE_TYPES, SPLITTERS, ascii_words, rouge
 from resumen.runtime.cli import parser, run
-from resumen.runtime.cpu import num_cores
+from resumen.runtime.cpu import num_threads
 from resumen.runtime.errors import InputError
 from resumen.runtime.files import atomic_write, remove_orphans
 from resumen.runtime.jsonfiles import write_json
@@ -135,7 +135,7 @@ def score_all(
         for part in track(parts, what, len(parts), unit=unit):
             yield from score(part)
         return
-    with ProcessPoolExecutor(num_cores()) as pool:
+    with ProcessPoolExecutor(num_threads()) as pool:
         for scored in track(pool.map(score, parts), what, len(parts), unit=unit):
             yield from scored
 

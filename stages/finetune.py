@@ -15,6 +15,7 @@ Killed at any moment and started again, it resumes from its last checkpoint (eve
 """
 
 import logging
+import os
 import shutil
 import sys
 from collections import ChainMap
@@ -130,15 +131,11 @@ def longest_batch(rows: TokenizedRows, params: FinetuneParams) -> tuple[int, int
     """
     if not params.compile:
         return None
-    from torch._inductor.cpp_builder import get_cpp_compiler
-    from torch._inductor.exc import InvalidCxxCompiler
-
-    try:
-        get_cpp_compiler()
-    except InvalidCxxCompiler as error:
+    compilers = (os.environ.get("CXX", ""), "g++", "clang++")
+    if not any(map(shutil.which, filter(None, compilers))):
         raise InputError(
             "params.yaml: finetune.compile: no C++ compiler here; install g++ or clang++, or set it to false"
-        ) from error
+        )
     return params.batch_size, max(rows.lengths)
 
 

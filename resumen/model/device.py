@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from resumen.model.private import onednn_computes_bf16
 from resumen.runtime.errors import InputError
 from resumen.schema.sections import Precision
 
@@ -25,9 +26,9 @@ class DeviceKind:
 
 def cpu_has_bf16() -> bool:
     """Return whether this processor has units for bf16 that oneDNN uses."""
-    has_units = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-    # oneDNN may be told to ignore them (ONEDNN_MAX_CPU_ISA=AVX2)
-    return has_units and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    capabilities = torch.cpu.get_capabilities()
+    has_units = any(capabilities.get(name) for name in ("amx_tile", "avx512_bf16"))
+    return has_units and onednn_computes_bf16()
 
 
 def select_gpu(local_rank: int) -> None:

@@ -8,8 +8,7 @@ import torch
 
 from resumen.model.device import DEVICE_KINDS, best_kind, open_device
 from resumen.model.distributed import join_processes
-from resumen.runtime.cpu import num_cores
-from resumen.runtime.errors import InputError
+from resumen.runtime.cpu import num_threads
 
 MALLOPT = {-1: 2**29, -4: 0}  # M_TRIM_THRESHOLD, in bytes, and M_MMAP_MAX of malloc.h
 
@@ -24,12 +23,7 @@ def prepare_torch(seed: int) -> torch.device:
     Raises:
         InputError: one of the two is not possible here, or the other processes did not come.
     """
-    share = num_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    threads = os.environ.get("RESUMEN_THREADS", max(1, share))
-    try:
-        torch.set_num_threads(int(threads))
-    except (ValueError, RuntimeError) as error:
-        raise InputError(f"RESUMEN_THREADS: expected a number ≥ 1, got {threads!r}") from error
+    torch.set_num_threads(num_threads(int(os.environ.get("LOCAL_WORLD_SIZE", 1))))
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms, without a second of imports
     # Every `empty` would be written twice.

@@ -25,6 +25,7 @@ from torch.nn import functional
 
 from resumen.checkpoint.folder import require_int
 from resumen.model.device import kind_of
+from resumen.model.private import Linear, onednn_linear
 from resumen.runtime.errors import shown
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -198,40 +199,33 @@ class RMSNorm(torch.autograd.Function):
 
 
 class OneDNNLinear(torch.autograd.Function):
-    """The product of states, (…, features), and a weight, (outputs, features), by oneDNN.
-
-    In float32 PyTorch calls MKL, which gives an AMD processor no more than AVX2. On a Zen 5 oneDNN takes less
-    than half the time, held to AVX2 nine tenths (LOG.md, 2026-11-28).
-    """
+    """The product of states, (…, features), and a weight, (outputs, features), by `linear`."""
 
     @staticmethod
-    def forward(ctx: Any, states: Tensor, weight: Tensor) -> Tensor:
+    def forward(ctx: Any, states: Tensor, weight: Tensor, linear: Linear) -> Tensor:
         ctx.save_for_backward(states, weight)
-        return onednn_linear(states, weight)
+        ctx.linear = linear
+        return linear(states, weight)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         states, weight = ctx.saved_tensors
-        to_states, to_weight = ctx.needs_input_grad
+        to_states, to_weight, _ = ctx.needs_input_grad
         gradient = gradient.contiguous()
-        rows = (tensor.flatten(0, -2).T for tensor in (gradient, states))
+        rows = (tensor.flatten(0, -2).T for tensor in (gradient, states))  # (features, rows)
         return (
-            onednn_linear(gradient, weight.T) if to_states else None,
-            onednn_linear(*rows) if to_weight else None,
+            ctx.linear(gradient, weight.T) if to_states else None,
+            ctx.linear(*rows) if to_weight else None,
+            None,
         )
 
 
-def onednn_linear(states: Tensor, weight: Tensor) -> Tensor:
-    output: Tensor = torch.ops.mkldnn._linear_pointwise(states, weight, None, "none", [], "")
-    return output
-
-
 def project(states: Tensor, weight: Tensor) -> Tensor:
-    """Return `functional.linear` of both."""
-    is_plain = states.is_cpu and states.dtype == torch.float32 and torch.backends.mkldnn.is_available()
-    if is_plain and states.numel() and not torch.compiler.is_compiling():  # inductor wants constant weights
-        output: Tensor = OneDNNLinear.apply(states, weight)  # type: ignore[no-untyped-call]  # torch's own
+    """Return `functional.linear` of both, in float32 on a CPU by oneDNN."""
+    is_plain = states.is_cpu and states.dtype == torch.float32 and not torch.compiler.is_compiling()
+    if is_plain and states.numel() and (linear := onednn_linear()):  # inductor wants constant weights
+        output: Tensor = OneDNNLinear.apply(states, weight, linear)  # type: ignore[no-untyped-call]  # torch's own
         return output
     return functional.linear(states, weight)
 

@@ -25,9 +25,8 @@ HARDWARE = [
 
 @pytest.mark.parametrize(("amx", "avx512", "onednn", "expected"), HARDWARE)
 def test_precision_is_as_asked_and_auto_goes_by_the_hardware(monkeypatch, amx, avx512, onednn, expected):
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
-    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: onednn)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_tile": amx, "avx512_bf16": avx512})
+    monkeypatch.setattr("resumen.model.device.onednn_computes_bf16", lambda: onednn)
     assert choose_dtype("auto", CPU) is expected
     assert choose_dtype("bf16", CPU) is torch.bfloat16
     assert choose_dtype("fp32", CPU) is torch.float32

@@ -1,6 +1,7 @@
 """Evaluate: scores an article, intervals that can be checked by hand, and no system that is gone."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -200,6 +201,18 @@ def test_workers_make_the_same_rows_in_the_same_order(monkeypatch):
     monkeypatch.setattr("stages.evaluate.MIN_FOR_WORKERS", 0)
     monkeypatch.setattr("stages.evaluate.ARTICLES_CHUNK", 1)
     assert scores_of() == alone
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_there_are_as_many_workers_as_threads_are_asked_for(monkeypatch, threads):
+    asked = []
+    monkeypatch.setattr("stages.evaluate.MIN_FOR_WORKERS", 0)
+    monkeypatch.setattr(
+        "stages.evaluate.ProcessPoolExecutor", lambda count: asked.append(count) or ThreadPoolExecutor(1)
+    )
+    monkeypatch.setenv("RESUMEN_THREADS", str(threads))
+    scores_of()
+    assert asked == [threads]
 
 
 def test_what_a_vocabulary_can_write_is_scored_once_for_its_systems():

@@ -121,3 +121,17 @@ def test_nothing_is_done_inside_all_or_any(module):
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("all", "any"):
             code = ast.unparse(node)
             assert not WRITING.search(code), f"{module}:{node.lineno}: {code}"
+
+
+DOCUMENTED = {"_replace", "_asdict", "_fields", "_exit"}  # of named tuples, and of os
+
+
+@pytest.mark.parametrize("module", modules())
+def test_private_parts_of_libraries_stand_in_one_module(module):
+    if module == "resumen.model.private":
+        return
+    for node in ast.walk(ast.parse(modules()[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and re.match("_[a-z]", node.attr):
+            assert node.attr in DOCUMENTED, f"{module}:{node.lineno}: {ast.unparse(node)}"
+        if isinstance(node, ast.ImportFrom):
+            assert "._" not in node.module, f"{module}:{node.lineno}: {node.module}"

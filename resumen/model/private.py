@@ -1,0 +1,49 @@
+"""Private parts of libraries: why each is used, and what is done where a version has it no more.
+
+Each is asked for once. Public parts are used where they exist.
+"""
+
+import os
+from collections.abc import Callable
+from functools import cache
+
+import torch
+from torch import Tensor
+
+Linear = Callable[[Tensor, Tensor], Tensor]  # (…, features), (outputs, features) -> (…, outputs)
+
+# What a missing or changed private function raises.
+MISSING = (AttributeError, RuntimeError, TypeError, ValueError)
+
+
+@cache
+def onednn_linear() -> Linear | None:
+    """Return inductor's product by oneDNN in float32, or None if it is not there or computes another thing.
+
+    PyTorch's own calls MKL, which gives an AMD processor no more than AVX2: 4.3 s a step of fine-tuning where
+    this takes 2.75 (LOG.md, 2026-11-28). Without it, PyTorch's own.
+    """
+
+    def linear(states: Tensor, weight: Tensor) -> Tensor:
+        output: Tensor = torch.ops.mkldnn._linear_pointwise(states, weight, None, "none", [], "")
+        return output
+
+    states, weight = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0, 5.0]])
+    try:
+        computes = torch.backends.mkldnn.is_available() and linear(states, weight).tolist() == [[13.0]]
+    except MISSING:
+        computes = False
+    return linear if computes else None
+
+
+@cache
+def onednn_computes_bf16() -> bool:
+    """Return whether oneDNN may use the processor's units for bf16: ONEDNN_MAX_CPU_ISA may tell it not to.
+
+    Without PyTorch's private question, the variable itself is read.
+    """
+    try:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    except MISSING:
+        allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT").upper()
+        return any(name in allowed for name in ("DEFAULT", "ALL", "BF16", "AMX", "AVX10"))

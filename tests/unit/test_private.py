@@ -1,0 +1,57 @@
+"""Private parts of libraries: each taken away, what is done without it computes the same."""
+
+import pytest
+import torch
+
+from resumen.model import private
+from resumen.model.device import choose_dtype
+from resumen.model.t5 import project
+
+
+class Gone:
+    """A library without its private functions."""
+
+    def __getattr__(self, name):
+        raise AttributeError(name)
+
+
+@pytest.fixture
+def gone(monkeypatch):
+    monkeypatch.setattr(torch.ops, "mkldnn", Gone())
+    for question in (private.onednn_linear, private.onednn_computes_bf16):
+        question.cache_clear()
+    yield
+    for question in (private.onednn_linear, private.onednn_computes_bf16):
+        question.cache_clear()
+
+
+def gradients():
+    torch.manual_seed(3)
+    states, weight = torch.randn(2, 5, 8, requires_grad=True), torch.randn(6, 8, requires_grad=True)
+    output = project(states, weight)
+    return (output, *torch.autograd.grad(output.square().sum(), (states, weight)))
+
+
+def test_a_product_without_onednn_is_the_same(gone):
+    assert private.onednn_linear() is None
+    without = gradients()
+    assert without[0].grad_fn.name() != "OneDNNLinearBackward"
+    private.onednn_linear.cache_clear()
+
+
+def test_a_product_by_onednn_is_that_of_torch(monkeypatch):
+    by_onednn = gradients()
+    monkeypatch.setattr("resumen.model.t5.onednn_linear", lambda: None)
+    torch.testing.assert_close(by_onednn, gradients(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("isa", "expected"),
+    [(None, torch.bfloat16), ("AVX512_CORE_BF16", torch.bfloat16), ("AVX2", torch.float32)],
+)
+def test_whether_bf16_has_units_is_read_from_the_variable(gone, monkeypatch, isa, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    if isa:
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", isa)
+    assert choose_dtype("auto", torch.device("cpu")) is expected
