@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from resumen.schema.jsonl import write_jsonl
+from resumen.schema.rows import SPLITS, read_table
 from tests.helpers.clone import KEPT_CHECKPOINTS, KEPT_SYSTEMS, ran, repro, run, set_params, small_clone
 
 GENERATE = {f"generate@{name}" for name in KEPT_SYSTEMS}
@@ -126,8 +128,18 @@ def test_a_comment_runs_the_stages_that_use_its_room(clone, module):
 
 @pytest.mark.usefixtures("back")
 def test_the_test_split_alone_runs_no_training(clone):
-    set_params(clone, {"data.test": 11})
+    """With a file for each split: a split of another size draws other embedded news for all of them."""
+    folder = clone / "own"
+    for split in SPLITS:
+        rows = read_table(clone / f"data/raw/{split}.parquet", ["text", "summary"])
+        write_jsonl(folder / f"{split}.jsonl", rows)
+    sizes = {f"data.{split}": "all" for split in SPLITS}
+    set_params(clone, {"profile": "files", "profiles.files.data.path": "own", **sizes})
+    assert "finetune" in repro(clone)
+    rows = (folder / "test.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (folder / "test.jsonl").write_text("".join(rows[:-1]), encoding="utf-8")
     assert repro(clone) == {"fetch", "format", "tokenize", "extract", *GENERATE, *END}
+    shutil.rmtree(folder)
 
 
 @pytest.mark.usefixtures("back")
