@@ -11,7 +11,9 @@ from torch import Tensor
 
 from resumen.model.distributed import all_gather, broadcast, rank, world_size
 from resumen.model.t5 import T5, KVCache
+from resumen.runtime.errors import InputError
 from resumen.runtime.files import sha256_of_json
+from resumen.runtime.parent import dvc_process, is_orphaned
 from resumen.runtime.progress import track
 from resumen.schema.sections import Decoding
 from resumen.vocabulary.tokenizer import Ids, decode, encode, truncate
@@ -61,7 +63,11 @@ def generate_in_batches(
 
     Batches are planned for all rows and sharded whole, so that neither the number of processes nor an
     interruption changes who is with whom. Those in the `journal` are not made again; the others are added.
+
+    Raises:
+        InputError: DVC started this process, and is gone; what is in the journal stays.
     """
+    dvc_process()  # while it is there
     outputs = broadcast(read_journal(journal, rows))
     planned = plan_batches([len(row) for row in rows], batch_size)
     todo = [indices for indices in planned if not all(index in outputs for index in indices)]
@@ -76,6 +82,8 @@ def generate_in_batches(
                 line = json.dumps([sha256_of_json(batch), batch])
                 with journal.open("a", encoding="utf-8") as out:
                     out.write(f"\n{line}\n")  # the line before may be a half
+        if journal and rank() == 0 and is_orphaned():
+            raise InputError("DVC, which started this stage, is gone; the same command resumes")
     return [outputs[index] for index in range(len(rows))]
 
 

@@ -29,6 +29,7 @@ from resumen.runtime.files import (
     sha256_of_json,
 )
 from resumen.runtime.jsonfiles import read_json, write_json
+from resumen.runtime.parent import dvc_process, is_orphaned
 
 log = logging.getLogger("finetune")
 
@@ -110,6 +111,7 @@ class Checkpoints:
         self.device = next(iter(self.parameters.values())).device
         self.seconds = checkpoint_interval()
         self.signal, self.last, self.can_wait = 0, time.monotonic(), True
+        dvc_process()  # while it is there
         self.random_state: dict[str, Tensor] = {}  # of the checkpoint, until it is restored
 
     @contextmanager
@@ -138,7 +140,10 @@ class Checkpoints:
         self.can_wait = True
 
     def after_step(self, step: int, history: History) -> None:
-        """Save a checkpoint in the midst of an epoch, if it is time or a signal asked for it."""
+        """Save a checkpoint in mid-epoch, if it is time, a signal asked for it, or DVC is gone."""
+        if rank() == 0 and not self.signal and is_orphaned():
+            log.warning("DVC, which started this training, is gone")
+            self.signal = signal.SIGTERM
         if rank() == 0 and (self.signal or time.monotonic() - self.last >= self.seconds):
             self.save(step, history)
 

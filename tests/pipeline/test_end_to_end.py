@@ -5,10 +5,13 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
@@ -186,3 +189,33 @@ def test_params_are_checked_before_any_work(clone):
     run(clone, "git", "checkout", "--quiet", "params.yaml")
     assert "finetune.epochs" in message
     assert "Traceback" not in message
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGKILL there")
+@pytest.mark.parametrize("stage", ["finetune", "generate@flan-small"])
+def test_a_stage_whose_dvc_is_killed_keeps_its_work_and_stops(clone, stage):
+    set_params(clone, {"finetune.epochs": 60, "generate.batch_size": 1, "generate.max_new_tokens": 90})
+    shutil.rmtree(clone / ".resumen", ignore_errors=True)
+    environment = {
+        **{key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_"))},
+        **{"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+        **{"RESUMEN_CHECKPOINT_SECONDS": "0"},
+    }
+    command = ["dvc", "repro", "--force", "--single-item", stage]
+    dvc = subprocess.Popen(
+        command, cwd=clone, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    kept = "finetune/*/checkpoint-*/manifest.json" if stage == "finetune" else "generate-*/*/batches.jsonl"
+    while not list((clone / ".resumen").glob(kept)):
+        assert dvc.poll() is None
+        time.sleep(0.02)
+    (worker,) = [one for one in psutil.Process(dvc.pid).children(recursive=True) if "python" in one.name()]
+    dvc.kill()
+    dvc.wait()
+    assert worker in psutil.wait_procs([worker], timeout=60)[0]
+    output = clone / ("models/finetuned" if stage == "finetune" else "data/predictions/flan-small.jsonl")
+    assert not output.exists()  # DVC removed it before it started the stage
+    assert list((clone / ".resumen").glob(kept))
+    said = run(clone, *command)
+    assert "resuming from step" in said or stage != "finetune"
+    assert output.exists()

@@ -1,0 +1,39 @@
+"""DVC, which started this stage: once it is gone, nobody waits for what the stage writes."""
+
+import os
+from functools import cache
+from pathlib import Path
+
+import psutil
+
+
+@cache
+def dvc_process() -> psutil.Process | None:
+    """Return the process of DVC that started this one, None if DVC did not; asked first as a stage begins.
+
+    DVC names the stage in the environment of what it runs, and between the two stands a shell, or torchrun.
+    """
+    if "DVC_STAGE" not in os.environ:
+        return None
+    for process in psutil.Process().parents():
+        try:
+            command = process.cmdline()[
+                1:4
+            ]  # `dvc repro`, `python -m dvc repro`, dvc/__main__.py of the queue
+        except psutil.Error:
+            continue
+        if any("dvc" in Path(word).parts for word in command):
+            return process
+    return None
+
+
+def is_orphaned() -> bool:
+    """Return whether DVC started this process, and is gone.
+
+    The way back, `git checkout HEAD . && dvc repro`, may then be taken meanwhile, and would be overwritten.
+    """
+    process = dvc_process()
+    try:
+        return process is not None and not (process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
