@@ -27,7 +27,7 @@ from resumen.text.words import words
 
 log = logging.getLogger("extract")
 
-Choose = Callable[[list[str], str], list[int]]  # an article's sentences, its reference -> places
+Choose = Callable[[list[str], str], list[int]]  # an article's sentences, its reference -> indices
 
 
 def lead(count: int) -> Choose:

@@ -59,7 +59,7 @@ def plan_batches(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
 def generate_in_batches(
     rows: Sequence[Ids], generate: Generate, batch_size: int, what: str, journal: Path | None = None
 ) -> list[Ids]:
-    """Return one own_outputs a row, in the order of `rows`; `batch_size` sets the token budget.
+    """Return one output a row, in the order of `rows`; `batch_size` sets the token budget.
 
     Batches are planned for all rows and sharded whole, so that neither the number of processes nor an
     interruption changes who is with whom. Those in the `journal` are not made again; the others are added.

@@ -32,7 +32,7 @@ def cpu_has_bf16() -> bool:
 
 
 def select_gpu(local_rank: int) -> None:
-    """Let this process see one GPU, its own; Trainer would take all of those that it sees.
+    """Let this process see one GPU, its own: all that it asks of `cuda` is asked of the first.
 
     Raises:
         InputError: there are fewer GPUs than processes.

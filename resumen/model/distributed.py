@@ -101,7 +101,7 @@ def join_processes(backend: str = "gloo") -> None:
         return
     with distributed_errors():
         dist.init_process_group(backend, timeout=TIMEOUT)
-    for name in TORCHRUN_VARIABLES:  # Trainer is to see one process: the shares and the sums are ours
+    for name in TORCHRUN_VARIABLES:  # transformers is to see one process: the shares and the sums are ours
         os.environ.pop(name, None)
     if rank():
         logging.disable(logging.INFO)

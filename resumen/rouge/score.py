@@ -111,7 +111,7 @@ def union_hits(given: Sequence[list[str]], wanted: Sequence[list[str]]) -> int:
 
 
 def word_positions(given: list[str]) -> dict[str, int]:
-    """Return the places of each word, as the bits of an integer.
+    """Return the positions of each word, as the bits of an integer.
 
     >>> word_positions(["a", "b", "a"])
     {'a': 5, 'b': 2}
@@ -123,10 +123,10 @@ def word_positions(given: list[str]) -> dict[str, int]:
 
 
 def lcs_positions(wanted: list[str], at: dict[str, int], length: int) -> list[int]:
-    """Return the places in `wanted` of one longest common subsequence, the one that rouge_score reads out.
+    """Return the positions in `wanted` of one longest common subsequence, the one that rouge_score reads out.
 
-    `at` has the places of the `length` given words. Rows of the table are held as bits: the zeros among the
-    first j of a row are the length of the longest common subsequence of the words so far and the first j
+    `at` has the positions of the `length` given words. Rows of the table are held as bits: the zeros among
+    the first j of a row are the length of the longest common subsequence of the words so far and the first j
     given ones (Hyyrö 2004, Bit-parallel LCS-length computation revisited). A word that is not given leaves
     the row as it is, and is passed over.
 

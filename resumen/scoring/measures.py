@@ -27,7 +27,7 @@ class ArticleIndex(NamedTuple):
     """What is looked up in an article, once for all systems."""
 
     words: list[str]
-    places: dict[str, list[int]]  # of each word, ascending
+    positions: dict[str, list[int]]  # of each word, ascending
     ngrams: tuple[Ngrams, Ngrams, Ngrams]  # of 1, 2 and 3 words
     numbers: frozenset[str]
 
@@ -75,7 +75,7 @@ def measure(prediction: str, reference: str, article: ArticleIndex) -> Measures:
         density=sum(length**2 for length in lengths) / count if count else 0.0,
         compression=len(article.words) / count if count else 0.0,
         foreign_numbers=sum(number not in article.numbers for number in NUMBER.findall(prediction)),
-        foreign_names=sum(name not in article.places for name in names(prediction)),
+        foreign_names=sum(name not in article.positions for name in names(prediction)),
     )
 
 
@@ -113,7 +113,7 @@ def fragments(given: Sequence[str], article: ArticleIndex) -> list[int]:
     lengths, start = [], 0
     while start < len(given):
         longest = 0
-        for index in article.places.get(given[start], ()):
+        for index in article.positions.get(given[start], ()):
             length = 1
             while (
                 start + length < len(given)

@@ -141,17 +141,22 @@ class Checkpoints:
 
     def after_step(self, step: int, history: History) -> None:
         """Save a checkpoint in mid-epoch, if it is time, a signal asked for it, or DVC is gone."""
+        is_due = self.is_asked() or time.monotonic() - self.last >= self.seconds
+        if rank() == 0 and is_due:
+            self.save(step, history)
+
+    def is_asked(self) -> bool:
+        """Return whether the training is to end: a signal came, or DVC, which started it, is gone."""
         if rank() == 0 and not self.signal and is_orphaned():
             log.warning("DVC, which started this training, is gone")
             self.signal = signal.SIGTERM
-        if rank() == 0 and (self.signal or time.monotonic() - self.last >= self.seconds):
-            self.save(step, history)
+        return bool(self.signal)
 
     def save(self, step: int, history: History) -> None:
         """Write a checkpoint, if the disk has room, and remove what it replaces.
 
         Raises:
-            Interrupted: a signal asked for it.
+            Interrupted: a signal asked for it, or DVC is gone.
         """
         if rank():
             return
@@ -176,7 +181,7 @@ class Checkpoints:
             for old in self.folder.iterdir():
                 if old not in (output, *best):
                     remove(old)
-        if self.signal:
+        if self.is_asked():
             raise Interrupted(self.signal)
 
     def state(self) -> dict[str, Tensor]:

@@ -94,12 +94,11 @@ def save_model(model: T5ForConditionalGeneration, tokenizer: Path, folder: Path)
     """Write `model` in float32 and the files of `tokenizer` to `folder`; equal models, equal bytes.
 
     transformers 5 writes `tie_word_embeddings: true` for Flan-T5 as well, which transformers 4 would
-    take at its word; the saved value says what the head is. Trainer switches `use_cache` off.
+    take at its word; the saved value says what the head is.
     """
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
-    overrides = {"tie_word_embeddings": head_is_tied(model), "use_cache": True}
-    config = {**read_json(folder / "config.json"), **overrides}
+    config = {**read_json(folder / "config.json"), "tie_word_embeddings": head_is_tied(model)}
     write_json(folder / "config.json", config)
     for file in sorted(tokenizer.iterdir()):
         shutil.copyfile(file, folder / file.name)

@@ -81,14 +81,6 @@ def test_equal_models_are_saved_as_equal_bytes(tiny, repaired, tmp_path):
     assert all((tmp_path / "one" / f).read_bytes() == (tmp_path / "two" / f).read_bytes() for f in files)
 
 
-def test_a_saved_model_uses_its_cache_though_trainer_switched_it_off(tiny, repaired, tmp_path):
-    model = load_model(tiny["untied"])
-    model.config.use_cache = False
-    save_model(model, repaired, tmp_path / "saved")
-    assert read_json(tmp_path / "saved/config.json")["use_cache"] is True
-    assert load_model(tmp_path / "saved").config.use_cache is True
-
-
 @pytest.fixture
 def damaged(tiny, tmp_path):
     """A copy of the untied tiny T5, to be damaged."""

@@ -220,3 +220,17 @@ def test_asked_to_stop_without_room_it_stops_all_the_same(training, room, fails,
         runs(finetune)
     assert stopped.value.code == 128 + signal.SIGTERM
     assert "stopped; the same command starts over" in caplog.text
+
+
+@pytest.mark.parametrize("accumulation", [2, 12])  # 6 steps an epoch, and 1: its last is an epoch's end
+def test_without_its_dvc_it_stops_after_a_step_or_an_epoch(
+    training, set_params, runs, monkeypatch, caplog, accumulation
+):
+    set_params({"finetune.gradient_accumulation": accumulation})
+    monkeypatch.setattr("resumen.training.checkpoints.is_orphaned", lambda: True)
+    with pytest.raises(SystemExit) as stopped:
+        runs(finetune)
+    assert stopped.value.code == 128 + signal.SIGTERM
+    assert "DVC, which started this training, is gone" in caplog.text
+    assert list(folder_of("finetune").glob("checkpoint-1/manifest.json"))
+    assert not Path("models/finetuned").exists()
