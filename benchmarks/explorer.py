@@ -16,7 +16,7 @@ from pathlib import Path
 from random import Random
 
 from benchmarks.full_scale import articles
-from resumen.page.explorer import MEASURES, as_script, explorer
+from resumen.page.explorer import as_script, explorer, measures_shown
 from resumen.runtime.cli import parser, run
 from resumen.runtime.errors import InputError
 from resumen.schema.params import read_params
@@ -56,7 +56,7 @@ def page_of(count: int) -> str:
             }
             for row in rows
         ]
-        scores[system] = {measure: [100 * draw.random() for _ in rows] for measure in MEASURES}
+        scores[system] = {measure: [100 * draw.random() for _ in rows] for measure in measures_shown()}
     shown = explorer(rows, predictions, scores) | {"marks": {}, "language": "es"}
     values = page_values(read_params()) | {"explorer": as_script(shown), "every": shown["every"]}
     return render(values)["report.html"]

@@ -1,7 +1,7 @@
 """Evaluate: score every system's predictions and answers, with intervals and paired differences.
 
 Reads   data/predictions/{system}.jsonl, data/answers/{system}.jsonl, data/raw/test.parquet
-Writes  data/scores.parquet             system, id, ROUGE, chrF and what is copied, added, repeated, lost
+Writes  data/scores.parquet             system, id, and every measure of resumen/scoring/registry.py
         metrics/systems/{system}.json   what `dvc metrics show` prints, a row a system
         metrics/evaluation.json         intervals, differences with verdicts, breakdown, probes, signature
         metrics/plots/scores.json       ROUGE with its interval, a row a system
@@ -12,7 +12,6 @@ Params  evaluate, finetune.base, the keys of systems, and generate for the signa
 """
 
 import logging
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial as bound
@@ -25,7 +24,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from resumen.rouge.score import ROUGE_TYPES, SPLITTERS, ascii_words, rouge
+from resumen.rouge.score import ROUGE_TYPES, SPLITTERS, rouge
 from resumen.runtime.cli import parser, run
 from resumen.runtime.cpu import num_threads
 from resumen.runtime.errors import InputError
@@ -50,7 +49,8 @@ from resumen.schema.sections import EvaluateParams
 from resumen.schema.systems import EXTRACTIVE, system_names, system_params
 from resumen.scoring.bootstrap import bootstrap_means, percentile_interval
 from resumen.scoring.comparisons import base_system, compare_pairs, pairs
-from resumen.scoring.measures import ArticleIndex, Measures, measure
+from resumen.scoring.measures import ArticleIndex, Summary
+from resumen.scoring.registry import MEASURES, PRIMARY, measures_in, metric_of, system_value
 from resumen.text.words import words
 
 log = logging.getLogger("evaluate")
@@ -59,14 +59,6 @@ log.setLevel(logging.INFO)  # the library of that name has set it to warnings
 
 ARTICLES_CHUNK = 50  # that a worker is given
 MIN_FOR_WORKERS = 20_000  # summaries; below, starting processes costs more than it saves
-INTEGERS = {name for name, kind in Measures.__annotations__.items() if kind is int} | {"lost_words"}
-ASCII = tuple(f"{name}_ascii" for name in ROUGE_TYPES)
-COLUMNS = (*ROUGE_TYPES, *ASCII, *Measures._fields, "lost_words")
-SCHEMA = pa.schema(
-    [("system", pa.string()), ("id", pa.string())]
-    + [(name, pa.int32() if name in INTEGERS else pa.float64()) for name in COLUMNS]
-)
-
 Predictions = dict[str, dict[str, Any]]  # of one article, by system
 
 
@@ -91,28 +83,13 @@ def read_predictions(path: Path, ids: list[str]) -> list[dict[str, Any]]:
     return [by_id[name] for name in ids]
 
 
-def lost_words(reference: str, spelled_reference: str) -> int:
-    """Return how many words of the reference its system's vocabulary cannot write.
-
-    >>> lost_words("El niño de Málaga", "El nio de Málaga")
-    1
-    """
-    return (Counter(words(reference)) - Counter(words(spelled_reference))).total()
-
-
 def score_article(row: dict[str, str], predictions: Predictions, stemming: str) -> Iterator[dict[str, Any]]:
     """Yield a row of scores for each system's summary of one article."""
-    article, reference, split = ArticleIndex.of(row["text"]), row["summary"], SPLITTERS[stemming]
+    article, split = ArticleIndex.of(row["text"]), SPLITTERS[stemming]
     for system, output in predictions.items():
-        text = output["prediction"]
-        yield {
-            "system": system,
-            "id": row["id"],
-            **dict(zip(ROUGE_TYPES, rouge(text, reference, split), strict=True)),
-            **dict(zip(ASCII, rouge(text, reference, ascii_words), strict=True)),
-            **measure(text, reference, article)._asdict(),
-            "lost_words": lost_words(reference, output["spelled_reference"]),
-        }
+        summary = Summary(output["prediction"], row["summary"], article, output["spelled_reference"], split)
+        scores = {name: measure.of(summary) for name, measure in MEASURES.items()}
+        yield {"system": system, "id": row["id"], **scores}
 
 
 def score_articles(work: list[tuple[dict[str, str], Predictions]], stemming: str) -> list[dict[str, Any]]:
@@ -141,16 +118,16 @@ def score_all(
 
 
 def summary_of(scores: pd.DataFrame) -> dict[str, float]:
-    """Return a system's row of the table: means over articles; points, %, and a ratio of words."""
-    reference_words = scores["reference_words"].sum()
-    return {
-        **{name: round(float(scores[name].mean()), 2) for name in (*ROUGE_TYPES, "rougeL_ascii", "chrf")},
-        "lost_words_pct": round(100 * float(scores["lost_words"].sum() / reference_words), 2),
-        "novel_bigrams_pct": round(100 * float(scores["novel_bigrams"].mean()), 2),
-        "repeated_trigrams_pct": round(100 * float(scores["repeated_trigrams"].mean()), 2),
-        "empty_pct": round(100 * float((scores["prediction_words"] == 0).mean()), 2),
-        "length_ratio": round(float(scores["prediction_words"].sum() / reference_words), 2),
-    }
+    """Return a system's entry in metrics/systems."""
+    return {metric_of(name): system_value(scores, name) for name in measures_in("metrics")}
+
+
+def scores_schema() -> pa.Schema:
+    """Return the columns of data/scores.parquet."""
+    kinds = [
+        (name, pa.int32() if measure.unit == "count" else pa.float64()) for name, measure in MEASURES.items()
+    ]
+    return pa.schema([("system", pa.string()), ("id", pa.string()), *kinds])
 
 
 def lengths(by_system: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
@@ -227,7 +204,7 @@ def differences(
 
     `base` is the system that runs the base of the fine-tuning, if there is one.
     """
-    values = {system: scores["rougeL"].to_numpy() for system, scores in by_system.items()}
+    values = {system: scores[PRIMARY].to_numpy() for system, scores in by_system.items()}
     drawn = bootstrap_means(np.stack(list(values.values()), axis=1), params.bootstrap_samples, params.seed)
     return compare_pairs(pairs(base), values, dict(zip(values, drawn.T, strict=True)), params.confidence)
 
@@ -273,13 +250,13 @@ def breakdown(
             ("truncated", "yes" if row["id"] in cut else "no"),
         ):
             groups.setdefault(key, []).append(row["id"])
-    by_id = {system: scores.set_index("id")["rougeL"] for system, scores in by_system.items()}
+    by_id = {system: scores.set_index("id")[PRIMARY] for system, scores in by_system.items()}
     return [
         {
             "by": by,
             "value": value,
             "articles": len(ids),
-            "rougeL": {system: round(float(scores[ids].mean()), 2) for system, scores in by_id.items()},
+            PRIMARY: {system: round(float(scores[ids].mean()), 2) for system, scores in by_id.items()},
         }
         for (by, value), ids in sorted(groups.items())
     ]
@@ -371,14 +348,14 @@ def main() -> None:
         {
             "system": row["system"],
             **{name: row[name]["mean"] for name in ROUGE_TYPES},
-            **{bound: row["rougeL"][bound] for bound in ("lower", "upper")},
+            **{bound: row[PRIMARY][bound] for bound in ("lower", "upper")},
         }
         for row in systems_with_intervals
     ]
     write_json(EVALUATION_FILE, evaluation)
     write_json(SCORES_PLOT, points)
     write_json(LENGTHS_PLOT, lengths(by_system))
-    write_table(SCORES_FILE, scores, SCHEMA)
+    write_table(SCORES_FILE, scores, scores_schema())
     log.info("scored %d systems on %d articles", len(systems), len(rows))
 
 

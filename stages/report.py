@@ -12,7 +12,8 @@ Params  profile, weights, checkpoints, systems, and the other sections to print 
 import logging
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial as bound
 from typing import Any
 
 import yaml
@@ -20,7 +21,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup
 
 from resumen.page.charts import curve_chart, interval_chart
-from resumen.page.explorer import MEASURES, as_script, explorer
+from resumen.page.explorer import as_script, explorer, measures_shown
 from resumen.page.languages import Bilingual, bilingual, group_of, question_of, verdict_of
 from resumen.page.table import (
     AS_TRAINED,
@@ -57,6 +58,7 @@ from resumen.schema.jsonl import read_jsonl
 from resumen.schema.params import profile_of, read_params, section_of
 from resumen.schema.rows import read_table
 from resumen.schema.systems import EXTRACTIVE, SystemParams, system_names, system_params
+from resumen.scoring.registry import metric_of, system_label
 from resumen.text.conversation import HEADER, MARKS
 from resumen.text.prompts import fields_of
 
@@ -112,13 +114,13 @@ def explored(systems: list[str]) -> dict[str, Any]:
     """Return what the explorer of the test articles holds."""
     rows = list(read_table(RAW_TEST, ["id", "text", "summary", "topic"]))
     row_number = {row["id"]: number for number, row in enumerate(rows)}
-    predictions, scores = {}, {}
+    predictions, scores, measures = {}, {}, list(measures_shown())
     for system in systems:
         output = read_jsonl(PREDICTIONS_DIR / f"{system}.jsonl", ("id", "prediction", "spelled_reference"))
         predictions[system] = sorted(output, key=lambda row: row_number[row["id"]])
-        scores[system] = {measure: [0.0] * len(rows) for measure in MEASURES}
-    for row in read_table(SCORES_FILE, ["system", "id", *MEASURES]):
-        for measure in MEASURES:
+        scores[system] = {measure: [0.0] * len(rows) for measure in measures}
+    for row in read_table(SCORES_FILE, ["system", "id", *measures]):
+        for measure in measures:
             scores[row["system"]][measure][row_number[row["id"]]] = row[measure]
     return explorer(rows, predictions, scores)
 
@@ -158,7 +160,7 @@ def exact_table(probes: list[dict[str, Any]]) -> dict[str, Any]:
     return {"kinds": asked, "rows": rows}
 
 
-def in_both_languages(draw: Callable[[str], Markup]) -> Bilingual:
+def in_both_languages(draw: Callable[[str], str]) -> Bilingual:
     """Return what `draw` makes of each language of the page."""
     return Bilingual(*map(draw, Bilingual._fields))
 
@@ -263,6 +265,7 @@ def page_values(params: dict[str, Any]) -> dict[str, Any]:
         "breakdown": groups_of(evaluation),
         "charts": charts_of(systems, differences, marks),
         "checkpoints": {name: played_by(params, name) for name in params["checkpoints"]},
+        "columns": columns_of(measures_shown()),
         "confidence_pct": 100 * evaluation["confidence"],
         "curve": read_json(CURVE),
         "data": audit,
@@ -287,6 +290,11 @@ def page_values(params: dict[str, Any]) -> dict[str, Any]:
         else LANGUAGES.get(language, f"the language {language}"),
         "versions": versions_of(evaluation),
     }
+
+
+def columns_of(measures: Iterable[str]) -> dict[str, Bilingual]:
+    """Return the heads of the table of systems, by the name in metrics/systems."""
+    return {metric_of(name): in_both_languages(bound(system_label, name)) for name in measures}
 
 
 def parameters(params: dict[str, Any]) -> str:

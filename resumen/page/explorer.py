@@ -8,11 +8,17 @@ from typing import Any
 
 from markupsafe import Markup
 
+from resumen.page.languages import Bilingual
+from resumen.scoring.registry import PRIMARY, Measure, measures_in
 from resumen.text.words import words
 
-MEASURES = ("rougeL", "rouge1", "rouge2", "chrf", "novel_bigrams", "repeated_trigrams", "lost_words")
-PERCENT = {"novel_bigrams", "repeated_trigrams"}  # shares of 0 to 1 in the scores
 MAX_PAGE_CHARACTERS = 7_000_000  # of articles and summaries in the page, beside the scores of all
+
+
+def measures_shown() -> dict[str, Measure]:
+    """Return the measures of the explorer, that of the differences first."""
+    shown = measures_in("page")
+    return {PRIMARY: shown[PRIMARY], **shown}
 
 
 def explorer(
@@ -26,7 +32,7 @@ def explorer(
     measure, in their order too. All articles come with their scores and reference; where texts and
     summaries are more than MAX_PAGE_CHARACTERS characters, every k-th article has them (`every` is k).
     """
-    systems = list(predictions)
+    systems, shown = list(predictions), measures_shown()
     sizes = [
         len(row["text"]) + sum(len(predictions[system][index]["prediction"]) for system in systems)
         for index, row in enumerate(rows)
@@ -34,7 +40,9 @@ def explorer(
     every = max(1, math.ceil(sum(sizes) / MAX_PAGE_CHARACTERS))
     return {
         "systems": systems,
-        "measures": list(MEASURES),
+        "measures": [
+            [measure.label(language) for language in Bilingual._fields] for measure in shown.values()
+        ],
         "every": every,
         "lost": lost_letters(rows, predictions),
         "articles": [
@@ -48,8 +56,8 @@ def explorer(
         ],
         # tenths, by measure, then system, then article: a third of the characters that numbers with keys take
         "scores": [
-            [tenths(scores[system][measure], measure in PERCENT) for system in systems]
-            for measure in MEASURES
+            [tenths(scores[system][name], measure.unit == "share") for system in systems]
+            for name, measure in shown.items()
         ],
         "texts": {
             index: {

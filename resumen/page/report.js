@@ -11,12 +11,6 @@ const SAID = {
         show: "resumen show ", cut: "leyó solo el principio", spelled: "como lo escribe {s}", words: "palabras",
         miniature: "miniatura", foreign: "ajeno" },
 };
-const LABELS = {
-  en: { rougeL: "ROUGE-L", rouge1: "ROUGE-1", rouge2: "ROUGE-2", chrf: "chrF", novel_bigrams: "new bigrams %",
-        repeated_trigrams: "repeated trigrams %", lost_words: "lost words" },
-  es: { rougeL: "ROUGE-L", rouge1: "ROUGE-1", rouge2: "ROUGE-2", chrf: "chrF", novel_bigrams: "bigramas nuevos %",
-        repeated_trigrams: "trigramas repetidos %", lost_words: "palabras perdidas" },
-};
 const AT_ONCE = 50;
 const WORD = /[\p{L}\p{N}]+/gu;
 const LETTER = /.\p{M}*/gsu; // with the accents that stand after it
@@ -24,7 +18,7 @@ const LETTER = /.\p{M}*/gsu; // with the accents that stand after it
 const page = document.documentElement;
 const at = (id) => document.getElementById(id);
 const said = (key) => SAID[page.lang][key];
-const label = (measure) => LABELS[page.lang][measure];
+const label = (labels) => labels[page.lang === "es" ? 1 : 0];
 const plain = (text) => text.toLowerCase().normalize("NFD").replace(/\p{M}/gu, "");
 
 // An element with text and children; text is never read as HTML.
@@ -53,7 +47,7 @@ function menus() {
   const choices = {
     topic: [["", said("all")], ...topics.map((topic) => [topic, topic])],
     length: [["", said("any")], ["0", `≤ ${thirds[0]} ${said("words")}`], ["1", `≤ ${thirds[1]} ${said("words")}`], ["2", `> ${thirds[1]} ${said("words")}`]],
-    measure: data.measures.map((name, place) => [place, label(name)]),
+    measure: data.measures.map((labels, place) => [place, label(labels)]),
     system: [["", said("order")], ...data.systems.map((name, place) => [place, named(name)])],
     minus: [["", said("none")], ...data.systems.map((name, place) => [place, named(name)])],
   };

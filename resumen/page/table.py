@@ -9,6 +9,7 @@ from resumen.runtime.jsonfiles import read_json
 from resumen.runtime.paths import EVALUATION_FILE, FINETUNED_DIR, PRETRAINED_DIR, README, SYSTEMS_DIR
 from resumen.schema.params import section_of
 from resumen.schema.systems import EXTRACTIVE, system_names, system_params
+from resumen.scoring.registry import PRIMARY, measures_in, metric_of, system_label
 
 BASELINES = {
     "lead-1": "the first sentence",
@@ -95,7 +96,7 @@ def named(name: str, marks: dict[str, str]) -> Bilingual:
 def system_rows(params: dict[str, Any], evaluation: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the table of systems: what each is, its scores, the interval of ROUGE-L."""
     rows = []
-    intervals = {row["system"]: row["rougeL"] for row in evaluation["systems"]}
+    intervals = {row["system"]: row[PRIMARY] for row in evaluation["systems"]}
     for name in [*EXTRACTIVE, *system_names(params)]:
         what = bilingual(BASELINES[name]) if name in BASELINES else what_is(params, name)
         scores = read_json(SYSTEMS_DIR / f"{name}.json")
@@ -123,36 +124,35 @@ def one_line(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def markdown_table(rows: list[dict[str, Any]]) -> str:
-    """Return the systems' scores as a Markdown table."""
-    lines = [
-        "| system | what it is | ROUGE-1 | ROUGE-2 | ROUGE-L | interval | lost words % | probes, exact % |",
-        "|---|---|---:|---:|---:|---|---:|---:|",
-    ]
+def cells(rows: list[dict[str, Any]]) -> list[list[str]]:
+    """Return the table of README and the terminal: the heads, then the cells of each system."""
+    shown = measures_in("tables")
+    heads = [system_label(name, "en") for name in shown]
+    after = list(shown).index(PRIMARY) + 1  # where its interval stands
+    table = [["system", *heads[:after], "interval", *heads[after:], "probes, exact %"]]
     for row in rows:
-        what = one_line(row["what"].en)
-        lines.append(
-            f"| `{row['name']}` | {what} | {row['rouge1']:.2f} | {row['rouge2']:.2f} | "
-            f"{row['rougeL']:.2f} | {row['lower']:.2f}–{row['upper']:.2f} | {row['lost_words_pct']:.2f} | "
-            f"{two_places(row.get('probe_exact_pct'))} |"
-        )
-    return "\n".join(lines)
+        scores = [two_places(row[metric_of(name)]) for name in shown]
+        interval = f"{two_places(row['lower'])}–{two_places(row['upper'])}"
+        exact = two_places(row.get("probe_exact_pct"))
+        table.append([row["name"], *scores[:after], interval, *scores[after:], exact])
+    return table
+
+
+def markdown_table(rows: list[dict[str, Any]]) -> str:
+    """Return the systems' scores as a Markdown table, with what each is."""
+    (head, *heads), *lines = cells(rows)
+    table = [[head, "what it is", *heads], ["---", "---", *(["---:"] * len(heads))]]
+    for row, (name, *scores) in zip(rows, lines, strict=True):
+        table.append([f"`{name}`", one_line(row["what"].en), *scores])
+    return "\n".join(f"| {' | '.join(line)} |" for line in table)
 
 
 def text_table(rows: list[dict[str, Any]]) -> str:
     """Return the systems' scores as a table for the terminal."""
-    lines = [
-        f"{'system':<20}{'ROUGE-1':>9}{'ROUGE-2':>9}{'ROUGE-L':>9}   {'interval':<14}{'lost words':>11}"
-        f"{'probes, exact':>16}"
-    ]
-    for row in rows:
-        exact = f"{row['probe_exact_pct']:.2f} %" if "probe_exact_pct" in row else ""
-        interval = f"{row['lower']:.2f}–{row['upper']:.2f}"
-        lines.append(
-            f"{row['name']:<20}{row['rouge1']:>9.2f}{row['rouge2']:>9.2f}{row['rougeL']:>9.2f}"
-            f"   {interval:<14}{row['lost_words_pct']:>9.2f} %{exact:>16}"
-        )
-    return "\n".join(lines)
+    table = cells(rows)
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = ([name.ljust(widths[0]), *map(str.rjust, line, widths[1:])] for name, *line in table)
+    return "\n".join("  ".join(line) for line in lines)
 
 
 def with_results(readme: str, params: dict[str, Any]) -> str:

@@ -1,1 +1,1 @@
-"""Scoring: measures beside ROUGE, the bootstrap, the comparisons."""
+"""Scoring: the registry of measures, the bootstrap, the comparisons."""

@@ -1,14 +1,18 @@
-"""Measures of one summary besides ROUGE: what it copies, what it adds, what it repeats.
+"""How a summary is measured: against its reference, and by what it copies, adds and repeats.
 
 All counts are over lower-cased Unicode words. Nothing is downloaded.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from sacrebleu.metrics import CHRF
 
+from resumen.rouge.score import ROUGE_TYPES, Splitter, ascii_words, rouge
 from resumen.text.words import WORD, words
 
 CHRF_SCORER = CHRF()  # Popović 2015, https://aclanthology.org/W15-3049: 6 letters, no words, beta 2
@@ -41,42 +45,90 @@ class ArticleIndex(NamedTuple):
         return cls(tokens, indices, (one, two, three), frozenset(NUMBER.findall(text)))
 
 
-class Measures(NamedTuple):
-    """The measures of one summary; shares of 0 to 1, counts, and chrF in points."""
+@dataclass
+class Summary:
+    """A summary beside its reference and its article; what several measures ask of it is found once."""
 
-    chrf: float
-    prediction_words: int
-    reference_words: int
-    novel_unigrams: float  # share of the summary's n-grams that the article does not have
-    novel_bigrams: float
-    novel_trigrams: float
-    repeated_trigrams: float  # share of its trigrams that came before in it
-    coverage: float  # share of its words inside fragments copied from the article
-    density: float  # mean length of the fragment that a word of it stands in, in words
-    compression: float  # words of the article to one of it
-    foreign_numbers: int  # numbers in it that the article does not have
-    foreign_names: int  # capitalised words in it that the article does not have
+    text: str
+    reference: str
+    article: ArticleIndex
+    spelled_reference: str  # the reference once written with the vocabulary of who wrote the summary
+    split: Splitter = words  # of ROUGE: what `evaluate.stemming` asks for
+
+    @cached_property
+    def words(self) -> list[str]:
+        return words(self.text)
+
+    @cached_property
+    def reference_words(self) -> list[str]:
+        return words(self.reference)
+
+    @cached_property
+    def rouge(self) -> dict[str, float]:
+        """The F1 of ROUGE_TYPES, in points, over the words of `split`."""
+        return dict(zip(ROUGE_TYPES, rouge(self.text, self.reference, self.split), strict=True))
+
+    @cached_property
+    def rouge_ascii(self) -> dict[str, float]:
+        """The same over ASCII words, as published scores have them."""
+        return dict(zip(ROUGE_TYPES, rouge(self.text, self.reference, ascii_words), strict=True))
+
+    @cached_property
+    def fragments(self) -> list[int]:
+        return fragments(self.words, self.article)
 
 
-def measure(prediction: str, reference: str, article: ArticleIndex) -> Measures:
-    """Return the measures of `prediction`; of an empty one, all but the reference's words are 0."""
-    given = words(prediction)
-    count = len(given)
-    lengths = fragments(given, article)
-    return Measures(
-        chrf=CHRF_SCORER.sentence_score(prediction, [reference]).score,
-        prediction_words=count,
-        reference_words=len(words(reference)),
-        novel_unigrams=share_outside(ngrams(given, 1), article.ngrams[0]),
-        novel_bigrams=share_outside(ngrams(given, 2), article.ngrams[1]),
-        novel_trigrams=share_outside(ngrams(given, 3), article.ngrams[2]),
-        repeated_trigrams=repeated(ngrams(given, 3)),
-        coverage=sum(lengths) / count if count else 0.0,
-        density=sum(length**2 for length in lengths) / count if count else 0.0,
-        compression=len(article.words) / count if count else 0.0,
-        foreign_numbers=sum(number not in article.numbers for number in NUMBER.findall(prediction)),
-        foreign_names=sum(name not in article.positions for name in names(prediction)),
-    )
+def chrf(summary: Summary) -> float:
+    """Return chrF, in points."""
+    return float(CHRF_SCORER.sentence_score(summary.text, [summary.reference]).score)
+
+
+def lost_words(summary: Summary) -> int:
+    """Return how many words of the reference its writer's vocabulary cannot write."""
+    return (Counter(summary.reference_words) - Counter(words(summary.spelled_reference))).total()
+
+
+def novel(summary: Summary, size: int) -> float:
+    """Return the share of the summary's n-grams, of `size` words, that the article does not have."""
+    return share_outside(ngrams(summary.words, size), summary.article.ngrams[size - 1])
+
+
+def repeated_trigrams(summary: Summary) -> float:
+    """Return the share of the summary's trigrams that came before in it."""
+    return repeated(ngrams(summary.words, 3))
+
+
+def length_ratio(summary: Summary) -> float:
+    """Return the words of the summary to one of the reference."""
+    return len(summary.words) / len(summary.reference_words)
+
+
+# Grusky et al. 2018, Newsroom, https://aclanthology.org/N18-1065; all three are 0 of an empty summary.
+
+
+def coverage(summary: Summary) -> float:
+    """Return the share of the summary's words inside fragments copied from the article."""
+    return sum(summary.fragments) / max(len(summary.words), 1)
+
+
+def density(summary: Summary) -> float:
+    """Return the mean length, in words, of the copied fragment that a word of the summary stands in."""
+    return sum(length**2 for length in summary.fragments) / max(len(summary.words), 1)
+
+
+def compression(summary: Summary) -> float:
+    """Return the words of the article to one of the summary."""
+    return len(summary.article.words) / len(summary.words) if summary.words else 0.0
+
+
+def foreign_numbers(summary: Summary) -> int:
+    """Return how many numbers of the summary the article does not have."""
+    return sum(number not in summary.article.numbers for number in NUMBER.findall(summary.text))
+
+
+def foreign_names(summary: Summary) -> int:
+    """Return how many capitalised words of the summary the article does not have."""
+    return sum(name not in summary.article.positions for name in names(summary.text))
 
 
 def ngrams(tokens: Sequence[str], size: int) -> list[Ngram]:

@@ -40,15 +40,10 @@ from resumen.scoring.bootstrap import (
     minimum_detectable_effect,
     verdict,
 )
+from resumen.scoring.registry import MEASURES, PRIMARY
 
 READ = (SCORES_FILE, EVALUATION_FILE, PARAMS)
 WORKSPACE = "workspace"
-# Of the measures that are not named here, more is neither better nor worse.
-MORE_IS_BETTER = frozenset(
-    "rouge1 rouge2 rougeL rougeLsum rouge1_ascii rouge2_ascii rougeL_ascii rougeLsum_ascii chrf".split()
-)
-LESS_IS_BETTER = frozenset("repeated_trigrams foreign_numbers foreign_names lost_words".split())
-SHARES = frozenset("novel_unigrams novel_bigrams novel_trigrams repeated_trigrams coverage".split())
 
 
 class Scored(NamedTuple):
@@ -118,7 +113,7 @@ class Group(NamedTuple):
             {system: rows.set_index("id")[measure] for system, rows in run.scores.groupby("system")}
             for run in self.runs
         ]
-        percent = 100 if measure in SHARES else 1
+        percent = 100 if measure in MEASURES and MEASURES[measure].unit == "share" else 1
         return {
             system: percent * pd.concat([run[system] for run in result], axis=1)
             for system in result[0]
@@ -252,9 +247,10 @@ def in_direction(verdict: str, measure: str) -> str:
     >>> in_direction("better", "lost_words"), in_direction("worse", "density")
     ('worse', 'lower')
     """
-    if measure in MORE_IS_BETTER:
+    better = MEASURES[measure].better if measure in MEASURES else "neither"  # an older revision's own
+    if better == "higher":
         return verdict
-    turned = ("worse", "better") if measure in LESS_IS_BETTER else ("higher", "lower")
+    turned = ("worse", "better") if better == "lower" else ("higher", "lower")
     return dict(zip(("better", "worse"), turned, strict=True)).get(verdict, verdict)
 
 
@@ -296,7 +292,7 @@ def main() -> None:
     arguments = parser(__doc__, "resumen compare HEAD --measure rougeL")
     arguments.add_argument("revision", help="a commit, a branch or an experiment; several, joined by commas")
     arguments.add_argument("other", nargs="?", default=WORKSPACE, help="another (default: the workspace)")
-    arguments.add_argument("--measure", default="rougeL", help="a column of the scores (default: rougeL)")
+    arguments.add_argument("--measure", default=PRIMARY, help="a column of the scores (default: %(default)s)")
     arguments.add_argument("--system", help="one system (default: all that both have)")
     options = arguments.parse_args()
     params = load_params(EvaluateParams, "evaluate")

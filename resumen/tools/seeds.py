@@ -28,12 +28,12 @@ from resumen.schema.params import ENTRY_NAME, parse_section, read_params
 from resumen.schema.sections import EvaluateParams
 from resumen.scoring.bootstrap import bootstrap_means, percentile_interval
 from resumen.scoring.comparisons import base_system, pairs
+from resumen.scoring.registry import PRIMARY
 from resumen.tools.compare import Group, check_comparable, compared, miniature_lines, read_scored, table_lines
 
 log = logging.getLogger("seeds")
 
 TRAINED_SYSTEM = "finetuned"
-SEED_MEASURE = "rougeL"
 
 
 def seeds_of(text: str) -> list[int]:
@@ -114,7 +114,7 @@ def check_same_params(names: list[str], own: dict[str, Any] | None) -> None:
 
 def seed_summary(group: Group, params: EvaluateParams) -> list[str]:
     """Return the scores of the trained system by seed, their spread, and the articles' interval."""
-    values = group.values(SEED_MEASURE)[TRAINED_SYSTEM].to_numpy(dtype=float)
+    values = group.values(PRIMARY)[TRAINED_SYSTEM].to_numpy(dtype=float)
     means = values.mean(axis=0)
     drawn = bootstrap_means(values.mean(axis=1)[:, None], params.bootstrap_samples, params.seed)
     (lower,), (upper,) = percentile_interval(drawn, len(values), params.confidence)
@@ -130,7 +130,7 @@ def seed_summary(group: Group, params: EvaluateParams) -> list[str]:
 
 def seed_pairs(group: Group, base: str | None) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
     """Return the pairs of systems that the seed moves, as `compared` takes them."""
-    values = group.values(SEED_MEASURE)
+    values = group.values(PRIMARY)
     return {
         f"{question} (− {other})": (values[other].iloc[:, :1], values[system])
         for question, system, other in pairs(base)
@@ -170,13 +170,13 @@ def main() -> None:
     all_params["finetune"].pop("seed")
     check_same_params(list(names), None if changes else all_params)
     group = Group(options.name, [read_scored(name) for name in names])
-    check_comparable(group.runs, SEED_MEASURE)
+    check_comparable(group.runs, PRIMARY)
     if any(TRAINED_SYSTEM not in set(one.scores["system"]) for one in group.runs):
         raise InputError(
             f"params.yaml: systems.{TRAINED_SYSTEM}: no such system; the seeds move it alone, so add it"
         )
     base = base_system(all_params)
-    rows = compared(seed_pairs(group, base), params, SEED_MEASURE, is_fixed=True)
+    rows = compared(seed_pairs(group, base), params, PRIMARY, is_fixed=True)
     table = table_lines(f"the other → {TRAINED_SYSTEM}", rows, [], params)
     small = miniature_lines([group], [TRAINED_SYSTEM, *([base] if base else [])])
     sys.stdout.writelines(f"{line}\n" for line in [*seed_summary(group, params), "", *table, *small])

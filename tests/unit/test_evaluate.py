@@ -21,7 +21,6 @@ from stages.evaluate import (
     ceilings,
     exact_pct,
     intervals,
-    lost_words,
     main,
     probe_summary,
     read_predictions,
@@ -101,20 +100,6 @@ def test_draws_do_not_depend_on_how_many_are_held_at_once(monkeypatch, chunk_siz
     # the sums of a product may be taken in another order; another draw moves a bound by a tenth
     np.testing.assert_allclose(again, (lower, upper), rtol=0, atol=1e-9)
     assert not np.allclose(bootstrap(scores, params(bootstrap_samples=1250, seed=8)), (lower, upper))
-
-
-LOST = [
-    ("El niño de Málaga", "El nio de Málaga", 1),
-    ("El niño de Málaga", "El niño de Málaga", 0),
-    ("Según Íñigo, según", "Segn igo, segn", 3),
-    ("¿Qué?", "Qué?", 0),  # a sign is no word
-    ("", "", 0),
-]
-
-
-@pytest.mark.parametrize(("reference", "spelled", "expected"), LOST)
-def test_words_that_the_vocabulary_cannot_write_are_counted(reference, spelled, expected):
-    assert lost_words(reference, spelled) == expected
 
 
 ROWS = [

@@ -1,15 +1,33 @@
 """Measures: what a summary copies, adds, repeats, worked by hand."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from resumen.scoring.measures import ArticleIndex, fragments, measure, names, ngrams, repeated, share_outside
+from resumen.scoring.measures import (
+    ArticleIndex,
+    Summary,
+    fragments,
+    lost_words,
+    names,
+    ngrams,
+    repeated,
+    share_outside,
+)
+from resumen.scoring.registry import MEASURES
 
 TEXT = "Ayer Ana Núñez llegó a Vigo con 1.200 euros. Hoy llueve mucho en Vigo."
 ARTICLE = ArticleIndex.of(TEXT)
 
 
+def measured(prediction, reference):
+    """Return every measure of a summary, by name, as an object's attributes."""
+    summary = Summary(prediction, reference, ARTICLE, reference)
+    return SimpleNamespace(**{name: measure.of(summary) for name, measure in MEASURES.items()})
+
+
 def test_a_copy_adds_nothing():
-    row = measure(TEXT, "Llueve.", ARTICLE)
+    row = measured(TEXT, "Llueve.")
     assert (row.novel_unigrams, row.novel_bigrams, row.novel_trigrams) == (0, 0, 0)
     assert (row.coverage, row.compression) == (1, 1)
     assert row.density == row.prediction_words  # one fragment, which every word stands in
@@ -17,21 +35,22 @@ def test_a_copy_adds_nothing():
 
 
 def test_what_the_article_does_not_have_is_counted():
-    row = measure("Ayer Ana Pérez llegó a Lugo con 1.300 euros y 1.200 más.", "Llueve.", ARTICLE)
+    row = measured("Ayer Ana Pérez llegó a Lugo con 1.300 euros y 1.200 más.", "Llueve.")
     assert row.foreign_names == 2  # Pérez and Lugo
     assert row.foreign_numbers == 1  # 1.300
     assert row.novel_unigrams == pytest.approx(5 / 14)  # pérez, lugo, 300, y, más
 
 
 def test_an_empty_summary_has_nothing():
-    row = measure("", "Llueve mucho.", ARTICLE)
+    row = measured("", "Llueve mucho.")
     assert row.reference_words == 2
-    assert set(row._replace(reference_words=0)) == {0}
+    assert row.empty == 1
+    assert {value for name, value in vars(row).items() if name not in ("reference_words", "empty")} == {0}
 
 
 def test_chrf_is_100_for_the_reference_itself():
-    assert measure("El niño canta.", "El niño canta.", ARTICLE).chrf == pytest.approx(100)
-    assert measure("xyz", "El niño canta.", ARTICLE).chrf == pytest.approx(0)
+    assert measured("El niño canta.", "El niño canta.").chrf == pytest.approx(100)
+    assert measured("xyz", "El niño canta.").chrf == pytest.approx(0)
 
 
 FRAGMENTS = [
@@ -49,7 +68,7 @@ def test_fragments_are_the_longest_from_left_to_right(given, expected):
 
 
 def test_density_is_the_squares_of_the_fragments():
-    row = measure("Ana Núñez llueve mucho sin parar", "Llueve.", ARTICLE)
+    row = measured("Ana Núñez llueve mucho sin parar", "Llueve.")
     assert row.coverage == pytest.approx(4 / 6)
     assert row.density == pytest.approx((4 + 4) / 6)
 
@@ -72,3 +91,17 @@ def test_repeated_trigrams_are_those_that_came_before():
     given = ngrams("a b c a b c".split(), 3)
     assert repeated(given) == pytest.approx(1 / 4)
     assert share_outside(given, frozenset({("a", "b", "c")})) == pytest.approx(1 / 2)
+
+
+LOST = [
+    ("El niño de Málaga", "El nio de Málaga", 1),
+    ("El niño de Málaga", "El niño de Málaga", 0),
+    ("Según Íñigo, según", "Segn igo, segn", 3),
+    ("¿Qué?", "Qué?", 0),  # a sign is no word
+    ("", "", 0),
+]
+
+
+@pytest.mark.parametrize(("reference", "spelled", "expected"), LOST)
+def test_words_that_the_vocabulary_cannot_write_are_counted(reference, spelled, expected):
+    assert lost_words(Summary("", reference, ARTICLE, spelled)) == expected

@@ -16,7 +16,7 @@ from resumen.schema.systems import EXTRACTIVE
 from resumen.text.conversation import render_conversation
 from resumen.tools.show import COLOURED, PLAIN, are_read, field, lines_of, main, marked, shortened, spaced
 from resumen.vocabulary.tokenizer import encode, load_tokenizer
-from stages.evaluate import SCHEMA, score_all
+from stages.evaluate import score_all, scores_schema
 from stages.extract import main as extract
 from stages.format import main as format_
 from stages.tokenize import main as tokenize
@@ -55,7 +55,7 @@ def finished(tokenized, set_params, runs):
     systems = [*EXTRACTIVE, "finetuned", "gpt"]
     keys = ("id", "prediction", "spelled_reference")
     output = {name: list(read_jsonl(Path(f"data/predictions/{name}.jsonl"), keys)) for name in systems}
-    write_table(Path("data/scores.parquet"), score_all(rows, output, "none"), SCHEMA)
+    write_table(Path("data/scores.parquet"), score_all(rows, output, "none"), scores_schema())
     return tokenized
 
 
@@ -113,7 +113,7 @@ def test_json_has_every_border_and_the_values_of_the_files(finished, view):
     assert result["tokenized"]["labels"]["ids"] == stored["labels"]
     scores = next(
         row
-        for row in read_table(Path("data/scores.parquet"), SCHEMA.names)
+        for row in read_table(Path("data/scores.parquet"), scores_schema().names)
         if (row["system"], row["id"]) == ("gpt", "test-2")
     )
     shown = result["predictions"]["systems"][-1]

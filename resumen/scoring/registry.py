@@ -1,0 +1,158 @@
+"""The registry of measures: what is scored of a summary, what it is called, and where it stands.
+
+An entry of MEASURES is all that a measure takes: `evaluate` scores it, the tables, the page and
+`resumen compare` take its name, unit and direction from here.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+
+from resumen.scoring.measures import (
+    Summary,
+    chrf,
+    compression,
+    coverage,
+    density,
+    foreign_names,
+    foreign_numbers,
+    length_ratio,
+    lost_words,
+    novel,
+    repeated_trigrams,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Unit = Literal["points", "share", "ratio", "count"]  # 0 to 100; 0 to 1, shown in %; any; whole numbers
+Better = Literal["higher", "lower", "neither"]
+# Each place after the ones before it: data/scores.parquet, metrics/systems, the report, and the tables of
+# README and the terminal.
+Place = Literal["scores", "metrics", "page", "tables"]
+PRIMARY = "rougeL"  # the measure of the intervals, the differences and the breakdown
+
+
+def mean(scores: "pd.DataFrame", name: str) -> float:
+    """Return the mean over articles."""
+    return float(scores[name].mean())
+
+
+def per_reference_word(scores: "pd.DataFrame", name: str) -> float:
+    """Return the sum over articles, to a word of their references."""
+    return float(scores[name].sum() / scores["reference_words"].sum())
+
+
+def total_length_ratio(scores: "pd.DataFrame", name: str) -> float:
+    """Return the words of all summaries to those of all references."""
+    return per_reference_word(scores, "prediction_words")
+
+
+class Measure(NamedTuple):
+    """What is scored of a summary; its key in MEASURES is a column of data/scores.parquet."""
+
+    of: Callable[[Summary], float]
+    unit: Unit
+    better: Better
+    en: str  # its label in the languages of the page
+    es: str
+    place: Place = "scores"
+    of_system: Callable[["pd.DataFrame", str], float] = mean
+    metric: str = ""  # its name in metrics/systems, where that is not the column's; `_pct` asks for %
+
+    def label(self, language: str) -> str:
+        """Return its label in a language, "en" or "es", with the unit if that is %."""
+        return f"{getattr(self, language)}{' %' * (self.unit == 'share')}"
+
+
+def rouge_measure(name: str, place: Place = "scores", ascii_only: bool = False) -> Measure:
+    """Return ROUGE of a type, over Unicode words or over ASCII ones."""
+    label = f"ROUGE-{name.removeprefix('rouge')}{', ASCII' * ascii_only}"
+    if ascii_only:
+        return Measure(lambda summary: summary.rouge_ascii[name], "points", "higher", label, label, place)
+    return Measure(lambda summary: summary.rouge[name], "points", "higher", label, label, place)
+
+
+MEASURES: dict[str, Measure] = {
+    "rouge1": rouge_measure("rouge1", "tables"),
+    "rouge2": rouge_measure("rouge2", "tables"),
+    "rougeL": rouge_measure("rougeL", "tables"),
+    "rougeLsum": rouge_measure("rougeLsum", "metrics"),
+    "rouge1_ascii": rouge_measure("rouge1", ascii_only=True),
+    "rouge2_ascii": rouge_measure("rouge2", ascii_only=True),
+    "rougeL_ascii": rouge_measure("rougeL", "metrics", ascii_only=True),
+    "rougeLsum_ascii": rouge_measure("rougeLsum", ascii_only=True),
+    "chrf": Measure(chrf, "points", "higher", "chrF", "chrF", "page"),
+    "lost_words": Measure(
+        lost_words,
+        "count",
+        "lower",
+        "lost words",
+        "palabras perdidas",
+        "tables",
+        per_reference_word,
+        "lost_words_pct",
+    ),
+    "novel_unigrams": Measure(partial(novel, size=1), "share", "neither", "new words", "palabras nuevas"),
+    "novel_bigrams": Measure(
+        partial(novel, size=2), "share", "neither", "new bigrams", "bigramas nuevos", "page"
+    ),
+    "novel_trigrams": Measure(partial(novel, size=3), "share", "neither", "new trigrams", "trigramas nuevos"),
+    "repeated_trigrams": Measure(
+        repeated_trigrams, "share", "lower", "repeated trigrams", "trigramas repetidos", "page"
+    ),
+    "empty": Measure(
+        lambda summary: float(not summary.words), "share", "lower", "empty", "vacíos", "metrics"
+    ),
+    "length_ratio": Measure(
+        length_ratio, "ratio", "neither", "length ratio", "longitud relativa", "page", total_length_ratio
+    ),
+    "prediction_words": Measure(lambda summary: len(summary.words), "count", "neither", "words", "palabras"),
+    "reference_words": Measure(
+        lambda summary: len(summary.reference_words),
+        "count",
+        "neither",
+        "reference words",
+        "palabras de referencia",
+    ),
+    "coverage": Measure(coverage, "share", "neither", "copied words", "palabras copiadas"),
+    "density": Measure(density, "ratio", "neither", "density", "densidad"),
+    "compression": Measure(compression, "ratio", "neither", "compression", "compresión"),
+    "foreign_numbers": Measure(
+        foreign_numbers, "count", "lower", "numbers not in the article", "números que no están en el artículo"
+    ),
+    "foreign_names": Measure(
+        foreign_names, "count", "lower", "names not in the article", "nombres que no están en el artículo"
+    ),
+}
+
+
+def measures_in(place: Place) -> dict[str, Measure]:
+    """Return the measures that stand in a place."""
+    at_least = get_args(Place)[get_args(Place).index(place) :]
+    return {name: measure for name, measure in MEASURES.items() if measure.place in at_least}
+
+
+def metric_of(name: str) -> str:
+    """Return what a measure is called in metrics/systems.
+
+    >>> metric_of("rougeL"), metric_of("novel_bigrams")
+    ('rougeL', 'novel_bigrams_pct')
+    """
+    measure = MEASURES[name]
+    return measure.metric or f"{name}{'_pct' * (measure.unit == 'share')}"
+
+
+def system_label(name: str, language: str) -> str:
+    """Return the head of a measure's column in a table of systems, with the unit if that is %.
+
+    >>> system_label("lost_words", "en"), system_label("novel_bigrams", "es")
+    ('lost words %', 'bigramas nuevos %')
+    """
+    return f"{getattr(MEASURES[name], language)}{' %' * metric_of(name).endswith('_pct')}"
+
+
+def system_value(scores: "pd.DataFrame", name: str) -> float:
+    """Return a measure of a system, from the scores of its articles, as metrics/systems has it."""
+    percent = 100 if metric_of(name).endswith("_pct") else 1
+    return round(percent * MEASURES[name].of_system(scores, name), 2)
