@@ -35,6 +35,7 @@ from resumen.sources.audit import (
     Fingerprint,
     RowRef,
     RowWords,
+    audit_signature,
     own_defects,
     without_edition_note,
 )
@@ -63,9 +64,9 @@ def clean(rows: Iterable[RawRow], audit: Audit, seen: DuplicateIndex, params: Da
         text = without_edition_note(given["text"]) if params.trim_edition_note else given["text"]
         row = given | {"text": text}
         read = RowWords.of(row)
-        defects = dict.fromkeys(own_defects(row, read, params.min_summary_words, params.language))
+        defects = dict.fromkeys(own_defects(row, read, params))
         if not defects.keys() & set(UNUSABLE):
-            fingerprint = Fingerprint.of(read)
+            fingerprint = Fingerprint.of(read, params.min_near_duplicate_words)
             defects |= seen.repeated(fingerprint, audit.split)
         reason = next((name for name in defects if params.drops(name)), None)
         audit.count(row["id"], defects, reason)
@@ -127,7 +128,7 @@ def main() -> None:
     origin = {"source": params.source, **source.origin(params)}
     splits = source.splits(params, origin)
 
-    seen, audits = DuplicateIndex(), []
+    seen, audits = DuplicateIndex(params.near_duplicate_similarity), []
     schema = CONVERSATIONS if params.has_messages else RAW
     with atomic_write(RAW_DIR) as partial:
         for split in SPLITS:
@@ -143,7 +144,8 @@ def main() -> None:
             counts = in_words(audit.dropped), in_words(audit.left), in_words(+audit.trimmed)
             log.info("%-10s kept %6d; dropped %s; left in %s; trimmed %s", split, kept, *counts)
     # lists stay out of `dvc metrics show`
-    write_json(DATA_METRICS, {"provenance": [origin], "splits": audits})
+    audit_of = {"provenance": [origin], "signature": audit_signature(), "splits": audits}
+    write_json(DATA_METRICS, audit_of)
     log.info("wrote %s: %d rows from %s", RAW_DIR, sum(row["kept"] for row in audits), origin["source"])
 
 

@@ -252,7 +252,8 @@ def page_values(params: dict[str, Any]) -> dict[str, Any]:
     evaluation, audit = read_json(EVALUATION_FILE), read_json(DATA_METRICS)
     systems, names, marks = system_rows(params, evaluation), system_names(params), marks_of(params)
     shown = explored([*EXTRACTIVE, *names])
-    language, base = section_of(params, "data")["language"], params["finetune"]["base"]
+    news, base = section_of(params, "data"), params["finetune"]["base"]
+    language = news["language"]
     speech = {"marks": marks, "language": "" if language == "any" else language}
     differences = [
         {**row, "asks": question_of(row["question"]), "said": verdict_of(row["verdict"])}
@@ -283,6 +284,7 @@ def page_values(params: dict[str, Any]) -> dict[str, Any]:
         "probes": shown_probes(names),
         "profile": profile_of(params),
         "script": Markup(PAGE_SCRIPT.read_text(encoding="utf-8")),  # noqa: S704  ours
+        "similarity_pct": 100 * news["near_duplicate_similarity"],
         "systems": systems,
         "tokenize": read_json(TOKENIZE_METRICS),
         "tongue": "any language"

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from resumen.runtime.errors import InputError, nearest
 from resumen.schema.params import Block, parse_section, profile_of, section_of
@@ -61,6 +61,9 @@ class DataParams(Block):
     seed: NonNegativeInt  # of the embedded news, and of the split of a single file
     language: str  # ISO 639-1 code of what the articles are written in, or any
     min_summary_words: PositiveInt  # runs of letters and digits; less is a short summary
+    min_language_words: PositiveInt  # of fewer no language is told
+    min_near_duplicate_words: PositiveInt  # in fewer one word is a difference
+    near_duplicate_similarity: float = Field(ge=0.6, le=1)  # less than 0.6, and MinHash passes some over
     trim_edition_note: bool  # cut MLSUM's note on the printed edition off the text
     drop: DropParams
 

@@ -7,21 +7,21 @@ switch (`data.drop` in params.yaml) drops it for; what repeats a dropped row rep
 import re
 from collections import Counter, defaultdict
 from hashlib import blake2b
+from importlib.metadata import version
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from rensa import RMinHash, RMinHashLSH
 
-from resumen.text.language import language_of
+from resumen.schema.data import DataParams
+from resumen.text.language import MAX_LANGUAGE_CHARACTERS, language_of
 from resumen.text.words import words
 
 NUM_EXAMPLES = 3  # of each reason, by id
 NUM_HASHES = 128  # of a MinHash; the estimate of a similarity of 0.8 has a deviation of 0.035
-NUM_BANDS = 32  # of 4 hashes: two texts as alike as MIN_JACCARD are compared with a probability of 1 − 5e-8
-MIN_JACCARD = 0.8  # share of their neighbouring word pairs that two near duplicates have in common (Jaccard)
-MIN_LANGUAGE_WORDS = 10  # words of a text whose language can be told
-MIN_SKETCH_WORDS = 50  # words of a text that may be a near duplicate; in fewer, one word is a difference
+NUM_BANDS = 32  # of 4 hashes: texts alike by 0.8 are compared with a probability of 1 − 5e-8, by 0.6 of 0.99
+HASH_SEED = 1
 
 # MLSUM es: "* Este artículo apareció en la edición impresa del Martes, 1 de junio de 2010"
 EDITION_NOTE_PATTERN = re.compile(r"\s*\*?\s*Este artículo apareció en la edición impresa\b[^.\n]*\.?\s*$")
@@ -47,20 +47,18 @@ class RowWords(NamedTuple):
         return cls(words(row["text"]), words(row["summary"]))
 
 
-def own_defects(row: dict[str, Any], read: RowWords, min_summary_words: int, language: str) -> list[str]:
-    """Return what is wrong with `row` by itself; if it is one of UNUSABLE, that alone.
-
-    `language` is a code, or "any".
-    """
+def own_defects(row: dict[str, Any], read: RowWords, params: DataParams) -> list[str]:
+    """Return what is wrong with `row` by itself; if it is one of UNUSABLE, that alone."""
     text, summary = read
     if not text:
         return ["empty text"]
     if not summary:
         return ["empty summary"]
     result = []
-    if len(summary) < min_summary_words:
+    if len(summary) < params.min_summary_words:
         result.append("short summary")
-    if language != "any" and len(text) >= MIN_LANGUAGE_WORDS and language_of(row["text"]) != language:
+    can_be_told = params.language != "any" and len(text) >= params.min_language_words
+    if can_be_told and language_of(row["text"]) != params.language:
         result.append("other language")
     if f" {' '.join(summary)} " in f" {' '.join(text)} ":
         result.append("verbatim summary")
@@ -86,10 +84,11 @@ class Fingerprint(NamedTuple):
     sketch: RMinHash | None  # of the text's pairs of neighbouring words (Broder 1997); None of few words
 
     @classmethod
-    def of(cls, read: RowWords) -> "Fingerprint":
+    def of(cls, read: RowWords, min_words: int) -> "Fingerprint":
+        """Return that of a row; a text of fewer than `min_words` words has no sketch."""
         sketch = None
-        if len(read.text) >= MIN_SKETCH_WORDS:
-            sketch = RMinHash(num_perm=NUM_HASHES, seed=1)
+        if len(read.text) >= min_words:
+            sketch = RMinHash(num_perm=NUM_HASHES, seed=HASH_SEED)
             sketch.update([f"{one} {other}" for one, other in pairwise(read.text)])
         return cls(words_digest(read.text), words_digest(read.summary), sketch)
 
@@ -100,12 +99,16 @@ def words_digest(tokens: list[str]) -> bytes:
 
 
 class DuplicateIndex:
-    """The rows that were kept so far, in this split and in earlier ones."""
+    """The rows that were kept so far, in this split and in earlier ones.
 
-    def __init__(self) -> None:
+    Near duplicates have `similarity` or more of their pairs of neighbouring words in common (Jaccard).
+    """
+
+    def __init__(self, similarity: float) -> None:
+        self.similarity = similarity
         self.texts: dict[bytes, RowRef] = {}
         self.summaries: dict[tuple[str, bytes], RowRef] = {}
-        self.near = RMinHashLSH(threshold=MIN_JACCARD, num_perm=NUM_HASHES, num_bands=NUM_BANDS)
+        self.near = RMinHashLSH(threshold=similarity, num_perm=NUM_HASHES, num_bands=NUM_BANDS)
         self.sketched: list[tuple[RowRef, RMinHash]] = []  # by their key in `near`
 
     def repeated(self, row: Fingerprint, split: str) -> dict[str, RowRef]:
@@ -125,7 +128,7 @@ class DuplicateIndex:
         if sketch is None:
             return None
         for ref, other in map(self.sketched.__getitem__, sorted(self.near.query(sketch))):
-            if sketch.jaccard(other) >= MIN_JACCARD:
+            if sketch.jaccard(other) >= self.similarity:
                 return ref
         return None
 
@@ -183,6 +186,18 @@ class Audit:
             "compression": quantiles(text / summary),
             "examples": {name: self.examples[name] for name in sorted(self.examples)},
         }
+
+
+def audit_signature() -> list[str]:
+    """Return what else decides which rows repeat one another or are in another language."""
+    parts = {
+        "hashes": NUM_HASHES,
+        "bands": NUM_BANDS,
+        "seed": HASH_SEED,
+        "language-characters": MAX_LANGUAGE_CHARACTERS,
+        **{name: version(name) for name in ("py3langid", "rensa")},
+    }
+    return [f"{name}:{value}" for name, value in parts.items()]
 
 
 def quantiles(values: np.ndarray) -> dict[str, float]:

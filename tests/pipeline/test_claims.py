@@ -80,7 +80,8 @@ def splits(tmp_path_factory) -> dict[str, list[dict[str, str]]]:
     """The rows that `fetch` leaves of the embedded news, with the committed params."""
     path = tmp_path_factory.mktemp("committed") / "params.yaml"
     path.write_bytes(of_last_commit("params.yaml"))
-    params, seen = data_params(read_params(path)), DuplicateIndex()
+    params = data_params(read_params(path))
+    seen = DuplicateIndex(params.near_duplicate_similarity)
     return {
         split: list(clean(rows, Audit(split), seen, params))
         for split, rows in embedded_splits(params, embedded_origin(params)).items()

@@ -41,6 +41,11 @@ LANGUAGES = {
 }
 
 
+def seen_index():
+    """Return an index that has seen nothing."""
+    return DuplicateIndex(DATA["near_duplicate_similarity"])
+
+
 def params(**drop):
     """Return params under which every row stays that can, but for what `drop` says."""
     source = {"source": "files", "path": "x.csv", "separator": ",", "columns": {"text": "a", "summary": "b"}}
@@ -139,7 +144,7 @@ def planted(rows, rng, count):
 
 def found_in(splits):
     """Return what the audit finds: {id: defects}, nothing being dropped but what is unusable."""
-    seen, result = DuplicateIndex(), {}
+    seen, result = seen_index(), {}
     for split, rows in splits.items():
         for row in rows:
             audit = Audit(split)
@@ -150,12 +155,13 @@ def found_in(splits):
 
 def faultless(rows):
     """Return the rows of 80 words and more in which a search through all pairs of rows finds nothing."""
+    any_language = params().model_copy(update={"language": "any"})
     kept, summaries, sizes = [], set(), []
     rows_with = defaultdict(list)  # a pair of words -> places in `kept`
     for row in rows:
         read = RowWords.of(row)
         mine, message = set(pairwise(read.text)), " ".join(read.summary)
-        if len(read.text) < 80 or message in summaries or own_defects(row, read, 3, "any"):
+        if len(read.text) < 80 or message in summaries or own_defects(row, read, any_language):
             continue
         common = Counter(index for pair in mine for index in rows_with[pair])
         if any(count > 0.75 * (len(mine) + sizes[index] - count) for index, count in common.items()):
@@ -197,7 +203,7 @@ def test_each_reason_drops_its_rows_or_leaves_them(fault):
     first, second = row, (OWN | COPIES)[fault](row if fault in COPIES else other, rng) | {"id": "second"}
     splits = ("train", "test") if "earlier" in fault else ("train", "train")
     for drop in (True, False):
-        seen, kept, counted = DuplicateIndex(), [], []
+        seen, kept, counted = seen_index(), [], []
         for split, given in zip(splits, (first, second), strict=True):
             audit = Audit(split)
             kept += clean([given], audit, seen, params(**switch(fault, drop)))
@@ -224,7 +230,7 @@ def test_languages_are_told_apart():
 
 def test_a_text_of_few_words_is_of_no_language_and_like_no_other():
     row = {"id": "1", "text": "Breaking news from London", "summary": "Noticias de hoy.", "title": ""}
-    audit, seen = Audit("train"), DuplicateIndex()
+    audit, seen = Audit("train"), seen_index()
     almost = row | {"id": "2", "text": "Breaking news from Paris", "summary": "Otras de hoy."}
     assert len(list(clean([row, almost], audit, seen, params(other_language=True, near_duplicate=True)))) == 2
 
@@ -235,19 +241,59 @@ def test_short_texts_that_differ_in_a_word_are_not_near_duplicates():
     rows = [
         {"id": river, "text": text.format(river), "summary": f"El {river} desemboca."} for river in rivers
     ]
-    assert len(list(clean(rows, Audit("train"), DuplicateIndex(), params(near_duplicate=True)))) == 3
+    assert (
+        len(
+            list(
+                clean(
+                    rows,
+                    Audit("train"),
+                    seen_index(),
+                    params(near_duplicate=True),
+                )
+            )
+        )
+        == 3
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "num_kept"),
+    [
+        ({}, 2),
+        ({"min_near_duplicate_words": 12}, 1),
+        ({"min_near_duplicate_words": 12, "near_duplicate_similarity": 0.99}, 2),
+        ({"min_language_words": 4}, 0),
+    ],
+)
+def test_the_thresholds_of_params_decide_what_is_a_near_duplicate_and_of_a_language(changes, num_kept):
+    text = f"{{}} {LANGUAGES['en']}"
+    rows = [
+        {"id": day, "text": text.format(day), "summary": f"Desfile de {day}."} for day in ("Today", "Now")
+    ]
+    asked = params(other_language=True, near_duplicate=True).model_copy(
+        update={"min_language_words": 99, **changes}
+    )
+    seen = DuplicateIndex(asked.near_duplicate_similarity)
+    assert len(list(clean(rows, Audit("train"), seen, asked))) == num_kept
 
 
 def test_another_language_can_be_the_right_one():
     row = {"id": "1", "text": LANGUAGES["fr"], "summary": "Un musée ouvre.", "title": ""}
     french = params(other_language=True).model_copy(update={"language": "fr"})
-    assert len(list(clean([row], Audit("train"), DuplicateIndex(), french))) == 1
+    assert len(list(clean([row], Audit("train"), seen_index(), french))) == 1
 
 
 def test_lengths_are_those_of_the_rows_that_stay():
     row = {"id": "1", "text": "uno dos tres cuatro cinco seis", "summary": "siete ocho nueve", "title": ""}
     audit = Audit("train")
-    list(clean([row, row | {"id": "2", "summary": ""}], audit, DuplicateIndex(), params()))
+    list(
+        clean(
+            [row, row | {"id": "2", "summary": ""}],
+            audit,
+            seen_index(),
+            params(),
+        )
+    )
     report = audit.report()
     assert report["kept"] == 1
     assert report["dropped"] == {"empty summary": 1}

@@ -33,6 +33,11 @@ EXAMPLE = {
 }
 
 
+def seen_index():
+    """Return an index that has seen nothing."""
+    return DuplicateIndex(DATA["near_duplicate_similarity"])
+
+
 def params(**changes):
     return FilesParams.model_validate({**EXAMPLE, **changes})
 
@@ -44,7 +49,7 @@ def row(text, summary="Un resumen corto."):
 def cleaned(rows, split="train", seen=None):
     """Return the rows that stay, and the audit."""
     audit = Audit(split)
-    return list(clean(rows, audit, DuplicateIndex() if seen is None else seen, params())), audit
+    return list(clean(rows, audit, seen_index() if seen is None else seen, params())), audit
 
 
 def numbered_rows(count):
@@ -112,7 +117,7 @@ def test_edition_notes_are_counted_and_do_not_hide_a_duplicate():
 
 def test_an_edition_note_can_stay():
     given, audit = row(f"Nieva. {NOTE}"), Audit("train")
-    assert list(clean([given], audit, DuplicateIndex(), params(trim_edition_note=False))) == [given]
+    assert list(clean([given], audit, seen_index(), params(trim_edition_note=False))) == [given]
     assert not +audit.trimmed
 
 
@@ -128,7 +133,7 @@ def test_every_row_is_kept_or_counted():
 
 
 def test_a_text_of_an_earlier_split_is_dropped_from_a_later_one():
-    seen = DuplicateIndex()
+    seen = seen_index()
     train, first = cleaned([row("uno"), row("dos"), row("uno ")], "train", seen)
     test, second = cleaned([row("tres"), row(" dos", "Otro resumen distinto.")], "test", seen)
     assert [kept["text"] for kept in train + test] == ["uno", "dos", "tres"]
