@@ -1,12 +1,13 @@
 """Evaluate: score every system's predictions and answers, with intervals and paired differences.
 
-Reads   data/predictions/{system}.jsonl, data/answers/{system}.jsonl, data/raw/test.parquet
+Reads   data/predictions/{system}.jsonl and {system}.meta.json, data/answers/{system}.jsonl,
+        data/raw/test.parquet
 Writes  data/scores.parquet             system, id, and every measure of resumen/scoring/registry.py
         metrics/systems/{system}.json   what `dvc metrics show` prints, a row a system
         metrics/evaluation.json         intervals, differences with verdicts, breakdown, probes, signature
         metrics/plots/scores.json       ROUGE with its interval, a row a system
         metrics/plots/lengths.json      words of the summaries, a row a system
-Params  evaluate, finetune.base, the keys of systems, and generate for the signature
+Params  evaluate, comparisons, finetune.base, systems
 
     python -m stages.evaluate
 """
@@ -42,13 +43,15 @@ from resumen.runtime.paths import (
 )
 from resumen.runtime.progress import track
 from resumen.schema.answers import Answer, read_answers
+from resumen.schema.checkpoints import LEFT_OUT
 from resumen.schema.jsonl import read_jsonl
-from resumen.schema.params import parse_section, read_params, section_of
+from resumen.schema.params import parse_section, read_params
+from resumen.schema.predictions import read_meta
 from resumen.schema.rows import read_table, write_table
 from resumen.schema.sections import EvaluateParams
-from resumen.schema.systems import EXTRACTIVE, system_names, system_params
+from resumen.schema.systems import EXTRACTIVE, system_names
 from resumen.scoring.bootstrap import bootstrap_means, percentile_interval
-from resumen.scoring.comparisons import base_system, compare_pairs, pairs
+from resumen.scoring.comparisons import compare_pairs, pairs
 from resumen.scoring.measures import ArticleIndex, Summary
 from resumen.scoring.registry import MEASURES, PRIMARY, measures_in, metric_of, system_value
 from resumen.text.words import words
@@ -198,15 +201,12 @@ def intervals(by_system: dict[str, pd.DataFrame], params: EvaluateParams) -> lis
 
 
 def differences(
-    by_system: dict[str, pd.DataFrame], base: str | None, params: EvaluateParams
+    by_system: dict[str, pd.DataFrame], asked: list[tuple[str, str, str]], params: EvaluateParams
 ) -> list[dict[str, Any]]:
-    """Return the paired differences of ROUGE-L that the question is about, with verdicts.
-
-    `base` is the system that runs the base of the fine-tuning, if there is one.
-    """
+    """Return the paired differences of the pairs `asked`, with verdicts."""
     values = {system: scores[PRIMARY].to_numpy() for system, scores in by_system.items()}
     drawn = bootstrap_means(np.stack(list(values.values()), axis=1), params.bootstrap_samples, params.seed)
-    return compare_pairs(pairs(base), values, dict(zip(values, drawn.T, strict=True)), params.confidence)
+    return compare_pairs(asked, values, dict(zip(values, drawn.T, strict=True)), params.confidence)
 
 
 def ceilings(
@@ -262,18 +262,15 @@ def breakdown(
     ]
 
 
-def decoding_of(system: str, all_params: dict[str, Any]) -> str:
-    """Return how a system's summaries were decoded, as the signature has it."""
+def decoding_of(system: str, meta: dict[str, Any]) -> str:
+    """Return how a system's summaries were decoded, as the signature has it.
+
+    >>> decoding_of("flan-small", {"num_beams": 1, "precision": "fp32"})
+    'num_beams:1|precision:fp32'
+    """
     if system in EXTRACTIVE:
         return "none"
-    entry = system_params(all_params, system)
-    if entry.is_foreign:
-        return "foreign"
-    chosen = {**section_of(all_params, "generate"), **entry.decoding()}
-    names = ("num_beams", "max_new_tokens", "no_repeat_ngram_size", "length_penalty", "precision")
-    used = [name for name in names if name != "length_penalty" or chosen["num_beams"] > 1]
-    parts = [f"{name}:{chosen[name]}" for name in used]
-    return "|".join([*parts, *(f"{name}:{version(name)}" for name in ("torch", "transformers"))])
+    return meta.get("source") or "|".join(f"{name}:{value}" for name, value in meta.items())
 
 
 def hash_of(rows: list[dict[str, str]]) -> str:
@@ -301,27 +298,63 @@ def signature(rows: list[dict[str, str]], params: EvaluateParams) -> list[str]:
     ]
 
 
-def main() -> None:
-    parser(__doc__, "python -m stages.evaluate").parse_args()
-    all_params = read_params()
-    params = parse_section(EvaluateParams, all_params, "evaluate")
-    names = system_names(all_params)
-    systems = [*EXTRACTIVE, *names]
+def read_test() -> list[dict[str, str]]:
+    """Return the test split.
+
+    Raises:
+        InputError: it has one article, or a reference without words.
+    """
     rows = list(read_table(RAW_TEST, ["id", "text", "summary", "topic"]))
-    ids = [row["id"] for row in rows]
     if len(rows) < 2:
         raise InputError(
             f"{RAW_TEST}: one article: no interval is possible; give data.test two rows at least"
         )
     if empty := [row["id"] for row in rows if not words(row["summary"])]:
         raise InputError(f"{RAW_TEST}: id {empty[0]!r}: a reference without words; run `dvc repro`")
+    return rows
+
+
+def scores_plot(systems: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return ROUGE with the interval of ROUGE-L, a row a system; `systems` are those of `intervals`."""
+    return [
+        {
+            "system": row["system"],
+            **{name: row[name]["mean"] for name in ROUGE_TYPES},
+            **{bound: row[PRIMARY][bound] for bound in ("lower", "upper")},
+        }
+        for row in systems
+    ]
+
+
+def log_left_out(metas: dict[str, dict[str, Any]], asked: list[tuple[str, str, str]]) -> None:
+    """Say which systems and which pairs `asked` are left out, and why."""
+    for name, meta in metas.items():
+        if LEFT_OUT in meta:
+            log.warning("%s: left out: %s", name, meta[LEFT_OUT])
+    there = {*EXTRACTIVE, *(name for name, meta in metas.items() if LEFT_OUT not in meta)}
+    for question, *both in asked:
+        if missing := set(both) - there:
+            log.warning("%s (%s): left out: no %s", question, " − ".join(both), ", ".join(sorted(missing)))
+
+
+def main() -> None:
+    parser(__doc__, "python -m stages.evaluate").parse_args()
+    all_params = read_params()
+    params, asked = parse_section(EvaluateParams, all_params, "evaluate"), pairs(all_params)
+    metas = {name: read_meta(name) for name in system_names(all_params)}
+    log_left_out(metas, asked)
+    names = [name for name, meta in metas.items() if LEFT_OUT not in meta]
+    systems = [*EXTRACTIVE, *names]
+    rows = read_test()
+    ids = [row["id"] for row in rows]
     output = {system: read_predictions(PREDICTIONS_DIR / f"{system}.jsonl", ids) for system in systems}
     scores = sorted(
         score_all(rows, output, params.stemming), key=lambda score: systems.index(score["system"])
     )
-    asked = {system: with_reference(read_answers(system)) for system in names}
-    probes = [probe_summary(system, answers, params) for system, answers in asked.items() if answers]
-    if orphans := [*remove_orphans(PREDICTIONS_DIR, systems), *remove_orphans(ANSWERS_DIR, names)]:
+    answers = {system: with_reference(read_answers(system)) for system in names}
+    probes = [probe_summary(system, given, params) for system, given in answers.items() if given]
+    known = [*EXTRACTIVE, *metas]
+    if orphans := [*remove_orphans(PREDICTIONS_DIR, known), *remove_orphans(ANSWERS_DIR, metas)]:
         log.info("removed %s, of systems that are gone", ", ".join(orphans))
 
     table = pd.DataFrame(scores)
@@ -330,30 +363,23 @@ def main() -> None:
     with atomic_write(SYSTEMS_DIR) as partial:
         for system, group in by_system.items():
             write_json(partial / f"{system}.json", {**summary_of(group), **answered.get(system, {})})
-    systems_with_intervals = intervals(by_system, params)
+    with_intervals = [
+        {**row, "decoding": decoding_of(row["system"], metas.get(row["system"], {}))}
+        for row in intervals(by_system, params)
+    ]
     cut = {row["id"] for rows_made in output.values() for row in rows_made if row.get("truncated")}
     evaluation = {  # lists, which `dvc metrics show` leaves out of its table
         "num_articles": len(rows),
         "confidence": params.confidence,
         "signature": signature(rows, params),
-        "systems": [
-            {**row, "decoding": decoding_of(row["system"], all_params)} for row in systems_with_intervals
-        ],
-        "differences": differences(by_system, base_system(all_params), params),
+        "systems": with_intervals,
+        "differences": differences(by_system, asked, params),
         "ceilings": ceilings(rows, output, params.stemming),
         "breakdown": breakdown(rows, cut, by_system),
         "probes": probes,
     }
-    points = [
-        {
-            "system": row["system"],
-            **{name: row[name]["mean"] for name in ROUGE_TYPES},
-            **{bound: row[PRIMARY][bound] for bound in ("lower", "upper")},
-        }
-        for row in systems_with_intervals
-    ]
     write_json(EVALUATION_FILE, evaluation)
-    write_json(SCORES_PLOT, points)
+    write_json(SCORES_PLOT, scores_plot(with_intervals))
     write_json(LENGTHS_PLOT, lengths(by_system))
     write_table(SCORES_FILE, scores, scores_schema())
     log.info("scored %d systems on %d articles", len(systems), len(rows))

@@ -2,7 +2,8 @@
 
 Reads   data/formatted/test.parquet (for our template), data/raw/test.parquet (for ids, references, and a
         template of the system's own), and systems.S.from: a model folder, or a .jsonl of id and prediction
-Writes  data/predictions/S.jsonl   id, prediction, source_tokens (read), truncated, spelled_reference
+Writes  data/predictions/S.jsonl      id, prediction, source_tokens (read), truncated, spelled_reference
+        data/predictions/S.meta.json  what they were made with: decoding, precision, device, versions
 Params  systems.S, generate, tokenize.source_tokens, format.style
 
     python -m stages.generate flan-small
@@ -10,11 +11,15 @@ Params  systems.S, generate, tokenize.source_tokens, format.style
 
 import logging
 import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from resumen.checkpoint.folder import reason_left_out
 from resumen.model.decoding import generate_texts, make_generate
-from resumen.model.device import choose_dtype
+from resumen.model.device import PRECISIONS, choose_dtype
 from resumen.model.distributed import check_same, rank, run_under_torchrun, world_size
 from resumen.model.loading import check_vocabulary, load_t5
 from resumen.model.prepare import prepare_torch
@@ -25,8 +30,10 @@ from resumen.runtime.errors import InputError, shown
 from resumen.runtime.fingerprint import fingerprint
 from resumen.runtime.locks import finish, locked_folder
 from resumen.runtime.paths import FORMATTED_TEST, PREDICTIONS_DIR, RAW_TEST
+from resumen.schema.checkpoints import LEFT_OUT
 from resumen.schema.jsonl import numbered_jsonl, write_jsonl
 from resumen.schema.params import parse_key, parse_section, read_params
+from resumen.schema.predictions import FOREIGN, write_meta
 from resumen.schema.rows import read_table
 from resumen.schema.sections import GenerateParams, SourceParams, StyleParams
 from resumen.schema.systems import SystemParams, system_params
@@ -89,6 +96,23 @@ def summarize(
     ]
 
 
+def made_with(
+    system: SystemParams, params: GenerateParams, dtype: torch.dtype, device: torch.device
+) -> dict[str, Any]:
+    """Return what the summaries of a model are made with: the decoding, the arithmetic, the libraries."""
+    chosen = params.model_copy(update=system.decoding())
+    length_penalty = {"length_penalty": chosen.length_penalty} if chosen.num_beams > 1 else {}
+    return {
+        "num_beams": chosen.num_beams,
+        "max_new_tokens": chosen.max_new_tokens,
+        "no_repeat_ngram_size": chosen.no_repeat_ngram_size,
+        **length_penalty,
+        "precision": PRECISIONS[dtype],
+        "device": device.type,
+        **{name: version(name).partition("+")[0] for name in ("torch", "transformers")},  # no build tag
+    }
+
+
 def check_prediction(where: str, system: str, row: dict[str, Any]) -> None:
     """Raise InputError, with system and id, unless a row made elsewhere has a summary that can be scored."""
     if not isinstance(row["id"], str):
@@ -143,9 +167,10 @@ def read_external(path: Path, rows: list[dict[str, str]], system: str) -> list[d
     ]
 
 
-def write(name: str, predictions: list[dict[str, Any]]) -> None:
-    """Write the predictions of a system, and say how many there are."""
+def write(name: str, predictions: list[dict[str, Any]], meta: dict[str, Any]) -> None:
+    """Write the predictions of a system and what they were made with, and say how many there are."""
     write_jsonl(PREDICTIONS_DIR / f"{name}.jsonl", predictions)
+    write_meta(name, meta)
     truncated = sum(bool(row["truncated"]) for row in predictions)
     log.info("%s: %d predictions, %d from truncated articles", name, len(predictions), truncated)
 
@@ -159,12 +184,16 @@ def main() -> None:
     params = parse_section(GenerateParams, all_params, "generate")
     source = parse_key(SourceParams, all_params, "tokenize", "source_tokens")
     style = parse_key(StyleParams, all_params, "format", "style")
+    if reason := reason_left_out(system.path):
+        log.warning("%s: left out: %s", name, reason)
+        write(name, [], {LEFT_OUT: reason})
+        return
     if not system.is_foreign and run_under_torchrun("stages.generate"):
         return
     columns = ("summary",) if system.template is None else TEMPLATE_FIELDS
     rows = list(read_table(RAW_TEST, ["id", *columns]))
     if system.is_foreign:
-        write(name, read_external(system.path, rows, name))
+        write(name, read_external(system.path, rows, name), {"source": FOREIGN})
     else:
         device = prepare_torch(seed=0)  # greedy and beam search draw nothing
         dtype = choose_dtype(params.precision, device)
@@ -177,7 +206,7 @@ def main() -> None:
             what = f"generate {name}"
             predictions = summarize(system, rows, params, source, style, model, what, journal)
             if rank() == 0:
-                write(name, predictions)
+                write(name, predictions, made_with(system, params, dtype, device))
                 finish(folder)
 
 

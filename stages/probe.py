@@ -2,7 +2,7 @@
 
 Reads   prompts/probes.yaml, systems.S.from
 Writes  data/answers/S.jsonl   id, kind, prompt, answer, reference: the right answer, or null
-                               (no rows for somebody else's predictions)
+                               (no rows for somebody else's predictions, and for what was left out)
 Params  systems.S, probe; the decoding stands in probes.yaml: greedy, the same for all
 
     python -m stages.probe flan-small
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from resumen.checkpoint.folder import reason_left_out
 from resumen.model.decoding import encode_prompts, generate_texts, greedy, make_generate
 from resumen.model.loading import check_vocabulary, load_t5
 from resumen.model.prepare import prepare_torch
@@ -51,7 +52,9 @@ def main() -> None:
     max_new_tokens, probes = read_probes()
     probes |= news_probes(asked.generated, asked.seed)
     rows = []
-    if not system.is_foreign:
+    if reason := reason_left_out(system.path):
+        log.warning("%s: left out: %s", name, reason)
+    elif not system.is_foreign:
         prompts = [probe.prompt for probe in probes.values()]
         answers = answer(system.path, prompts, max_new_tokens, f"probe {name}")
         rows = [

@@ -250,8 +250,9 @@ def versions_of(evaluation: dict[str, Any]) -> list[str]:
 def page_values(params: dict[str, Any]) -> dict[str, Any]:
     """Return all that the templates show."""
     evaluation, audit = read_json(EVALUATION_FILE), read_json(DATA_METRICS)
-    systems, names, marks = system_rows(params, evaluation), system_names(params), marks_of(params)
-    shown = explored([*EXTRACTIVE, *names])
+    systems, marks = system_rows(params, evaluation), marks_of(params)
+    names = [row["name"] for row in systems]
+    shown = explored(names)
     news, base = section_of(params, "data"), params["finetune"]["base"]
     language = news["language"]
     speech = {"marks": marks, "language": "" if language == "any" else language}
@@ -281,7 +282,7 @@ def page_values(params: dict[str, Any]) -> dict[str, Any]:
         "metadata": metadata(params, systems, evaluation),
         "news": news_of(audit["provenance"][0]),
         "parameters": parameters(params),
-        "probes": shown_probes(names),
+        "probes": shown_probes([name for name in names if name not in EXTRACTIVE]),
         "profile": profile_of(params),
         "script": Markup(PAGE_SCRIPT.read_text(encoding="utf-8")),  # noqa: S704  ours
         "similarity_pct": 100 * news["near_duplicate_similarity"],

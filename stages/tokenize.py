@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 from tokenizers import Tokenizer
 
-from resumen.checkpoint.folder import read_config
+from resumen.checkpoint.folder import read_config, reason_left_out
 from resumen.prompts.truncation import encode_truncated
 from resumen.runtime.cli import parser, run
 from resumen.runtime.errors import InputError
@@ -271,6 +271,8 @@ def main() -> None:
     style = parse_key(StyleParams, all_params, "format", "style").style
     if not base.is_dir():
         raise InputError(f"{base}: not found; finetune.base must name a checkpoint with weights")
+    if reason := reason_left_out(base):
+        raise InputError(f"params.yaml: finetune.base: {base.name!r} is left out: {reason}")
     check_hashes(base)
 
     with atomic_write(TOKENIZED_DIR) as partial:

@@ -27,7 +27,13 @@ from resumen.runtime.hub import fetch_files, list_repo_files, resolve_commit
 from resumen.runtime.jsonfiles import write_json
 from resumen.runtime.paths import MINIATURE_WEIGHTS, PRETRAINED_DIR
 from resumen.runtime.provenance import write_provenance
-from resumen.schema.checkpoints import checkpoint_params, miniature_path, weights_source
+from resumen.schema.checkpoints import (
+    LEFT_OUT,
+    checkpoint_params,
+    miniature_path,
+    weights_source,
+    why_left_out,
+)
 from resumen.schema.params import read_params
 
 log = logging.getLogger("weights")
@@ -152,6 +158,10 @@ def main() -> None:
         if checkpoint.folder is not None:
             copy_folder(Path(checkpoint.folder), partial)
             origin = {"source": "folder"}
+        elif reason := why_left_out(params, name):
+            partial.mkdir()
+            origin = {"source": "none", LEFT_OUT: reason}
+            log.warning("%s: left out: %s", name, reason)
         elif weights_source(params) == "embedded":
             assert checkpoint.repo is not None  # `names_one_place`
             unpack(miniature_path(name), partial)

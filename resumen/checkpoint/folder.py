@@ -9,6 +9,8 @@ from safetensors import SafetensorError, safe_open
 from resumen.runtime.errors import InputError, shown
 from resumen.runtime.files import require_file
 from resumen.runtime.jsonfiles import read_json
+from resumen.runtime.provenance import PROVENANCE
+from resumen.schema.checkpoints import LEFT_OUT
 
 # What transformers' own T5 needs no code of others for; "" is none at all.
 TOKENIZERS = ("", "T5Tokenizer", "T5TokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend")
@@ -93,6 +95,15 @@ def read_object(path: Path, where: str) -> dict[str, Any]:
                 f"{shown(result[key])}; take a checkpoint without it"
             )
     return result
+
+
+def reason_left_out(folder: Path) -> str:
+    """Return why `weights` left a checkpoint out, as the profile cannot serve it, or ""."""
+    path = folder / PROVENANCE
+    content = read_json(path) if path.is_file() else {}
+    return (
+        str(content.get(LEFT_OUT, "")) if isinstance(content, dict) else ""
+    )  # `check_hashes` refuses others
 
 
 def check_files(files: dict[str, Path], where: str) -> None:

@@ -48,6 +48,8 @@ def select_gpu(local_rank: int) -> None:
         )
 
 
+PRECISIONS = {torch.bfloat16: "bf16", torch.float32: "fp32"}
+
 DEVICE_KINDS = {  # the best one first
     "cuda": DeviceKind(
         is_available=torch.cuda.is_available,
@@ -104,4 +106,4 @@ def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
     """Return the dtype of the arithmetic. T5 overflows in fp16 (transformers #5651), so never that."""
     if precision == "auto":
         return torch.bfloat16 if native_bf16(device) else torch.float32
-    return {"bf16": torch.bfloat16, "fp32": torch.float32}[precision]
+    return next(dtype for dtype, name in PRECISIONS.items() if name == precision)

@@ -8,7 +8,7 @@ from resumen.runtime.errors import InputError
 from resumen.runtime.jsonfiles import read_json
 from resumen.runtime.paths import EVALUATION_FILE, FINETUNED_DIR, PRETRAINED_DIR, README, SYSTEMS_DIR
 from resumen.schema.params import section_of
-from resumen.schema.systems import EXTRACTIVE, system_names, system_params
+from resumen.schema.systems import system_names, system_params
 from resumen.scoring.registry import PRIMARY, measures_in, metric_of, system_label
 
 BASELINES = {
@@ -97,7 +97,7 @@ def system_rows(params: dict[str, Any], evaluation: dict[str, Any]) -> list[dict
     """Return the table of systems: what each is, its scores, the interval of ROUGE-L."""
     rows = []
     intervals = {row["system"]: row[PRIMARY] for row in evaluation["systems"]}
-    for name in [*EXTRACTIVE, *system_names(params)]:
+    for name in intervals:
         what = bilingual(BASELINES[name]) if name in BASELINES else what_is(params, name)
         scores = read_json(SYSTEMS_DIR / f"{name}.json")
         bounds = {bound: intervals[name][bound] for bound in ("lower", "upper")}

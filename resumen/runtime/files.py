@@ -130,13 +130,13 @@ def remove(path: Path) -> None:
 
 
 def remove_orphans(folder: Path, known: Iterable[str]) -> list[str]:
-    """Remove the files of `folder` whose stem is not in `known`, and return their names.
+    """Remove the files of `folder` whose name, up to its first dot, is not in `known`; return their names.
 
     A system that was taken out of params.yaml leaves its file behind: DVC forgets it, but hashes
     the folder with it, so a fresh clone would re-run.
     """
     keep = set(known)
-    orphans = sorted(path for path in folder.glob("*") if path.stem not in keep)
+    orphans = sorted(path for path in folder.glob("*") if path.name.split(".")[0] not in keep)
     for path in orphans:
         remove(path)
     return [path.name for path in orphans]

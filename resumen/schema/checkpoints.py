@@ -9,6 +9,9 @@ from resumen.runtime.errors import InputError, nearest, shown
 from resumen.runtime.paths import MINIATURE_WEIGHTS
 from resumen.schema.params import Block, check_name, parse_block, profile_of, section_of
 
+# The key under which it is recorded why the profile cannot serve a checkpoint, and so has no summaries by it.
+LEFT_OUT = "left_out"
+
 
 class CheckpointParams(Block):
     """Who plays the role under `weights: hub`: a repository at a revision, or a local folder."""
@@ -53,16 +56,21 @@ def checkpoint_params(params: dict[str, Any], name: str) -> CheckpointParams:
 
 
 def miniature_path(name: str) -> Path:
-    """Return the shipped file that stands in for checkpoint `name`.
+    """Return where the miniature lies that stands in for checkpoint `name`, if one is shipped."""
+    return MINIATURE_WEIGHTS / f"{name}.safetensors"
+
+
+def why_left_out(params: dict[str, Any], name: str) -> str:
+    """Return why the profile cannot serve checkpoint `name`, or "".
 
     Raises:
-        InputError: no miniature of that name is shipped.
+        InputError: see `checkpoint_params` and `weights_source`.
     """
-    path = MINIATURE_WEIGHTS / f"{name}.safetensors"
-    if not path.is_file():
-        shipped = ", ".join(sorted(file.stem for file in MINIATURE_WEIGHTS.glob("*.safetensors")))
-        raise InputError(
-            f"params.yaml: checkpoints.{name}: weights is embedded, and no miniature of that name "
-            f"is shipped (there are {shipped}); give it a folder, or set weights=hub"
-        )
-    return path
+    in_folder = checkpoint_params(params, name).folder is not None
+    if in_folder or weights_source(params) != "embedded" or miniature_path(name).is_file():
+        return ""
+    shipped = ", ".join(sorted(file.stem for file in MINIATURE_WEIGHTS.glob("*.safetensors")))
+    return (
+        f"weights is embedded, and no miniature of that name is shipped (there are {shipped}); give it a "
+        "folder, or set weights=hub"
+    )

@@ -1,10 +1,11 @@
-"""The comparisons that answer the question: which pairs, and what their difference says."""
+"""The pairs of systems that are tested, and what their difference says."""
 
 from typing import Any
 
 import numpy as np
 
 from resumen.runtime.paths import PRETRAINED_DIR
+from resumen.schema.comparisons import comparison_params
 from resumen.scoring.bootstrap import comparisons_left, difference, holm, minimum_detectable_effect, verdict
 
 
@@ -14,20 +15,19 @@ def base_system(params: dict[str, Any]) -> str | None:
     return next((name for name, entry in params["systems"].items() if entry == base), None)
 
 
-def pairs(base: str | None) -> list[tuple[str, str, str]]:
-    """Return what the question is about: a name, the system that is to be better, the one it is held against.
+def pairs(params: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Return the pairs of `comparisons`: the question, the system that is to be better, the other.
 
-    `base` is the system that runs the base of the fine-tuning, if there is one.
+    A pair against the base of the fine-tuning is left out where no system runs it as it was published.
+
+    Raises:
+        InputError: a fault in the section.
     """
-    return [
-        ("instruction tuning, the course's comparison", "flan-base", "t5-base"),
-        ("instruction tuning", "flan-small", "t5-small"),
-        ("the prompt", "t5-base-prefix", "t5-base"),
-        ("size", "flan-large", "flan-base"),
-        ("size", "flan-base", "flan-small"),
-        *([("fine-tuning", "finetuned", base)] if base else []),
-        ("use", "finetuned", "lead-3"),
+    asked = [
+        (entry.question, entry.system, base_system(params) if entry.against is None else entry.against)
+        for entry in comparison_params(params).values()
     ]
+    return [(question, system, other) for question, system, other in asked if other is not None]
 
 
 def compare_pairs(
@@ -36,7 +36,7 @@ def compare_pairs(
     means: dict[str, np.ndarray],
     confidence: float,
 ) -> list[dict[str, Any]]:
-    """Return those of `pairs` whose systems are both there: difference, interval, p, corrected p, verdict.
+    """Return those of `asked` whose systems are both there: difference, interval, p, corrected p, verdict.
 
     `values` has each system's scores (articles,), `means` its drawn means (samples,).
     """

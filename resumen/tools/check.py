@@ -14,7 +14,8 @@ from resumen.prompts.templates import read_sets, template_pairs
 from resumen.runtime.cli import parser
 from resumen.runtime.errors import InputError, nearest
 from resumen.runtime.paths import FINETUNED_DIR, PRETRAINED_DIR
-from resumen.schema.checkpoints import checkpoint_params, miniature_path, weights_source
+from resumen.schema.checkpoints import checkpoint_params, weights_source, why_left_out
+from resumen.schema.comparisons import comparison_params
 from resumen.schema.data import EmbeddedParams, FilesParams, data_params
 from resumen.schema.params import Block, check_name, parse_section, profile_of, read_params
 from resumen.schema.probes import read_probes
@@ -27,7 +28,7 @@ from resumen.schema.sections import (
     ProbeParams,
     TokenizeParams,
 )
-from resumen.schema.systems import SystemParams, system_names, system_params
+from resumen.schema.systems import EXTRACTIVE, SystemParams, system_names, system_params
 from resumen.sources.userfiles import file_origin, file_splits
 
 log = logging.getLogger("check")
@@ -41,7 +42,7 @@ SECTION_PARAMS: dict[str, type[Block]] = {
     "extract": ExtractParams,
     "evaluate": EvaluateParams,
 }
-KEYS = ("profile", "profiles", "data", "weights", "checkpoints", "systems", *SECTION_PARAMS)
+KEYS = ("profile", "profiles", "data", "weights", "checkpoints", "systems", "comparisons", *SECTION_PARAMS)
 PROFILE_SECTIONS = ("data", "weights", *SECTION_PARAMS)
 
 
@@ -64,7 +65,6 @@ def check_sections(params: dict[str, Any]) -> None:
 
 def check_checkpoints(params: dict[str, Any]) -> None:
     """Check that each checkpoint has weights to come from, and that the base is one of them."""
-    embedded = weights_source(params) == "embedded"
     for name in params["checkpoints"]:
         check_name("checkpoints", name)
         checkpoint = checkpoint_params(params, name)
@@ -73,12 +73,12 @@ def check_checkpoints(params: dict[str, Any]) -> None:
                 f"params.yaml: checkpoints.{name}.folder: expected a folder with model.safetensors, "
                 f"got {checkpoint.folder!r}"
             )
-        if checkpoint.folder is None and embedded:
-            miniature_path(name)
     base = params["finetune"]["base"]
     if base not in params["checkpoints"]:
         known = nearest(base, list(params["checkpoints"]))
         raise InputError(f"params.yaml: finetune.base: {base!r} is no key of checkpoints{known}")
+    if reason := why_left_out(params, base):
+        raise InputError(f"params.yaml: finetune.base: {base!r}: {reason}")
 
 
 def check_source(name: str, system: SystemParams, params: dict[str, Any]) -> None:
@@ -95,6 +95,22 @@ def check_source(name: str, system: SystemParams, params: dict[str, Any]) -> Non
             f"{where}: expected models/pretrained/<checkpoint>, models/finetuned, a folder with "
             f"model.safetensors or a .jsonl of predictions that is there, got {system.source!r}"
         )
+
+
+def notes(params: dict[str, Any]) -> list[str]:
+    """Return what a run will leave out: checkpoints that the profile cannot serve, pairs without a system."""
+    known = [*EXTRACTIVE, *system_names(params)]
+    result = []
+    for name in params["checkpoints"]:
+        if reason := why_left_out(params, name):
+            result.append(f"checkpoints.{name}: left out, and the systems on it: {reason}")
+    for name, entry in comparison_params(params).items():
+        for key in ("system", "against"):
+            system = getattr(entry, key)
+            if system is not None and system not in known:
+                where = f"comparisons.{name}.{key}"
+                result.append(f"{where}: left out: no system {system!r}{nearest(system, known)}")
+    return result
 
 
 def is_model_folder(path: Path) -> bool:
@@ -165,6 +181,7 @@ def check(params: dict[str, Any]) -> str:
     read_sets()
     template_pairs(parse_section(FormatParams, params, "format"))
     check_seeds(params)
+    comparison_params(params)
     for name in system_names(params):
         check_source(name, system_params(params, name), params)
     data = data_params(params)
@@ -179,4 +196,8 @@ def check(params: dict[str, Any]) -> str:
 
 def main() -> None:
     parser(__doc__, "resumen check").parse_args()
-    log.info("%s", check(read_params()))
+    params = read_params()
+    result = check(params)
+    for note in notes(params):
+        log.warning("params.yaml: %s", note)
+    log.info("%s", result)

@@ -27,7 +27,7 @@ from resumen.runtime.errors import InputError
 from resumen.schema.params import ENTRY_NAME, parse_section, read_params
 from resumen.schema.sections import EvaluateParams
 from resumen.scoring.bootstrap import bootstrap_means, percentile_interval
-from resumen.scoring.comparisons import base_system, pairs
+from resumen.scoring.comparisons import pairs
 from resumen.scoring.registry import PRIMARY
 from resumen.tools.compare import Group, check_comparable, compared, miniature_lines, read_scored, table_lines
 
@@ -128,13 +128,15 @@ def seed_summary(group: Group, params: EvaluateParams) -> list[str]:
     ]
 
 
-def seed_pairs(group: Group, base: str | None) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
-    """Return the pairs of systems that the seed moves, as `compared` takes them."""
+def seed_pairs(
+    group: Group, asked: list[tuple[str, str, str]]
+) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
+    """Return those of the pairs `asked` that the seed moves, as `compared` takes them."""
     values = group.values(PRIMARY)
     return {
         f"{question} (− {other})": (values[other].iloc[:, :1], values[system])
-        for question, system, other in pairs(base)
-        if system == TRAINED_SYSTEM and other in values
+        for question, system, other in asked
+        if system in values and other in values
     }
 
 
@@ -175,8 +177,8 @@ def main() -> None:
         raise InputError(
             f"params.yaml: systems.{TRAINED_SYSTEM}: no such system; the seeds move it alone, so add it"
         )
-    base = base_system(all_params)
-    rows = compared(seed_pairs(group, base), params, PRIMARY, is_fixed=True)
+    asked = [pair for pair in pairs(all_params) if pair[1] == TRAINED_SYSTEM]
+    rows = compared(seed_pairs(group, asked), params, PRIMARY, is_fixed=True)
     table = table_lines(f"the other → {TRAINED_SYSTEM}", rows, [], params)
-    small = miniature_lines([group], [TRAINED_SYSTEM, *([base] if base else [])])
+    small = miniature_lines([group], [TRAINED_SYSTEM, *(other for *_, other in asked)])
     sys.stdout.writelines(f"{line}\n" for line in [*seed_summary(group, params), "", *table, *small])

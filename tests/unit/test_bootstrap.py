@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from resumen.runtime.errors import InputError
+from resumen.schema.params import read_params
 from resumen.scoring.bootstrap import (
     Difference,
     bootstrap_means,
@@ -17,6 +18,9 @@ from resumen.scoring.bootstrap import (
     verdict,
 )
 from resumen.scoring.comparisons import compare_pairs, pairs
+from tests.helpers.paths import ROOT
+
+PAIRS = pairs(read_params(ROOT / "params.yaml"))
 
 
 def found_in(scores: np.ndarray, seed: int, samples: int = 500) -> Difference:
@@ -120,7 +124,7 @@ def test_holm_is_worked_by_hand(given, expected):
 
 
 def test_of_seven_pairs_without_a_difference_one_is_seldom_found():
-    draw, asked, wrong = np.random.default_rng(6), pairs("flan-small"), 0
+    draw, asked, wrong = np.random.default_rng(6), PAIRS, 0
     names = sorted({name for _, *both in asked for name in both})
     for seed in range(20):
         scores = draw.normal(40, 8, (100, 10, len(names)))  # articles, trials, systems
@@ -137,7 +141,7 @@ def test_the_pairs_share_one_error_rate():
     values = {name: draw.normal(40, 10, 200) for name in ("flan-small", "t5-small", "finetuned", "lead-3")}
     values["finetuned"] = values["flan-small"] + draw.normal(9, 5, 200)
     drawn = bootstrap_means(np.stack(list(values.values()), axis=1), 1_000, 1)
-    rows = compare_pairs(pairs("flan-small"), values, dict(zip(values, drawn.T, strict=True)), 0.95)
+    rows = compare_pairs(PAIRS, values, dict(zip(values, drawn.T, strict=True)), 0.95)
     assert [(row["system"], row["against"]) for row in rows] == [
         ("flan-small", "t5-small"),
         ("finetuned", "flan-small"),

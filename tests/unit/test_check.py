@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from resumen.schema.params import read_params
-from resumen.tools.check import check, main
+from resumen.tools.check import check, main, notes
 
 
 @pytest.mark.parametrize(
@@ -100,9 +100,15 @@ FAULTS = [
     ({"checkpoints": None}, "checkpoints: expected at least one, got None"),
     ({"checkpoints.t5-small": {}}, "checkpoints.t5-small: expected repo and revision, or folder alone"),
     (
-        {"checkpoints.flan-xl": {"repo": "google/flan-t5-xl", "revision": "main"}},
-        "checkpoints.flan-xl: weights is embedded, and no miniature of that name is shipped (there are",
+        {
+            "checkpoints.flan-xl": {"repo": "google/flan-t5-xl", "revision": "main"},
+            "finetune.base": "flan-xl",
+        },
+        "finetune.base: 'flan-xl': weights is embedded, and no miniature of that name is shipped (there are",
     ),
+    ({"comparisons": []}, "comparisons: expected a mapping of pairs, got []"),
+    ({"comparisons.use.agains": "t5-base"}, "comparisons.use.agains: unknown key; did you mean against?"),
+    ({"comparisons.use.system": 3}, "comparisons.use.system: expected a valid string, got 3; put it in quot"),
     (
         {"checkpoints.own": {"folder": "nowhere"}},
         "checkpoints.own.folder: expected a folder with model.safetensors, got 'nowhere'",
@@ -222,6 +228,33 @@ def test_a_checkpoint_in_a_local_folder_needs_no_miniature(write, set_params, we
     write(f"own/{weights}", "")
     set_params({"checkpoints.own": {"folder": "own"}, "systems.own": {"from": "models/pretrained/own"}})
     assert "9 systems" in check(read_params())
+
+
+def test_what_a_profile_cannot_serve_is_said_and_stops_nothing(set_params, runs, caplog):
+    set_params(
+        {
+            "checkpoints.flan-xl": {"repo": "google/flan-t5-xl", "revision": "main"},
+            "systems.flan-xl": {"from": "models/pretrained/flan-xl"},
+            "comparisons.mine": {"question": "mine", "system": "flan-xl", "against": "flan-bas"},
+        }
+    )
+    caplog.set_level("INFO", "check")
+    runs(main)
+    left_out, pair, fine = caplog.messages
+    assert left_out.startswith(
+        "params.yaml: checkpoints.flan-xl: left out, and the systems on it: weights is"
+    )
+    assert pair == (
+        "params.yaml: comparisons.mine.against: left out: no system 'flan-bas'; did you mean flan-base?"
+    )
+    assert fine.startswith("params.yaml is fine: profile mini, 9 systems")
+
+
+def test_under_weights_of_the_hub_nothing_is_left_out(set_params):
+    set_params(
+        {"checkpoints.flan-xl": {"repo": "google/flan-t5-xl", "revision": "main"}, "profile": "course"}
+    )
+    assert notes(read_params()) == []
 
 
 def test_a_local_folder_with_weights_is_a_system(write, set_params):

@@ -28,7 +28,7 @@ READS = {
     "extract": {"extract"},
     "generate": {"systems.${key}", "generate", "tokenize.source_tokens", "format.style"},
     "probe": {"systems.${key}", "probe"},
-    "evaluate": {"evaluate", "finetune.base", "generate", "systems"},
+    "evaluate": {"comparisons", "evaluate", "finetune.base", "systems"},
     "report": {"checkpoints", "profile", "systems", "weights", *SECTIONS},
 }
 

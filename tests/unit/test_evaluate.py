@@ -306,6 +306,7 @@ def predicted(news, write, set_params, runs):
     """Predictions of the baselines and of `copy`, which writes the references themselves."""
     set_params({"systems": {"copy": {"from": "others/copy.jsonl"}}, "evaluate.bootstrap_samples": 200})
     write("data/answers/copy.jsonl", "")
+    write("data/predictions/copy.meta.json", '{"source": "foreign"}')
     runs(extract)
     rows = [
         {"id": row["id"], "prediction": row["summary"], "spelled_reference": row["summary"]}
@@ -339,12 +340,16 @@ def test_a_copy_of_the_references_scores_100(predicted, runs):
     assert (row["length_ratio"], row["empty_pct"], row["lost_words_pct"]) == (1.0, 0.0, 0.0)
 
 
+META = {"num_beams": 1, "precision": "fp32", "device": "cpu", "torch": "2.13.0"}
+
+
 @pytest.fixture
 def answering(predicted, write, set_params):
     """`copy`, made elsewhere, and `own`, a model that answered probes and copies too."""
     copy = {"from": "others/copy.jsonl"}
     set_params({"systems": {"copy": copy, "own": {"from": "models/pretrained/t5-small"}}})
     write("data/predictions/own.jsonl", Path("data/predictions/copy.jsonl").read_bytes())
+    write("data/predictions/own.meta.json", json.dumps(META))
     write("data/answers/own.jsonl", jsonl(answer._asdict() for answer in ANSWERS))
 
 
@@ -401,11 +406,13 @@ def test_equal_predictions_and_seed_give_equal_bytes_and_another_seed_other_inte
 
 def test_a_system_that_is_gone_leaves_no_file(predicted, write, runs):
     write("data/predictions/gone.jsonl", "")
+    write("data/predictions/gone.meta.json", "{}")
     write("data/answers/gone.jsonl", "")
     write("data/answers/lead-3.jsonl", "")  # which answers nothing
     write("metrics/systems/gone.json", "{}")
     runs(main)
-    assert not Path("data/predictions/gone.jsonl").exists()
+    assert not list(Path("data/predictions").glob("gone*"))
+    assert Path("data/predictions/copy.meta.json").exists()
     assert not Path("metrics/systems/gone.json").exists()
     assert [path.name for path in Path("data/answers").iterdir()] == ["copy.jsonl"]
 
@@ -424,6 +431,7 @@ def test_differences_name_the_pairs_that_are_there(predicted, write, set_params,
     write("data/predictions/flan-small.jsonl", jsonl(bad))
     for name in systems:
         write(f"data/answers/{name}.jsonl", "")
+        write(f"data/predictions/{name}.meta.json", json.dumps(META))
     runs(main)
     rows = read_json(Path("metrics/evaluation.json"))["differences"]
     assert [(row["system"], row["against"]) for row in rows] == [
@@ -433,6 +441,51 @@ def test_differences_name_the_pairs_that_are_there(predicted, write, set_params,
     assert rows[0]["verdict"] == "better"
     assert rows[0]["difference"] == pytest.approx(100, abs=5)
     assert rows[0]["p"] <= rows[0]["p_holm"]
+
+
+def test_another_pair_is_compared_by_params_alone(answering, set_params, runs, caplog):
+    pair = {"question": "mine", "system": "own", "against": "lead-3"}
+    gone = {"question": "theirs", "system": "own", "against": "t5-large"}
+    set_params({"comparisons": {"mine": pair, "theirs": gone}})
+    runs(main)
+    (row,) = read_json(Path("metrics/evaluation.json"))["differences"]
+    assert {key: row[key] for key in pair} == pair
+    assert row["p_holm"] == row["p"]  # a family of one
+    assert "theirs (own − t5-large): left out: no t5-large" in caplog.messages
+
+
+def test_the_decoding_is_the_one_that_generate_wrote(answering, runs):
+    runs(main)
+    decoding = {
+        row["system"]: row["decoding"] for row in read_json(Path("metrics/evaluation.json"))["systems"]
+    }
+    assert decoding["own"] == "num_beams:1|precision:fp32|device:cpu|torch:2.13.0"
+    assert decoding["copy"] == "foreign"
+    assert decoding["lead-3"] == "none"
+
+
+def test_a_system_that_was_left_out_is_in_no_metric_and_its_files_stay(answering, write, runs, caplog):
+    write("data/predictions/own.jsonl", "")
+    write("data/predictions/own.meta.json", '{"left_out": "no miniature"}')
+    write("data/answers/own.jsonl", "")
+    runs(main)
+    assert "own: left out: no miniature" in caplog.messages
+    assert sorted(path.stem for path in Path("metrics/systems").iterdir()) == sorted([*EXTRACTIVE, "copy"])
+    assert Path("data/predictions/own.meta.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, ": not found; `dvc repro` makes what is missing"),
+        ("[]", ": expected an object, got []; run `dvc repro generate@own`"),
+    ],
+)
+def test_what_predictions_were_made_with_has_to_be_there(answering, write, fails, content, message):
+    path = write("data/predictions/own.meta.json", content or "")
+    if content is None:
+        path.unlink()
+    assert fails(main) == f"data/predictions/own.meta.json{message}"
 
 
 def test_a_reference_without_words_stops_the_stage(predicted, write, fails):

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from resumen.schema.jsonl import read_jsonl
+from resumen.schema.predictions import read_meta
 from resumen.schema.rows import FORMATTED, RAW, read_table, write_table
 from resumen.schema.systems import SystemParams
 from resumen.text.conversation import render_conversation
@@ -203,6 +204,26 @@ def foreign(news, write, set_params):
 
 def predictions(news):
     return [{"id": row["id"], "prediction": f"Sobre {row['id']}"} for row in news["test"]]
+
+
+def test_what_summaries_are_made_with_stands_beside_them(ready, set_params, runs, monkeypatch):
+    monkeypatch.setattr("stages.generate.version", {"torch": "2.13.0+cu130", "transformers": "5.23.0"}.get)
+    set_params({"systems.flan-small.num_beams": 2, "generate.precision": "auto"})
+    runs(main, "flan-small")
+    meta = read_meta("flan-small")
+    assert meta.pop("precision") in ("bf16", "fp32")  # as it was chosen here
+    assert meta == {
+        **{"num_beams": 2, "max_new_tokens": 5, "no_repeat_ngram_size": 6, "length_penalty": 1.0},
+        **{"device": "cpu", "torch": "2.13.0", "transformers": "5.23.0"},
+    }
+
+
+def test_a_system_whose_checkpoint_was_left_out_has_no_summaries_and_says_why(ready, write, set_params, runs):
+    write("models/pretrained/xl/provenance.json", '{"left_out": "no miniature", "sha256": {}}')
+    set_params({"systems.xl": {"from": "models/pretrained/xl"}})
+    runs(main, "xl")
+    assert Path("data/predictions/xl.jsonl").read_bytes() == b""
+    assert read_meta("xl") == {"left_out": "no miniature"}
 
 
 def test_predictions_made_elsewhere_come_in_any_order(news, foreign, runs):

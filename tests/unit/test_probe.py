@@ -84,6 +84,13 @@ def test_predictions_made_elsewhere_answer_nothing(project, write, set_params, r
     assert answers("gpt") == []
 
 
+def test_a_system_whose_checkpoint_was_left_out_answers_nothing(project, write, set_params, runs):
+    write("models/pretrained/xl/provenance.json", '{"left_out": "no miniature", "sha256": {}}')
+    set_params({"systems.xl": {"from": "models/pretrained/xl"}})
+    runs(main, "xl")
+    assert Path("data/answers/xl.jsonl").read_bytes() == b""
+
+
 def test_a_faulty_probe_is_refused(base, write, fails):
     write("prompts/probes.yaml", "max_new_tokens: 5\nprobes:\n  a:\n    kind: open-question\n    pront: x\n")
     assert fails(main, "flan-small") == "prompts/probes.yaml: probes.a.prompt: missing; add it"

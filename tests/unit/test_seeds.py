@@ -29,8 +29,9 @@ def test_each_seed_has_a_line_and_their_spread_stands_beside_the_articles_interv
     )
 
 
-def test_only_pairs_with_the_trained_system_are_compared():
-    assert list(seed_pairs(seeded(1.0, 1.2), "flan-small")) == ["use (− lead-3)"]
+def test_only_pairs_whose_systems_are_both_there_are_compared():
+    asked = [("use", "finetuned", "lead-3"), ("fine-tuning", "finetuned", "flan-small")]
+    assert list(seed_pairs(seeded(1.0, 1.2), asked)) == ["use (− lead-3)"]
 
 
 @pytest.mark.parametrize("text", ["13", "13,13", "13,x", "", "-1,2"])

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
+from resumen.checkpoint.folder import reason_left_out
 from resumen.runtime.jsonfiles import read_json
 from resumen.training.pretrained import head_is_tied, load_model
 from stages.weights import main
@@ -98,11 +99,13 @@ def test_an_unknown_checkpoint_is_refused_with_the_nearest(project, fails):
     assert fails(main, "flan-smal") == message
 
 
-def test_a_checkpoint_without_a_miniature_is_refused(set_params, fails):
+def test_a_checkpoint_without_a_miniature_is_left_out_with_a_line(set_params, runs, caplog):
     set_params({"checkpoints.flan-xl": {"repo": "google/flan-t5-xl", "revision": "main"}})
-    message = fails(main, "flan-xl")
-    assert message.startswith("params.yaml: checkpoints.flan-xl: weights is embedded, and no miniature")
-    assert message.endswith("; give it a folder, or set weights=hub")
+    runs(main, "flan-xl")
+    assert caplog.messages[0].startswith("flan-xl: left out: weights is embedded, and no miniature of that")
+    assert caplog.messages[0].endswith("; give it a folder, or set weights=hub")
+    assert [path.name for path in Path("models/pretrained/flan-xl").iterdir()] == ["provenance.json"]
+    assert reason_left_out(Path("models/pretrained/flan-xl")) in caplog.messages[0]
 
 
 def test_a_hub_that_cannot_be_reached_is_said_with_a_way_out(set_params, fails):
