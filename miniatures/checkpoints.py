@@ -53,6 +53,6 @@ def fingerprint(recipe: Recipe, corpus: Corpus, num_threads: int) -> str:
 
 
 def source_files() -> list[Path]:
-    """Return the modules of this package and of the news."""
+    """Return the modules of this package and of the news, and the data of the news."""
     folders = [Path(folder) for package in (miniatures, resumen.news) for folder in package.__path__]
-    return [path for folder in folders for path in sorted(folder.glob("*.py"))]
+    return [path for folder in folders for path in sorted([*folder.glob("*.py"), *folder.glob("*.yaml")])]

@@ -10,7 +10,6 @@ Params  systems.S, generate, tokenize.source_tokens, format.style
 """
 
 import logging
-import re
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from resumen.prompts.truncation import encode_truncated
 from resumen.runtime.cli import parser, run
 from resumen.runtime.errors import InputError, shown
 from resumen.runtime.fingerprint import fingerprint
+from resumen.runtime.guards import summary_fault
 from resumen.runtime.locks import finish, locked_folder
 from resumen.runtime.paths import FORMATTED_TEST, PREDICTIONS_DIR, RAW_TEST
 from resumen.schema.checkpoints import LEFT_OUT
@@ -37,14 +37,10 @@ from resumen.schema.predictions import FOREIGN, write_meta
 from resumen.schema.rows import read_table
 from resumen.schema.sections import GenerateParams, SourceParams, StyleParams
 from resumen.schema.systems import SystemParams, system_params
-from resumen.text.characters import fault_of
 from resumen.text.prompts import TEMPLATE_FIELDS, fill_template
 from resumen.vocabulary.tokenizer import load_tokenizer, round_trip
 
 log = logging.getLogger("generate")
-
-MAX_CHARACTERS = 100_000  # of a summary made elsewhere; a million of them would be scored for minutes
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 def system_prompts(system: SystemParams, rows: list[dict[str, str]]) -> list[str]:
@@ -117,17 +113,11 @@ def check_prediction(where: str, system: str, row: dict[str, Any]) -> None:
     """Raise InputError, with system and id, unless a row made elsewhere has a summary that can be scored."""
     if not isinstance(row["id"], str):
         raise InputError(f"{where}: system {system}: id: expected text, got {shown(row['id'])}")
-    text, message = row["prediction"], f"{where}: system {system}, id {row['id']!r}: prediction: expected"
+    text, message = row["prediction"], f"{where}: system {system}, id {row['id']!r}: prediction:"
     if not isinstance(text, str):
-        raise InputError(f"{message} text, got {shown(text)}")
-    if len(text) > MAX_CHARACTERS:
-        raise InputError(
-            f"{message} at most {MAX_CHARACTERS:,} characters, got {len(text):,}; this is no summary"
-        )
-    if result := CONTROL.search(text):
-        raise InputError(f"{message} no control character, got {result[0]!r}; take it out")
-    if fault := fault_of(text):
-        raise InputError(f"{message.removesuffix(' expected')} {fault}")
+        raise InputError(f"{message} expected text, got {shown(text)}")
+    if fault := summary_fault(text):
+        raise InputError(f"{message} {fault}")
 
 
 def read_external(path: Path, rows: list[dict[str, str]], system: str) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import logging
 import os
 import shlex
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,12 +21,16 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from resumen.model.private import torchrun_parts
 from resumen.runtime.errors import InputError, first_line
 
 Value = TypeVar("Value")
 
 LAUNCH = "RESUMEN_LAUNCH"
 TORCHRUN_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
+RESUMES = (
+    "what it said stands above. Started again, with any number of processes, it resumes from what is kept"
+)
 TIMEOUT = timedelta(hours=2)  # of a rank that waits for the others
 REDUCE_CHUNK = 2**20  # numbers; to add bfloat16 to float32 PyTorch copies it, which then stays in the cache
 MAX_DIRECT = 3  # ranks, of which each may send all to each; among more a ring sends less
@@ -40,46 +45,62 @@ def run_under_torchrun(module: str) -> bool:
     launch = os.environ.get(LAUNCH, "")
     if not launch.strip() or "RANK" in os.environ:
         return False
-    from torch.distributed.elastic.multiprocessing.api import SignalException
-    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-    from torch.distributed.elastic.rendezvous import RendezvousError
-    from torch.distributed.run import config_from_args, get_args_parser, run
-
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # or torchrun says at length that it sets it
-    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # its report repeats what we say
+    torchrun = torchrun_parts()
     try:
         options = shlex.split(launch)
         if not any(
             option.startswith(("--nnodes", "--rdzv", "--master", "--standalone")) for option in options
         ):
             options.insert(0, "--standalone")  # a free port: two runs may be under way
-        chosen = get_args_parser().parse_args([*options, "-m", module, *sys.argv[1:]])
-        if not chosen.module:
-            raise ValueError(f"{chosen.training_script}: no option")
-        if config_from_args(chosen)[0].nproc_per_node < 1:
-            raise ValueError("nproc_per_node: at least 1")
+        options += ["-m", module, *sys.argv[1:]]
+        chosen = checked_options(torchrun, options) if torchrun else None
     except (SystemExit, ValueError, RuntimeError, AssertionError) as error:
         why = "" if isinstance(error, SystemExit) else f" ({first_line(error)})"
         raise InputError(
             f"{LAUNCH}: not options of torchrun: {launch!r}{why}; for two processes: --nproc-per-node 2"
         ) from error
+    if torchrun:
+        launch_here(torchrun, chosen, module)
+    else:
+        command = [sys.executable, "-m", "torch.distributed.run", *options]
+        if code := subprocess.run(command, check=False).returncode:  # noqa: S603
+            raise InputError(f"torchrun {launch}: ended with {exit_reason(code)}; {RESUMES}")
+    return True
+
+
+def checked_options(torchrun: Any, options: list[str]) -> Any:
+    """Return torchrun's options, parsed; what is none of them raises an error of its own."""
+    chosen = torchrun.get_args_parser().parse_args(options)
+    if not chosen.module:
+        raise ValueError(f"{chosen.training_script}: no option")
+    if torchrun.config_from_args(chosen)[0].nproc_per_node < 1:
+        raise ValueError("nproc_per_node: at least 1")
+    return chosen
+
+
+def launch_here(torchrun: Any, chosen: Any, module: str) -> None:
+    """Start the processes and wait for them; a signal that ends this one ends it as a shell has it.
+
+    Raises:
+        InputError: a process died, or the processes did not meet.
+    """
+    logging.getLogger("torch.distributed").setLevel(logging.CRITICAL)  # its report repeats what we say
     try:
-        run(chosen)
-    except (dist.DistError, RendezvousError) as error:
+        torchrun.run(chosen)
+    except (dist.DistError, torchrun.RendezvousError) as error:
         raise InputError(
             f"{LAUNCH}: the processes did not meet: {first_line(error)[:200]}; start every machine's, with "
             "one address and port that all of them reach"
         ) from error
-    except ChildFailedError as error:
+    except torchrun.ChildFailedError as error:
         number, failure = error.get_first_failure()
         raise InputError(
             f"process {number} of {module} ended with {exit_reason(failure.exitcode)}, and with it the run; "
-            "what it said stands above. Started again, with any number of processes, it resumes from what is "
-            "kept"
+            f"{RESUMES}"
         ) from error
-    except SignalException as error:
+    except torchrun.SignalException as error:
         sys.exit(128 + error.sigval)
-    return True
 
 
 def exit_reason(code: int) -> str:

@@ -6,6 +6,8 @@ Each is asked for once. Public parts are used where they exist.
 import os
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
+from types import SimpleNamespace
 
 import torch
 from torch import Tensor
@@ -14,6 +16,15 @@ Linear = Callable[[Tensor, Tensor], Tensor]  # (…, features), (outputs, featur
 
 # What a missing or changed private function raises.
 MISSING = (AttributeError, RuntimeError, TypeError, ValueError)
+
+TORCHRUN = {
+    "ChildFailedError": "torch.distributed.elastic.multiprocessing.errors",
+    "RendezvousError": "torch.distributed.elastic.rendezvous",
+    "SignalException": "torch.distributed.elastic.multiprocessing.api",
+    "config_from_args": "torch.distributed.run",
+    "get_args_parser": "torch.distributed.run",
+    "run": "torch.distributed.run",
+}
 
 
 @cache
@@ -47,3 +58,17 @@ def onednn_computes_bf16() -> bool:
     except MISSING:
         allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "DEFAULT").upper()
         return any(name in allowed for name in ("DEFAULT", "ALL", "BF16", "AMX", "AVX10"))
+
+
+@cache
+def torchrun_parts() -> SimpleNamespace | None:
+    """Return torchrun's functions and errors, or None if they are not there.
+
+    With them its options are checked before a process starts, and one line says which process ended and how.
+    Without them torchrun runs as a process of its own, and says so itself, at length.
+    """
+    try:
+        parts = {name: getattr(import_module(module), name) for name, module in TORCHRUN.items()}
+    except (ImportError, AttributeError):
+        return None
+    return SimpleNamespace(**parts)

@@ -6,7 +6,7 @@ another town), and in one phrase of the summary. What the summary takes is alway
 of thing: the protagonist, not who comments; the final figure, not the estimate; the town where
 it happened, not the one that was ruled out.
 
-The data are those of topics.py. How to read a template:
+The data are those of topics.yaml. How to read a template:
 
     {who} {other} {third}        three people; who is the protagonist
     {place} {place2} {place3}    three towns; the first is where it happens

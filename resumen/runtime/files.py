@@ -10,16 +10,16 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from safetensors import SafetensorError
 
 from resumen.runtime.errors import InputError
+from resumen.runtime.guards import read_bounded
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 # The errors of safetensors are no OSErrors; 112 and 39 are those of Windows.
 SAFETENSORS_DISK_FULL = re.compile(r"os error (28|112|122|39)\b")
-MAX_BYTES = 2**25  # of a JSON file, a line or a value: T5's tokenizer.json has 2.4 MB, a long article 0.1
 
 
 class Openable(Protocol):
@@ -179,18 +179,6 @@ def require_file(path: Opened) -> Opened:
         kind = "a folder" if path.is_dir() else "a pipe or a device"
         raise InputError(f"{path}: expected a file, got {kind}; name a file, or copy into one what it gives")
     return path
-
-
-def read_bounded(file: BinaryIO, where: object, maximum: int = MAX_BYTES) -> bytes:
-    """Return what an open file holds.
-
-    Raises:
-        InputError: that is more than `maximum` bytes.
-    """
-    content = file.read(maximum + 1)
-    if len(content) > maximum:
-        raise InputError(f"{where}: expected at most {maximum:,} bytes, got more; is it the right file?")
-    return content
 
 
 def not_utf8(where: str, error: UnicodeDecodeError) -> str:

@@ -28,7 +28,8 @@ from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import disable_progress_bars
 
 from resumen.runtime.errors import InputError, first_line
-from resumen.runtime.files import MAX_BYTES, remove, sha256_of
+from resumen.runtime.files import remove, sha256_of
+from resumen.runtime.guards import MAX_BYTES
 
 log = logging.getLogger("hub")
 

@@ -1,16 +1,14 @@
 """JSON Lines: an object a line, read with file:line in every message."""
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from resumen.runtime.errors import InputError, first_line, shown
-from resumen.runtime.files import MAX_BYTES, Openable, atomic_write, not_utf8, opened
+from resumen.runtime.files import Openable, atomic_write, not_utf8, opened
+from resumen.runtime.guards import MAX_BYTES, SURROGATE
 from resumen.runtime.jsonfiles import unique_keys
-
-SURROGATE = re.compile("[\ud800-\udfff]")  # what JSON can escape and UTF-8 cannot hold
 
 
 def read_jsonl(path: Path, keys: Iterable[str]) -> Iterator[dict[str, Any]]:

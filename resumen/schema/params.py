@@ -1,6 +1,5 @@
 """params.yaml: the profile merged in, every block checked, every error with its key and the next step."""
 
-import math
 import re
 from collections.abc import Sequence
 from datetime import date
@@ -10,14 +9,12 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import Node, ScalarNode
 
 from resumen.runtime.errors import InputError, first_line, nearest
-from resumen.runtime.files import read_bounded, require_file
+from resumen.runtime.files import require_file
+from resumen.runtime.guards import MAX_YAML, expanded_yaml_size, read_bounded
 from resumen.runtime.paths import PARAMS
 
-MAX_YAML = 2**19  # characters, 4 to 7 s of reading; ours have 10,000, dvc.lock 70,000
-MAX_DIGITS = 1_000
 ENTRY_NAME = re.compile(r"[A-Za-z0-9_-]+")  # DVC takes no dots and no spaces in the key of a foreach
 # What ruamel.yaml raises of a date that no calendar has, a number in letters, a thousand brackets.
 NOT_YAML = (YAMLError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
@@ -62,22 +59,6 @@ def read_yaml(path: Path) -> Any:
         raise
     except NOT_YAML as error:
         raise InputError(f"{path}: not YAML: {first_line(error)}; fix it, or fetch it again") from error
-
-
-def expanded_yaml_size(node: Node | None, known: dict[Node | None, float]) -> float:
-    """Return how many characters a tree of YAML is with its aliases written out; inf if it holds itself."""
-    if node not in known:
-        known[node] = math.inf
-        is_int = str(getattr(node, "tag", "")).endswith(":int")
-        if node is not None and is_int and len(node.value) > MAX_DIGITS:
-            raise ValueError(f"a number of {len(node.value):,} digits")
-        inside = [] if node is None or isinstance(node, ScalarNode) else node.value
-        size: float = len(node.value) if isinstance(node, ScalarNode) else 0
-        for part in inside:
-            for child in part if isinstance(part, tuple) else (part,):
-                size += 1 + expanded_yaml_size(child, known)
-        known[node] = size
-    return known[node]
 
 
 def read_params(path: Path = PARAMS) -> dict[str, Any]:

@@ -6,10 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from resumen.runtime.errors import InputError
-from resumen.runtime.files import MAX_BYTES
-
-MAX_EXPANSION = 100  # times its size that a Parquet file's rows may have; news have 2 to 4 times
+from resumen.runtime.guards import RowBudget
 
 
 def untrusted_rows(
@@ -24,26 +21,11 @@ def untrusted_rows(
     Raises:
         InputError: a row is too large, or all of them are for so small a file.
     """
-    total, maximum = 0, max(MAX_EXPANSION * size, 8 * MAX_BYTES)
-    if (expanded := uncompressed_size(file, columns, groups)) > maximum:
-        raise InputError(
-            f"{where}: expected a file of {size:,} bytes to hold at most {maximum:,}, its footer says "
-            f"{expanded:,}; write it again from where the rows came from"
-        )
+    budget = RowBudget(where, size)
+    budget.claim(uncompressed_size(file, columns, groups))
     for number, batch in enumerate(file.iter_batches(1, groups, columns), start=1):
         parts = [part.dictionary_decode() if pa.types.is_dictionary(part.type) else part for part in batch]
-        row_bytes = sum(part.nbytes for part in parts)
-        total += row_bytes
-        if row_bytes > MAX_BYTES:
-            raise InputError(
-                f"{where}: row {number}: expected at most {MAX_BYTES:,} bytes, got {row_bytes:,}; this is "
-                "no article"
-            )
-        if total > maximum:
-            raise InputError(
-                f"{where}: row {number}: expected a file of {size:,} bytes to hold at most {maximum:,}, got "
-                "more; write it again from where the rows came from"
-            )
+        budget.spend(number, sum(part.nbytes for part in parts))
         yield batch.to_pylist()[0]
 
 

@@ -10,13 +10,13 @@ from random import Random
 from typing import Any
 
 from resumen.runtime.errors import InputError, shown
-from resumen.runtime.files import MAX_BYTES, opened
+from resumen.runtime.files import opened
+from resumen.runtime.guards import MAX_BYTES, fault_of
 from resumen.schema.data import FilesParams
 from resumen.schema.jsonl import numbered_jsonl, numbered_lines
 from resumen.schema.rows import RAW, SPLITS, open_parquet, parquet_errors
 from resumen.sources.parquet import untrusted_rows
 from resumen.sources.rows import RawRow, numbered
-from resumen.text.characters import fault_of
 from resumen.text.conversation import check_messages
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")

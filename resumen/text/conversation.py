@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from resumen.runtime.errors import nearest, shown
-from resumen.text.characters import collapse_white_space, fault_of, is_visible
+from resumen.runtime.guards import fault_of
+from resumen.text.characters import collapse_white_space, is_visible
 
 HEADER = "Conversación:"
 MARKS = {"user": "[Usuario]", "assistant": "[Asistente]"}

@@ -38,7 +38,8 @@ from resumen.prompts.templates import template_pairs
 from resumen.prompts.truncation import encode_truncated
 from resumen.runtime.cli import parser
 from resumen.runtime.errors import InputError, nearest, printable, shown
-from resumen.runtime.files import opened, read_bounded
+from resumen.runtime.files import opened
+from resumen.runtime.guards import fault_of, read_bounded
 from resumen.runtime.progress import track
 from resumen.schema.jsonl import numbered_jsonl, numbered_lines
 from resumen.schema.params import parse_key, parse_section, read_params
@@ -47,7 +48,7 @@ from resumen.schema.sections import FormatParams, GenerateParams, SourceParams
 from resumen.schema.systems import SystemParams, system_names, system_params
 from resumen.sources.parquet import untrusted_rows
 from resumen.sources.userfiles import csv_records
-from resumen.text.characters import fault_of, is_visible
+from resumen.text.characters import is_visible
 from resumen.text.conversation import check_turn, render_conversation
 from resumen.text.prompts import fields_of, fill_template
 from resumen.text.sentences import sentences

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from resumen.runtime.files import MAX_BYTES
+from resumen.runtime.guards import MAX_BYTES
 from tests.helpers.hostile import AUTO, PAYLOAD, PICKLE, sparse
 from tests.helpers.hub import Hub, environment_of
 from tests.helpers.paths import ROOT

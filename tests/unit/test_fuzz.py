@@ -29,7 +29,7 @@ from resumen.model.loading import load_t5
 from resumen.model.t5 import T5
 from resumen.prompts.templates import Pair, read_sets
 from resumen.runtime.errors import InputError
-from resumen.runtime.files import MAX_BYTES
+from resumen.runtime.guards import MAX_BYTES
 from resumen.runtime.jsonfiles import read_json
 from resumen.runtime.provenance import check_hashes
 from resumen.schema.checkpoints import CheckpointParams, checkpoint_params
@@ -387,8 +387,8 @@ def test_the_users_json_lines(folder, content, talks):
 @given(content=PARQUETS, talks=st.booleans(), limits=st.sampled_from([(2**25, 100), (60, 100), (300, 0)]))
 def test_the_users_parquet(folder, content, talks, limits):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("resumen.runtime.files.MAX_BYTES", limits[0])
-        patch.setattr("resumen.sources.parquet.MAX_EXPANSION", limits[1])
+        patch.setattr("resumen.runtime.guards.MAX_BYTES", limits[0])
+        patch.setattr("resumen.runtime.guards.MAX_EXPANSION", limits[1])
         user_rows(write(folder / "b.parquet", content), {"messages": "messages"} if talks else COLUMNS)
 
 

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from resumen.model.loading import load_t5
 from resumen.runtime.errors import InputError
-from resumen.runtime.files import MAX_BYTES
+from resumen.runtime.guards import MAX_BYTES
 from resumen.training.pretrained import load_model, model_config
 from tests.helpers.hostile import AUTO, CANARY, PICKLE, SHELL, sparse
 from tests.helpers.paths import ROOT

@@ -1,11 +1,15 @@
 """Private parts of libraries: each taken away, what is done without it computes the same."""
 
+import platform
+
 import pytest
 import torch
 
 from resumen.model import private
 from resumen.model.device import choose_dtype
+from resumen.model.distributed import run_under_torchrun
 from resumen.model.t5 import project
+from resumen.runtime.errors import InputError
 
 
 class Gone:
@@ -18,10 +22,11 @@ class Gone:
 @pytest.fixture
 def gone(monkeypatch):
     monkeypatch.setattr(torch.ops, "mkldnn", Gone())
-    for question in (private.onednn_linear, private.onednn_computes_bf16):
+    asked = (private.onednn_linear, private.onednn_computes_bf16, private.torchrun_parts)
+    for question in asked:
         question.cache_clear()
     yield
-    for question in (private.onednn_linear, private.onednn_computes_bf16):
+    for question in asked:
         question.cache_clear()
 
 
@@ -55,3 +60,16 @@ def test_whether_bf16_has_units_is_read_from_the_variable(gone, monkeypatch, isa
     if isa:
         monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", isa)
     assert choose_dtype("auto", torch.device("cpu")) is expected
+
+
+@pytest.mark.parametrize(("module", "ends_well"), [("platform", True), ("no.such.module", False)])
+def test_without_its_parts_torchrun_is_a_process_of_its_own(gone, monkeypatch, capfd, module, ends_well):
+    monkeypatch.delattr("torch.distributed.run.config_from_args")
+    monkeypatch.setenv("RESUMEN_LAUNCH", "--nproc-per-node 1")
+    monkeypatch.setattr("sys.argv", ["finetune"])
+    if ends_well:
+        assert run_under_torchrun(module)
+        assert platform.machine() in capfd.readouterr().out
+    else:
+        with pytest.raises(InputError, match="torchrun --nproc-per-node 1: ended with exit code 1; what it "):
+            run_under_torchrun(module)
