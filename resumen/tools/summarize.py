@@ -29,6 +29,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from tokenizers import Tokenizer
 
+from resumen.checkpoint.folder import reason_left_out
 from resumen.model.decoding import Generate, generate_texts, make_generate
 from resumen.model.device import choose_dtype
 from resumen.model.loading import check_vocabulary, load_t5
@@ -315,6 +316,8 @@ def chosen_system(params: dict[str, Any], name: str) -> SystemParams:
             f"--model: expected a model, got {name!r}, the predictions of {system.path} made elsewhere; "
             "take a system that is a model folder"
         )
+    if reason := reason_left_out(system.path):
+        raise InputError(f"--model: {name!r} is left out: {reason}")
     if not system.path.is_dir():
         raise InputError(
             f"{system.path}: no such model folder; `dvc repro` makes it (`dvc pull`, where a remote has it)"

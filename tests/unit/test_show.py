@@ -2,19 +2,23 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 
 from resumen.prompts.truncation import encode_lines, truncate_turns
 from resumen.runtime.jsonfiles import read_json
 from resumen.schema.jsonl import read_jsonl, write_jsonl
+from resumen.schema.predictions import write_meta
 from resumen.schema.rows import CONVERSATIONS, RAW, read_table, write_table
 from resumen.schema.systems import EXTRACTIVE
 from resumen.text.conversation import render_conversation
-from resumen.tools.show import COLOURED, PLAIN, are_read, field, lines_of, main, marked, shortened, spaced
+from resumen.text.words import words
+from resumen.tools.show import main, marked, shortened, side_view, spaced
 from resumen.vocabulary.tokenizer import encode, load_tokenizer
 from stages.evaluate import score_all, scores_schema
 from stages.extract import main as extract
@@ -30,28 +34,14 @@ MADE = "Cádiz: la helada dañó las flores."  # the article of test-2 has all b
 @pytest.fixture
 def finished(tokenized, set_params, runs):
     """The project with predictions of two systems and their scores, as `evaluate` would leave it."""
-    set_params(
-        {
-            "systems": {
-                "finetuned": {"from": "models/finetuned"},
-                "gpt": {"from": "others/gpt.jsonl"},
-            }
-        }
-    )
+    set_params({"systems": {"finetuned": {"from": "models/finetuned"}, "gpt": {"from": "others/gpt.jsonl"}}})
     runs(extract)
     rows = tokenized["test"]
     for system, tokens in (("finetuned", 60), ("gpt", None)):
-        output = [
-            {
-                "id": row["id"],
-                "prediction": MADE,
-                "source_tokens": tokens,
-                "truncated": tokens and True,
-                "spelled_reference": row["summary"],
-            }
-            for row in rows
-        ]
+        summary = {"prediction": MADE, "source_tokens": tokens, "truncated": tokens and True}
+        output = [{"id": row["id"], **summary, "spelled_reference": row["summary"]} for row in rows]
         write_jsonl(Path(f"data/predictions/{system}.jsonl"), output)
+        write_meta(system, {})
     systems = [*EXTRACTIVE, "finetuned", "gpt"]
     keys = ("id", "prediction", "spelled_reference")
     output = {name: list(read_jsonl(Path(f"data/predictions/{name}.jsonl"), keys)) for name in systems}
@@ -61,10 +51,11 @@ def finished(tokenized, set_params, runs):
 
 @pytest.fixture
 def shows(runs, capsys, monkeypatch):
-    """A function that runs the command and returns what it prints, in lines of 100 columns."""
+    """A function that runs the command and returns what it prints, in lines of 100 columns unless told."""
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
 
-    def call(*argv):
-        monkeypatch.setenv("COLUMNS", "100")
+    def call(*argv, columns=100):
+        monkeypatch.setenv("COLUMNS", str(columns))
         capsys.readouterr()
         runs(main, *argv)
         return capsys.readouterr().out
@@ -78,8 +69,20 @@ def view(shows):
     return lambda *argv: json.loads(shows(*argv, "--json"))
 
 
+def test_a_system_that_was_left_out_says_why(finished, view):
+    write_meta("finetuned", {"left_out": "no miniature"})
+    systems = {row["system"]: row for row in view("test-1")["predictions"]["systems"]}
+    assert systems["finetuned"] == {"system": "finetuned", "problem": "left out: no miniature"}
+    assert "prediction" in systems["lead-3"]
+
+
 def squeezed(text):
     return " ".join(text.split())
+
+
+def change_raw(rows, **values):
+    """Write the raw test articles with other values."""
+    write_table(Path("data/raw/test.parquet"), [{**row, **values} for row in rows], RAW)
 
 
 def read_row(path, row_id):
@@ -89,7 +92,7 @@ def read_row(path, row_id):
 
 def test_every_border_is_shown(finished, shows):
     text = shows("test-2")
-    indices = [text.index(f"\n{number} {name} ·") for number, name in enumerate(BORDERS, start=1)]
+    indices = [text.index(f"\n{number} {name} ") for number, name in enumerate(BORDERS, start=1)]
     assert indices == sorted(indices)
     row = finished["test"][1]
     texts = (row["text"], row["summary"], "Resume el siguiente articulo:")
@@ -141,9 +144,12 @@ def test_what_is_read_and_what_is_cut_make_up_the_prompt(finished, view, shows):
 
 def test_the_words_of_the_reference_that_only_the_cut_has_are_named(finished, set_params, runs, view, shows):
     assert view("test-4")["tokenized"]["wanted_and_cut"] == []  # "compra" is nowhere in the article
-    set_params({"tokenize.source_tokens": 30})
+    change_raw(finished["test"], text="Logroño compró doce autobuses. Llegarán en otoño a Logroño.")
+    runs(format_)
+    set_params({"tokenize.source_tokens": 27})
     runs(tokenize)
     result = view("test-4")["tokenized"]
+    assert result["source"]["gaps"][0]["text"] == "doce autobuses. Llegarán en otoño a Logroño."
     assert result["wanted_and_cut"] == ["doce", "autobuses"]
     assert "these words stand only in what is cut: doce autobuses" in squeezed(shows("test-4"))
 
@@ -323,18 +329,16 @@ def test_a_conversation_shows_its_turns_and_the_oldest_as_cut(project, base, set
 
 def test_what_is_marked_as_read_is_what_tokenize_leaves_of_a_conversation(vocabulary):
     tokenizer = load_tokenizer(vocabulary)
-    for lines in encode_lines(tokenizer, [render_conversation(random_messages(seed)) for seed in range(40)]):
-        ids = [token for line in lines for token in line]
-        for maximum in range(len(lines[0]) + len(lines[-1]) + 1, len(ids) + 2, 7):
-            left = truncate_turns(lines, maximum)
-            read = are_read(lines, len(left))
-            assert [token for token, is_read in zip(ids, read, strict=True) if is_read] == left
+    prompts = [render_conversation(random_messages(seed)) for seed in range(40)]
+    for prompt, lines in zip(prompts, encode_lines(tokenizer, prompts), strict=True):
+        num_ids = sum(map(len, lines))
+        for maximum in range(len(lines[0]) + len(lines[-1]) + 1, num_ids + 2, 7):
+            shown = side_view(tokenizer, prompt, truncate_turns(lines, maximum), "conversation")
+            assert len(shown["pieces"]) + sum(gap["pieces"] for gap in shown["gaps"]) == num_ids
 
 
 def test_a_long_text_is_elided_in_the_middle_unless_all_of_it_is_wanted(finished, shows):
-    path = Path("data/raw/test.parquet")
-    rows = [{**row, "text": " ".join(f"palabra{n}" for n in range(300))} for row in finished["test"]]
-    write_table(path, rows, RAW)
+    change_raw(finished["test"], text=" ".join(f"palabra{n}" for n in range(300)))
     assert "… 240 words …" in squeezed(shows())
     assert "palabra150" not in shows()
     assert "palabra150" in shows("--full")
@@ -342,60 +346,62 @@ def test_a_long_text_is_elided_in_the_middle_unless_all_of_it_is_wanted(finished
 
 
 def test_the_number_left_out_and_the_words_shown_are_all_words():
-    text = "\n".join(f"w{number}" for number in range(100))
-    short = shortened(text, full=False).translate(PLAIN)
+    short = shortened(Text("\n".join(f"w{number}" for number in range(100))), "words").plain
     assert short.count("w") - short.count("words") + 40 == 100
     assert "… 40 words …" in short
-    assert shortened(text, full=True) == text
 
 
 def test_the_cut_is_seen_where_the_middle_of_the_pieces_is_left_out():
     pieces = [f"▁{number}" for number in range(200)]
-    shown = spaced(pieces, [{"before": 199, "pieces": 9}], full=False).translate(PLAIN)
+    shown = shortened(spaced(pieces, [{"before": 199, "pieces": 9}]), "pieces").plain
     assert shown.endswith("▁198 ✂9 ▁199")
-    assert "… 140 pieces …" in shown
+    assert "… 141 pieces …" in shown
 
 
-def test_no_line_is_wider_than_asked(finished, view):
-    result = view("test-2")
-    for width in (60, 100):
-        lines = [line.translate(PLAIN) for line in lines_of(result, width, full=True)]
-        assert max(map(len, lines)) <= width
-        assert lines != [line.translate(COLOURED) for line in lines_of(result, width, full=True)]
+@pytest.mark.parametrize(("columns", "width"), [(60, 60), (100, 100), (300, 110)])
+def test_no_line_is_wider_than_asked_or_than_is_read_with_ease(finished, shows, columns, width):
+    assert width - 10 < max(map(len, shows("test-2", "--full", columns=columns).splitlines())) <= width
 
 
-def test_a_text_cannot_command_the_terminal(finished, shows):
-    path = Path("data/raw/test.parquet")
-    write_table(path, [{**row, "title": "\x1b[31mrojo\ue000"} for row in finished["test"]], RAW)
-    assert "�[31mrojo�" in shows()
-    assert "\x1b" not in shows()
+def test_an_address_and_a_path_are_in_one_line_to_be_copied(finished, shows):
+    address = f"https://noticias.example/{'2019/' * 20}"
+    change_raw(finished["test"], url=address)
+    text = shows(columns=20)
+    assert f" {address}\n" in text
+    assert "data/tokenized/test.parquet;\n" in text
 
 
-@pytest.mark.parametrize(("no_color", "expected"), [(None, True), ("", True), ("1", False)])
-def test_colour_is_for_terminals_that_want_it(finished, shows, monkeypatch, no_color, expected):
+def test_a_text_cannot_command_the_terminal_and_is_no_markup(finished, shows):
+    change_raw(finished["test"], title="\x1b[31m[red]rojo[/red] :smile:\ue000")
+    text = shows()
+    assert "�[31m[red]rojo[/red] :smile:�" in text
+    assert "\x1b" not in text
+
+
+TERMINALS = [({}, True), ({"NO_COLOR": ""}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+
+
+@pytest.mark.parametrize(("environment", "expected"), TERMINALS)
+def test_colour_is_for_terminals_that_want_it(finished, shows, monkeypatch, environment, expected):
+    plain = shows(columns=80)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.delenv("NO_COLOR", raising=False)
-    if no_color is not None:
-        monkeypatch.setenv("NO_COLOR", no_color)
-    assert ("\x1b[1m" in shows()) == expected
+    for name, value in {"TERM": "xterm", **environment}.items():
+        monkeypatch.setenv(name, value)
+    shown = shows(columns=80)
+    assert ("\x1b[33m[Cádiz]\x1b[0m" in shown, shown != plain) == (expected, expected)
+    assert re.sub(r"\x1b\[\d*m", "", shown) == plain
 
 
 def test_case_and_accents_decide_what_is_new():
-    shown = marked("El RÍO crecio, niño_1", "El río creció. Niño").translate(PLAIN)
-    assert shown == "El RÍO [crecio], niño_[1]"
+    summary = "El RÍO crecio, niño_1"
+    new = set(words(summary)) - set(words("El río creció. Niño"))
+    assert marked(summary, new).plain == "El RÍO [crecio], niño_[1]"
 
 
-def test_a_label_longer_than_its_column_keeps_the_line_as_wide():
-    lines = [line.translate(PLAIN) for line in field("a-very-long-name-of-a-system", "la casa " * 20, 60)]
-    assert lines[0].startswith("  a-very-long-name-of-a-system la casa")
-    assert max(map(len, lines)) <= 60
-
-
-def shell(command):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        ["bash", "-c", command], env=environment, capture_output=True, text=True, check=False
-    )
+def test_a_label_longer_than_its_column_has_a_line_of_its_own(finished, set_params, shows):
+    set_params({"systems": {"a-very-long-name-of-a-system": {"from": "others/gpt.jsonl"}}})
+    assert f"\n  a-very-long-name-of-a-system\n{' ' * 16}data/predictions/a-very-long" in shows()
 
 
 def test_torch_is_not_imported():
@@ -407,8 +413,10 @@ def test_torch_is_not_imported():
 
 
 def test_a_reader_that_stops_early_ends_it_quietly(finished):
-    done = shell(f"set -o pipefail; {sys.executable} -m resumen show --full --json | true")
-    assert (done.returncode, done.stderr) == (0, "")
+    command = f"set -o pipefail; {sys.executable} -m resumen show --full | true"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def test_nothing_is_written(finished, shows):
