@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from resumen.runtime.cli import run
@@ -32,6 +33,7 @@ from resumen.schema.params import load_params, read_yaml
 from resumen.schema.rows import RAW, read_table
 from resumen.schema.sections import FinetuneParams
 from stages.weights import unpack
+from tests.helpers.absent import Gone
 from tests.helpers.clone import KEPT_CHECKPOINTS, copied, finished_clone, small_clone
 from tests.helpers.hostile import CANARY, PAYLOAD
 from tests.helpers.hub import Hub
@@ -39,6 +41,24 @@ from tests.helpers.paths import ROOT
 from tests.helpers.project import NEWS, OUTPUTS, READ_BESIDE_THE_CODE, SCRIPT, SMALL, STAGES
 from tests.helpers.sources import CHECKPOINTS, serve_mlsum
 from tests.helpers.training import QUICK, TRAINING, outputs
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--without-private",
+        action="store_true",
+        help="take away what is private to PyTorch; the fallbacks of resumen/model/private.py have to do",
+    )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_private(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Under --without-private, a PyTorch without its private parts."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.config.getoption("--without-private"):
+            patch.setattr(torch.ops, "mkldnn", Gone())
+            patch.delattr("torch.distributed.run.config_from_args")
+        yield
 
 
 def pytest_collection_finish() -> None:

@@ -10,13 +10,7 @@ from resumen.model.device import choose_dtype
 from resumen.model.distributed import run_under_torchrun
 from resumen.model.t5 import project
 from resumen.runtime.errors import InputError
-
-
-class Gone:
-    """A library without its private functions."""
-
-    def __getattr__(self, name):
-        raise AttributeError(name)
+from tests.helpers.absent import Gone
 
 
 @pytest.fixture
