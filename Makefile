@@ -34,6 +34,7 @@ servers: $(BIN)/.installed  ## what the tests of the remotes need: dvc-s3, dvc-s
 
 test-slow: $(BIN)/.installed  ## what re-runs, 100 kills, 20 experiments, 10,000 damaged files a reader (hours)
 	@RESUMEN_FUZZ=10000 pytest -q tests/slow tests/unit/test_fuzz.py tests/unit/test_truncation.py
+	@pytest -q -n 2 --dist worksteal tests/unit --without-private
 
 bench: $(BIN)/.installed  ## speed beside what people would otherwise run (over an hour, nothing else running)
 	@python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt

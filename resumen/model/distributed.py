@@ -65,7 +65,7 @@ def run_under_torchrun(module: str) -> bool:
     else:
         command = [sys.executable, "-m", "torch.distributed.run", *options]
         if code := subprocess.run(command, check=False).returncode:  # noqa: S603
-            raise InputError(f"torchrun {launch}: ended with {exit_reason(code)}; {RESUMES}")
+            raise InputError(f"{LAUNCH}: torchrun {launch} ended with {exit_reason(code)}; {RESUMES}")
     return True
 
 

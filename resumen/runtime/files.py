@@ -164,9 +164,14 @@ def opened(path: Openable, mode: str = "r") -> Iterator[Any]:
     try:
         file = require_file(path).open(mode, encoding=None if "b" in mode else "utf-8")
     except FileNotFoundError as error:
-        raise InputError(f"{path}: not found; `dvc repro` makes what is missing") from error
+        raise InputError(not_found(path)) from error
     with file:
         yield file
+
+
+def not_found(path: object) -> str:
+    """Return the message for a file that is not there."""
+    return f"{path}: not found; `dvc repro` makes what is missing"
 
 
 def require_file(path: Opened) -> Opened:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from resumen.runtime.errors import InputError, first_line
-from resumen.runtime.files import atomic_write, not_utf8, opened
+from resumen.runtime.files import atomic_write, not_found, not_utf8, require_file
 
 SPLITS = ("train", "validation", "test")
 
@@ -31,7 +31,7 @@ def read_table(path: Path, columns: Iterable[str]) -> Iterator[dict[str, Any]]:
         InputError: the file is missing, damaged, or lacks a column.
     """
     wanted = list(columns)
-    with opened(path, "rb") as source, parquet_errors(path), open_parquet(source) as file:
+    with open_parquet(path) as file:
         names = file.schema_arrow.names
         if missing := sorted(set(wanted) - set(names)):
             raise InputError(f"{path}: lacks columns {missing}, has {names}")
@@ -45,13 +45,25 @@ def load_table(path: Path) -> pa.Table:
     Raises:
         InputError: the file is missing or damaged.
     """
-    with opened(path, "rb") as source, parquet_errors(path), open_parquet(source) as file:
+    with open_parquet(path) as file:
         return file.read().combine_chunks()
 
 
-def open_parquet(source: Any) -> pq.ParquetFile:
-    """Return an open Parquet file whose pages are held against their checksums as they are read."""
-    return pq.ParquetFile(source, page_checksum_verification=True)
+@contextmanager
+def open_parquet(path: Path) -> Iterator[pq.ParquetFile]:
+    """Yield a Parquet file whose pages are held against their checksums as they are read.
+
+    Arrow opens it itself: its threads outlive what they read, and one that holds a file of Python's when the
+    interpreter ends takes the process with it (https://github.com/apache/arrow/issues/34314).
+
+    Raises:
+        InputError: the file is missing, no file or damaged.
+    """
+    with parquet_errors(path):
+        if not require_file(path).exists():
+            raise InputError(not_found(path))
+        with pa.OSFile(str(path)) as source, pq.ParquetFile(source, page_checksum_verification=True) as file:
+            yield file
 
 
 @contextmanager
@@ -73,15 +85,19 @@ def column_names(path: Path) -> list[str]:
     Raises:
         InputError: the file is missing or damaged.
     """
-    with opened(path, "rb") as source, parquet_errors(path):
-        names: list[str] = pq.read_schema(source).names
+    with open_parquet(path) as file:
+        names: list[str] = file.schema_arrow.names
         return names
 
 
 def num_rows(path: Path) -> int:
-    """Return the number of rows of a Parquet file, from its footer."""
-    with opened(path, "rb") as source, parquet_errors(path):
-        count: int = pq.read_metadata(source).num_rows
+    """Return the number of rows of a Parquet file, from its footer.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    with open_parquet(path) as file:
+        count: int = file.metadata.num_rows
         return count
 
 

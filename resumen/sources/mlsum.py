@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from huggingface_hub import HfApi, HfFileSystem
 from pyarrow.parquet import ParquetFile
 
@@ -94,8 +95,8 @@ def parquet(path: str) -> Iterator[tuple[ParquetFile, int]]:
             source = with_retries(path, lambda: HfFileSystem().open(path, block_size=READ_AHEAD))
             size = source.size
         else:
-            source, size = path, Path(path).stat().st_size
-        with ParquetFile(source, pre_buffer=False, page_checksum_verification=True) as file:
+            source, size = pa.OSFile(path), Path(path).stat().st_size
+        with source, ParquetFile(source, pre_buffer=False, page_checksum_verification=True) as file:
             yield file, size
 
 

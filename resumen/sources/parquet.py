@@ -23,7 +23,7 @@ def untrusted_rows(
     """
     budget = RowBudget(where, size)
     budget.claim(uncompressed_size(file, columns, groups))
-    for number, batch in enumerate(file.iter_batches(1, groups, columns), start=1):
+    for number, batch in enumerate(file.iter_batches(1, groups, columns, use_threads=False), start=1):
         parts = [part.dictionary_decode() if pa.types.is_dictionary(part.type) else part for part in batch]
         budget.spend(number, sum(part.nbytes for part in parts))
         yield batch.to_pylist()[0]

@@ -14,7 +14,7 @@ from resumen.runtime.files import opened
 from resumen.runtime.guards import MAX_BYTES, fault_of
 from resumen.schema.data import FilesParams
 from resumen.schema.jsonl import numbered_jsonl, numbered_lines
-from resumen.schema.rows import RAW, SPLITS, open_parquet, parquet_errors
+from resumen.schema.rows import RAW, SPLITS, open_parquet
 from resumen.sources.parquet import untrusted_rows
 from resumen.sources.rows import RawRow, numbered
 from resumen.text.conversation import check_messages
@@ -190,7 +190,7 @@ def read_json_lines(path: Path, wanted: list[str], separator: str) -> Iterator[L
 
 def read_parquet(path: Path, wanted: list[str], separator: str) -> Iterator[LocatedRow]:
     """Yield the rows of a Parquet file, one in memory at a time."""
-    with opened(path, "rb") as source, parquet_errors(path), open_parquet(source) as file:
+    with open_parquet(path) as file:
         require_columns(path, wanted, file.schema_arrow.names)
         yield from locate_rows(path, untrusted_rows(file, str(path), path.stat().st_size, wanted))
 

@@ -13,13 +13,14 @@ Reads   data/scores.parquet, metrics/evaluation.json and params.yaml of both, th
     resumen compare seed-13,seed-14,seed-15 mine-13,mine-14,mine-15
 """
 
-import io
 import json
 import sys
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from ruamel.yaml import YAML
 from scipy.stats import t as student
 
@@ -76,7 +77,8 @@ def read_scored(revision: str) -> Scored:
             ) from error
     try:
         signature = [str(part) for part in json.loads(content[EVALUATION_FILE])["signature"]]
-        scores = pd.read_parquet(io.BytesIO(content[SCORES_FILE])).astype({"system": str, "id": str})
+        table = pq.read_table(pa.BufferReader(content[SCORES_FILE]))
+        scores = table.to_pandas().astype({"system": str, "id": str})
     except (*NOT_PARQUET, RecursionError) as error:
         raise InputError(
             f"{revision}: {EVALUATION_FILE} or {SCORES_FILE} is damaged ({first_line(error)}); "

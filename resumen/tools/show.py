@@ -31,7 +31,6 @@ from resumen.page.table import BASELINES, is_miniature
 from resumen.prompts.truncation import encode_lines, truncate_turns
 from resumen.runtime.cli import parser
 from resumen.runtime.errors import InputError, nearest
-from resumen.runtime.files import opened
 from resumen.runtime.paths import (
     FORMATTED_DIR,
     PREDICTIONS_DIR,
@@ -45,7 +44,7 @@ from resumen.schema.checkpoints import LEFT_OUT
 from resumen.schema.jsonl import read_jsonl
 from resumen.schema.params import parse_key, read_params
 from resumen.schema.predictions import read_meta
-from resumen.schema.rows import SPLITS, load_table, open_parquet, parquet_errors, read_table
+from resumen.schema.rows import SPLITS, load_table, open_parquet, read_table
 from resumen.schema.sections import BaseParams, StyleParams
 from resumen.schema.systems import EXTRACTIVE, system_names, system_params
 from resumen.text.words import WORD, words
@@ -89,7 +88,7 @@ def require_output(path: Path, stage: str) -> Path:
 
 def find_row(path: Path, row_id: str) -> View | None:
     """Return the row of a Parquet file with this id, or None; of the rest only the ids are read."""
-    with opened(path, "rb") as source, parquet_errors(path), open_parquet(source) as file:
+    with open_parquet(path) as file:
         for group in range(file.num_row_groups):
             index = pc.index(file.read_row_group(group, ["id"])["id"], row_id).as_py()
             if index >= 0:

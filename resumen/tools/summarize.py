@@ -44,7 +44,7 @@ from resumen.runtime.guards import fault_of, read_bounded
 from resumen.runtime.progress import track
 from resumen.schema.jsonl import numbered_jsonl, numbered_lines
 from resumen.schema.params import parse_key, parse_section, read_params
-from resumen.schema.rows import open_parquet, parquet_errors
+from resumen.schema.rows import open_parquet
 from resumen.schema.sections import FormatParams, GenerateParams, SourceParams
 from resumen.schema.systems import SystemParams, system_names, system_params
 from resumen.sources.parquet import untrusted_rows
@@ -252,7 +252,7 @@ def csv_rows(path: Path) -> Iterator[dict[str, Any]]:
 
 def parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows of a Parquet file that has the column `text`, what a template may name."""
-    with opened(path, "rb") as source, parquet_errors(path), open_parquet(source) as file:
+    with open_parquet(path) as file:
         names = file.schema_arrow.names
         if "text" not in names:
             raise InputError(f"{path}: lacks columns ['text'], has {names}; name the articles text")
