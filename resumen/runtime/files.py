@@ -109,6 +109,20 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def md5_of(path: Path) -> str:
+    """Return the hash that DVC gives a file or a folder, as it stands in dvc.lock."""
+    if path.is_dir():
+        return hashlib.md5(folder_list(path), usedforsecurity=False).hexdigest() + ".dir"
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
+
+
+def folder_list(folder: Path) -> bytes:
+    """Return the list of a folder's files as DVC keeps it; its md5 is the folder's."""
+    names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    return json.dumps([{"md5": md5_of(folder / name), "relpath": name} for name in names]).encode()
+
+
 def sha256_of_json(value: Any) -> str:
     """Return the SHA-256 of a value of JSON, in hex."""
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()

@@ -1,203 +1,300 @@
-"""Doctor: hold every byte that the pipeline keeps against its hash, and say how to repair what is wrong.
+"""Doctor: hold every byte that the pipeline keeps against its hash, and repair what is wrong.
 
 DVC knows a file by its time, inode and size, so it does not see a flipped byte. Here every byte is read: the
-objects of DVC's cache, the outs of dvc.lock in the workspace, models by the hashes that came with them, the
-pages of each Parquet file and, with --remote, what the remote should hold. Exit code 1: something is wrong.
+objects of DVC's cache, whose names are their md5, the outs of dvc.lock, models by the hashes that came with
+them, the pages of Parquet files and, with --remote, what the remote should hold. Exit code 1: one is wrong.
 
 Reads   DVC's cache, dvc.lock and the outs that it names, miniatures/, a remote
-Writes  nothing; with --fix what is wrong comes back from where it is right (the workspace, the cache, a
-        remote, git), or its stage runs again. What lay in the workspace instead is moved to .cache/doctor/
+Writes  nothing; with --fix wrong files are moved to .cache/doctor/, wrong objects are removed, and git and
+        DVC bring right ones. An object of the cache that the workspace has right is copied from there.
 
     resumen doctor
     resumen doctor --remote --fix
 """
 
+import json
+import logging
 import os
+import re
+import shutil
 import sys
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from hashlib import md5, new
 from pathlib import Path
-
-from dvc.exceptions import DvcException
-from dvc.fs import AuthError
-from dvc.repo import Repo
+from typing import Any, NamedTuple
 
 from resumen.runtime.cli import parser
+from resumen.runtime.commands import call, output_of
 from resumen.runtime.errors import InputError, first_line
-from resumen.runtime.files import opened
-from resumen.runtime.paths import MINIATURES_DIR
-from resumen.runtime.provenance import PROVENANCE
-from resumen.schema.rows import ROWS_PER_GROUP, open_parquet, parquet_errors
-from resumen.tools.copies import (
-    REMOTE,
-    UNREADABLE,
-    Copy,
-    State,
-    Stores,
-    hashed,
-    known_copies,
-    matches,
-    shipped_copies,
-    weights_copies,
-)
-from resumen.tools.repairs import repair_copies
+from resumen.runtime.files import atomic_write, folder_list, md5_of, remove
+from resumen.runtime.paths import ASIDE_DIR, LOCK, MINIATURE_WEIGHTS, MINIATURES_DIR
+from resumen.runtime.progress import track
+from resumen.runtime.provenance import PROVENANCE, check_hashes
+from resumen.schema.params import read_yaml
+from resumen.schema.rows import ROWS_PER_GROUP, open_parquet
+from resumen.tools.private import Store, remote_errors, remote_store
 
-RESTORED = "`dvc checkout` brings it from the cache, `dvc pull` from the remote, `dvc repro` makes it"
+log = logging.getLogger("doctor")
 
-REMOTE_LIBRARIES = ("aiobotocore", "aiohttp", "asyncssh", "azure", "botocore", "gcsfs", "google")
-FIX = "`resumen doctor --fix`"
+SHIPPED = re.compile(r"^(?:\| |`)(\S+?)(?: \|.*|`: sha256) `([0-9a-f]{64})`", re.MULTILINE)
+ABSENT, UNREADABLE = "not there", "nothing readable"
 
 
-def page_fault(path: Path) -> str:
-    """Return what is wrong with a Parquet file, its pages held against their checksums, or ""."""
+class Out(NamedTuple):
+    """A file or a folder that a stage wrote, as dvc.lock has it."""
+
+    stage: str
+    path: str
+    oid: str  # its md5; of a folder that of the list of its files, and .dir
+    is_cached: bool  # git keeps the others
+    file: str = ""  # one file of it
+
+
+class Copy(NamedTuple):
+    """A file, and the hash that its bytes should have."""
+
+    location: str  # cache, workspace, shipped (with the code), unsound (hashed when damaged), --remote=NAME
+    path: str
+    expected: str  # "" if there should be no such file
+    owner: str  # whose it is, for the reader
+    outs: tuple[Out, ...] = ()  # that hold it
+    algorithm: str = "md5"
+    opens: Callable[[str, str], Any] = open
+
+
+def recorded() -> list[Out]:
+    """Return the outs of dvc.lock and of the files of `dvc add`; a stage that has not run has none."""
+    names = output_of("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+    of_git = {str(path) for name in names for path in (Path(name), *Path(name).parents)}
+    outs = []
+    for file in [LOCK, *(Path(name) for name in names if name.endswith(".dvc"))]:
+        try:
+            content = read_yaml(file)
+            for stage, entry in content.get("stages", {str(file): content}).items():
+                for out in entry.get("outs", []):
+                    path = str(file.parent / entry.get("wdir", "") / out["path"])
+                    if out.get("hash") == "md5" and "md5" in out:
+                        outs.append(Out(stage, path, out["md5"], path not in of_git))
+        except (AttributeError, KeyError, TypeError) as error:
+            raise InputError(f"{file}: not as DVC writes it; `git checkout` the last one") from error
+    return outs
+
+
+def out_files(out: Out, stores: list[Store]) -> dict[str, str]:
+    """Return the hash of each file of an out, by path; of a folder whose list is lost, its own."""
+    folder = Path(out.path)
+    if out.oid.endswith(".dir") and not folder.is_file():
+        lists = [partial(store.content, out.oid) for store in stores]
+        for read in [*lists, partial(folder_list, folder)]:
+            with suppress(OSError):
+                if md5(rows := read(), usedforsecurity=False).hexdigest() == out.oid[:32]:
+                    files = {str(folder / row["relpath"]): row["md5"] for row in json.loads(rows)}
+                    here = (str(file) for file in sorted(folder.rglob("*")) if file.is_file())
+                    return {**dict.fromkeys(here, ""), **files}
+    return {out.path: out.oid}
+
+
+def known_copies(stores: list[Store]) -> list[Copy]:
+    """Return every file that DVC has a hash of; none of the workspace of an out that is not there."""
+    copies = []
+    owners: dict[str, list[Out]] = defaultdict(list)
+    for out in recorded():
+        files, is_here = out_files(out, stores), os.path.lexists(out.path)
+        for path, oid in {**files, out.path: out.oid}.items():
+            owners[oid].append(out._replace(file=path))
+            if is_here and path in files:
+                copies.append(Copy("workspace", path, oid, out.stage, (owners[oid][-1],)))
+    needed = {oid for oid, outs in owners.items() if oid and any(out.is_cached for out in outs)}
+    for store in stores:
+        for oid in sorted(store.names() if store.name == "cache" else needed):
+            outs = tuple(owners[oid])
+            owner = ", ".join(f"{out.stage}: {out.file}" for out in outs) or "of no stage in this dvc.lock"
+            copies.append(Copy(store.name, store.path(oid), oid, owner, outs, opens=store.opens))
+    return copies
+
+
+def shipped_copies(folder: Path) -> list[Copy]:
+    """Return the miniatures, with the hashes that their README has."""
+    readme = folder / "README.md"
+    table = readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else ""
+    copies = []
+    for name, sha256 in SHIPPED.findall(table):
+        path = MINIATURE_WEIGHTS / (name if "." in name else f"{name}.safetensors")
+        copies.append(Copy("shipped", str(path), sha256, str(readme), algorithm="sha256"))
+    return copies
+
+
+def hash_of(copy: Copy) -> str:
+    """Return the hash of the bytes that are there now, "" if none are, or why they cannot be read."""
+    hasher, ending = new(copy.algorithm, usedforsecurity=False), Path(copy.expected).suffix
     try:
-        with opened(path, "rb") as source, parquet_errors(path), open_parquet(source) as file:
-            for _ in file.iter_batches(ROWS_PER_GROUP):
-                pass
-    except InputError as error:
-        return str(error).removeprefix(f"{path}: ")
-    return ""
+        if copy.location == "workspace" and ending and Path(copy.path).is_dir():
+            return md5_of(Path(copy.path))
+        with copy.opens(copy.path, "rb") as file:
+            while chunk := file.read(1_000_000):
+                hasher.update(chunk)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return f"{UNREADABLE} ({error.strerror or first_line(error)})"
+    return hasher.hexdigest() + ending
 
 
 def fault(copy: Copy, actual: str) -> str:
     """Return what is wrong with a copy that holds `actual`, or ""."""
-    if matches(actual, copy.expected):
+    if actual == copy.expected:
         return ""
     if not copy.expected:
         return "is no file of this folder in dvc.lock"
-    got = f"got {copy.algorithm} {actual}" if actual else "is not there"
-    return f"{got}, expected {copy.expected}"
+    return f"{f'got {copy.algorithm} {actual}' if actual else ABSENT}, expected {copy.expected}"
 
 
-def unsound_copies(sound: list[Copy]) -> dict[Copy, str]:
-    """Return the files of the workspace that are as dvc.lock has them, yet were damaged before."""
-    provenances = [copy for copy in sound if Path(copy.path).name == PROVENANCE]
-    paths = {copy.path for copy in sound}
-    weights, _ = hashed([copy for copy in weights_copies(provenances) if copy.path in paths])
-    result = {copy: fault(copy, actual) for copy, actual in weights.items()}
-    result |= {copy: page_fault(Path(copy.path)) for copy in sound if copy.path.endswith(".parquet")}
-    return {copy: wrong for copy, wrong in result.items() if wrong}
+def faults_of(copies: list[Copy]) -> dict[Copy, str]:
+    """Return what is wrong with each copy, or ""; hard links are read once."""
+
+    def identity(copy: Copy) -> object:
+        info = Path(copy.path).stat() if copy.opens is open and os.access(copy.path, os.F_OK) else None
+        return (info.st_dev, info.st_ino, copy.algorithm) if info else copy
+
+    keys = {copy: identity(copy) for copy in copies}
+    files = {key: copy for copy, key in keys.items()}
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        reading = track(pool.map(hash_of, files.values()), "doctor read", len(files), "file")
+        hashes = dict(zip(files, reading, strict=True))
+    return {copy: fault(copy, hashes[key]) for copy, key in keys.items()}
 
 
-def stale_stages(repo: Repo) -> list[str]:
-    """Return the stages whose command, params or other deps are not those of dvc.lock."""
-    result = []
-    for stage, changes in repo.status().items():
-        deps = [change.get("changed deps", {}).values() for change in changes if isinstance(change, dict)]
-        if "changed command" in changes or any(state != "deleted" for states in deps for state in states):
-            result.append(stage)
-    return result
-
-
-def examine(repo: Repo, remotes: Stores) -> State:
-    """Return the state of all that has a hash; every byte is read."""
-    copies, absent = known_copies(repo, remotes)
-    held, num_bytes = hashed([*copies, *shipped_copies(MINIATURES_DIR)])
-    wrong = {copy: message for copy, actual in held.items() if (message := fault(copy, actual))}
-    sound = [copy for copy in held if copy.location == "workspace" and copy not in wrong]
-    uncached = {copy for copy in wrong if copy.location == "cache" and not held[copy]}
-    lists = [copy for copy in wrong if copy.location == "cache" and copy.expected.endswith(".dir")]
-    stale = [] if lists else stale_stages(repo)  # DVC breaks off at a wrong list
-    # Damaged in the workspace, they are not to be put into the cache.
-    damaged = {copy.out.path for copy in wrong if copy.location == "workspace" and copy.out}
-    lacking = {copy.out.path for copy in uncached if copy.out} - {out.path for out in absent} - damaged
-    notes = [
-        ([out.path for out in absent], "not in the workspace", RESTORED),
-        (sorted(lacking), "not in DVC's cache", "`dvc commit` puts it there"),
-        (stale, "not as dvc.lock has it", "`dvc status` says why, `dvc repro` runs it"),
-    ]
-    return State(
-        held,
-        {copy: message for copy, message in wrong.items() if copy not in uncached},
-        unsound_copies(sound),
-        [f"{', '.join(names)}: {what}; {then}" for names, what, then in notes if names],
-        num_bytes,
-    )
-
-
-def remedy(copy: Copy, actual: str) -> str:
-    """Return how to repair a copy that holds `actual`."""
-    if actual.startswith(UNREADABLE) and copy.location != "workspace":
-        return "see to the rights, the disk or the network, and ask again"
-    if copy.location == "shipped":
-        return f"`git checkout -- {copy.path}` brings it back, as {FIX} does"
-    if copy.location == "cache":
-        again = f"or else runs `dvc repro {copy.out.stage}`" if copy.out else "or else removes it"
-        return f"{FIX} puts the right one in its place, {again}"
-    if copy.location == "workspace":
-        assert copy.out is not None  # `known_copies` has what is in the workspace from the outs
-        source = "DVC's cache or remote" if copy.out.is_cached else "git"
-        return f"{FIX} takes it from {source}, or else runs `dvc repro {copy.out.stage}`"
-    return f"`resumen doctor --{copy.location} --fix` pushes it from the cache"
-
-
-def report_lines(state: State) -> Iterator[str]:
-    """Yield what was found, a line each, and the sum of it; of a remote that has nothing one line."""
-    empty = empty_remotes(state)
-    for location, count in empty.items():
-        name = location.removeprefix(REMOTE)
-        remedied = f"`dvc push --remote {name}` or --fix brings them; if it should have them, see to its url"
-        yield f"{location}: none of {count} files is there; {remedied}"
-    for copy, message in state.wrong.items():
-        if copy.location in empty:
-            continue
-        path = os.path.relpath(copy.path) if copy.location == "cache" else copy.path
-        yield f"{path} ({copy.owner}): {message}; {remedy(copy, state.held[copy])}"
-    for copy, message in state.unsound.items():
-        remedied = f"{FIX} runs `dvc repro --force --single-item {copy.owner}`"
-        yield f"{copy.path} ({copy.owner}): {message}; {remedied}"
-    yield from state.notes
-    count = sum(copy.location not in empty for copy in state.wrong) + len(empty) + len(state.unsound)
-    faults = f"{count or 'no'} fault{'' if count < 2 else 's'}"
-    yield f"{len(state.held)} files, {state.num_bytes / 1e6:,.1f} MB read: {faults}"
-
-
-def empty_remotes(state: State) -> dict[str, int]:
-    """Return how many files are to be in each remote, by its name, that has none of them."""
-    held: dict[str, list[str]] = {}
-    for copy, actual in state.held.items():
-        if copy.location.startswith(REMOTE):
-            held.setdefault(copy.location, []).append(actual)
-    return {location: len(files) for location, files in held.items() if not any(files)}
-
-
-def stores_of(repo: Repo, name: str | None) -> Stores:
-    """Return the remote `name` by its name, the default one for "", none for None.
-
-    Raises:
-        InputError: what DVC needs for such a remote is not installed.
-    """
-    if name is None:
-        return {}
+def earlier_damage(path: Path) -> str:
+    """Return what was wrong with a Parquet file, or with a model, when DVC hashed it, or ""."""
     try:
-        store = repo.cloud.get_remote_odb(name or None)
-    except ImportError as error:
-        raise InputError(f"DVC: {first_line(error)}; install it, or name another remote") from error
-    return {name or repo.config["core"]["remote"]: store}
+        if path.suffix == ".parquet":
+            with open_parquet(path) as file:
+                for _ in file.iter_batches(ROWS_PER_GROUP):
+                    pass
+        elif path.name == PROVENANCE:
+            check_hashes(path.parent)
+    except InputError as error:
+        return str(error).removeprefix(f"{path}: ").split("; `resumen doctor")[0]
+    return ""
+
+
+def examine(stores: list[Store]) -> dict[Copy, str]:
+    """Return what is wrong with each copy, or ""; what is wrong is printed, a line each."""
+    faults = faults_of([*known_copies(stores), *shipped_copies(MINIATURES_DIR)])
+    num_files, here = len(faults), [copy for copy in faults if copy.location == "workspace"]
+    damaged = {copy.outs[0].oid for copy in here if faults[copy]}
+    sound = [copy for copy in here if copy.outs[0].oid not in damaged]
+    faults |= {copy._replace(location="unsound"): earlier_damage(Path(copy.path)) for copy in sound}
+    for remote in stores[1:]:
+        theirs = [copy for copy in faults if copy.location == remote.name]
+        if theirs and all(faults[copy].startswith(ABSENT) for copy in theirs):
+            faults = {copy: message for copy, message in faults.items() if copy not in theirs}
+            empty = Copy(remote.name, remote.name, "files", f"{len(theirs)} files")
+            faults[empty] = f"{ABSENT}, none of them"
+    wrong = {copy: message for copy, message in faults.items() if message}
+    fix = " ".join(["resumen doctor", *(remote.name for remote in stores[1:]), "--fix"])
+    for copy, message in wrong.items():
+        is_read = UNREADABLE not in message or copy.location in ("workspace", "shipped")
+        remedy = f"`{fix}` repairs it" if is_read else "see to the rights, the disk or the network"
+        sys.stdout.write(f"{copy.path} ({copy.owner}): {message}; {remedy}\n")
+    if not wrong and (stages := json.loads(output_of("dvc", "status", "--json"))):  # it fails at a wrong list
+        what = "not in the workspace, not in DVC's cache or not as dvc.lock has it; `dvc status` says which"
+        sys.stdout.write(f"{', '.join(stages)}: {what}\n")
+    sys.stdout.write(f"{num_files} files read: {len(wrong) or 'no'} fault{'s' if len(wrong) > 1 else ''}\n")
+    return faults
+
+
+def is_wrong(copy: Copy) -> bool:
+    """Return whether a copy is not what it should be now; what cannot be read may be right."""
+    actual = hash_of(copy)
+    return actual != copy.expected and not actual.startswith(UNREADABLE)
+
+
+def repair_cache(objects: list[Copy]) -> None:
+    """Remove the wrong ones of some objects, and put those in their place that the workspace has right."""
+    for copy in filter(is_wrong, objects):
+        remove(Path(copy.path))
+        here = [Copy("workspace", out.file, copy.expected, "") for out in copy.outs]
+        source = next((Path(one.path) for one in here if hash_of(one) == copy.expected), None)
+        log.info("%s (%s): %s", copy.path, copy.owner, f"copied from {source}" if source else "removed")
+        if source:
+            with atomic_write(Path(copy.path)) as output:
+                if source.is_dir():
+                    output.write_bytes(folder_list(source))
+                else:
+                    shutil.copyfile(source, output)
+                output.chmod(0o444)
+
+
+def repair_workspace(wrong: list[Copy], cache: Store, remote: str) -> None:
+    """Move wrong files aside, and let git and DVC bring right ones; else what git alone keeps goes back."""
+    aside = ASIDE_DIR / f"{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    of_git = [copy for copy in wrong if copy.expected and not any(out.is_cached for out in copy.outs)]
+    for copy in wrong:
+        if os.path.lexists(copy.path):
+            (aside / copy.path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(copy.path, aside / copy.path)
+            log.info("%s: moved to %s", copy.path, aside / copy.path)
+    for copy in of_git:
+        call("git", "checkout", "--quiet", "--", copy.path)
+    for command in ("checkout --force", f"pull --force {remote}", "repro"):
+        wrong = [copy for copy in wrong if is_wrong(copy)]
+        objects = [Copy("cache", cache.path(copy.expected), copy.expected, "") for copy in wrong]
+        for copy in [*wrong, *filter(is_wrong, objects)]:  # a remote may have given wrong ones
+            remove(Path(copy.path))
+        outs = [out for copy in wrong for out in copy.outs if out.is_cached or command == "repro"]
+        if outs:
+            targets = {out.stage if command == "repro" else out.path for out in outs}
+            call("dvc", *command.split(), *sorted(targets))
+    for copy in of_git:
+        if (aside / copy.path).exists() and not Path(copy.path).exists():
+            shutil.move(aside / copy.path, copy.path)
+            log.info("%s: nothing has a right one, and it is back where it was", copy.path)
+
+
+def repair(faults: dict[Copy, str], stores: list[Store]) -> None:
+    """Bring back what is wrong, from where it is right or else by its stage; what fails is found later."""
+    cache, *remotes = stores
+    wrong = [copy for copy in faults if faults[copy]]
+    objects = [copy for copy in wrong if copy.location == "cache"]
+    here = [copy for copy in wrong if copy.location in ("workspace", "shipped")]
+    oids = {out.oid for copy in here for out in copy.outs}
+    for copy in faults:  # `dvc checkout` of a folder that it cannot complete removes all of its files
+        if copy.location == "workspace" and copy.outs[0].oid in oids and not faults[copy]:
+            objects.append(copy._replace(location="cache", path=cache.path(copy.expected)))
+    repair_cache(objects)
+    repair_workspace(here, cache, " ".join(remote.name for remote in remotes))
+    repair_cache(objects)  # the list of a folder that is right now
+    for stage in sorted({copy.owner for copy in wrong if copy.location == "unsound"}):
+        call("dvc", "repro", "--force", "--single-item", stage)
+    for remote in remotes:
+        theirs = [copy for copy in wrong if copy.location == remote.name and is_wrong(copy)]  # read again
+        oids = {out.oid for copy in theirs for out in copy.outs if Path(cache.path(out.oid)).exists()}
+        right = [copy for copy in faults if copy.location == remote.name and not faults[copy]]
+        lists = [copy for copy in right if copy.expected in oids]  # DVC pushes no file of one that is there
+        for copy in lists + [copy for copy in theirs if not faults[copy].startswith(ABSENT)]:
+            remote.removes(copy.path)
+            log.info("%s (%s): removed", copy.path, copy.owner)
+        if theirs:
+            call("dvc", "push", remote.name)
 
 
 def main() -> None:
     arguments = parser(__doc__, "resumen doctor --remote --fix")
-    of_remote = "hold what a remote has against its hashes too; without NAME the default one"
-    arguments.add_argument("--remote", nargs="?", const="", metavar="NAME", help=of_remote)
+    arguments.add_argument("--remote", nargs="?", const="", metavar="NAME", help="read a remote too")
     arguments.add_argument("--fix", action="store_true", help="repair what can be had or made again")
     options = arguments.parse_args()
-    try:
-        with Repo() as repo:
-            asked = stores_of(repo, options.remote)
-            state = examine(repo, asked)
-            sys.stdout.writelines(f"{line}\n" for line in report_lines(state))
-            if options.fix and (state.wrong or state.unsound):
-                default = stores_of(repo, "" if repo.config["core"].get("remote") else None)
-                repair_copies(repo, state, default | asked)
-        if options.fix and (state.wrong or state.unsound):
-            with Repo() as repo:
-                state = examine(repo, stores_of(repo, options.remote))
-                sys.stdout.writelines(f"{line}\n" for line in report_lines(state))
-    except (DvcException, AuthError) as error:
-        raise InputError(f"DVC: {first_line(error)}") from error
-    except Exception as error:  # what a remote's own library raises is no error of DVC's or of Python's
-        if type(error).__module__.split(".")[0] not in REMOTE_LIBRARIES:
-            raise
-        raise InputError(f"the remote: {type(error).__name__}: {first_line(error)}") from error
-    if state.wrong or state.unsound:
-        sys.exit(1)
+    with remote_errors():
+        stores = [Store("cache", os.path.relpath(output_of("dvc", "cache", "dir").strip()) + "/files/md5")]
+        if options.remote is not None:
+            stores.append(remote_store(options.remote or output_of("dvc", "config", "core.remote").strip()))
+        faults = examine(stores)
+        if options.fix and any(faults.values()):
+            repair(faults, stores)
+            faults = examine(stores)
+    sys.exit(int(any(faults.values())))

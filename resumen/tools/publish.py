@@ -9,14 +9,12 @@ Writes  a folder, or a repository on the hub (HF_TOKEN, or `hf auth login`)
     resumen publish --to me/resumen-flan-small --private
 """
 
-import json
 import logging
 import re
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import file_digest, md5
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +25,7 @@ from safetensors import SafetensorError, safe_open
 
 from resumen.runtime.cli import parser
 from resumen.runtime.errors import InputError, first_line
-from resumen.runtime.files import atomic_write, write_text
+from resumen.runtime.files import atomic_write, md5_of, write_text
 from resumen.runtime.hub import hub_errors
 from resumen.runtime.jsonfiles import read_json
 from resumen.runtime.paths import (
@@ -74,16 +72,6 @@ def checked_files(model: Path) -> list[Path]:
             f"{weights}: damaged: {first_line(error)}; run `dvc repro --force finetune`"
         ) from error
     return files
-
-
-def md5_of(path: Path) -> str:
-    """Return the hash that DVC gives a file or a folder, as it stands in dvc.lock."""
-    if path.is_dir():
-        files = sorted((file.relative_to(path).as_posix(), file) for file in path.rglob("*"))
-        listed = [{"md5": md5_of(file), "relpath": name} for name, file in files if file.is_file()]
-        return md5(json.dumps(listed).encode(), usedforsecurity=False).hexdigest() + ".dir"
-    with path.open("rb") as content:
-        return file_digest(content, "md5").hexdigest()
 
 
 def check_run(lock: dict[str, Any]) -> None:

@@ -14,7 +14,6 @@ Params  evaluate; finetune.seed is set for each
 """
 
 import logging
-import subprocess
 import sys
 from argparse import ArgumentTypeError
 from typing import Any
@@ -23,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from resumen.runtime.cli import parser
+from resumen.runtime.commands import call, output_of
 from resumen.runtime.errors import InputError
 from resumen.schema.params import ENTRY_NAME, parse_section, read_params
 from resumen.schema.sections import EvaluateParams
@@ -56,37 +56,9 @@ def experiments() -> set[str]:
 
     Read from git, where DVC keeps them (refs/exps/…): `dvc exp list` would wait for the lock of a run.
     """
-    head = git("rev-parse", "HEAD").strip()
-    return set(
-        git("for-each-ref", "--format=%(refname:lstrip=4)", f"refs/exps/{head[:2]}/{head[2:]}").split()
-    )
-
-
-def git(*arguments: str) -> str:
-    """Return what git says.
-
-    Raises:
-        InputError: it failed, as outside a repository.
-    """
-    output = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
-    if output.returncode:
-        raise InputError(
-            f"`git {' '.join(arguments)}`: {output.stderr.strip()}; run from a clone with a commit"
-        )
-    return output.stdout
-
-
-def dvc(*arguments: str) -> None:
-    """Run `dvc`, its output being the user's.
-
-    Raises:
-        InputError: it failed; what it said stands above.
-    """
-    command = [sys.executable, "-m", "dvc", *arguments]
-    if code := subprocess.run(command, check=False).returncode:  # noqa: S603
-        raise InputError(
-            f"`dvc {' '.join(arguments)}` failed with exit code {code}; what it said stands above"
-        )
+    head = output_of("git", "rev-parse", "HEAD").strip()
+    refs = f"refs/exps/{head[:2]}/{head[2:]}"
+    return set(output_of("git", "for-each-ref", "--format=%(refname:lstrip=4)", refs).split())
 
 
 def params_of(revision: str) -> dict[str, Any]:
@@ -163,9 +135,11 @@ def main() -> None:
     log.info("%d of %d seeds have run", len(names) - len(missing), len(names))
     changes = [part for change in options.set_param for part in ("-S", change)]
     for name in missing:
-        dvc("exp", "run", "--queue", "--quiet", "-n", name, "-S", f"finetune.seed={names[name]}", *changes)
+        seed = f"finetune.seed={names[name]}"
+        if not call("dvc", "exp", "run", "--queue", "--quiet", "-n", name, "-S", seed, *changes):
+            raise InputError(f"{name}: not queued; what DVC said stands above")
     if missing:
-        dvc("exp", "run", "--run-all", "--jobs", str(options.jobs))
+        call("dvc", "exp", "run", "--run-all", "--jobs", str(options.jobs))
     done = experiments()
     if failed := [name for name in missing if name not in done]:
         raise InputError(f"{', '.join(failed)} did not run to its end; `dvc queue logs {failed[0]}` says why")

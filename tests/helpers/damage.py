@@ -6,8 +6,8 @@ import stat
 from pathlib import Path
 
 MINIATURES = "miniatures"
-UNHASHED = ("README.md", "training.json")  # of them; git has these
-MINIATURE = f"{MINIATURES}/weights/t5-small.safetensors"
+WEIGHTS = f"{MINIATURES}/weights"
+MINIATURE = f"{WEIGHTS}/t5-small.safetensors"
 
 
 def flip(path: Path, at: int | None = None) -> None:
@@ -40,7 +40,6 @@ def planted(round_of: int, rng: random.Random) -> list[Path]:
 
     In every other round the files of the workspace are copies and not links.
     """
-    models = [path for folder in ("models", MINIATURES) for path in Path(folder).rglob("*") if path.is_file()]
     numbers = (3, 2, 3, 2) if round_of % 2 else (2, 3, 2, 3)
     chosen: dict[int, Path] = {}
     for number, paths in zip(
@@ -48,7 +47,7 @@ def planted(round_of: int, rng: random.Random) -> list[Path]:
         (
             [path for path in Path(".dvc/cache/files").rglob("*") if path.is_file()],
             [path for path in Path("../resumen-storage/files").rglob("*") if path.is_file()],
-            [path for path in models if MINIATURES not in str(path) or path.name not in UNHASHED],
+            [path for folder in ("models", WEIGHTS) for path in Path(folder).rglob("*") if path.is_file()],
             list(Path("data").rglob("*.parquet")),
         ),
         strict=True,

@@ -8,8 +8,9 @@ import pytest
 from dvc.repo import Repo
 
 from resumen.runtime.cli import run as run_main
-from resumen.tools.doctor import RESTORED, main
-from resumen.tools.publish import md5_of
+from resumen.runtime.files import md5_of
+from resumen.runtime.provenance import PROVENANCE
+from resumen.tools.doctor import main
 from tests.helpers.clone import ran, run
 from tests.helpers.damage import MINIATURE, MINIATURES, apart, contents, flip
 from tests.helpers.paths import ROOT
@@ -119,7 +120,7 @@ def test_a_healthy_repository_passes(doctor):
     code, lines = doctor("--remote")
     assert code == 0
     assert lines == [lines[-1]]
-    assert lines[-1].endswith("MB read: no fault")
+    assert lines[-1].endswith("files read: no fault")
 
 
 def flip_a_key(path: Path) -> None:
@@ -147,17 +148,23 @@ FAULTS = {
     "a file": (flip, lambda: Path("data/predictions.jsonl"), 2, "data/predictions.jsonl (generate): got md5"),
     "a list": (flip, lambda: cached("data/raw"), 1, " (fetch: data/raw): got md5 "),
     "a list's key": (flip_a_key, lambda: cached("data/raw"), 1, " (fetch: data/raw): got md5 "),
+    "a list and a file": (
+        flip,
+        lambda: (flip(cached("data/raw")), apart(TRAIN))[1],
+        2,
+        f"{TRAIN} (fetch): got md5 ",
+    ),
     "a metric": (flip, lambda: Path("metrics/data.json"), 1, "metrics/data.json (fetch): got md5 "),
     "a miniature": (flip, lambda: Path(MINIATURE), 1, f"{MINIATURE} ({MINIATURES}/README.md): got sha256 "),
     "one too many": (put_beside, lambda: Path(TRAIN), 1, "data/raw/extra.txt (fetch): is no file of this fo"),
-    "one too few": (Path.unlink, lambda: Path(TRAIN), 1, f"{TRAIN} (fetch): is not there, expected "),
+    "one too few": (Path.unlink, lambda: Path(TRAIN), 1, f"{TRAIN} (fetch): not there, expected "),
     "the remote": (flip, lambda: stored(TRAIN), 1, f" (fetch: {TRAIN}): got md5 "),
     "a list of the remote": (flip, lambda: stored("data/raw"), 1, " (fetch: data/raw): got md5 "),
     "lost on the remote": (
         Path.unlink,
         lambda: stored(MODEL),
         1,
-        f" (weights: {MODEL}): is not there, expect",
+        f" (weights: {MODEL}): not there, expect",
     ),
 }
 
@@ -167,13 +174,12 @@ def test_a_fault_is_found_named_and_repaired(doctor, name):
     harm, path, count, message = FAULTS[name]
     before = contents(*KEPT)
     harm(path())
-    code, lines = doctor("--remote")
-    assert code == 1
-    assert lines[-1].endswith(f"MB read: {count} fault{'s' * (count > 1)}")
+    code, lines = doctor("--remote", "--fix")
+    first, last = [line for line in lines if " files read: " in line]
+    assert first.endswith(f" files read: {count} fault{'s' * (count > 1)}")
     assert sum(message in line for line in lines) == 1
     assert "--fix`" in lines[0]
-    code, lines = doctor("--remote", "--fix")
-    assert (code, lines[-1].partition(": ")[2]) == (0, "no fault")
+    assert (code, last.partition(": ")[2]) == (0, "no fault")
     assert contents(*KEPT) == before
     with Repo() as repo:
         assert repo.status() == {}  # nor does DVC remember what was wrong
@@ -208,10 +214,9 @@ def test_a_wrong_object_that_nothing_needs_and_none_has_is_removed_and_said(doct
     code, lines = doctor()
     assert code == 1
     assert "(of no stage in this dvc.lock): got md5 " in lines[0]
-    assert lines[0].endswith("puts the right one in its place, or else removes it")
     with caplog.at_level("INFO", "doctor"):
         assert doctor("--fix")[0] == 0
-    assert "(of no stage in this dvc.lock): removed, and nowhere right" in caplog.text
+    assert "(of no stage in this dvc.lock): removed" in caplog.text
     assert not old.exists()
 
 
@@ -230,6 +235,17 @@ def test_several_wrong_shipped_files_all_come_back(doctor):
     assert [path.read_bytes() for path in paths[1:]] == right[1:]
 
 
+def test_a_metric_that_nothing_has_right_goes_back_where_it_was(doctor):
+    path = Path("metrics/data.json")
+    cached(str(path)).unlink(missing_ok=True)  # from which the run cache would bring it
+    path.write_text("{}", encoding="utf-8")
+    run(Path(), "git", "commit", "--quiet", "--message=another", str(path))
+    path.write_text("[]", encoding="utf-8")
+    Path("make.py").write_text("raise SystemExit('no hay red')", encoding="utf-8")
+    assert doctor("--fix")[0] == 1
+    assert path.read_text(encoding="utf-8") == "[]"
+
+
 def test_an_edit_is_set_aside_not_lost(doctor):
     apart("data/predictions.jsonl").write_text("Lo cambié yo.", encoding="utf-8")
     assert doctor("--fix")[0] == 0
@@ -244,9 +260,8 @@ def test_what_is_not_there_yet_is_no_fault(doctor):
     code, lines = doctor()
     assert code == 0
     assert lines[:-1] == [
-        f"data/raw: not in the workspace; {RESTORED}",
-        "models/pretrained/tiny: not in DVC's cache; `dvc commit` puts it there",
-        "fetch, weights: not as dvc.lock has it; `dvc status` says why, `dvc repro` runs it",
+        "fetch, weights, generate: not in the workspace, not in DVC's cache or not as dvc.lock has it; "
+        "`dvc status` says which"
     ]
 
 
@@ -257,7 +272,6 @@ def test_a_parquet_that_was_damaged_before_dvc_hashed_it_is_found_by_its_pages(d
     code, lines = doctor()
     assert code == 1
     assert lines[0].startswith(f"{TRAIN} (fetch): not readable as Parquet: ")
-    assert lines[0].endswith("runs `dvc repro --force --single-item fetch`")
     assert doctor("--fix")[0] == 0
 
 
@@ -276,30 +290,57 @@ def test_weights_that_were_damaged_before_dvc_hashed_them_are_found_by_their_pro
     run(Path(), "dvc", "commit", "--force")
     code, lines = doctor()
     assert code == 1
-    assert lines[0].startswith(f"{MODEL} (weights): got sha256 ")
+    assert lines[0].startswith(
+        f"{Path(MODEL).with_name(PROVENANCE)} (weights): {MODEL}: damaged: its sha256 "
+    )
     assert doctor("--fix")[0] == 0
 
 
-def test_what_is_right_nowhere_is_made_again_and_pushed(doctor, caplog):
+def test_a_right_file_that_the_cache_lacks_outlives_a_wrong_one_beside_it(doctor):
+    """Of a folder that it cannot complete `dvc checkout` removes all files."""
+    right = Path("data/raw/test.parquet")
+    path, content = cached(str(right)), right.read_bytes()
+    path.unlink()
+    flip(Path(TRAIN))
+    without_remote()
+    Path("make.py").write_text("raise SystemExit('no hay red')", encoding="utf-8")
+    doctor("--fix")
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("asked", [["--remote"], []], ids=["and pushed", "not taken from a wrong remote"])
+def test_what_is_right_nowhere_is_made_again(doctor, asked):
+    before = contents(*KEPT)
     flip(stored(TRAIN))
     flip(Path(TRAIN))
-    with caplog.at_level("INFO", "doctor"):
-        code, lines = doctor("--remote", "--fix")
+    code, lines = doctor(*asked, "--fix")
     assert code == 0
     assert ran("\n".join(lines)) == {"fetch"}
-    assert "(fetch: data/raw/train.parquet): pushed" in caplog.text
+    assert doctor("--remote", "--fix")[0] == 0
+    assert contents(*KEPT) == before
 
 
-def test_what_cannot_be_repaired_is_said_and_not_left_wrong(doctor, caplog):
+def test_what_cannot_be_repaired_is_said_and_not_left_wrong(doctor):
+    paths = stored(TRAIN), cached(TRAIN)
     flip(stored(TRAIN))
     flip(Path(TRAIN))
     Path("make.py").write_text("raise SystemExit('no hay red')", encoding="utf-8")
-    with caplog.at_level("INFO", "doctor"):
-        code, lines = doctor("--remote", "--fix")
+    code, lines = doctor("--remote", "--fix")
     assert code == 1
-    assert caplog.text.count("(fetch: data/raw/train.parquet): removed, and nowhere right") == 2
-    assert f"data/raw, metrics/data.json: not in the workspace; {RESTORED}" in lines
-    assert any("(fetch: data/raw/train.parquet): is not there, expected" in line for line in lines)
+    assert not any(path.exists() for path in paths)
+    assert any(f" (fetch: {TRAIN}): not there, expected" in line for line in lines)
+    assert list(Path(".cache/doctor").glob(f"*/{TRAIN}"))
+
+
+def test_of_what_the_remote_alone_has_only_what_is_wrong_is_removed(doctor):
+    path, before = stored(TRAIN), contents(Path("../storage"))
+    for name in ("data", "models", ".dvc/cache"):
+        shutil.rmtree(name)
+    flip(path)
+    code, lines = doctor("--remote", "--fix")
+    assert code == 1
+    assert f" (fetch: {TRAIN}): got md5 " in lines[0]
+    assert before.keys() - contents(Path("../storage")).keys() == {path}
 
 
 def test_what_dvc_push_takes_to_be_on_the_remote_is_pushed(doctor):
@@ -314,16 +355,14 @@ def test_a_remote_that_holds_nothing_is_one_line(doctor):
     run(Path(), "dvc", "remote", "add", "nueva", "../nueva")
     code, lines = doctor("--remote", "nueva")
     assert code == 1
-    assert lines[0].startswith("remote nueva: none of ")
-    assert "`dvc push --remote nueva`" in lines[0]
-    assert len(lines) == 2
-    run(Path(), "dvc", "push", "--remote", "nueva")
-    assert doctor("--remote", "nueva")[0] == 0
+    repaired = "`resumen doctor --remote=nueva --fix` repairs it"
+    assert lines[:-1] == [f"--remote=nueva (7 files): not there, none of them; {repaired}"]
+    assert doctor("--remote", "nueva", "--fix")[0] == 0
 
 
 def test_what_the_cache_lacks_is_put_there_by_dvc_commit(doctor):
     cached(MODEL).unlink()
-    assert "not in DVC's cache" in doctor()[1][0]
+    assert doctor()[1][0].startswith("weights: not in the workspace, not in DVC's cache or ")
     run(Path(), "dvc", "commit")
     assert doctor() == (0, [doctor()[1][-1]])
 
@@ -335,7 +374,7 @@ def test_what_cannot_be_read_is_named_and_left_alone(doctor):
     code, lines = doctor("--remote", "--fix")
     assert code == 1
     assert "got md5 nothing readable (Is a directory), expected " in lines[0]
-    assert lines[0].endswith("; see to the rights, the disk or the network, and ask again")
+    assert lines[0].endswith("; see to the rights, the disk or the network")
     assert path.is_dir()
 
 
@@ -344,8 +383,11 @@ def test_a_fault_of_the_users_is_one_line(doctor):
     message = "oss is supported, but requires 'dvc-oss' to be installed; install it, or name another remote"
     assert doctor("--remote", "oss")[0] == f"error: DVC: {message}"
     assert doctor("--remote", "nada")[0] == "error: DVC: config file error: remote 'nada' doesn't exist"
-    Path("dvc.lock").write_text("schema: [", encoding="utf-8")
-    assert doctor()[0].startswith("error: DVC: ")
+    for text, message in (("stages: [", "1: not YAML: "), ("stages: [1]", " not as DVC writes it; ")):
+        Path("dvc.lock").write_text(text, encoding="utf-8")
+        assert doctor()[0].startswith(f"error: dvc.lock:{message}")
+    Path("dvc.lock").unlink()
+    assert doctor()[0] == "error: dvc.lock: not found; run from the folder that holds the project"
 
 
 def test_a_fault_of_a_remotes_own_library_is_one_line(doctor, monkeypatch):

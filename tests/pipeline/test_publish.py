@@ -7,9 +7,10 @@ import pytest
 from huggingface_hub import ModelCard
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
+from resumen.runtime.files import md5_of
 from resumen.runtime.jsonfiles import read_json, write_json
 from resumen.schema.params import read_yaml
-from resumen.tools.publish import main, md5_of
+from resumen.tools.publish import main
 from stages.report import main as report
 from tests.helpers.hub import ALLOWED, Hub, environment_of
 from tests.helpers.paths import ROOT

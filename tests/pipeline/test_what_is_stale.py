@@ -22,7 +22,7 @@ CHANGES = {
     "miniatures/recipes.py": ("# a comment\n", set()),
     "README.md": ("More.\n", set()),
     "resumen/page/report.js": ("// a comment\n", {"report"}),
-    "resumen/scoring/bootstrap.py": ("# a comment\n", {"evaluate"}),
+    "resumen/scoring/bootstrap.py": ("# a comment\n", {"evaluate", "report"}),
     "resumen/training/loop.py": ("# a comment\n", {"finetune"}),
     "stages/extract.py": ("# a comment\n", {"extract"}),
     "resumen/schema/sections.py": ("# a comment\n", SCHEMA_USERS),

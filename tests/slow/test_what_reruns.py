@@ -111,7 +111,7 @@ MODULES = {
     "resumen/runtime/progress.py": set(),
     "resumen/tools/compare.py": set(),
     "resumen/page/report.js": {"report"},
-    "resumen/scoring/bootstrap.py": {"evaluate"},
+    "resumen/scoring/bootstrap.py": {"evaluate", "report"},
     "resumen/text/words.py": EVERYTHING,
     "resumen/schema/sections.py": {*EVERYTHING, *WEIGHTS},
 }

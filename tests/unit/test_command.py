@@ -10,7 +10,7 @@ from resumen import __main__ as command
 from tests.helpers.paths import ROOT
 
 TOOLS = [name for group in command.GROUPS.values() for name in group]
-HELPERS = {"copies", "repairs"}  # of doctor
+HELPERS = {"private"}  # of doctor
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
-"""Private parts of libraries: each taken away, what is done without it computes the same."""
+"""Private parts of libraries: each taken away, what is done without it computes the same, or says why not."""
 
 import platform
+import sys
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from resumen.model.device import choose_dtype
 from resumen.model.distributed import run_under_torchrun
 from resumen.model.t5 import project
 from resumen.runtime.errors import InputError
+from resumen.tools.private import remote_store
 from tests.helpers.absent import Gone
 
 
@@ -69,3 +71,15 @@ def test_without_its_parts_torchrun_is_a_process_of_its_own(gone, monkeypatch, c
             InputError, match="torchrun --nproc-per-node 1 ended with exit code 1; what it said"
         ):
             run_under_torchrun(module)
+
+
+@pytest.mark.parametrize("taken", ["the module", "its parts"])
+def test_without_dvcs_stores_a_remote_is_not_read_and_the_message_says_what_verifies_it(monkeypatch, taken):
+    if taken == "the module":
+        monkeypatch.setitem(sys.modules, "dvc.repo", None)
+    else:
+        monkeypatch.setattr("dvc.repo.Repo", Gone)
+    with pytest.raises(
+        InputError, match=r"^remote nas: this version of DVC does not let .* `dvc pull` verify"
+    ):
+        remote_store("nas")
