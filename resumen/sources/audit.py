@@ -24,7 +24,7 @@ NUM_BANDS = 32  # of 4 hashes: texts alike by 0.8 are compared with a probabilit
 HASH_SEED = 1
 
 # MLSUM es: "* Este artículo apareció en la edición impresa del Martes, 1 de junio de 2010"
-EDITION_NOTE = "Este artículo apareció en la edición impresa"
+EDITION_NOTE_WORDS = "Este artículo apareció en la edición impresa"
 AFTER_EDITION_NOTE = re.compile(r"(?!\w)[^.\n]*+\.?+\s*+")  # possessive: nothing is tried twice
 
 
@@ -34,7 +34,7 @@ def without_edition_note(text: str) -> str:
     >>> without_edition_note("Llueve. * Este artículo apareció en la edición impresa del lunes.")
     'Llueve.'
     """
-    article, note, rest = text.rpartition(EDITION_NOTE)
+    article, note, rest = text.rpartition(EDITION_NOTE_WORDS)
     if not note or not AFTER_EDITION_NOTE.fullmatch(rest):
         return text
     return article.rstrip().removesuffix("*").rstrip()
