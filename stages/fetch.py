@@ -40,7 +40,7 @@ from resumen.sources.audit import (
     without_edition_note,
 )
 from resumen.sources.registry import source_of
-from resumen.sources.rows import RawRow
+from resumen.sources.rows import RawRow, normalized_row
 
 log = logging.getLogger("fetch")
 
@@ -61,8 +61,9 @@ def clean(rows: Iterable[RawRow], audit: Audit, seen: DuplicateIndex, params: Da
     trained on.
     """
     for given in rows:
-        text = without_edition_note(given["text"]) if params.trim_edition_note else given["text"]
-        row = given | {"text": text}
+        row, trimmed = normalized_row(given)
+        if params.trim_edition_note and (text := without_edition_note(row["text"])) != row["text"]:
+            row, trimmed = row | {"text": text}, ["edition note", *trimmed]
         read = RowWords.of(row)
         defects = dict.fromkeys(own_defects(row, read, params))
         if not defects.keys() & set(UNUSABLE):
@@ -71,7 +72,7 @@ def clean(rows: Iterable[RawRow], audit: Audit, seen: DuplicateIndex, params: Da
         reason = next((name for name in defects if params.drops(name)), None)
         audit.count(row["id"], defects, reason)
         if reason is None:
-            audit.trimmed["edition note"] += row["text"] != given["text"]
+            audit.trimmed.update(trimmed)
             audit.measure(read)
             seen.keep(fingerprint, RowRef(audit.split, row["id"]))
             yield row

@@ -37,6 +37,7 @@ from resumen.schema.predictions import FOREIGN, write_meta
 from resumen.schema.rows import read_table
 from resumen.schema.sections import GenerateParams, SourceParams, StyleParams
 from resumen.schema.systems import SystemParams, system_params
+from resumen.text.characters import normalize
 from resumen.text.prompts import TEMPLATE_FIELDS, fill_template
 from resumen.vocabulary.tokenizer import load_tokenizer, round_trip
 
@@ -133,7 +134,7 @@ def read_external(path: Path, rows: list[dict[str, str]], system: str) -> list[d
         check_prediction(f"{path}:{number}", system, row)
         if row["id"] in predictions:
             raise InputError(f"{path}:{number}: system {system}: id {row['id']!r} occurs twice")
-        predictions[row["id"]] = row["prediction"]
+        predictions[row["id"]] = normalize(row["prediction"])
     if not predictions:
         raise InputError(
             f"{path}: system {system}: no predictions; expected an object of id and prediction a line"

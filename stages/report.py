@@ -279,7 +279,7 @@ def page_values(params: dict[str, Any]) -> dict[str, Any]:
         "finetune": read_json(FINETUNE_METRICS),
         "how": asked_how(params),
         "is_miniature": is_finetuned_miniature(params),
-        "metadata": metadata(params, systems, evaluation),
+        "metadata": metadata(params, systems, evaluation, audit["provenance"][0]),
         "news": news_of(audit["provenance"][0]),
         "parameters": parameters(params),
         "probes": shown_probes([name for name in names if name not in EXTRACTIVE]),
@@ -307,18 +307,45 @@ def parameters(params: dict[str, Any]) -> str:
     return text
 
 
-def metadata(params: dict[str, Any], systems: list[dict[str, Any]], evaluation: dict[str, Any]) -> str:
-    """Return the model card's YAML header, as the Hub reads it; each score has its interval in `args`."""
+def licence_of(provenance: dict[str, Any]) -> dict[str, Any]:
+    """Return what the card's header says of the licence: that of the dataset, as its own card has it.
+
+    MLSUM's, which its card calls `other`, is for research alone; of one that names none nothing is said.
+
+    >>> licence_of({"source": "hub", "repo": "me/noticias", "licence": "cc-by-4.0"})["license"]
+    'cc-by-4.0'
+    """
+    if provenance["source"] == "embedded":
+        return {"license": "apache-2.0"}
+    licence, names = provenance.get("licence", ""), re.compile(r"[a-z0-9.+-]+(, [a-z0-9.+-]+)*")
+    if licence.startswith("non-commercial research"):
+        stated = {"license": "other", "license_name": "non-commercial-research"}
+    elif names.fullmatch(licence):
+        all_of_them = licence.split(", ")
+        stated = {"license": all_of_them if len(all_of_them) > 1 else licence}
+    else:
+        return {}
+    return stated | {"license_link": f"https://huggingface.co/datasets/{provenance['repo']}"}
+
+
+def metadata(
+    params: dict[str, Any],
+    systems: list[dict[str, Any]],
+    evaluation: dict[str, Any],
+    provenance: dict[str, Any],
+) -> str:
+    """Return the model card's YAML header, as the Hub reads it; each score has its interval in `args`.
+
+    `provenance` is that of metrics/data.json.
+    """
     base, data = params["checkpoints"][params["finetune"]["base"]], section_of(params, "data")
     header: dict[str, Any] = {} if data["language"] == "any" else {"language": data["language"]}
     header["library_name"], small = "transformers", is_finetuned_miniature(params)
     if "repo" in base and section_of(params, "weights") == "hub":
         header["base_model"] = base["repo"]
+    header |= licence_of(provenance)
     if data["source"] == "hub":
-        header |= {"license": "other", "license_name": "non-commercial-research", "datasets": [data["repo"]]}
-        header["license_link"] = f"https://huggingface.co/datasets/{data['repo']}"
-    elif data["source"] == "embedded":
-        header["license"] = "apache-2.0"
+        header["datasets"] = [data["repo"]]
     tags = ["summarization", "t5", *(["miniature"] if small else [])]
     header |= {"pipeline_tag": "summarization", "tags": tags, "metrics": ["rouge"]}
     scores = next((row for row in systems if row["name"] == "finetuned"), None)

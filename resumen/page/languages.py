@@ -37,6 +37,9 @@ TRANSLATIONS = {  # of fixed words of ours
     "repeated summary": "resumen repetido",
     "long summary": "resumen largo",
     "edition note": "nota de la edición",
+    "invisible characters": "caracteres invisibles",
+    "no-break spaces": "espacios de no separación",
+    "not NFC": "letras en dos caracteres (no NFC)",
     # breakdowns
     "topic": "tema",
     "length": "longitud",

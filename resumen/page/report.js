@@ -12,7 +12,7 @@ const SAID = {
         miniature: "miniatura", foreign: "ajeno" },
 };
 const AT_ONCE = 50;
-const WORD = /[\p{L}\p{N}]+/gu;
+const WORD = /[\p{L}\p{N}][\p{L}\p{N}\p{M}\u200c\u200d]*/gu; // as resumen/text/words.py has them
 const LETTER = /.\p{M}*/gsu; // with the accents that stand after it
 
 const page = document.documentElement;

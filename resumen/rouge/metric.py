@@ -13,6 +13,7 @@ import datasets
 import evaluate
 
 from resumen.rouge.score import ROUGE_TYPES, rouge
+from resumen.text.characters import normalize
 
 
 class SpanishRouge(evaluate.Metric):
@@ -32,7 +33,8 @@ class SpanishRouge(evaluate.Metric):
         self, predictions: list[str], references: list[str], use_aggregator: bool = True
     ) -> dict[str, float] | dict[str, list[float]]:
         """Return each score's mean, or (use_aggregator=False) one value an article, in their order."""
-        rows = [rouge(*texts) for texts in zip(predictions, references, strict=True)]
+        pairs = zip(map(normalize, predictions), map(normalize, references), strict=True)
+        rows = [rouge(prediction, reference) for prediction, reference in pairs]
         scores = dict(zip(ROUGE_TYPES, map(list, zip(*rows, strict=True)), strict=True))
         if not use_aggregator:
             return scores

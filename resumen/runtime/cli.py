@@ -31,7 +31,7 @@ def parser(doc: str, example: str) -> argparse.ArgumentParser:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Call `main`; an InputError becomes one line on stderr and exit code 1.
+    """Call `main`; an InputError becomes a line a fault on stderr and exit code 1.
 
     Anything else keeps its traceback, since it is our bug; RESUMEN_DEBUG=1 shows every one.
     """
@@ -47,4 +47,5 @@ def run(main: Callable[[], None]) -> None:
     except (InputError, OSError) as error:
         if os.environ.get("RESUMEN_DEBUG"):
             raise
-        sys.exit(f"error: {printable(str(error))}")
+        messages = error.messages if isinstance(error, InputError) else [printable(str(error))]
+        sys.exit("\n".join(f"error: {message}" for message in messages))

@@ -7,12 +7,22 @@ MAX_MESSAGE = 2_000  # characters of a message; a file may have a name or a key 
 
 
 class InputError(ValueError):
-    """A fault in params, data or files that the user can fix; the message, a line, says where and how."""
+    """A fault in params, data or files that the user can fix; the message, a line, says where and how.
 
-    def __init__(self, message: str) -> None:
-        if len(message) > MAX_MESSAGE:
-            message = f"{message[: MAX_MESSAGE - 500]} … {message[-500:]}"
-        super().__init__(printable(message))
+    Of several faults that were found in one go, `messages` has a line each.
+    """
+
+    def __init__(self, *messages: str) -> None:
+        self.messages = [printable(shortened_message(message)) for message in messages]
+        more = f" (and {len(messages) - 1} more)" if len(messages) > 1 else ""
+        super().__init__(self.messages[0] + more)
+
+
+def shortened_message(message: str) -> str:
+    """Return `message`, the middle of a very long one left out."""
+    if len(message) <= MAX_MESSAGE:
+        return message
+    return f"{message[: MAX_MESSAGE - 500]} … {message[-500:]}"
 
 
 def printable(text: str) -> str:

@@ -23,6 +23,8 @@ SWITCHED = (
     "long summary",  # no shorter than its article
 )
 
+TRIMMED = ("edition note", "invisible characters", "no-break spaces", "not NFC")  # what is changed in a text
+
 
 def check_size(value: Any) -> Any:
     """Return a split's size if it is rows (an int ≥ 1), a share (a float in (0, 1)) or "all"."""

@@ -1,5 +1,6 @@
 """params.yaml: the profile merged in, every block checked, every error with its key and the next step."""
 
+import difflib
 import re
 from collections.abc import Sequence
 from datetime import date
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -166,31 +168,46 @@ def parse_block(
     and the others come from `profile_where`.
 
     Raises:
-        InputError: `file: key: what is wrong, got value; next step`, for the first fault.
+        InputError: `file: key: what is wrong, got value; next step`, a message for each key.
     """
     if not isinstance(value, dict):
         raise InputError(f"{file}: {where}: expected keys and values, got {value!r}")
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        fault = error.errors()[0]
-        path = key_path(fault["loc"], value)
-        from_profile = profile_where and path and path[0] in value and path[0] not in own
-        key = ".".join(filter(None, [profile_where if from_profile else where, *path]))
-        if fault["type"] == "extra_forbidden":
-            message = f"unknown key{nearest(path[-1], list(kind.model_fields))}"
-        elif fault["type"] == "missing" or (fault["input"] is None and profile_where):
-            key = ".".join(filter(None, [where, *path]))
-            message = f"no value here nor in {profile_where}; set one" if profile_where else "missing; add it"
-        elif fault["type"] == "value_error":
-            message = f"{fault['ctx']['error']}, got {fault['input']!r}"
-        else:
-            same = [other for other in error.errors() if key_path(other["loc"], value) == path]
-            wanted = " or ".join(other["msg"].removeprefix("Input should be ") for other in same)
-            message = f"expected {wanted}, got {fault['input']!r}"
-            if fault["type"] == "string_type" and isinstance(fault["input"], int | float | date):
-                message += "; put it in quotes"
-        raise InputError(f"{file}: {key}: {message}") from error
+        faults: dict[tuple[str, ...], list[ErrorDetails]] = {}
+        for fault in error.errors():
+            faults.setdefault(tuple(key_path(fault["loc"], value)), []).append(fault)
+        # What is missing may be there, misspelt: that is said once.
+        unknown = [path[-1] for path, (fault, *_) in faults.items() if fault["type"] == "extra_forbidden"]
+        messages = []
+        for path, same in faults.items():
+            if same[0]["type"] == "missing" and difflib.get_close_matches(path[-1], unknown):
+                continue
+            is_here = not path or path[0] in own or path[0] not in value
+            key = ".".join(filter(None, [where if is_here else profile_where or where, *path]))
+            if same[0]["input"] is None and profile_where:
+                key = ".".join([where, *path])
+            messages.append(f"{file}: {key}: {fault_message(same, path, kind, profile_where)}")
+        raise InputError(*messages) from error
+
+
+def fault_message(
+    same: list[ErrorDetails], path: Sequence[str], kind: type[Block], profile_where: str
+) -> str:
+    """Return what is wrong with the key at `path`, of which pydantic found `same`."""
+    fault = same[0]
+    if fault["type"] == "extra_forbidden":
+        return f"unknown key{nearest(path[-1], list(kind.model_fields))}"
+    if fault["type"] == "missing" or (fault["input"] is None and profile_where):
+        return f"no value here nor in {profile_where}; set one" if profile_where else "missing; add it"
+    if fault["type"] == "value_error":
+        return f"{fault['ctx']['error']}, got {fault['input']!r}"
+    wanted = " or ".join(other["msg"].removeprefix("Input should be ") for other in same)
+    message = f"expected {wanted}, got {fault['input']!r}"
+    if fault["type"] == "string_type" and isinstance(fault["input"], int | float | date):
+        message += "; put it in quotes"
+    return message
 
 
 def key_path(location: Sequence[Any], value: Any) -> list[str]:

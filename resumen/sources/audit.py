@@ -184,7 +184,7 @@ class Audit:
             "kept": len(text),
             "dropped": dict(sorted(self.dropped.items())),
             "left": dict(sorted(self.left.items())),
-            "trimmed": dict(+self.trimmed),
+            "trimmed": dict(sorted(self.trimmed.items())),
             "text_words": quantiles(text),
             "summary_words": quantiles(summary),
             "compression": quantiles(text / summary),

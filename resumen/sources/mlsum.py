@@ -126,13 +126,14 @@ def read_rows(paths: list[str], count: int | None) -> Iterator[dict[str, str]]:
 
 
 def card_licence(repo: str, commit: str, repo_type: str) -> str:
-    """Return the licence that the repository's card names, or that it names none."""
+    """Return the licence that the repository's card names, several by commas, or that it names none."""
     info = with_retries(
         f"{repo}@{commit}", lambda: HfApi().repo_info(repo, revision=commit, repo_type=repo_type)
     )
     card = getattr(info, "card_data", None)  # a kernel has none
     licence = card.get("license") if card else None
-    return str(licence) if licence else "none named in the repository's card"
+    named = ", ".join(licence) if isinstance(licence, list) else licence
+    return str(named) if named else "none named in the repository's card"
 
 
 def hub_splits(params: HubParams, origin: dict[str, Any]) -> Mapping[str, Iterable[RawRow]]:

@@ -1,6 +1,37 @@
-"""Characters: white space as T5 sees it, what is visible."""
+"""Characters: one way to write each, white space as T5 sees it, what is visible."""
 
+import re
 import unicodedata
+
+# Soft hyphen, zero-width space, word joiner, byte order mark: nobody sees them, and they part words. The
+# joiners U+200C and U+200D stay, which other scripts need.
+INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")
+NO_BREAK_SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")  # and their kin
+
+
+def normalize(text: str) -> str:
+    """Return `text` as all texts are that come in: NFC, without invisible characters, its spaces plain ones.
+
+    File names of macOS and text out of PDFs write "í" as two characters; words are then cut in two.
+
+    >>> normalize("arti\u0301culo de\u00a0Ma\u00adrti\u0301n")
+    'artículo de Martín'
+    """
+    return unicodedata.normalize("NFC", NO_BREAK_SPACES.sub(" ", INVISIBLE.sub("", text)))
+
+
+def unusual(text: str) -> list[str]:
+    """Return what of `text` `normalize` changes.
+
+    >>> unusual("nin\u0303o"), unusual("niño")
+    (['not NFC'], [])
+    """
+    found = {
+        "not NFC": not unicodedata.is_normalized("NFC", text),
+        "invisible characters": bool(INVISIBLE.search(text)),
+        "no-break spaces": bool(NO_BREAK_SPACES.search(text)),
+    }
+    return [kind for kind, is_there in found.items() if is_there]
 
 
 def collapse_white_space(text: str) -> str:

@@ -6,6 +6,8 @@ What DVC itself would say less clearly is caught here too: `make repro` calls th
 """
 
 import logging
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,8 @@ from resumen.sources.userfiles import file_origin, file_splits
 
 log = logging.getLogger("check")
 
+Check = Callable[[], object]  # raises InputError for what is wrong
+
 SECTION_PARAMS: dict[str, type[Block]] = {
     "format": FormatParams,
     "tokenize": TokenizeParams,
@@ -47,20 +51,26 @@ PROFILE_SECTIONS = ("data", "weights", *SECTION_PARAMS)
 
 
 def check_keys(section: dict[str, Any], known: tuple[str, ...], where: str) -> None:
-    """Raise InputError for a key of `section` that is not `known`."""
-    for key in section:
-        if key not in known:
-            raise InputError(f"params.yaml: {where}{key}: unknown key{nearest(str(key), list(known))}")
+    """Raise InputError for the keys of `section` that are not `known`."""
+    unknown = [key for key in section if key not in known]
+    if unknown:
+        raise InputError(
+            *(f"params.yaml: {where}{key}: unknown key{nearest(str(key), list(known))}" for key in unknown)
+        )
 
 
-def check_sections(params: dict[str, Any]) -> None:
-    """Check every section under the profile that `params` names."""
+def section_checks(params: dict[str, Any]) -> list[Check]:
+    """Return the checks of every section under the profile that `params` names."""
     profile = profile_of(params)
-    data_params(params)
-    check_keys(params["profiles"][profile], PROFILE_SECTIONS, f"profiles.{profile}.")
-    weights_source(params)
-    for name, kind in SECTION_PARAMS.items():
-        parse_section(kind, params, name)
+    sections = params["profiles"][profile]
+    if not isinstance(sections, dict):
+        raise InputError(f"params.yaml: profiles.{profile}: expected sections, got {sections!r}")
+    return [
+        partial(data_params, params),
+        partial(check_keys, sections, PROFILE_SECTIONS, f"profiles.{profile}."),
+        partial(weights_source, params),
+        *(partial(parse_section, kind, params, name) for name, kind in SECTION_PARAMS.items()),
+    ]
 
 
 def check_checkpoints(params: dict[str, Any]) -> None:
@@ -164,34 +174,63 @@ def profile_alone(params: dict[str, Any], profile: str) -> dict[str, Any]:
     return {**params, **bare, "profile": profile}
 
 
-def check(params: dict[str, Any]) -> str:
-    """Check all of `params`, and return what was found in a line.
+def all_of(checks: Iterable[Check]) -> None:
+    """Make every check, and raise InputError with all faults that they found, each once."""
+    messages: dict[str, None] = {}
+    for one in checks:
+        try:
+            one()
+        except InputError as error:
+            messages |= dict.fromkeys(error.messages)
+    if messages:
+        raise InputError(*messages)
 
-    Raises:
-        InputError: the first fault, the chosen profile's before the others'.
-    """
-    check_keys(params, KEYS, "")
-    chosen = profile_of(params)
-    for key in ("checkpoints", "systems"):
-        if not isinstance(params.get(key), dict) or not params[key]:
-            raise InputError(f"params.yaml: {key}: expected at least one, got {params.get(key)!r}")
-    check_sections(params)
-    check_checkpoints(params)
-    check_step(params)
-    read_sets()
-    template_pairs(parse_section(FormatParams, params, "format"))
-    check_seeds(params)
-    comparison_params(params)
-    for name in system_names(params):
-        check_source(name, system_params(params, name), params)
+
+def check_first_rows(params: dict[str, Any]) -> None:
+    """Check that the user's files are there, and the first row of each."""
     data = data_params(params)
     if isinstance(data, FilesParams):
         for rows in file_splits(data, file_origin(data)).values():
             next(iter(rows), None)
+
+
+def check(params: dict[str, Any]) -> str:
+    """Check all of `params`, and return what was found in a line.
+
+    Raises:
+        InputError: all faults of the sections, of the chosen profile before the others'; or, where there are
+            none, all of how they go together.
+    """
+    chosen = profile_of(params)
+    for key in ("checkpoints", "systems"):
+        if not isinstance(params.get(key), dict) or not params[key]:
+            raise InputError(f"params.yaml: {key}: expected at least one, got {params.get(key)!r}")
+    all_of(
+        [
+            partial(check_keys, params, KEYS, ""),
+            *section_checks(params),
+            *(partial(checkpoint_params, params, name) for name in params["checkpoints"]),
+            *(partial(system_params, params, name) for name in params["systems"]),
+            partial(comparison_params, params),
+            read_sets,
+            read_probes,
+        ]
+    )
+    systems = {name: system_params(params, name) for name in system_names(params)}
+    all_of(
+        [
+            partial(check_checkpoints, params),
+            partial(check_step, params),
+            partial(template_pairs, parse_section(FormatParams, params, "format")),
+            partial(check_seeds, params),
+            *(partial(check_source, name, system, params) for name, system in systems.items()),
+            partial(check_first_rows, params),
+        ]
+    )
     for profile in params["profiles"]:
-        check_sections(profile_alone(params, profile))
+        all_of(section_checks(profile_alone(params, profile)))
     num_probes = len(read_probes()[1]) + parse_section(ProbeParams, params, "probe").generated
-    return f"params.yaml is fine: profile {chosen}, {len(params['systems'])} systems, {num_probes} probes"
+    return f"params.yaml is fine: profile {chosen}, {len(systems)} systems, {num_probes} probes"
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from resumen.runtime.paths import RAW_TEST
 from resumen.schema.params import read_params
 from resumen.schema.rows import read_table
 from resumen.schema.systems import system_names, system_params
-from resumen.text.characters import collapse_white_space
+from resumen.text.characters import collapse_white_space, normalize
 from resumen.text.words import words
 from resumen.tools.summarize import Article, Summarizer, load_summarizer, options_of
 
@@ -128,6 +128,7 @@ def summarize_all(text: str, systems: Sequence[str]) -> tuple[Marked, list[Card]
     if not systems:
         raise InputError("choose a system first")
     cards, ends = [], []
+    text = normalize(text)
     article = Article("the article", "article", {"text": text, "title": "", "topic": ""})
     for system in systems:
         model = summarizer(system)

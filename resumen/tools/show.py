@@ -47,7 +47,7 @@ from resumen.schema.predictions import read_meta
 from resumen.schema.rows import SPLITS, load_table, open_parquet, read_table
 from resumen.schema.sections import BaseParams, StyleParams
 from resumen.schema.systems import EXTRACTIVE, system_names, system_params
-from resumen.text.words import WORD, words
+from resumen.text.words import word_pattern, words
 from resumen.vocabulary.tokenizer import (
     IGNORE_INDEX,
     UNK,
@@ -324,7 +324,8 @@ def shortened(text: Text, unit: str) -> Text:
 
 def marked(summary: str, new: set[str]) -> Text:
     """Return a summary, those of its words that are in `new` in brackets."""
-    parts = re.split(f"({WORD.pattern})", printable_lines(summary))
+    text = printable_lines(summary)
+    parts = re.split(f"({word_pattern(text).pattern})", text)
     return Text.assemble(*((f"[{one}]", "yellow") if new & set(words(one)) else one for one in parts))
 
 

@@ -49,7 +49,7 @@ from resumen.schema.sections import FormatParams, GenerateParams, SourceParams
 from resumen.schema.systems import SystemParams, system_names, system_params
 from resumen.sources.parquet import untrusted_rows
 from resumen.sources.userfiles import csv_records
-from resumen.text.characters import is_visible
+from resumen.text.characters import is_visible, normalize
 from resumen.text.conversation import check_turn, render_conversation
 from resumen.text.prompts import fields_of, fill_template
 from resumen.text.sentences import sentences
@@ -290,6 +290,7 @@ def articles_of(sources: list[TextSource], fields: Iterable[str]) -> Iterator[Ar
                 raise InputError(
                     f"{index}: expected an article, got {shown(values['text'])}; write one, or leave it out"
                 )
+            values = {name: normalize(value) for name, value in values.items()}
             own = row.get("id")
             yield Article(index, row_id if own is None or own == "" else str(own), values)
         if row_id is None:

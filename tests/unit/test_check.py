@@ -183,6 +183,34 @@ def test_a_fault_is_said_in_one_line_before_any_work(set_params, fails, changes,
     assert fails(main).startswith(f"params.yaml: {message}")
 
 
+def test_all_faults_are_said_at_once_a_line_each(set_params, fails):
+    set_params(
+        {
+            "finetune.learning_rat": 0.01,
+            "finetune.epochs": "many",
+            "finetune.dropout": 2,
+            "generate.num_beams": 0,
+            "evaluate.confidence": 95,
+            "systems.t5-small.num_beam": 2,
+            "checkpoints.t5-base.revision": ...,
+            "comparisons.use.question": 3,
+            "probes": {},
+        }
+    )
+    keys = [line.split(": ")[1] for line in fails(main).split("\n")]
+    assert keys == [
+        *("probes", "finetune.epochs", "finetune.dropout", "finetune.learning_rat", "generate.num_beams"),
+        *("evaluate.confidence", "checkpoints.t5-base", "systems.t5-small.num_beam"),
+        "comparisons.use.question",
+    ]
+
+
+def test_what_is_misspelt_is_not_said_to_be_missing_too(set_params, fails):
+    set_params({"evaluate": {"bootstrap_sample": 9, "confidence": 0.9, "seed": 1, "stemming": "none"}})
+    message = "params.yaml: evaluate.bootstrap_sample: unknown key; did you mean bootstrap_samples?"
+    assert fails(main) == message
+
+
 @pytest.mark.parametrize("option", [{"num_beams": 4}, {"template": "{text}"}, {"max_new_tokens": 9}])
 def test_predictions_made_elsewhere_take_no_template_and_no_decoding(set_params, write, fails, option):
     write("others/gpt.jsonl", "")

@@ -115,6 +115,20 @@ def test_edition_notes_are_counted_and_do_not_hide_a_duplicate():
     assert audit.trimmed == {"edition note": 1}
 
 
+def test_texts_are_normalized_and_what_was_unusual_is_counted():
+    given = row("El nin\u0303o de\u00a0Soria.", "Un nin\u0303o\u00ad de Soria.")
+    talk = row("Llueve.") | {"messages": [{"role": "user", "content": "¿Por que\u0301?"}]}
+    kept, audit = cleaned([given, row("Nieva."), talk])
+    assert [one["text"] for one in kept] == ["El niño de Soria.", "Nieva.", "Llueve."]
+    assert kept[0]["summary"] == "Un niño de Soria."
+    assert kept[2]["messages"] == [{"role": "user", "content": "¿Por qué?"}]
+    assert audit.trimmed == {"not NFC": 2, "no-break spaces": 1, "invisible characters": 1}
+
+
+def test_rows_that_differ_in_how_they_are_written_alone_are_duplicates():
+    assert cleaned([row("El niño."), row("El nin\u0303o.")])[1].dropped == {"duplicate text": 1}
+
+
 def test_an_edition_note_can_stay():
     given, audit = row(f"Nieva. {NOTE}"), Audit("train")
     assert list(clean([given], audit, seen_index(), params(trim_edition_note=False))) == [given]

@@ -241,6 +241,12 @@ def test_predictions_made_elsewhere_come_in_any_order(news, foreign, runs):
     ]
 
 
+def test_predictions_made_elsewhere_are_normalized_as_the_articles_are(news, foreign, runs):
+    foreign([row | {"prediction": "El nin\u0303o de\u00a0So\u00adria"} for row in predictions(news)])
+    runs(main, "gpt")
+    assert {row["prediction"] for row in made("gpt")} == {"El niño de Soria"}
+
+
 FOREIGN_FAULTS = [
     (
         lambda rows: rows[1:],

@@ -11,7 +11,7 @@ from resumen.runtime.guards import fault_of, summary_fault
 from resumen.scoring.measures import ArticleIndex, Summary
 from resumen.scoring.registry import MEASURES
 from resumen.sources.audit import Fingerprint, RowWords, own_defects, without_edition_note
-from resumen.text.characters import collapse_white_space, is_visible
+from resumen.text.characters import collapse_white_space, is_visible, normalize, unusual
 from resumen.text.conversation import check_messages, mark_in
 from resumen.text.language import language_of
 from resumen.text.sentences import sentences
@@ -81,6 +81,7 @@ READERS = {
     "language": language_of,
     "white space": collapse_white_space,
     "visible": is_visible,
+    "normalization": lambda text: [normalize(text), unusual(text)],
     "combining marks": fault_of,
     "summary made elsewhere": summary_fault,
     "turns": as_turn,

@@ -16,7 +16,7 @@ from resumen.page.explorer import lost_letters
 from resumen.page.languages import QUESTIONS, TRANSLATIONS, bilingual, verdict_of
 from resumen.page.table import RESULT_MARKS, markdown_table, marks_of, text_table, what_is, with_results
 from resumen.runtime.jsonfiles import read_json, write_json
-from resumen.schema.data import SWITCHED, UNUSABLE
+from resumen.schema.data import SWITCHED, TRIMMED, UNUSABLE
 from resumen.schema.params import read_params
 from resumen.schema.probes import KINDS
 from resumen.schema.systems import system_params
@@ -81,7 +81,33 @@ def test_the_card_is_read_by_the_hub(small_run, runs):
 )
 def test_the_card_names_a_base_only_where_its_weights_are_the_hubs(set_params, changes, base_model):
     set_params(changes)
-    assert yaml.safe_load(metadata(read_params(), [], {})).get("base_model") == base_model
+    assert (
+        yaml.safe_load(metadata(read_params(), [], {}, {"source": "files"})).get("base_model") == base_model
+    )
+
+
+NONE_NAMED = "none named in the repository's card"
+LICENCES = [
+    ({"source": "embedded"}, "apache-2.0", None),
+    ({"source": "files", "file": "a.csv"}, None, None),
+    (
+        {"source": "hub", "repo": "reciTAL/mlsum", "licence": MLSUM_LICENCE},
+        "other",
+        "non-commercial-research",
+    ),
+    ({"source": "hub", "repo": "csebuetnlp/xlsum", "licence": "cc-by-nc-sa-4.0"}, "cc-by-nc-sa-4.0", None),
+    ({"source": "hub", "repo": "me/noticias", "licence": "mit, cc-by-4.0"}, ["mit", "cc-by-4.0"], None),
+    ({"source": "hub", "repo": "me/noticias", "licence": NONE_NAMED}, None, None),
+]
+
+
+@pytest.mark.parametrize(("provenance", "licence", "name"), LICENCES)
+def test_the_card_has_the_licence_of_its_dataset_and_of_no_other(set_params, provenance, licence, name):
+    set_params({"profile": "course"} if provenance["source"] == "hub" else {})
+    header = yaml.safe_load(metadata(read_params(), [], {}, provenance))
+    assert (header.get("license"), header.get("license_name")) == (licence, name)
+    link = f"https://huggingface.co/datasets/{provenance.get('repo')}" if licence else None
+    assert header.get("license_link") == (link if provenance["source"] == "hub" else None)
 
 
 @pytest.mark.parametrize("source", ["embedded", "files", "hub"])
@@ -398,7 +424,7 @@ def test_the_answer_is_two_sentences_with_both_numbers_the_difference_and_the_ve
 
 
 def test_every_fixed_word_of_another_module_has_its_spanish():
-    assert {*UNUSABLE, *SWITCHED, *KINDS, *NEWS_KINDS} <= TRANSLATIONS.keys()
+    assert {*UNUSABLE, *SWITCHED, *TRIMMED, *KINDS, *NEWS_KINDS} <= TRANSLATIONS.keys()
     assert {name for name, _, _ in pairs(read_params(ROOT / "params.yaml"))} == QUESTIONS.keys()
 
 

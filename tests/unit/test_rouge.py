@@ -1,6 +1,7 @@
 """ROUGE over Unicode words: golden rows, and equal to rouge_score given the same words."""
 
 import json
+import unicodedata
 from itertools import islice
 from random import Random
 
@@ -93,6 +94,22 @@ def test_scores_equal_rouge_scores_on_real_pairs(split):
     pairs = [(" ".join(article[:2]), " ".join(article[1:4])) for article in articles]
     assert len(pairs) == 200
     assert apart(pairs, split) <= 1e-9
+
+
+WRITTEN = [
+    ("not NFC", lambda text: unicodedata.normalize("NFD", text)),
+    ("soft hyphens", lambda text: text.replace("a", "a\u00ad")),
+    ("zero-width spaces", lambda text: text.replace("e", "e\u200b")),
+    ("no-break spaces", lambda text: text.replace(" ", "\u00a0")),
+]
+
+
+@pytest.mark.parametrize("change", [change for _, change in WRITTEN], ids=[name for name, _ in WRITTEN])
+def test_a_perfect_prediction_scores_100_however_either_is_written(rouge, change):
+    text = "El niño de Málaga escribió un artículo. ¿Qué leyó la niña?"
+    for pair in ((text, change(text)), (change(text), text)):
+        scores = rouge.compute(predictions=pair[:1], references=pair[1:])
+        assert {name: round(scores[name], 6) for name in ROUGE_TYPES} == dict.fromkeys(ROUGE_TYPES, 100.0)
 
 
 def test_stems_join_the_forms_of_a_word():

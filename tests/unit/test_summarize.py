@@ -259,6 +259,13 @@ def test_a_word_longer_than_a_window_is_cut_and_announced(ready, write, summariz
     assert f"largo: {row['tokens']} tokens were read, {message}" in caplog.messages
 
 
+def test_an_article_is_normalized_as_those_of_the_splits_are(ready, write, summarized):
+    write("nfc.txt", "El niño de Soria escribió un artículo.")
+    write("nfd.txt", "El nin\u0303o de\u00a0So\u00adria escribio\u0301 un arti\u0301culo.")
+    nfc, nfd = summarized("nfc.txt", "nfd.txt", "--json")
+    assert (nfc["tokens"], nfc["summary"]) == (nfd["tokens"], nfd["summary"])
+
+
 def test_a_model_is_a_system_or_a_folder(ready, write, set_params, summarized):
     write("corto.txt", SHORT)
     set_params({"systems.short": {"from": "models/finetuned", "template": "Di: {text}", "max_new_tokens": 1}})

@@ -2,6 +2,7 @@
 
 import pytest
 
+from resumen.text.characters import normalize, unusual
 from resumen.text.sentences import sentences
 from resumen.text.words import words
 
@@ -45,3 +46,48 @@ def test_sentences_end_where_spanish_ends_them(text, expected):
 @pytest.mark.parametrize(("text", "_"), SENTENCES)
 def test_sentences_lose_no_word(text, _):
     assert [word for sentence in sentences(text) for word in words(sentence)] == words(text)
+
+
+PARTIES = [
+    ("Ganó el PP. El PSOE perdió.", ["Ganó el PP.", "El PSOE perdió."]),
+    ("Viajó a EE. UU. Hoy ha vuelto.", ["Viajó a EE. UU.", "Hoy ha vuelto."]),
+    ("Las FF. AA. Desfilan.", ["Las FF. AA.", "Desfilan."]),
+    ("El Sr. Ruiz y J. A. Núñez, pp. 3 y ss.", ["El Sr. Ruiz y J. A. Núñez, pp. 3 y ss."]),
+    ("Véase pág. 3. Fin.", ["Véase pág. 3.", "Fin."]),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), PARTIES)
+def test_a_full_stop_after_capitals_ends_a_sentence_unless_its_letters_are_doubled(text, expected):
+    assert sentences(text) == expected
+
+
+WRITTEN = [
+    ("el arti\u0301culo de Nin\u0303o", ["el", "artículo", "de", "niño"]),  # as macOS names files
+    ("la ma\u00addru\u200bga\u2060da", ["la", "madrugada"]),
+    ("10\u00a0000\u202feuros", ["10", "000", "euros"]),
+    ("\ufeffMadrid", ["madrid"]),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), WRITTEN)
+def test_text_however_it_is_written_has_the_same_words(text, expected):
+    assert words(normalize(text)) == expected
+    assert normalize(normalize(text)) == normalize(text)
+    assert unusual(normalize(text)) == []
+    assert unusual(text)
+
+
+WHOLE = ["हिन्दी", "می‌خواهم", "الْعَرَبِيَّة", "ภาษาไทย", "தமிழ்", "ελληνικά", "ñandú"]
+
+
+@pytest.mark.parametrize("word", WHOLE)
+def test_a_word_with_marks_and_joiners_stays_whole(word):
+    assert words(normalize(f"¿{word}?")) == [word]
+    assert words(normalize(f"{word} {word}")) == [word, word]
+
+
+def test_an_emoji_is_no_word_and_keeps_its_joiners():
+    family = "👩\u200d👩\u200d👧"
+    assert words(f"Vino la {family} ayer") == ["vino", "la", "ayer"]
+    assert normalize(family) == family
