@@ -51,7 +51,7 @@ from resumen.schema.rows import read_table, write_table
 from resumen.schema.sections import EvaluateParams
 from resumen.schema.systems import EXTRACTIVE, system_names
 from resumen.scoring.bootstrap import bootstrap_means, percentile_interval
-from resumen.scoring.comparisons import compare_pairs, pairs
+from resumen.scoring.comparisons import Comparison, compare_pairs, pairs
 from resumen.scoring.measures import ArticleIndex, Summary
 from resumen.scoring.registry import MEASURES, PRIMARY, measures_in, metric_of, system_value
 from resumen.text.words import words
@@ -60,6 +60,7 @@ log = logging.getLogger("evaluate")
 
 log.setLevel(logging.INFO)  # the library of that name has set it to warnings
 
+BASE = "that runs finetune.base as it was published"
 ARTICLES_CHUNK = 50  # that a worker is given
 MIN_FOR_WORKERS = 20_000  # summaries; below, starting processes costs more than it saves
 Predictions = dict[str, dict[str, Any]]  # of one article, by system
@@ -201,7 +202,7 @@ def intervals(by_system: dict[str, pd.DataFrame], params: EvaluateParams) -> lis
 
 
 def differences(
-    by_system: dict[str, pd.DataFrame], asked: list[tuple[str, str, str]], params: EvaluateParams
+    by_system: dict[str, pd.DataFrame], asked: list[Comparison], params: EvaluateParams
 ) -> list[dict[str, Any]]:
     """Return the paired differences of the pairs `asked`, with verdicts."""
     values = {system: scores[PRIMARY].to_numpy() for system, scores in by_system.items()}
@@ -326,15 +327,16 @@ def scores_plot(systems: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def log_left_out(metas: dict[str, dict[str, Any]], asked: list[tuple[str, str, str]]) -> None:
+def log_left_out(metas: dict[str, dict[str, Any]], asked: list[Comparison]) -> None:
     """Say which systems and which pairs `asked` are left out, and why."""
     for name, meta in metas.items():
         if LEFT_OUT in meta:
             log.warning("%s: left out: %s", name, meta[LEFT_OUT])
     there = {*EXTRACTIVE, *(name for name, meta in metas.items() if LEFT_OUT not in meta)}
-    for question, *both in asked:
-        if missing := set(both) - there:
-            log.warning("%s (%s): left out: no %s", question, " − ".join(both), ", ".join(sorted(missing)))
+    for pair in asked:
+        missing = {pair.system, pair.against or BASE} - there
+        if missing:
+            log.warning("comparisons.%s: left out: no system %s", pair.name, ", ".join(sorted(missing)))
 
 
 def main() -> None:
@@ -373,6 +375,9 @@ def main() -> None:
         "confidence": params.confidence,
         "signature": signature(rows, params),
         "systems": with_intervals,
+        "left_out": [
+            {"system": name, "why": meta[LEFT_OUT]} for name, meta in metas.items() if LEFT_OUT in meta
+        ],
         "differences": differences(by_system, asked, params),
         "ceilings": ceilings(rows, output, params.stemming),
         "breakdown": breakdown(rows, cut, by_system),

@@ -29,7 +29,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import T5ForConditionalGeneration
 
 from resumen.model.decoding import greedy, plan_batches, prefill, search
-from resumen.model.device import choose_dtype
+from resumen.model.device import choose_dtype, memory_errors
 from resumen.model.distributed import (
     all_gather,
     check_same,
@@ -39,7 +39,7 @@ from resumen.model.distributed import (
     world_size,
 )
 from resumen.model.loading import check_vocabulary
-from resumen.model.prepare import prepare_torch
+from resumen.model.prepare import announce, prepare_torch
 from resumen.model.t5 import T5
 from resumen.rouge.metric import SpanishRouge
 from resumen.rouge.score import ROUGE_TYPES
@@ -227,12 +227,15 @@ def main() -> None:
     init_letters(model, load_tokenizer(base), tokenizer)
     references = {row["id"]: row["summary"] for row in read_table(RAW_VALIDATION, ["id", "summary"])}
     validation = Validation(TokenizedRows(load_table(TOKENIZED_VALIDATION)), references, tokenizer, params)
-    precision = str(choose_dtype(params.precision, device)).removeprefix("torch.")
+    dtype = choose_dtype(params.precision, device)
+    announce(log, device, dtype)
+    precision = str(dtype).removeprefix("torch.")
     inputs = [TOKENIZED_TRAIN, TOKENIZED_VALIDATION, TOKENIZER_DIR, base, RAW_VALIDATION]
     parts = fingerprint([params], inputs, precision=f"{precision} on {device.type}")
     check_same(parts)
     with locked_folder("finetune", parts, log, rank(), world_size()) as folder:
-        history, steps = fine_tune(model, rows, validation, params, device, folder)
+        with memory_errors("finetune.batch_size", params.batch_size):
+            history, steps = fine_tune(model, rows, validation, params, device, folder)
         if rank() == 0:
             write(history, steps, model, params, precision, folder)
             finish(folder)

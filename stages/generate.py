@@ -3,7 +3,8 @@
 Reads   data/formatted/test.parquet (for our template), data/raw/test.parquet (for ids, references, and a
         template of the system's own), and systems.S.from: a model folder, or a .jsonl of id and prediction
 Writes  data/predictions/S.jsonl      id, prediction, source_tokens (read), truncated, spelled_reference
-        data/predictions/S.meta.json  what they were made with: decoding, precision, device, versions
+        data/predictions/S.meta.json  what they were made with: decoding, precision, device, versions; or
+                                      that they are foreign, or why the system was left out (no rows then)
 Params  systems.S, generate, tokenize.source_tokens, format.style
 
     python -m stages.generate flan-small
@@ -18,10 +19,10 @@ import torch
 
 from resumen.checkpoint.folder import reason_left_out
 from resumen.model.decoding import generate_texts, make_generate
-from resumen.model.device import PRECISIONS, choose_dtype
+from resumen.model.device import PRECISIONS, choose_dtype, memory_errors
 from resumen.model.distributed import check_same, rank, run_under_torchrun, world_size
 from resumen.model.loading import check_vocabulary, load_t5
-from resumen.model.prepare import prepare_torch
+from resumen.model.prepare import announce, prepare_torch
 from resumen.model.t5 import T5
 from resumen.prompts.truncation import encode_truncated
 from resumen.runtime.cli import parser, run
@@ -188,6 +189,7 @@ def main() -> None:
     else:
         device = prepare_torch(seed=0)  # greedy and beam search draw nothing
         dtype = choose_dtype(params.precision, device)
+        announce(log, device, dtype)
         prompts = [FORMATTED_TEST] if system.template is None else []
         paths = [system.path, RAW_TEST, *prompts]
         parts = fingerprint([system, params, source, style], paths, precision=f"{dtype} on {device.type}")
@@ -195,7 +197,8 @@ def main() -> None:
         with locked_folder(f"generate-{name}", parts, log, rank(), world_size()) as folder:
             model, journal = load_t5(system.path, dtype, device), folder / "batches.jsonl"
             what = f"generate {name}"
-            predictions = summarize(system, rows, params, source, style, model, what, journal)
+            with memory_errors("generate.batch_size", params.batch_size):
+                predictions = summarize(system, rows, params, source, style, model, what, journal)
             if rank() == 0:
                 write(name, predictions, made_with(system, params, dtype, device))
                 finish(folder)

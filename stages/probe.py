@@ -16,7 +16,7 @@ import torch
 from resumen.checkpoint.folder import reason_left_out
 from resumen.model.decoding import encode_prompts, generate_texts, greedy, make_generate
 from resumen.model.loading import check_vocabulary, load_t5
-from resumen.model.prepare import prepare_torch
+from resumen.model.prepare import announce, prepare_torch
 from resumen.news.questions import news_probes
 from resumen.runtime.cli import parser, run
 from resumen.runtime.paths import ANSWERS_DIR
@@ -36,6 +36,7 @@ BATCH_SIZE = 64  # of the longest prompts; in float32 the companions of a prompt
 def answer(folder: Path, prompts: list[str], max_new_tokens: int, what: str) -> list[str]:
     """Return the answer of the model in `folder` to each prompt, in order."""
     device = prepare_torch(seed=0)  # greedy search draws nothing
+    announce(log, device, torch.float32)
     model, tokenizer = load_t5(folder, torch.float32, device), load_tokenizer(folder)
     check_vocabulary(model.num_rows, tokenizer, folder)
     generate = make_generate(model, greedy(max_new_tokens))

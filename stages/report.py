@@ -54,6 +54,7 @@ from resumen.runtime.paths import (
     TOKENIZE_METRICS,
 )
 from resumen.schema.answers import NEWS, read_answers
+from resumen.schema.checkpoints import why_left_out
 from resumen.schema.jsonl import read_jsonl
 from resumen.schema.params import profile_of, read_params, section_of
 from resumen.schema.rows import read_table
@@ -65,9 +66,9 @@ from resumen.text.prompts import fields_of
 log = logging.getLogger("report")
 
 SECTIONS = ("data", "format", "tokenize", "finetune", "generate", "probe", "extract", "evaluate")
-# The differences that answer the question, and what each is about.
+# The entries of `comparisons` that answer the question, and what each is about.
 ANSWERED = {
-    "instruction tuning": Bilingual("instruction tuning", "el ajuste por instrucciones"),
+    "instruction-tuning": Bilingual("instruction tuning", "el ajuste por instrucciones"),
     "fine-tuning": Bilingual("fine-tuning", "el ajuste fino"),
 }
 LANGUAGES = {"de": "German", "es": "Spanish", "fr": "French", "ru": "Russian", "tr": "Turkish"}
@@ -80,9 +81,9 @@ def answer_of(
     """Return the answer: a sentence on instruction tuning, one on fine-tuning, with numbers and verdicts."""
     scores = {row["name"]: row["rougeL"] for row in rows}
     return [
-        sentence(ANSWERED[row["question"]], row, scores, marks, evaluation["confidence"])
+        sentence(ANSWERED[row["name"]], row, scores, marks, evaluation["confidence"])
         for row in evaluation["differences"]
-        if row["question"] in ANSWERED
+        if row["name"] in ANSWERED
     ]
 
 
@@ -250,8 +251,9 @@ def versions_of(evaluation: dict[str, Any]) -> list[str]:
 def page_values(params: dict[str, Any]) -> dict[str, Any]:
     """Return all that the templates show."""
     evaluation, audit = read_json(EVALUATION_FILE), read_json(DATA_METRICS)
-    systems, marks = system_rows(params, evaluation), marks_of(params)
+    systems = system_rows(params, evaluation)
     names = [row["name"] for row in systems]
+    marks = {name: mark for name, mark in marks_of(params).items() if name in names}
     shown = explored(names)
     news, base = section_of(params, "data"), params["finetune"]["base"]
     language = news["language"]
@@ -266,7 +268,12 @@ def page_values(params: dict[str, Any]) -> dict[str, Any]:
         "base": base,
         "breakdown": groups_of(evaluation),
         "charts": charts_of(systems, differences, marks),
-        "checkpoints": {name: played_by(params, name) for name in params["checkpoints"]},
+        "checkpoints": {
+            name: bilingual("left out: no miniature is shipped")
+            if why_left_out(params, name)
+            else played_by(params, name)
+            for name in params["checkpoints"]
+        },
         "columns": columns_of(measures_shown()),
         "confidence_pct": 100 * evaluation["confidence"],
         "curve": read_json(CURVE),

@@ -1,7 +1,8 @@
 """Weights: put a checkpoint into a folder that transformers loads.
 
 Reads   miniatures/weights/ (weights: embedded), the hub at a commit (hub), or a local folder
-Writes  models/pretrained/C/   config, model.safetensors, tokenizer, provenance.json
+Writes  models/pretrained/C/   config, model.safetensors, tokenizer, provenance.json; without a miniature
+                               under weights: embedded, provenance.json alone, with the reason
 Params  weights, checkpoints.C
 
     python -m stages.weights flan-small

@@ -9,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 from resumen.runtime.errors import InputError, shown
 from resumen.runtime.files import require_file
 from resumen.runtime.jsonfiles import read_json
+from resumen.runtime.paths import PRETRAINED_DIR
 from resumen.runtime.provenance import PROVENANCE
 from resumen.schema.checkpoints import LEFT_OUT
 
@@ -98,12 +99,11 @@ def read_object(path: Path, where: str) -> dict[str, Any]:
 
 
 def reason_left_out(folder: Path) -> str:
-    """Return why `weights` left a checkpoint out, as the profile cannot serve it, or ""."""
+    """Return why `weights` left a checkpoint out, or "" where it did not, or where the folder is not its."""
     path = folder / PROVENANCE
-    content = read_json(path) if path.is_file() else {}
-    return (
-        str(content.get(LEFT_OUT, "")) if isinstance(content, dict) else ""
-    )  # `check_hashes` refuses others
+    content = read_json(path) if folder.parent == PRETRAINED_DIR and path.is_file() else {}
+    reason = content.get(LEFT_OUT) if isinstance(content, dict) else None
+    return reason if isinstance(reason, str) else ""
 
 
 def check_files(files: dict[str, Path], where: str) -> None:

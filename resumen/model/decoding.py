@@ -1,6 +1,7 @@
 """Prompts in, summaries out: batches of like length, greedy search and beam search."""
 
 import json
+import logging
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from resumen.runtime.parent import dvc_process, is_orphaned
 from resumen.runtime.progress import track
 from resumen.schema.sections import Decoding
 from resumen.vocabulary.tokenizer import Ids, decode, encode, truncate
+
+log = logging.getLogger("generate")
 
 MIN_SCORE = -1e9  # the score of what must not be chosen, transformers' own
 COMPACT_SHARE = 1 / 4  # of a batch's articles done, and they leave: what stays is copied
@@ -69,6 +72,8 @@ def generate_in_batches(
     """
     dvc_process()  # while it is there
     outputs = broadcast(read_journal(journal, rows))
+    if outputs and rank() == 0:
+        log.info("%s: %d of %d are there from an earlier run", what, len(outputs), len(rows))
     planned = plan_batches([len(row) for row in rows], batch_size)
     todo = [indices for indices in planned if not all(index in outputs for index in indices)]
     rounds = [todo[start : start + world_size()] for start in range(0, len(todo), world_size())]

@@ -1,7 +1,9 @@
 """Devices: what each kind is good at, and in which precision it computes."""
 
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -29,6 +31,25 @@ def cpu_has_bf16() -> bool:
     capabilities = torch.cpu.get_capabilities()
     has_units = any(capabilities.get(name) for name in ("amx_tile", "avx512_bf16"))
     return has_units and onednn_computes_bf16()
+
+
+@contextmanager
+def memory_errors(key: str, value: int) -> Iterator[None]:
+    """Turn memory that cannot be had into an InputError that names the key to lower, which is `value` now."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:  # of a CPU, PyTorch has no type of its own
+        is_full = isinstance(error, torch.OutOfMemoryError | MemoryError)
+        if not is_full and "can't allocate memory" not in str(error):
+            raise
+        asked = re.search(r"tried to allocate ([\d.]+) (\w+)", str(error), re.IGNORECASE)
+        how_much = f": {asked[1]} {asked[2]} more were asked for" if asked else ""
+        lower = (
+            f"lower {key} from {value} to {value // 2}"
+            if value > 1
+            else f"{key} is 1 already: a smaller model"
+        )
+        raise InputError(f"{key}: out of memory{how_much}; {lower}") from error
 
 
 def select_gpu(local_rank: int) -> None:

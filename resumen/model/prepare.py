@@ -1,8 +1,10 @@
 """Torch made ready for a stage: seed, threads, determinism, memory, the other processes, the device."""
 
 import ctypes
+import logging
 import os
 import platform
+import shutil
 
 import torch
 
@@ -37,6 +39,19 @@ def prepare_torch(seed: int) -> torch.device:
             kind.select(int(os.environ.get("LOCAL_RANK", 0)))
     join_processes(DEVICE_KINDS[best_kind()].backend)
     return open_device(name or best_kind())
+
+
+def announce(log: logging.Logger, device: torch.device, dtype: torch.dtype) -> None:
+    """Say in a line what is computed on and in which precision; warn where a GPU is there and is not used."""
+    what = (
+        torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    )
+    log.info("on %s (%s), in %s", device.type, what, str(dtype).removeprefix("torch."))
+    if device.type == "cpu" and "RESUMEN_DEVICE" not in os.environ and shutil.which("nvidia-smi"):
+        log.warning(
+            "an NVIDIA driver is here, and PyTorch %s sees no GPU: install a build for it (pytorch.org)",
+            torch.__version__,
+        )
 
 
 def keep_freed_memory() -> None:

@@ -19,6 +19,7 @@ TRANSLATIONS = {  # of fixed words of ours
     "three sentences at random": "tres frases al azar",
     "foreign: predictions made elsewhere": "ajeno: resúmenes hechos en otro lugar",
     "a local folder": "una carpeta local",
+    "left out: no miniature is shipped": "omitido: no se incluye ninguna miniatura",
     "a local model folder": "una carpeta local con un modelo",
     # splits, and why a row is dropped
     "train": "entrenamiento",
@@ -68,21 +69,16 @@ class Bilingual(NamedTuple):
     es: str
 
 
-# What `evaluate` calls a difference, as the question that it answers.
+# The questions of params.yaml; another's own stays as it is.
 QUESTIONS = {
-    "instruction tuning, the course's comparison": Bilingual(
-        "What does instruction tuning buy, as the course compares it?",
-        "¿Cuánto aporta el ajuste por instrucciones, según la comparación del curso?",
+    "What does instruction tuning buy, as the course compares it?": (
+        "¿Cuánto aporta el ajuste por instrucciones, según la comparación del curso?"
     ),
-    "instruction tuning": Bilingual(
-        "What does instruction tuning buy?", "¿Cuánto aporta el ajuste por instrucciones?"
-    ),
-    "the prompt": Bilingual("What does T5's own prompt buy?", "¿Cuánto aporta la instrucción propia de T5?"),
-    "size": Bilingual("What does a larger model buy?", "¿Cuánto aporta un modelo más grande?"),
-    "fine-tuning": Bilingual("What does fine-tuning buy?", "¿Cuánto aporta el ajuste fino?"),
-    "use": Bilingual(
-        "Is the fine-tuned model of more use than copying?", "¿Sirve más el modelo ajustado que copiar?"
-    ),
+    "What does instruction tuning buy?": "¿Cuánto aporta el ajuste por instrucciones?",
+    "What does T5's own prompt buy?": "¿Cuánto aporta la instrucción propia de T5?",
+    "What does a larger model buy?": "¿Cuánto aporta un modelo más grande?",
+    "What does fine-tuning buy?": "¿Cuánto aporta el ajuste fino?",
+    "Is the fine-tuned model of more use than copying?": "¿Sirve más el modelo ajustado que copiar?",
 }
 
 
@@ -95,9 +91,9 @@ def bilingual(words: str) -> Bilingual:
     return Bilingual(words, TRANSLATIONS.get(words, words))
 
 
-def question_of(name: str) -> Bilingual:
-    """Return the question that the difference called `name` answers."""
-    return QUESTIONS.get(name, bilingual(name))
+def question_of(question: str) -> Bilingual:
+    """Return a question that a difference answers in both languages."""
+    return Bilingual(question, QUESTIONS.get(question, question))
 
 
 def verdict_of(verdict: str) -> Bilingual:

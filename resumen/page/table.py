@@ -100,6 +100,8 @@ def system_rows(params: dict[str, Any], evaluation: dict[str, Any]) -> list[dict
     for name in intervals:
         what = bilingual(BASELINES[name]) if name in BASELINES else what_is(params, name)
         scores = read_json(SYSTEMS_DIR / f"{name}.json")
+        if missing := [key for key in map(metric_of, measures_in("page")) if key not in scores]:
+            raise InputError(f"{SYSTEMS_DIR}/{name}.json: lacks {missing[0]}; run `dvc repro evaluate`")
         bounds = {bound: intervals[name][bound] for bound in ("lower", "upper")}
         rows.append({"name": name, "what": what, **scores, **bounds})
     return rows

@@ -2,7 +2,7 @@
 
 import os
 from functools import cache
-from pathlib import Path
+from pathlib import PureWindowsPath  # takes / for a separator too
 
 import psutil
 
@@ -17,12 +17,12 @@ def dvc_process() -> psutil.Process | None:
         return None
     for process in psutil.Process().parents():
         try:
-            command = process.cmdline()[
-                1:4
-            ]  # `dvc repro`, `python -m dvc repro`, dvc/__main__.py of the queue
+            # `dvc repro`, `dvc.exe repro`, `python -m dvc repro`, dvc/__main__.py of the queue
+            program, *words = process.cmdline()[:4] or [""]
         except psutil.Error:
             continue
-        if any("dvc" in Path(word).parts for word in command):
+        is_script = any("dvc" in PureWindowsPath(word).parts for word in words)
+        if is_script or PureWindowsPath(program).stem == "dvc":
             return process
     return None
 

@@ -1,6 +1,8 @@
 """The `comparisons` section of params.yaml: which pairs of systems are tested, under which question."""
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
 
 from resumen.runtime.errors import InputError, shown
 from resumen.schema.params import Block, check_name, parse_block
@@ -9,9 +11,15 @@ from resumen.schema.params import Block, check_name, parse_block
 class ComparisonParams(Block):
     """One entry of `comparisons`."""
 
-    question: str  # that its difference answers
+    question: Annotated[str, Field(min_length=1)]  # that its difference answers
     system: str  # the one that is to be better
     against: str | None  # None: the system that runs finetune.base as it was published
+
+    @model_validator(mode="after")
+    def is_a_pair(self) -> "ComparisonParams":
+        if self.system == self.against:
+            raise ValueError("a system against itself is no comparison")
+        return self
 
 
 def comparison_params(params: dict[str, Any]) -> dict[str, ComparisonParams]:
@@ -22,7 +30,9 @@ def comparison_params(params: dict[str, Any]) -> dict[str, ComparisonParams]:
     """
     entries = params.get("comparisons")
     if not isinstance(entries, dict):
-        raise InputError(f"params.yaml: comparisons: expected a mapping of pairs, got {shown(entries)}")
+        raise InputError(
+            f"params.yaml: comparisons: expected a mapping of pairs, got {shown(entries)}; {{}} is none"
+        )
     for name in entries:
         check_name("comparisons", name)
     return {

@@ -144,8 +144,9 @@ class FilesParams(DataParams):
     @field_validator("separator")
     @classmethod
     def is_one_character(cls, separator: str) -> str:
+        separator = {"tab": "\t", "\\t": "\t"}.get(separator, separator)
         if len(separator) != 1 or not separator.isascii() or separator in '"\r\n':
-            raise ValueError('expected one ASCII character, such as "," or ";" or "\\t"')
+            raise ValueError('expected one ASCII character, such as "," or ";", or tab')
         return separator
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -175,7 +174,7 @@ def parse_block(
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        faults: dict[tuple[str, ...], list[ErrorDetails]] = {}
+        faults: dict[tuple[str, ...], list[Any]] = {}
         for fault in error.errors():
             faults.setdefault(tuple(key_path(fault["loc"], value)), []).append(fault)
         # What is missing may be there, misspelt: that is said once.
@@ -192,9 +191,7 @@ def parse_block(
         raise InputError(*messages) from error
 
 
-def fault_message(
-    same: list[ErrorDetails], path: Sequence[str], kind: type[Block], profile_where: str
-) -> str:
+def fault_message(same: list[Any], path: Sequence[str], kind: type[Block], profile_where: str) -> str:
     """Return what is wrong with the key at `path`, of which pydantic found `same`."""
     fault = same[0]
     if fault["type"] == "extra_forbidden":

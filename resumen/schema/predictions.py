@@ -1,4 +1,7 @@
-"""Predictions: what a system's summaries were made with, beside them (data/predictions/S.meta.json)."""
+"""Predictions: what a system's summaries were made with, beside them (data/predictions/S.meta.json).
+
+Of those made elsewhere that alone is known; of a system that was left out there are none, and why.
+"""
 
 from pathlib import Path
 from typing import Any

@@ -1,9 +1,10 @@
 """The pairs of systems that are tested, and what their difference says."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from resumen.runtime.errors import InputError
 from resumen.runtime.paths import PRETRAINED_DIR
 from resumen.schema.comparisons import comparison_params
 from resumen.scoring.bootstrap import comparisons_left, difference, holm, minimum_detectable_effect, verdict
@@ -15,23 +16,37 @@ def base_system(params: dict[str, Any]) -> str | None:
     return next((name for name, entry in params["systems"].items() if entry == base), None)
 
 
-def pairs(params: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Return the pairs of `comparisons`: the question, the system that is to be better, the other.
+class Comparison(NamedTuple):
+    """Two systems that are tested, by the name of the entry in `comparisons`."""
 
-    A pair against the base of the fine-tuning is left out where no system runs it as it was published.
+    name: str
+    question: str
+    system: str  # the one that is to be better
+    against: str | None  # None: no system runs the base of the fine-tuning as it was published
+
+
+def pairs(params: dict[str, Any]) -> list[Comparison]:
+    """Return the pairs of `comparisons`.
 
     Raises:
-        InputError: a fault in the section.
+        InputError: a fault in the section, or a pair that stands there twice.
     """
-    asked = [
-        (entry.question, entry.system, base_system(params) if entry.against is None else entry.against)
-        for entry in comparison_params(params).values()
-    ]
-    return [(question, system, other) for question, system, other in asked if other is not None]
+    result: dict[tuple[str, str | None], Comparison] = {}
+    for name, entry in comparison_params(params).items():
+        against = base_system(params) if entry.against is None else entry.against
+        first = result.setdefault(
+            (entry.system, against), Comparison(name, entry.question, entry.system, against)
+        )
+        if first.name != name:
+            raise InputError(
+                f"params.yaml: comparisons.{name}: the pair of comparisons.{first.name}, {entry.system} − "
+                f"{against}; leave one out, since each takes its share of the error rate"
+            )
+    return list(result.values())
 
 
 def compare_pairs(
-    asked: list[tuple[str, str, str]],
+    asked: list[Comparison],
     values: dict[str, np.ndarray],
     means: dict[str, np.ndarray],
     confidence: float,
@@ -40,16 +55,17 @@ def compare_pairs(
 
     `values` has each system's scores (articles,), `means` its drawn means (samples,).
     """
-    there = [pair for pair in asked if pair[1] in values and pair[2] in values]
+    there = [(pair, pair.against) for pair in asked if pair.system in values and pair.against in values]
     result = [
-        difference(values[one] - values[other], means[one] - means[other], confidence)
-        for _, one, other in there
+        difference(values[pair.system] - values[other], means[pair.system] - means[other], confidence)
+        for pair, other in there
     ]
     p_values = [row.p for row in result]
     return [
         {
-            "question": question,
-            "system": one,
+            "name": pair.name,
+            "question": pair.question,
+            "system": pair.system,
             "against": other,
             "difference": round(row.mean, 2),
             "lower": round(row.lower, 2),
@@ -59,7 +75,7 @@ def compare_pairs(
             "detectable": round(minimum_detectable_effect(row, confidence, tests), 2),
             "verdict": verdict(row, p, confidence, tests),
         }
-        for (question, one, other), row, p, tests in zip(
+        for (pair, other), row, p, tests in zip(
             there, result, holm(p_values), comparisons_left(p_values), strict=True
         )
     ]

@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from itertools import filterfalse, islice, zip_longest
@@ -20,6 +21,7 @@ from resumen.sources.rows import RawRow, numbered
 from resumen.text.conversation import check_messages
 
 SUFFIXES = (".csv", ".jsonl", ".parquet")
+SEPARATORS = ",;\t|"
 
 LocatedRow = tuple[str, dict[str, Any]]  # where a row stands, as messages name it, and the row
 
@@ -106,32 +108,34 @@ def text_of(value: Any, where: str, column: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def require_columns(path: Path, wanted: list[str], has: list[str], hint: str = "") -> None:
+def require_columns(path: Path, wanted: list[str], has: list[str]) -> None:
     """Raise InputError unless `has` holds all of `wanted`."""
     if missing := [name for name in wanted if name not in has]:
-        raise InputError(f"{path}: lacks columns {missing}, has {has}; set profiles.files.data.columns{hint}")
+        raise InputError(f"{path}: lacks columns {missing}, has {has}; set profiles.files.data.columns")
 
 
 def read_csv(path: Path, wanted: list[str], separator: str) -> Iterator[LocatedRow]:
     """Yield the records of a CSV; fields in quotes may hold line ends, a BOM is skipped."""
     records = csv_records(path, separator)
     header = next(records)
-    hint = "" if separator != "," else ', or separator if it is not ","'
-    require_columns(path, wanted, header, hint)
+    require_columns(path, wanted, header)
     yield from locate_rows(path, (dict(zip_longest(header, record, fillvalue="")) for record in records))
 
 
-def csv_records(path: Path, separator: str) -> Iterator[list[str]]:
+def csv_records(path: Path, separator: str | None) -> Iterator[list[str]]:
     """Yield the header of a CSV, then its records, after a look at the whole file for faults.
 
-    An empty line is no record, and a record may be shorter than the header.
+    An empty line is no record, and a record may be shorter than the header. Without a `separator`, it is the
+    one that the header has.
 
     Raises:
-        InputError: see `check_csv`; or a column occurs twice.
+        InputError: see `separator_of` and `check_csv`; or a column occurs twice.
     """
-    check_csv(path, separator)
+    found, num_before = separator_of(path, separator)
+    check_csv(path, found, num_before)
     with path.open(encoding="utf-8-sig", newline="") as lines:
-        records = filterfalse(is_empty, csv.reader(lines, delimiter=separator, strict=True))
+        every = csv.reader(islice(lines, num_before, None), delimiter=found, strict=True)
+        records = filterfalse(is_empty, every)
         header = next(records)
         if twice := [name for name in header if name and header.count(name) > 1]:
             raise InputError(f"{path}: the column {shown(twice[0])} occurs twice; rename one")
@@ -139,13 +143,37 @@ def csv_records(path: Path, separator: str) -> Iterator[list[str]]:
         yield from records
 
 
+def separator_of(path: Path, asked: str | None) -> tuple[str, int]:
+    """Return the separator of a CSV, and the lines before its header: 1 if Excel's `sep=;` stands there.
+
+    Raises:
+        InputError: the header has another separator than the one that is asked for; or see `numbered_lines`.
+    """
+    with opened(path, "rb") as file:
+        first = next((line for _, line in numbered_lines(file, path) if line.strip()), "")
+    if said := re.fullmatch(r"sep=(.)\s*", first):
+        return said[1], 1
+    others = sorted((sign for sign in SEPARATORS if sign in first), key=first.count, reverse=True)
+    if asked is None:
+        return (others or [","])[0], 0
+    if asked not in first and others:
+        name = "tab" if others[0] == "\t" else repr(others[0])
+        raise InputError(
+            f"{path}: its header has no {asked!r} and has {others[0]!r}: {shown(first.strip())}; set "
+            f"profiles.files.data.separator to {name}"
+        )
+    return asked, 0
+
+
 def is_empty(record: list[str]) -> bool:
     """Return whether a line of a CSV has nothing but white space in it; not so `""`, an empty field."""
     return not record or (len(record) == 1 and record[0] != "" and not record[0].strip(" \t"))
 
 
-def check_csv(path: Path, separator: str) -> None:
+def check_csv(path: Path, separator: str, num_before: int) -> None:
     """Raise InputError with file:line for what a reader would pass over or report without a line.
+
+    `num_before` lines stand before the header.
 
     A quote in the wrong place silently swallows rows.
     """
@@ -154,8 +182,8 @@ def check_csv(path: Path, separator: str) -> None:
             pass
     csv.field_size_limit(MAX_BYTES)
     with path.open(encoding="utf-8-sig", newline="") as lines:
-        records = csv.reader(lines, delimiter=separator, strict=True)
-        width, start = None, 1
+        records = csv.reader(islice(lines, num_before, None), delimiter=separator, strict=True)
+        width, start = None, 1 + num_before
         try:
             for record in records:
                 if is_empty(record):
@@ -167,7 +195,7 @@ def check_csv(path: Path, separator: str) -> None:
                         f"{path}:{start}: expected {width} fields, got {len(record)}; "
                         "put quotes around fields that hold the separator"
                     )
-                start = records.line_num + 1
+                start = records.line_num + 1 + num_before
         except csv.Error as error:
             raise InputError(
                 f"{path}:{start}: broken CSV: {error}; a quote inside quotes is written twice"

@@ -17,7 +17,6 @@ from resumen.runtime.cli import parser
 from resumen.runtime.errors import InputError, nearest
 from resumen.runtime.paths import FINETUNED_DIR, PRETRAINED_DIR
 from resumen.schema.checkpoints import checkpoint_params, weights_source, why_left_out
-from resumen.schema.comparisons import comparison_params
 from resumen.schema.data import EmbeddedParams, FilesParams, data_params
 from resumen.schema.params import Block, check_name, parse_section, profile_of, read_params
 from resumen.schema.probes import read_probes
@@ -31,6 +30,7 @@ from resumen.schema.sections import (
     TokenizeParams,
 )
 from resumen.schema.systems import EXTRACTIVE, SystemParams, system_names, system_params
+from resumen.scoring.comparisons import pairs
 from resumen.sources.userfiles import file_origin, file_splits
 
 log = logging.getLogger("check")
@@ -109,17 +109,20 @@ def check_source(name: str, system: SystemParams, params: dict[str, Any]) -> Non
 
 def notes(params: dict[str, Any]) -> list[str]:
     """Return what a run will leave out: checkpoints that the profile cannot serve, pairs without a system."""
-    known = [*EXTRACTIVE, *system_names(params)]
-    result = []
+    result, left_out = [], set()
     for name in params["checkpoints"]:
         if reason := why_left_out(params, name):
+            left_out.add(PRETRAINED_DIR / name)
             result.append(f"checkpoints.{name}: left out, and the systems on it: {reason}")
-    for name, entry in comparison_params(params).items():
-        for key in ("system", "against"):
-            system = getattr(entry, key)
-            if system is not None and system not in known:
-                where = f"comparisons.{name}.{key}"
-                result.append(f"{where}: left out: no system {system!r}{nearest(system, known)}")
+    known = [*EXTRACTIVE]
+    known += [name for name in system_names(params) if system_params(params, name).path not in left_out]
+    for pair in pairs(params):
+        for key, system in (("system", pair.system), ("against", pair.against)):
+            where = f"comparisons.{pair.name}.{key}: left out: no system"
+            if system is None:
+                result.append(f"{where} runs finetune.base as it was published")
+            elif system not in known:
+                result.append(f"{where} {system!r}{nearest(system, known)}")
     return result
 
 
@@ -211,7 +214,7 @@ def check(params: dict[str, Any]) -> str:
             *section_checks(params),
             *(partial(checkpoint_params, params, name) for name in params["checkpoints"]),
             *(partial(system_params, params, name) for name in params["systems"]),
-            partial(comparison_params, params),
+            partial(pairs, params),
             read_sets,
             read_probes,
         ]

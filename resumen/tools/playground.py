@@ -16,6 +16,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from resumen.checkpoint.folder import reason_left_out
 from resumen.page.table import is_miniature
 from resumen.runtime.cli import parser
 from resumen.runtime.errors import InputError
@@ -53,7 +54,8 @@ def offered() -> list[str]:
         InputError: there is none.
     """
     params = read_params()
-    result = [name for name in system_names(params) if system_params(params, name).path.is_dir()]
+    paths = {name: system_params(params, name).path for name in system_names(params)}
+    result = [name for name, path in paths.items() if path.is_dir() and not reason_left_out(path)]
     if not result:
         raise InputError(
             "models: no system's model is there; `dvc repro` makes them, `dvc pull` fetches them"

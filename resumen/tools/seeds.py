@@ -24,8 +24,10 @@ import pandas as pd
 from resumen.runtime.cli import parser
 from resumen.runtime.commands import call, output_of
 from resumen.runtime.errors import InputError
+from resumen.runtime.paths import FINETUNED_DIR
 from resumen.schema.params import ENTRY_NAME, parse_section, read_params
 from resumen.schema.sections import EvaluateParams
+from resumen.schema.systems import system_names, system_params
 from resumen.scoring.bootstrap import bootstrap_means, percentile_interval
 from resumen.scoring.comparisons import pairs
 from resumen.scoring.registry import PRIMARY
@@ -100,16 +102,17 @@ def seed_summary(group: Group, params: EvaluateParams) -> list[str]:
     ]
 
 
-def seed_pairs(
-    group: Group, asked: list[tuple[str, str, str]]
-) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
-    """Return those of the pairs `asked` that the seed moves, as `compared` takes them."""
-    values = group.values(PRIMARY)
-    return {
-        f"{question} (− {other})": (values[other].iloc[:, :1], values[system])
-        for question, system, other in asked
-        if system in values and other in values
-    }
+def seed_pairs(group: Group, params: dict[str, Any]) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
+    """Return the pairs of `comparisons` that the seed moves one side of, as `compared` takes them."""
+    values, result = group.values(PRIMARY), {}
+    moved = {name for name in system_names(params) if system_params(params, name).path == FINETUNED_DIR}
+    for pair in pairs(params):
+        if {pair.system, pair.against} <= moved:
+            log.warning("comparisons.%s: left out: the seed moves both", pair.name)
+        elif pair.system in moved and pair.system in values and pair.against in values:
+            name = f"{pair.name} ({pair.system} − {pair.against})"
+            result[name] = values[pair.against].iloc[:, :1], values[pair.system]
+    return result
 
 
 def main() -> None:
@@ -151,8 +154,8 @@ def main() -> None:
         raise InputError(
             f"params.yaml: systems.{TRAINED_SYSTEM}: no such system; the seeds move it alone, so add it"
         )
-    asked = [pair for pair in pairs(all_params) if pair[1] == TRAINED_SYSTEM]
-    rows = compared(seed_pairs(group, asked), params, PRIMARY, is_fixed=True)
+    own_params = params_of(group.runs[0].name) if changes else all_params
+    rows = compared(seed_pairs(group, own_params), params, PRIMARY, is_fixed=True)
     table = table_lines(f"the other → {TRAINED_SYSTEM}", rows, [], params)
-    small = miniature_lines([group], [TRAINED_SYSTEM, *(other for *_, other in asked)])
+    small = miniature_lines([group], sorted(set().union(*(run.miniatures for run in group.runs))))
     sys.stdout.writelines(f"{line}\n" for line in [*seed_summary(group, params), "", *table, *small])

@@ -47,6 +47,7 @@ from resumen.schema.predictions import read_meta
 from resumen.schema.rows import SPLITS, load_table, open_parquet, read_table
 from resumen.schema.sections import BaseParams, StyleParams
 from resumen.schema.systems import EXTRACTIVE, system_names, system_params
+from resumen.scoring.registry import measures_in
 from resumen.text.words import word_pattern, words
 from resumen.vocabulary.tokenizer import (
     IGNORE_INDEX,
@@ -69,9 +70,9 @@ PADDING = {
     "no loss), up to the longest row of all (tokenize.padding: longest)",
 }
 LEGEND = (
-    ": not in the article. ROUGE and chrF: points of 100, against the reference. new pairs: neighbouring "
-    "words that are no neighbours in the article. repeated: runs of three words that came before. lost: "
-    "words of the reference that the vocabulary cannot write."
+    ": not in the article. ROUGE and chrF: points of 100, against the reference. Lost words: of the "
+    "reference, that the vocabulary cannot write. New bigrams: neighbouring words that are no neighbours "
+    "in the article. Repeated trigrams: runs of three words that came before. Length ratio: to the reference."
 )
 MINIATURE = " a miniature: a stand-in that knows only our made-up news."
 
@@ -385,15 +386,14 @@ def tokenized_fields(view: View) -> Iterator[Field]:
             yield "", f"the prompt would have {view['source_unk_of_base']} <unk> in it", ""
 
 
-def describe_scores(scores: View, reference_words: int) -> str:
+def describe_scores(scores: View) -> str:
     """Return the scores of a summary that are shown; --json has them all."""
-    rouge = " · ".join(f"ROUGE-{name} {scores[f'rouge{name}']:.1f}" for name in "L12")
-    return (
-        f"{rouge} · chrF {scores['chrf']:.1f} · {scores['prediction_words']} words"
-        f" · new pairs {100 * scores['novel_bigrams']:.0f} %"
-        f" · repeated {100 * scores['repeated_trigrams']:.0f} %"
-        f" · lost {scores['lost_words']} of {reference_words}"
-    )
+    described = []
+    for name, measure in measures_in("page").items():
+        value, places = scores[name], {"count": 0, "ratio": 2}.get(measure.unit, 1)
+        shown = f"{100 * value:.0f}" if measure.unit == "share" else f"{value:.{places}f}"
+        described.append(f"{measure.en} {shown}{' %' * (measure.unit == 'share')}")
+    return " · ".join(described)
 
 
 def predictions_fields(view: View, raw: View) -> Iterator[Field]:
@@ -417,7 +417,7 @@ def predictions_fields(view: View, raw: View) -> Iterator[Field]:
         yield "", marked(row["prediction"], set(row["words_not_in_article"])) or "(empty)", "words"
         yield (
             "",
-            describe_scores(row["scores"], raw["summary_words"]) if row["scores"] else "no scores yet",
+            describe_scores(row["scores"]) if row["scores"] else "no scores yet",
             "",
         )
     if "scores_problem" in view:

@@ -243,7 +243,7 @@ def rows_of(source: TextSource) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def csv_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows of a CSV that has the column `text`, after a look at the whole file for faults."""
-    records = csv_records(path, ",")
+    records = csv_records(path, separator=None)
     header = next(records)
     if "text" not in header:
         raise InputError(f"{path}: lacks columns ['text'], has {header}; name the articles text")

@@ -217,5 +217,5 @@ def test_a_stage_whose_dvc_is_killed_keeps_its_work_and_stops(clone, stage):
     assert not output.exists()  # DVC removed it before it started the stage
     assert list((clone / ".resumen").glob(kept))
     said = run(clone, *command)
-    assert "resuming from step" in said or stage != "finetune"
+    assert ("resuming from step" if stage == "finetune" else "are there from an earlier run") in said
     assert output.exists()

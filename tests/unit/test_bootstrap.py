@@ -125,7 +125,7 @@ def test_holm_is_worked_by_hand(given, expected):
 
 def test_of_seven_pairs_without_a_difference_one_is_seldom_found():
     draw, asked, wrong = np.random.default_rng(6), PAIRS, 0
-    names = sorted({name for _, *both in asked for name in both})
+    names = sorted({name for pair in asked for name in (pair.system, pair.against)})
     for seed in range(20):
         scores = draw.normal(40, 8, (100, 10, len(names)))  # articles, trials, systems
         means = bootstrap_means(scores.reshape(100, -1), 500, seed).reshape(500, 10, len(names))

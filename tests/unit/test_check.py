@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from resumen.schema.data import data_params
 from resumen.schema.params import read_params
 from resumen.tools.check import check, main, notes
 
@@ -35,7 +36,7 @@ FAULTS = [
     *(
         (
             {"profiles.files.data.separator": separator},
-            'profiles.files.data.separator: expected one ASCII character, such as "," or ";" or "\\t", got ',
+            'profiles.files.data.separator: expected one ASCII character, such as "," or ";", or tab, got ',
         )
         for separator in ("", ";;", "§", '"', "\r", "\n")
     ),
@@ -106,7 +107,19 @@ FAULTS = [
         },
         "finetune.base: 'flan-xl': weights is embedded, and no miniature of that name is shipped (there are",
     ),
-    ({"comparisons": []}, "comparisons: expected a mapping of pairs, got []"),
+    ({"comparisons": []}, "comparisons: expected a mapping of pairs, got []; {} is none"),
+    (
+        {"comparisons.use.against": "finetuned"},
+        "comparisons.use: a system against itself is no comparison, got ",
+    ),
+    (
+        {"comparisons.use.question": ""},
+        "comparisons.use.question: expected String should have at least 1 char",
+    ),
+    (
+        {"comparisons.again": {"question": "?", "system": "finetuned", "against": "flan-small"}},
+        "comparisons.again: the pair of comparisons.fine-tuning, finetuned − flan-small; leave one out",
+    ),
     ({"comparisons.use.agains": "t5-base"}, "comparisons.use.agains: unknown key; did you mean against?"),
     ({"comparisons.use.system": 3}, "comparisons.use.system: expected a valid string, got 3; put it in quot"),
     (
@@ -205,6 +218,12 @@ def test_all_faults_are_said_at_once_a_line_each(set_params, fails):
     ]
 
 
+@pytest.mark.parametrize("name", ["tab", "\\t", "\t"])
+def test_a_tab_may_be_given_by_its_name(set_params, name):
+    set_params({"profile": "files", "profiles.files.data.separator": name})
+    assert data_params(read_params()).separator == "\t"
+
+
 def test_what_is_misspelt_is_not_said_to_be_missing_too(set_params, fails):
     set_params({"evaluate": {"bootstrap_sample": 9, "confidence": 0.9, "seed": 1, "stemming": "none"}})
     message = "params.yaml: evaluate.bootstrap_sample: unknown key; did you mean bootstrap_samples?"
@@ -264,14 +283,19 @@ def test_what_a_profile_cannot_serve_is_said_and_stops_nothing(set_params, runs,
             "checkpoints.flan-xl": {"repo": "google/flan-t5-xl", "revision": "main"},
             "systems.flan-xl": {"from": "models/pretrained/flan-xl"},
             "comparisons.mine": {"question": "mine", "system": "flan-xl", "against": "flan-bas"},
+            "systems.flan-small.num_beams": 4,
         }
     )
     caplog.set_level("INFO", "check")
     runs(main)
-    left_out, pair, fine = caplog.messages
+    left_out, base, first, pair, fine = caplog.messages
     assert left_out.startswith(
         "params.yaml: checkpoints.flan-xl: left out, and the systems on it: weights is"
     )
+    assert base.startswith(
+        "params.yaml: comparisons.fine-tuning.against: left out: no system runs finetune.ba"
+    )
+    assert first.startswith("params.yaml: comparisons.mine.system: left out: no system 'flan-xl'")
     assert pair == (
         "params.yaml: comparisons.mine.against: left out: no system 'flan-bas'; did you mean flan-base?"
     )

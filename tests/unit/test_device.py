@@ -1,14 +1,15 @@
 """Device: precision goes by the hardware, the environment is checked, equal seeds draw equal numbers."""
 
 import contextlib
+import logging
 import os
 from dataclasses import replace
 
 import pytest
 import torch
 
-from resumen.model.device import DEVICE_KINDS, choose_dtype
-from resumen.model.prepare import prepare_torch
+from resumen.model.device import DEVICE_KINDS, choose_dtype, memory_errors
+from resumen.model.prepare import announce, prepare_torch
 from resumen.runtime.errors import InputError
 
 CPU = torch.device("cpu")
@@ -84,3 +85,46 @@ def test_threads_are_as_many_as_the_cores_that_the_process_may_use(monkeypatch):
     finally:
         os.sched_setaffinity(0, allowed)
         torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize(
+    ("driver", "asked", "is_warned"), [(None, None, False), ("/bin/x", None, True), ("/bin/x", "cpu", False)]
+)
+def test_what_is_computed_on_is_said_and_a_gpu_that_is_not_used_is_missed(
+    monkeypatch, caplog, driver, asked, is_warned
+):
+    monkeypatch.setattr("resumen.model.prepare.shutil.which", lambda name: driver)
+    monkeypatch.delenv("RESUMEN_DEVICE", raising=False)
+    if asked:
+        monkeypatch.setenv("RESUMEN_DEVICE", asked)
+    with caplog.at_level("INFO"):
+        announce(logging.getLogger("generate"), CPU, torch.bfloat16)
+    assert caplog.messages[0] == f"on cpu ({torch.get_num_threads()} threads), in bfloat16"
+    assert any("an NVIDIA driver is here" in message for message in caplog.messages) == is_warned
+
+
+FULL = [
+    (lambda: torch.empty(2**50), 64, ": 4503599627370496 bytes more were asked for; lower k.b from 64 to 32"),
+    (
+        lambda: raised(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB. GPU 0 has")),
+        8,
+        ": 20.00 MiB more were asked for; lower k.b from 8 to 4",
+    ),
+    (lambda: raised(MemoryError()), 1, "; take a smaller model"),
+]
+
+
+def raised(error):
+    raise error
+
+
+@pytest.mark.parametrize(("fill", "value", "message"), FULL)
+def test_memory_that_cannot_be_had_names_the_key_to_lower(fill, value, message):
+    with pytest.raises(InputError) as error, memory_errors("k.b", value):
+        fill()
+    assert str(error.value).startswith(f"k.b: out of memory{message}")
+
+
+def test_another_error_is_no_lack_of_memory():
+    with pytest.raises(RuntimeError, match="shape"), memory_errors("k.b", 8):
+        raised(RuntimeError("shape"))

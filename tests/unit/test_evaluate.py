@@ -450,8 +450,21 @@ def test_another_pair_is_compared_by_params_alone(answering, set_params, runs, c
     runs(main)
     (row,) = read_json(Path("metrics/evaluation.json"))["differences"]
     assert {key: row[key] for key in pair} == pair
+    assert row["name"] == "mine"
     assert row["p_holm"] == row["p"]  # a family of one
-    assert "theirs (own − t5-large): left out: no t5-large" in caplog.messages
+    assert "comparisons.theirs: left out: no system t5-large" in caplog.messages
+
+
+def test_a_pair_against_the_base_is_left_out_with_a_line_where_no_system_runs_it(
+    answering, set_params, runs, caplog
+):
+    set_params({"comparisons": {"mine": {"question": "mine", "system": "own", "against": None}}})
+    set_params({"finetune.base": "flan-large"})
+    runs(main)
+    assert read_json(Path("metrics/evaluation.json"))["differences"] == []
+    assert (
+        "comparisons.mine: left out: no system that runs finetune.base as it was published" in caplog.messages
+    )
 
 
 def test_the_decoding_is_the_one_that_generate_wrote(answering, runs):

@@ -226,6 +226,18 @@ def test_a_system_whose_checkpoint_was_left_out_has_no_summaries_and_says_why(re
     assert read_meta("xl") == {"left_out": "no miniature"}
 
 
+def test_a_folder_from_elsewhere_is_not_left_out_by_what_it_says_of_itself(
+    ready, base, write, set_params, runs
+):
+    write("mine/provenance.json", '{"left_out": "\\ud800", "sha256": {}}')
+    for file in base.iterdir():
+        if file.name != "provenance.json":
+            write(f"mine/{file.name}", file.read_bytes())
+    set_params({"systems.mine": {"from": "mine"}})
+    runs(main, "mine")
+    assert len(made("mine")) == len(ready)
+
+
 def test_predictions_made_elsewhere_come_in_any_order(news, foreign, runs):
     foreign(predictions(news)[::-1])
     runs(main, "gpt")

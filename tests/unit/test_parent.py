@@ -18,6 +18,8 @@ def started(monkeypatch):
 
     def start(*arguments):
         processes.append(subprocess.Popen([sys.executable, "-c", SLEEP, *arguments]))
+        while SLEEP not in psutil.Process(processes[-1].pid).cmdline():  # until then it is a copy of this one
+            pass
         monkeypatch.setattr(psutil.Process, "parents", lambda self: [psutil.Process(processes[-1].pid)])
         return processes[-1]
 
@@ -34,6 +36,33 @@ def test_without_dvc_nobody_is_missed(started, monkeypatch):
     started("dvc")
     assert parent.dvc_process() is None
     assert not parent.is_orphaned()
+
+
+class Ancestor:
+    """A process with this command line."""
+
+    def __init__(self, *command):
+        self.command = list(command)
+
+    def cmdline(self):
+        return self.command
+
+
+COMMANDS = [
+    (("/venv/bin/python", "/venv/bin/dvc", "repro"), True),
+    ((r"C:\venv\Scripts\dvc.exe", "repro"), True),
+    (("/home/me/dvc/.venv/bin/python", "-m", "pytest"), False),  # a folder of that name
+    ((), False),
+]
+
+
+@pytest.mark.parametrize(("command", "is_found"), COMMANDS)
+def test_dvc_is_told_by_its_command_line(monkeypatch, command, is_found):
+    monkeypatch.setenv("DVC_STAGE", "finetune")
+    monkeypatch.setattr(psutil.Process, "parents", lambda self: [Ancestor(*command)])
+    parent.dvc_process.cache_clear()
+    assert (parent.dvc_process() is not None) == is_found
+    parent.dvc_process.cache_clear()
 
 
 @pytest.mark.parametrize("word", ["dvc", "/usr/bin/dvc", "/lib/dvc/__main__.py"])

@@ -93,7 +93,9 @@ def test_a_system_whose_checkpoint_was_left_out_answers_nothing(project, write, 
 
 def test_a_faulty_probe_is_refused(base, write, fails):
     write("prompts/probes.yaml", "max_new_tokens: 5\nprobes:\n  a:\n    kind: open-question\n    pront: x\n")
-    assert fails(main, "flan-small") == "prompts/probes.yaml: probes.a.prompt: missing; add it"
+    assert (
+        fails(main, "flan-small") == "prompts/probes.yaml: probes.a.pront: unknown key; did you mean prompt?"
+    )
 
 
 PARAMS_FAULTS = [

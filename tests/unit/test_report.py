@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,25 @@ def test_the_page_shows_every_system_its_scores_and_the_signature(small_run, run
         assert path.stem in report()
         assert f"{read_json(path)['rougeL']:.2f}" in report()
     assert "words:unicode" in report()
+
+
+def test_the_page_says_what_was_left_out_and_shows_none_of_it(small_run, set_params, runs):
+    set_params(
+        {
+            "checkpoints.flan-xl": {"repo": "google/flan-t5-xl", "revision": "main"},
+            "systems.xl": {"from": "models/pretrained/flan-xl"},
+        }
+    )
+    for stage, name in (("weights", "flan-xl"), ("generate", "xl"), ("probe", "xl")):
+        runs(import_module(f"stages.{stage}").main, name)
+    runs(import_module("stages.evaluate").main)
+    runs(main)
+    assert "Left out, since their profile cannot serve them:" in report()
+    assert '<span class="mono">xl</span> <small lang="en">(weights is embedded, and no miniature' in report()
+    checkpoints = report()[report().index('id="provenance"') :]
+    assert '<th scope="row">flan-xl</th><td><span class="t" lang="en">left out: no miniature' in checkpoints
+    data = json.loads(report().split('id="explorer-data">')[1].split("</script>")[0])
+    assert "xl" not in [*data["systems"], *data["marks"]]
 
 
 def test_the_page_needs_no_network(small_run, runs):
@@ -393,9 +413,9 @@ def row(name, score):
     return {"name": name, "what": bilingual("x | y\nz"), **scores, "lower": score - 1, "upper": score + 1}
 
 
-def apart(question, system, against, difference, message="better"):
+def apart(name, system, against, difference, message="better"):
     bounds = {"difference": difference, "lower": difference - 1, "upper": difference + 1}
-    return {"question": question, "system": system, "against": against, **bounds, "verdict": message}
+    return {"name": name, "question": "?", "system": system, "against": against, **bounds, "verdict": message}
 
 
 def test_the_answer_is_two_sentences_with_both_numbers_the_difference_and_the_verdict():
@@ -404,7 +424,7 @@ def test_the_answer_is_two_sentences_with_both_numbers_the_difference_and_the_ve
     evaluation = {
         "confidence": 0.95,
         "differences": [
-            apart("instruction tuning", "a-better-one", "t5-small", 5.5),
+            apart("instruction-tuning", "a-better-one", "t5-small", 5.5),
             apart("size", "a-better-one", "t5-small", 5.5),  # no part of the answer
             apart("fine-tuning", "finetuned", "a-better-one", -0.5, unsure),
         ],
@@ -425,7 +445,7 @@ def test_the_answer_is_two_sentences_with_both_numbers_the_difference_and_the_ve
 
 def test_every_fixed_word_of_another_module_has_its_spanish():
     assert {*UNUSABLE, *SWITCHED, *TRIMMED, *KINDS, *NEWS_KINDS} <= TRANSLATIONS.keys()
-    assert {name for name, _, _ in pairs(read_params(ROOT / "params.yaml"))} == QUESTIONS.keys()
+    assert {pair.question for pair in pairs(read_params(ROOT / "params.yaml"))} == QUESTIONS.keys()
 
 
 @pytest.mark.parametrize("mean", [2.0, -2.0, 0.5, 0.0])

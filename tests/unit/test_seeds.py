@@ -3,6 +3,7 @@
 import pytest
 
 from resumen.runtime.errors import InputError
+from resumen.schema.params import read_params
 from resumen.schema.sections import EvaluateParams
 from resumen.tools.compare import Group
 from resumen.tools.seeds import TRAINED_SYSTEM, check_same_params, main, seed_pairs, seed_summary, seeds_of
@@ -29,9 +30,22 @@ def test_each_seed_has_a_line_and_their_spread_stands_beside_the_articles_interv
     )
 
 
-def test_only_pairs_whose_systems_are_both_there_are_compared():
-    asked = [("use", "finetuned", "lead-3"), ("fine-tuning", "finetuned", "flan-small")]
-    assert list(seed_pairs(seeded(1.0, 1.2), asked)) == ["use (− lead-3)"]
+def test_only_pairs_whose_systems_are_both_there_are_compared(project):
+    output = seed_pairs(seeded(1.0, 1.2), read_params())
+    assert list(output) == ["use (finetuned − lead-3)"]
+    before, after = output["use (finetuned − lead-3)"]
+    assert (before.shape[1], after.shape[1]) == (1, 2)
+
+
+def test_a_pair_that_the_seed_moves_both_sides_of_is_left_out_with_a_line(set_params, caplog):
+    set_params(
+        {
+            "systems.beams": {"from": "models/finetuned", "num_beams": 4},
+            "comparisons": {"beams": {"question": "beams", "system": "beams", "against": "finetuned"}},
+        }
+    )
+    assert seed_pairs(seeded(1.0, 1.2), read_params()) == {}
+    assert "comparisons.beams: left out: the seed moves both" in caplog.messages
 
 
 @pytest.mark.parametrize("text", ["13", "13,13", "13,x", "", "-1,2"])

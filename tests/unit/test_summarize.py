@@ -317,7 +317,7 @@ MODEL_FAULTS = [
     ),
     ("corto.txt", "corto.txt: no such model folder"),
     ("empty", "empty: no model*.safetensors; expected what save_pretrained writes"),
-    ("left", "--model: 'left' is left out: no miniature"),
+    ("models/pretrained/xl", "--model: 'models/pretrained/xl' is left out: no miniature"),
 ]
 
 
@@ -328,7 +328,7 @@ def test_a_model_that_cannot_be_run_is_refused_before_anything_is_read(
     write("corto.txt", b"\xff")  # would be refused too
     set_params({"systems.gpt": {"from": "others/gpt.jsonl"}})
     Path("empty").mkdir()
-    write("left/provenance.json", '{"left_out": "no miniature", "sha256": {}}')
+    write("models/pretrained/xl/provenance.json", '{"left_out": "no miniature", "sha256": {}}')
     assert fails(main, "corto.txt", "--model", name).startswith(message)
 
 

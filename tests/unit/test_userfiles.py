@@ -50,6 +50,7 @@ def read(path, separator=","):
 WAYS = {
     "comma.csv": (as_csv(theirs(ROWS)), ","),
     "semicolon.csv": (as_csv(theirs(ROWS), separator=";"), ";"),
+    "excel.csv": (b"sep=;\r\n" + as_csv(theirs(ROWS), separator=";", line_end="\r\n"), ","),
     "tab.csv": (as_csv(theirs(ROWS), separator="\t"), "\t"),
     "windows.csv": (as_csv(theirs(ROWS), line_end="\r\n").replace(b"Uno,\ndos", b"Uno,\r\ndos"), ","),
     "mark.csv": (b"\xef\xbb\xbf" + as_csv(theirs(ROWS)), ","),
@@ -136,7 +137,17 @@ FAULTS = [
     ("f.csv", b"", "f.csv: empty; expected a header and rows"),
     ("f.csv", b"\n\r\n\n", "f.csv: empty; expected a header and rows"),
     ("f.csv", b"\xef\xbb\xbf", "f.csv: empty; expected a header and rows"),
-    ("f.csv", b"Fuente;Resumen\n", "f.csv: lacks columns ['Fuente', 'Resumen'], has ['Fuente;Resumen']; set"),
+    (
+        "f.csv",  # as a Spanish Excel writes it: the commas of its text are no fault
+        b'Fuente;Resumen\nHoy, lunes, llueve.;Llueve, "hoy".\n',
+        "f.csv: its header has no ',' and has ';': 'Fuente;Resumen'; set profiles.files.data.separator to ';",
+    ),
+    (
+        "f.csv",
+        b"Fuente\tResumen\na,b\tc\n",
+        r"f.csv: its header has no ',' and has '\t': 'Fuente\tResumen'; set profiles.files.data.separator to",
+    ),
+    ("f.csv", b"sep=;\nFuente;Resumen\na;b;c\n", "f.csv:3: expected 2 fields, got 3; put quotes around fie"),
     ("f.jsonl", b'{"Fuente": "a", "Resumen": "b"}\n{"a"\n', "f.jsonl:2: not JSON: Expecting ':' delimiter"),
     ("f.jsonl", b"[1]\n", "f.jsonl:1: expected an object, got '[1]'"),
     ("f.jsonl", b'\n{"Fuente": "a\xf1o"}\n', "f.jsonl:2: not UTF-8, got byte 0xf1"),
