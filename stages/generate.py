@@ -163,6 +163,9 @@ def write(name: str, predictions: list[dict[str, Any]], meta: dict[str, Any]) ->
     """Write the predictions of a system and what they were made with, and say how many there are."""
     write_jsonl(PREDICTIONS_DIR / f"{name}.jsonl", predictions)
     write_meta(name, meta)
+    if LEFT_OUT in meta:
+        log.warning("%s: left out: %s", name, meta[LEFT_OUT])
+        return
     truncated = sum(bool(row["truncated"]) for row in predictions)
     log.info("%s: %d predictions, %d from truncated articles", name, len(predictions), truncated)
 
@@ -177,7 +180,6 @@ def main() -> None:
     source = parse_key(SourceParams, all_params, "tokenize", "source_tokens")
     style = parse_key(StyleParams, all_params, "format", "style")
     if reason := reason_left_out(system.path):
-        log.warning("%s: left out: %s", name, reason)
         write(name, [], {LEFT_OUT: reason})
         return
     if not system.is_foreign and run_under_torchrun("stages.generate"):

@@ -53,9 +53,7 @@ def main() -> None:
     max_new_tokens, probes = read_probes()
     probes |= news_probes(asked.generated, asked.seed)
     rows = []
-    if reason := reason_left_out(system.path):
-        log.warning("%s: left out: %s", name, reason)
-    elif not system.is_foreign:
+    if not system.is_foreign and not reason_left_out(system.path):
         prompts = [probe.prompt for probe in probes.values()]
         answers = answer(system.path, prompts, max_new_tokens, f"probe {name}")
         rows = [

@@ -174,7 +174,8 @@ def main() -> None:
             download(checkpoint.repo, commit, partial)
             origin = {"source": "hub", "repo": checkpoint.repo, "commit": commit}
         hashes = write_provenance(partial, **origin)
-    log.info("%s: %s, %d files", name, origin["source"], len(hashes))
+    if LEFT_OUT not in origin:
+        log.info("%s: %s, %d files", name, origin["source"], len(hashes))
 
 
 if __name__ == "__main__":

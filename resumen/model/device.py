@@ -44,12 +44,8 @@ def memory_errors(key: str, value: int) -> Iterator[None]:
             raise
         asked = re.search(r"tried to allocate ([\d.]+) (\w+)", str(error), re.IGNORECASE)
         how_much = f": {asked[1]} {asked[2]} more were asked for" if asked else ""
-        lower = (
-            f"lower {key} from {value} to {value // 2}"
-            if value > 1
-            else f"{key} is 1 already: a smaller model"
-        )
-        raise InputError(f"{key}: out of memory{how_much}; {lower}") from error
+        remedy = f"lower {key} from {value} to {value // 2}" if value > 1 else "take a smaller model"
+        raise InputError(f"{key}: out of memory{how_much}; {remedy}") from error
 
 
 def select_gpu(local_rank: int) -> None:

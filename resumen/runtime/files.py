@@ -144,7 +144,7 @@ def remove(path: Path) -> None:
 
 
 def remove_orphans(folder: Path, known: Iterable[str]) -> list[str]:
-    """Remove the files of `folder` whose name, up to its first dot, is not in `known`; return their names.
+    """Remove the files of `folder` whose name, up to its first dot, is not in `known`; return their paths.
 
     A system that was taken out of params.yaml leaves its file behind: DVC forgets it, but hashes
     the folder with it, so a fresh clone would re-run.
@@ -153,7 +153,7 @@ def remove_orphans(folder: Path, known: Iterable[str]) -> list[str]:
     orphans = sorted(path for path in folder.glob("*") if path.name.split(".")[0] not in keep)
     for path in orphans:
         remove(path)
-    return [path.name for path in orphans]
+    return [str(path) for path in orphans]
 
 
 def read_bytes(path: Path) -> bytes:

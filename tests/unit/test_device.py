@@ -110,7 +110,7 @@ FULL = [
         8,
         ": 20.00 MiB more were asked for; lower k.b from 8 to 4",
     ),
-    (lambda: raised(MemoryError()), 1, "; k.b is 1 already: a smaller model"),
+    (lambda: raised(MemoryError()), 1, "; take a smaller model"),
 ]
 
 

@@ -188,7 +188,9 @@ def test_orphans_are_removed_and_what_is_known_is_kept(tmp_path):
     for name in ("lead-3.jsonl", "gone.jsonl", "old.json"):
         (tmp_path / name).write_text("")
     (tmp_path / "folder").mkdir()
-    assert remove_orphans(tmp_path, ["lead-3", "not-yet"]) == ["folder", "gone.jsonl", "old.json"]
+    assert remove_orphans(tmp_path, ["lead-3", "not-yet"]) == [
+        str(tmp_path / name) for name in ("folder", "gone.jsonl", "old.json")
+    ]
     assert [path.name for path in tmp_path.iterdir()] == ["lead-3.jsonl"]
 
 
