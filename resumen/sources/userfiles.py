@@ -3,7 +3,7 @@
 import csv
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import filterfalse, islice, zip_longest
 from pathlib import Path
@@ -20,7 +20,17 @@ from resumen.sources.parquet import untrusted_rows
 from resumen.sources.rows import RawRow, numbered
 from resumen.text.conversation import check_messages
 
-SUFFIXES = (".csv", ".jsonl", ".parquet")
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")  # of files with rows, whatever their case
+SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
+CONVERSIONS = {  # of what people have instead
+    ".arrow": "write it as Parquet (`to_parquet` of datasets)",
+    ".docx": "save it as plain text, .txt",
+    ".json": "write an object a line, .jsonl (`jq -c '.[]'` does for an array)",
+    ".ods": "save it as CSV, UTF-8",
+    ".pdf": "turn it into plain text, .txt (`pdftotext`)",
+    ".xls": "save it as CSV, UTF-8",
+    ".xlsx": "save it as CSV, UTF-8",
+}
 SEPARATORS = ",;\t|"
 
 LocatedRow = tuple[str, dict[str, Any]]  # where a row stands, as messages name it, and the row
@@ -38,12 +48,17 @@ def split_files(path: Path) -> dict[str, Path] | None:
         raise InputError(f"{path}: not found; set profiles.files.data.path to a file or a folder")
     result = {}
     for split in SPLITS:
-        files = [path / f"{split}{suffix}" for suffix in SUFFIXES]
-        files = [file for file in files if file.is_file()]
+        files = [
+            file
+            for file in sorted(path.iterdir())
+            if file.is_file() and file.stem in SPLIT_NAMES[split] and file.suffix.lower() in SUFFIXES
+        ]
         if len(files) != 1:
-            names = " or ".join(f"{split}{suffix}" for suffix in SUFFIXES)
+            names = " or ".join(f"{name}.*" for name in SPLIT_NAMES[split])
             has = sorted(entry.name for entry in path.iterdir())
-            raise InputError(f"{path}: expected one of {names}, has {has}")
+            raise InputError(
+                f"{path}: expected one {names}, that ends in one of {', '.join(SUFFIXES)}; has {has}"
+            )
         result[split] = files[0]
     return result
 
@@ -58,15 +73,15 @@ def read_user_rows(path: Path, columns: dict[str, str], separator: str) -> Itera
         InputError: `file:row: what is wrong` for a file that is not what its suffix says, is not
             UTF-8, lacks a column, or holds something other than text (or turns) where it is needed.
     """
-    readers = {".csv": read_csv, ".jsonl": read_json_lines, ".parquet": read_parquet}
-    if path.suffix not in readers:
-        raise InputError(f"{path}: expected a name that ends in {', '.join(SUFFIXES)}")
-    if path.suffix == ".csv" and "messages" in columns:
+    readers = {".csv": read_csv, ".tsv": read_csv, ".parquet": read_parquet}
+    suffix = known_suffix(path, SUFFIXES)
+    if suffix in (".csv", ".tsv") and "messages" in columns:
         raise InputError(
             f"{path}: a CSV cannot hold messages, got columns.messages {columns['messages']!r}; save "
             "them as JSON Lines or Parquet, or map text and summary instead"
         )
-    for where, row in readers[path.suffix](path, list(columns.values()), separator):
+    separator = "\t" if suffix == ".tsv" else separator
+    for where, row in readers.get(suffix, read_json_lines)(path, list(columns.values()), separator):
         ours = {
             name: text_of(row[theirs], where, theirs)
             for name, theirs in columns.items()
@@ -75,6 +90,19 @@ def read_user_rows(path: Path, columns: dict[str, str], separator: str) -> Itera
         if "messages" in columns:
             ours |= conversation_of(row[columns["messages"]], where, columns["messages"])
         yield ours
+
+
+def known_suffix(path: Path, known: Sequence[str]) -> str:
+    """Return the suffix of a file in lower case.
+
+    Raises:
+        InputError: it is not `known`; the message says how to convert what people have instead.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in known:
+        way = f"; {CONVERSIONS[suffix]}" if suffix in CONVERSIONS else ""
+        raise InputError(f"{path}: expected a name that ends in {', '.join(known)}{way}")
+    return suffix
 
 
 def conversation_of(value: Any, where: str, column: str) -> dict[str, Any]:

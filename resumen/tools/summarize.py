@@ -1,8 +1,9 @@
 """Summarize: let a system summarize texts of your own, from files, a folder or standard input.
 
-Reads   PATH ...            .jsonl: an article a line, with text and perhaps id; .csv and .parquet: an article
-                            a row, in the same columns; a folder: every .txt in it, by name; any other file is
-                            one article; no PATH, or -: standard input, one article (--jsonl: one a line)
+Reads   PATH ...            .txt, .md: one article; .jsonl, .ndjson: an article a line, with text and perhaps
+                            id; .csv, .tsv, .parquet: an article a row, in the same columns; a folder: every
+                            .txt and .md in it, by name; no PATH, or -: standard input, one article (--jsonl:
+                            one a line)
         the system's model folder
 Writes  standard output     a summary a line, in the order of the articles; --json: an object a line of
                             id (a row's own, or FILE-N), summary, seconds (of generation: those of its batch,
@@ -48,7 +49,7 @@ from resumen.schema.rows import open_parquet
 from resumen.schema.sections import FormatParams, GenerateParams, SourceParams
 from resumen.schema.systems import SystemParams, system_names, system_params
 from resumen.sources.parquet import untrusted_rows
-from resumen.sources.userfiles import csv_records
+from resumen.sources.userfiles import SUFFIXES, csv_records, known_suffix
 from resumen.text.characters import is_visible, normalize
 from resumen.text.conversation import check_turn, render_conversation
 from resumen.text.prompts import fields_of, fill_template
@@ -58,6 +59,7 @@ from resumen.vocabulary.tokenizer import chunks, load_tokenizer
 log = logging.getLogger("summarize")
 
 DEFAULT_SYSTEM = "finetuned"
+TEXT_SUFFIXES = (".txt", ".md")  # of files that are one article
 
 
 class StandardInput:
@@ -199,10 +201,11 @@ def split_sentence(sentence: str, fits: Callable[[str], bool]) -> list[str]:
 
 
 def sources_of(names: list[str], stdin_suffix: str) -> list[TextSource]:
-    """Return what is read, in order: a folder is every .txt in it, "-" and no name are standard input.
+    """Return what is read, in order: a folder is the texts in it, "-" and no name are standard input.
 
     Raises:
-        InputError: nothing is there, a folder has no .txt, or standard input is named twice.
+        InputError: nothing is there, it is of no kind that is read, a folder has no text, or standard input
+            is named twice.
     """
     result: list[TextSource] = []
     for name in names or ["-"]:
@@ -210,11 +213,17 @@ def sources_of(names: list[str], stdin_suffix: str) -> list[TextSource]:
         if name == "-":
             result.append(StandardInput(stdin_suffix))
         elif path.is_dir():
-            files = sorted(path.glob("*.txt"))
+            every = sorted(path.iterdir())
+            files = [file for file in every if file.is_file() and file.suffix.lower() in TEXT_SUFFIXES]
             if not files:
-                raise InputError(f"{path}: no .txt in this folder; name the files themselves")
+                raise InputError(
+                    f"{path}: no {' or '.join(TEXT_SUFFIXES)} in this folder; name the files themselves"
+                )
+            if others := [entry.name for entry in every if entry not in files]:
+                log.warning("%s: not read: %s", path, ", ".join(others))
             result.extend(files)
         elif path.exists():
+            known_suffix(path, (*TEXT_SUFFIXES, *SUFFIXES))
             result.append(path)
         else:
             raise InputError(f"{path}: not found; name a file, a folder of .txt, or - for standard input")
@@ -229,12 +238,13 @@ def rows_of(source: TextSource) -> Iterator[tuple[str, str, dict[str, Any]]]:
     Raises:
         InputError: the file is not what its suffix says, not UTF-8, or lacks `text`; with file:line.
     """
-    if source.suffix == ".jsonl":
+    suffix = source.suffix.lower()
+    if suffix in (".jsonl", ".ndjson"):
         for number, row in numbered_jsonl(source, keys=("text",)):
             yield f"{source}:{number}", f"{source.stem}-{number}", row
-    elif source.suffix in (".csv", ".parquet"):
+    elif suffix in SUFFIXES:
         assert isinstance(source, Path)  # standard input is one article or JSON Lines
-        rows = csv_rows(source) if source.suffix == ".csv" else parquet_rows(source)
+        rows = parquet_rows(source) if suffix == ".parquet" else csv_rows(source)
         for number, row in enumerate(rows, start=1):
             yield f"{source}: row {number}", f"{source.stem}-{number}", row
     else:

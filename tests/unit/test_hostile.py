@@ -485,7 +485,10 @@ def test_summaries_made_elsewhere_are_refused(news, write, set_params, fails, na
 def test_an_archive_as_an_article_is_refused(own, fails):
     shutil.make_archive("own", "tar", own)
     message = fails(tool("summarize"), "--model", "own", "own.tar")
-    assert message.startswith("own.tar:")
+    assert message.startswith("own.tar: expected a name that ends in .txt, ")
+    Path("own.tar").rename("own.txt")
+    message = fails(tool("summarize"), "--model", "own", "own.txt")
+    assert message.startswith("own.txt:")
     assert message.endswith(("save the file as UTF-8", "save the file as UTF-8 and try again"))
 
 

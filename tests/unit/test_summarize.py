@@ -125,7 +125,7 @@ def test_several_files_come_in_their_order_and_a_folder_by_name(
     write("z.txt", SHORT)
     write("folder/b.txt", LONG)
     write("folder/a.txt", SHORT)
-    write("folder/c.md", "no")
+    write("folder/c.pdf", "no")
     write_rows("rows.jsonl", [{"text": LONG}])
     type_in(SHORT.encode())
     rows = summarized("z.txt", "folder", "-", "rows.jsonl", "--json")
@@ -332,6 +332,7 @@ def test_a_model_that_cannot_be_run_is_refused_before_anything_is_read(
     assert fails(main, "corto.txt", "--model", name).startswith(message)
 
 
+ENDS = "expected a name that ends in .txt, .md, .csv, .tsv, .jsonl, .ndjson, .parquet"
 GOOD = json.dumps({"text": SHORT}) + "\n"
 FAULTS = [
     (
@@ -353,7 +354,19 @@ FAULTS = [
     ("a.csv", 'id,text\n1,""\n', "a.csv: row 1: expected an article, got ''"),
     ("a.csv", "text\nx,y\n", "a.csv:2: expected 1 fields, got 2"),
     ("a.parquet", "text\n", "a.parquet: not readable as Parquet"),
-    ("folder/a.md", "x", "folder: no .txt in this folder"),
+    (
+        "a.pdf",
+        "%PDF-1.7",
+        "a.pdf: expected a name that ends in .txt, .md, .csv, .tsv, .jsonl, .ndjson, .parquet; "
+        "turn it into plain text, .txt (`pdftotext`)",
+    ),
+    (
+        "a.json",
+        "[]",
+        "a.json: expected a name that ends in .txt, .md, .csv, .tsv, .jsonl, .ndjson, .parquet; write an",
+    ),
+    ("DATOS.CSV", "texto\nx\n", "DATOS.CSV: lacks columns ['text'], has ['texto']"),
+    ("folder/a.pdf", "x", "folder: no .txt or .md in this folder"),
 ]
 
 
@@ -361,6 +374,27 @@ FAULTS = [
 def test_what_is_no_article_is_named(ready, write, fails, name, content, message):
     write(name, content)
     assert fails(main, Path(name).parts[0]).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("DATOS.CSV", f"id;text\n1;{SHORT}\n2;{SHORT}\n"),
+        ("datos.tsv", f"id\ttext\n1\t{SHORT}\n2\t{SHORT}\n"),
+        ("datos.ndjson", GOOD * 2),
+        ("datos.JSONL", GOOD * 2),
+    ],
+)
+def test_a_table_is_as_many_articles_as_it_has_rows(ready, write, summarized, name, content):
+    write(name, content)
+    assert len(summarized(name)) == 2
+
+
+def test_a_folder_says_what_it_did_not_read(ready, write, summarized, caplog):
+    for name in ("a.txt", "B.TXT", "c.md", "d.pdf", "sub/e.txt"):
+        write(f"folder/{name}", SHORT)
+    assert len(summarized("folder")) == 3
+    assert "folder: not read: d.pdf, sub" in caplog.messages
 
 
 def test_a_missing_file_is_named_before_another_is_summarized(ready, write, fails, capsys):

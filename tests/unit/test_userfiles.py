@@ -189,7 +189,11 @@ FAULTS = [
         as_parquet([{"Fuente": b"a\xf1o", "Resumen": "x"}]),
         "f.parquet: row 1: column 'Fuente': expected text, got bytes",
     ),
-    ("f.xlsx", b"", "f.xlsx: expected a name that ends in .csv, .jsonl, .parquet"),
+    (
+        "f.xlsx",
+        b"",
+        "f.xlsx: expected a name that ends in .csv, .tsv, .jsonl, .ndjson, .parquet; save it as CSV, UTF-8",
+    ),
 ]
 
 
@@ -330,11 +334,20 @@ def test_a_folder_holds_one_file_for_each_split(write):
     assert split_files(folder / "train.csv") is None
 
 
+@pytest.mark.parametrize("name", ["validation", "valid", "val", "dev"])
+def test_the_validation_split_has_the_names_that_people_give_it(write, name):
+    for split in ("train", name, "test"):
+        write(f"own/{split}.TSV", "Fuente\tResumen\na\tb\n")
+    files = split_files(write("own/nota.md", "").parent)
+    assert [path.stem for path in files.values()] == ["train", name, "test"]
+    assert read(files["validation"])[0]["text"] == "a"
+
+
 @pytest.mark.parametrize(
     ("names", "split"), [(["train.csv", "test.csv"], "validation"), (["train.csv", "train.jsonl"], "train")]
 )
 def test_a_folder_that_lacks_a_split_or_has_it_twice_is_refused(write, names, split):
     for name in names:
         folder = write(f"own/{name}", "").parent
-    with pytest.raises(InputError, match=rf"own: expected one of {split}\.csv or .*, has \['t"):
+    with pytest.raises(InputError, match=rf"own: expected one {split}\.\*.*, that ends .*; has \['t"):
         split_files(folder)
