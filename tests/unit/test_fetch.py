@@ -454,7 +454,7 @@ BROKEN = [
     ("own.jsonl", b'{"text": "a", "summary": "b"}\nno\n', ":2: not JSON"),
     ("own.parquet", b"no", ": not readable as Parquet"),
     ("own.csv", b"Fuente,Resumen\na,b\n", ": lacks columns ['text', 'summary'], has ['Fuente', 'Resumen']"),
-    ("own.txt", b"text,summary\n", ": expected a name that ends in .csv, .jsonl, .parquet"),
+    ("own.txt", b"text,summary\n", ": expected a name that ends in .csv, .tsv, .jsonl, .ndjson, .parquet"),
 ]
 
 
