@@ -194,7 +194,7 @@ def test_params_are_checked_before_any_work(clone):
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL there")
 @pytest.mark.parametrize("stage", ["finetune", "generate@flan-small"])
 def test_a_stage_whose_dvc_is_killed_keeps_its_work_and_stops(clone, stage):
-    set_params(clone, {"finetune.epochs": 60, "generate.batch_size": 1, "generate.max_new_tokens": 90})
+    set_params(clone, {"finetune.epochs": 15, "generate.batch_size": 1, "generate.max_new_tokens": 90})
     shutil.rmtree(clone / ".resumen", ignore_errors=True)
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_"))},
