@@ -1,4 +1,4 @@
-"""The registry of measures: what is scored of a summary, what it is called, and where it stands.
+"""The registry of measures: what is scored of a summary, what it is called, and where it is shown.
 
 An entry of MEASURES is all that a measure takes: `evaluate` scores it, the tables, the page and
 `resumen compare` take its name, unit and direction from here.
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 Unit = Literal["points", "share", "ratio", "count"]  # 0 to 100; 0 to 1, shown in %; any; whole numbers
 Better = Literal["higher", "lower", "neither"]
-# Each place after the ones before it: data/scores.parquet, metrics/systems, the report, and the tables of
-# README and the terminal.
-Place = Literal["scores", "metrics", "page", "tables"]
+# Where it is shown, each also in those before it: data/scores.parquet, metrics/systems, the report, and the
+# tables of README and the terminal.
+Shown = Literal["scores", "metrics", "page", "tables"]
 PRIMARY = "rougeL"  # the measure of the intervals, the differences and the breakdown
 
 
@@ -56,7 +56,7 @@ class Measure(NamedTuple):
     better: Better
     en: str  # its label in the languages of the page
     es: str
-    place: Place = "scores"
+    shown_in: Shown = "scores"
     of_system: Callable[["pd.DataFrame", str], float] = mean
     metric: str = ""  # its name in metrics/systems, where that is not the column's; `_pct` asks for %
 
@@ -65,12 +65,12 @@ class Measure(NamedTuple):
         return f"{getattr(self, language)}{' %' * (self.unit == 'share')}"
 
 
-def rouge_measure(name: str, place: Place = "scores", ascii_only: bool = False) -> Measure:
+def rouge_measure(name: str, shown_in: Shown = "scores", ascii_only: bool = False) -> Measure:
     """Return ROUGE of a type, over Unicode words or over ASCII ones."""
     label = f"ROUGE-{name.removeprefix('rouge')}{', ASCII' * ascii_only}"
     if ascii_only:
-        return Measure(lambda summary: summary.rouge_ascii[name], "points", "higher", label, label, place)
-    return Measure(lambda summary: summary.rouge[name], "points", "higher", label, label, place)
+        return Measure(lambda summary: summary.rouge_ascii[name], "points", "higher", label, label, shown_in)
+    return Measure(lambda summary: summary.rouge[name], "points", "higher", label, label, shown_in)
 
 
 MEASURES: dict[str, Measure] = {
@@ -127,10 +127,10 @@ MEASURES: dict[str, Measure] = {
 }
 
 
-def measures_in(place: Place) -> dict[str, Measure]:
-    """Return the measures that stand in a place."""
-    at_least = get_args(Place)[get_args(Place).index(place) :]
-    return {name: measure for name, measure in MEASURES.items() if measure.place in at_least}
+def measures_in(shown_in: Shown) -> dict[str, Measure]:
+    """Return the measures that are shown there."""
+    at_least = get_args(Shown)[get_args(Shown).index(shown_in) :]
+    return {name: measure for name, measure in MEASURES.items() if measure.shown_in in at_least}
 
 
 def metric_of(name: str) -> str:

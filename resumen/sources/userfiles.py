@@ -159,11 +159,11 @@ def csv_records(path: Path, separator: str | None) -> Iterator[list[str]]:
     Raises:
         InputError: see `separator_of` and `check_csv`; or a column occurs twice.
     """
-    found, num_before = separator_of(path, separator)
-    check_csv(path, found, num_before)
+    delimiter, num_before = separator_of(path, separator)
+    check_csv(path, delimiter, num_before)
     with path.open(encoding="utf-8-sig", newline="") as lines:
-        every = csv.reader(islice(lines, num_before, None), delimiter=found, strict=True)
-        records = filterfalse(is_empty, every)
+        all_records = csv.reader(islice(lines, num_before, None), delimiter=delimiter, strict=True)
+        records = filterfalse(is_empty, all_records)
         header = next(records)
         if twice := [name for name in header if name and header.count(name) > 1]:
             raise InputError(f"{path}: the column {shown(twice[0])} occurs twice; rename one")
@@ -179,8 +179,8 @@ def separator_of(path: Path, asked: str | None) -> tuple[str, int]:
     """
     with opened(path, "rb") as file:
         first = next((line for _, line in numbered_lines(file, path) if line.strip()), "")
-    if said := re.fullmatch(r"sep=(.)\s*", first):
-        return said[1], 1
+    if declared := re.fullmatch(r"sep=(.)\s*", first):
+        return declared[1], 1
     others = sorted((sign for sign in SEPARATORS if sign in first), key=first.count, reverse=True)
     if asked is None:
         return (others or [","])[0], 0

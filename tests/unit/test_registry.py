@@ -22,7 +22,7 @@ VOWELS = Measure(
     better="lower",
     en="vowels",
     es="vocales",
-    place="tables",
+    shown_in="tables",
 )
 
 
@@ -54,10 +54,10 @@ def test_a_measure_that_is_added_stands_on_the_page_in_both_languages(added):
     head = page[page.index('id="systems"') : page.index('id="differences"')]
     assert '<span class="t" lang="en">vowels %</span><span class="t" lang="es">vocales %</span>' in head
     data = json.loads(page.split('id="explorer-data">')[1].split("</script>")[0])
-    place = data["measures"].index(["vowels %", "vocales %"])
+    index = data["measures"].index(["vowels %", "vocales %"])
     scores = pd.read_parquet("data/scores.parquet")
     wanted = scores[scores["system"] == data["systems"][0]]["vowels"]
-    assert data["scores"][place][0] == [round(1000 * share) for share in wanted]
+    assert data["scores"][index][0] == [round(1000 * share) for share in wanted]
 
 
 def test_a_measure_that_is_added_is_compared_in_its_unit_and_direction(added, runs, monkeypatch, capsys):
