@@ -17,6 +17,7 @@ from resumen.runtime.cli import parser
 from resumen.runtime.errors import InputError, nearest
 from resumen.runtime.paths import FINETUNED_DIR, PRETRAINED_DIR
 from resumen.schema.checkpoints import checkpoint_params, weights_source, why_left_out
+from resumen.schema.comparisons import comparison_params
 from resumen.schema.data import EmbeddedParams, FilesParams, data_params
 from resumen.schema.params import Block, check_name, parse_section, profile_of, read_params
 from resumen.schema.probes import read_probes
@@ -214,7 +215,7 @@ def check(params: dict[str, Any]) -> str:
             *section_checks(params),
             *(partial(checkpoint_params, params, name) for name in params["checkpoints"]),
             *(partial(system_params, params, name) for name in params["systems"]),
-            partial(pairs, params),
+            partial(comparison_params, params),
             read_sets,
             read_probes,
         ]
@@ -226,6 +227,7 @@ def check(params: dict[str, Any]) -> str:
             partial(check_step, params),
             partial(template_pairs, parse_section(FormatParams, params, "format")),
             partial(check_seeds, params),
+            partial(pairs, params),
             *(partial(check_source, name, system, params) for name, system in systems.items()),
             partial(check_first_rows, params),
         ]

@@ -109,6 +109,8 @@ def seed_pairs(group: Group, params: dict[str, Any]) -> dict[str, tuple[pd.DataF
     for pair in pairs(params):
         if {pair.system, pair.against} <= moved:
             log.warning("comparisons.%s: left out: the seed moves both", pair.name)
+        elif pair.against in moved:
+            log.warning("comparisons.%s: left out: the seed moves the other side; turn it round", pair.name)
         elif pair.system in moved and pair.system in values and pair.against in values:
             name = f"{pair.name} ({pair.system} − {pair.against})"
             result[name] = values[pair.against].iloc[:, :1], values[pair.system]
@@ -157,5 +159,6 @@ def main() -> None:
     own_params = params_of(group.runs[0].name) if changes else all_params
     rows = compared(seed_pairs(group, own_params), params, PRIMARY, is_fixed=True)
     table = table_lines(f"the other → {TRAINED_SYSTEM}", rows, [], params)
-    small = miniature_lines([group], sorted(set().union(*(run.miniatures for run in group.runs))))
+    others = {pair.against for pair in pairs(own_params) if pair.system == TRAINED_SYSTEM and pair.against}
+    small = miniature_lines([group], [TRAINED_SYSTEM, *sorted(others)])
     sys.stdout.writelines(f"{line}\n" for line in [*seed_summary(group, params), "", *table, *small])

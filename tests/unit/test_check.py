@@ -107,6 +107,8 @@ FAULTS = [
         },
         "finetune.base: 'flan-xl': weights is embedded, and no miniature of that name is shipped (there are",
     ),
+    ({"finetune": ...}, "finetune: missing; add the section"),
+    ({"finetune": 3}, "finetune: expected keys and values, got 3"),
     ({"comparisons": []}, "comparisons: expected a mapping of pairs, got []; {} is none"),
     (
         {"comparisons.use.against": "finetuned"},

@@ -48,6 +48,12 @@ def test_a_pair_that_the_seed_moves_both_sides_of_is_left_out_with_a_line(set_pa
     assert "comparisons.beams: left out: the seed moves both" in caplog.messages
 
 
+def test_a_pair_against_what_the_seed_moves_is_left_out_with_a_line(set_params, caplog):
+    set_params({"comparisons": {"back": {"question": "?", "system": "lead-3", "against": "finetuned"}}})
+    assert seed_pairs(seeded(1.0, 1.2), read_params()) == {}
+    assert "comparisons.back: left out: the seed moves the other side; turn it round" in caplog.messages
+
+
 @pytest.mark.parametrize("text", ["13", "13,13", "13,x", "", "-1,2"])
 def test_seeds_that_are_none_are_refused(text, capsys):
     with pytest.raises(SystemExit):
