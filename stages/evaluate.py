@@ -47,7 +47,7 @@ from resumen.schema.checkpoints import LEFT_OUT
 from resumen.schema.jsonl import read_jsonl
 from resumen.schema.params import parse_section, read_params
 from resumen.schema.predictions import read_meta
-from resumen.schema.rows import read_table, write_table
+from resumen.schema.rows import read_table, references_of, write_table
 from resumen.schema.sections import EvaluateParams
 from resumen.schema.systems import EXTRACTIVE, system_names
 from resumen.scoring.bootstrap import bootstrap_means, percentile_interval
@@ -91,7 +91,9 @@ def score_article(row: dict[str, str], predictions: Predictions, stemming: str) 
     """Yield a row of scores for each system's summary of one article."""
     article, split = ArticleIndex.of(row["text"]), SPLITTERS[stemming]
     for system, output in predictions.items():
-        summary = Summary(output["prediction"], row["summary"], article, output["spelled_reference"], split)
+        summary = Summary(
+            output["prediction"], references_of(row), article, output["spelled_reference"], split
+        )
         scores = {name: measure.of(summary) for name, measure in MEASURES.items()}
         yield {"system": system, "id": row["id"], **scores}
 
@@ -278,8 +280,8 @@ def hash_of(rows: list[dict[str, str]]) -> str:
     """Return 12 digits that tell this test split from any other."""
     digest = blake2b(digest_size=6)
     for row in rows:
-        for name in ("id", "text", "summary"):
-            digest.update(row[name].encode() + b"\0")
+        for text in (row["id"], row["text"], *references_of(row)):
+            digest.update(text.encode() + b"\0")
     return digest.hexdigest()
 
 
@@ -305,7 +307,7 @@ def read_test() -> list[dict[str, str]]:
     Raises:
         InputError: it has one article, or a reference without words.
     """
-    rows = list(read_table(RAW_TEST, ["id", "text", "summary", "topic"]))
+    rows = list(read_table(RAW_TEST, ["id", "text", "summary", "topic", "references"]))
     if len(rows) < 2:
         raise InputError(
             f"{RAW_TEST}: one article: no interval is possible; give data.test two rows at least"

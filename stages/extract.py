@@ -14,12 +14,13 @@ from itertools import pairwise
 from random import Random
 from typing import Any
 
+from resumen.rouge.score import ROUGE_TYPES, rouge_multi
 from resumen.runtime.cli import parser, run
 from resumen.runtime.paths import PREDICTIONS_DIR, RAW_TEST
 from resumen.runtime.progress import track
 from resumen.schema.jsonl import write_jsonl
 from resumen.schema.params import load_params
-from resumen.schema.rows import read_table
+from resumen.schema.rows import read_table, references_of
 from resumen.schema.sections import ExtractParams
 from resumen.schema.systems import EXTRACTIVE
 from resumen.text.sentences import sentences
@@ -27,7 +28,7 @@ from resumen.text.words import words
 
 log = logging.getLogger("extract")
 
-Choose = Callable[[list[str], str], list[int]]  # an article's sentences, its reference -> indices
+Choose = Callable[[list[str], list[str]], list[int]]  # an article's sentences, its references -> indices
 
 
 def lead(count: int) -> Choose:
@@ -47,7 +48,17 @@ def bigrams(text: str) -> Counter[tuple[str, str]]:
     return Counter(pairwise(tokens))
 
 
-def oracle(article: list[str], reference: str) -> list[int]:
+def oracle(article: list[str], references: list[str]) -> list[int]:
+    """Return the indices that `greedy_oracle` chooses for one of the references, the best by ROUGE-2."""
+
+    def rouge2(indices: list[int]) -> float:
+        text = " ".join(article[index] for index in indices)
+        return rouge_multi(text, references)[ROUGE_TYPES.index("rouge2")]
+
+    return max((greedy_oracle(article, reference) for reference in references), key=rouge2)
+
+
+def greedy_oracle(article: list[str], reference: str) -> list[int]:
     """Return at most three sentences that greedily raise ROUGE-2 recall against the reference.
 
     What extraction can reach at best, more or less; it reads the answer, so it is no system. A
@@ -68,7 +79,7 @@ def oracle(article: list[str], reference: str) -> list[int]:
         if not gains or gains[best] <= (covered & wanted).total():
             break
         chosen.append(best)
-    return sorted(chosen) or lead(1)(article, reference)
+    return sorted(chosen) or lead(1)(article, [reference])
 
 
 def extract(rows: Iterable[dict[str, str]], choose: Choose) -> list[dict[str, Any]]:
@@ -79,7 +90,7 @@ def extract(rows: Iterable[dict[str, str]], choose: Choose) -> list[dict[str, An
         predictions.append(
             {
                 "id": row["id"],
-                "prediction": " ".join(article[index] for index in choose(article, row["summary"])),
+                "prediction": " ".join(article[index] for index in choose(article, references_of(row))),
                 "source_tokens": None,
                 "truncated": False,
                 "spelled_reference": row["summary"],
@@ -91,7 +102,7 @@ def extract(rows: Iterable[dict[str, str]], choose: Choose) -> list[dict[str, An
 def main() -> None:
     parser(__doc__, "python -m stages.extract").parse_args()
     params = load_params(ExtractParams, "extract")
-    rows = list(read_table(RAW_TEST, ["id", "text", "summary"]))
+    rows = list(read_table(RAW_TEST, ["id", "text", "summary", "references"]))
     choices = (lead(1), lead(3), oracle, random_three(params.seed))
     for name, choose in zip(EXTRACTIVE, choices, strict=True):
         predictions = extract(track(rows, f"extract {name}", len(rows)), choose)

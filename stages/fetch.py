@@ -1,8 +1,9 @@
 """Fetch: bring the news from its source into one shape, and count every row that cannot be used.
 
 Reads   the embedded news, MLSUM on the hub, or the user's files
-Writes  data/raw/{train,validation,test}.parquet   id, text, summary, title, topic, url, date, and
-                                                   messages if the user's files have conversations
+Writes  data/raw/{train,validation,test}.parquet   id, text, summary, title, topic, url, date, references
+                                                   (the further summaries of an article), and messages if
+                                                   the user's files have conversations
         metrics/data.json                          the audit: rows kept, dropped and left in by reason,
                                                    examples, lengths; the source, its commit and licence
 Params  data
@@ -40,9 +41,11 @@ from resumen.sources.audit import (
     without_edition_note,
 )
 from resumen.sources.registry import source_of
-from resumen.sources.rows import RawRow, normalized_row
+from resumen.sources.rows import FAULT, RawRow, normalized_row
 
 log = logging.getLogger("fetch")
+
+NUM_FAULTS = 5  # that are told, of a split
 
 
 def in_words(counts: Counter[str]) -> str:
@@ -54,28 +57,55 @@ def in_words(counts: Counter[str]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in counts.most_common()) or "none"
 
 
+def pairs_of(rows: Iterable[RawRow], audit: Audit) -> Iterator[RawRow]:
+    """Yield each article as its split takes it.
+
+    In train a row a summary, each of which is learnt from (`of` is then the article's id); elsewhere one,
+    scored against the best of its summaries.
+    """
+    for row in rows:
+        others = row.get("references") or []
+        audit.several_references += bool(others)
+        if audit.split != "train" or not others:
+            yield row
+            continue
+        yield row | {"references": None}
+        for number, summary in enumerate(others, start=2):
+            own = {"id": f"{row['id']}#{number}", "summary": summary, "of": row["id"]}
+            yield row | own | {"references": None}
+
+
 def clean(rows: Iterable[RawRow], audit: Audit, seen: DuplicateIndex, params: DataParams) -> Iterator[RawRow]:
     """Yield the rows of a split that are not to be dropped, in their order; count in `audit` what is wrong.
 
     `seen` goes from split to split: a later one loses what an earlier one has, so that no test article was
     trained on.
     """
-    for given in rows:
+    for given in pairs_of(rows, audit):
         row, trimmed = normalized_row(given)
         if params.trim_edition_note and (text := without_edition_note(row["text"])) != row["text"]:
             row, trimmed = row | {"text": text}, ["edition note", *trimmed]
+        if row.get(FAULT):
+            audit.faults.append(row[FAULT])
         read = RowWords.of(row)
         defects = dict.fromkeys(own_defects(row, read, params))
         if not defects.keys() & set(UNUSABLE):
             fingerprint = Fingerprint.of(read, params.min_near_duplicate_words)
-            defects |= seen.repeated(fingerprint, audit.split)
+            repeated = seen.repeated(fingerprint, audit.split)
+            defects |= {name: first for name, first in repeated.items() if first.id != row.get("of")}
         reason = next((name for name in defects if params.drops(name)), None)
         audit.count(row["id"], defects, reason)
         if reason is None:
             audit.trimmed.update(trimmed)
             audit.measure(read)
-            seen.keep(fingerprint, RowRef(audit.split, row["id"]))
+            seen.keep(fingerprint, RowRef(audit.split, row.get("of") or row["id"]))
             yield row
+
+
+def first_faults(audit: Audit) -> list[str]:
+    """Return what is wrong with the first rows of a split that cannot be read, and how many more are."""
+    shown, more = audit.faults[:NUM_FAULTS], len(audit.faults) - NUM_FAULTS
+    return [*shown, f"{audit.split}: {more} more rows like these"] if more > 0 else shown
 
 
 def set_text(path: Path, key: str, value: str) -> None:
@@ -139,11 +169,16 @@ def main() -> None:
             if not kept:
                 raise InputError(
                     f"data: expected at least one usable row in {split}, got none; dropped: "
-                    f"{in_words(audit.dropped)}; look at the rows, at data.{split} or at data.drop"
+                    f"{in_words(audit.dropped)}; look at the rows, at data.{split} or at data.drop",
+                    *first_faults(audit),
                 )
+            for fault in first_faults(audit):
+                log.warning("%s", fault)
             audits.append(audit.report())
             counts = in_words(audit.dropped), in_words(audit.left), in_words(+audit.trimmed)
             log.info("%-10s kept %6d; dropped %s; left in %s; trimmed %s", split, kept, *counts)
+            if audit.several_references:
+                log.info("%-10s articles with several summaries: %d", split, audit.several_references)
     # lists stay out of `dvc metrics show`
     audit_of = {"provenance": [origin], "signature": audit_signature(), "splits": audits}
     write_json(DATA_METRICS, audit_of)

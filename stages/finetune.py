@@ -63,7 +63,7 @@ from resumen.runtime.paths import (
 from resumen.runtime.progress import track
 from resumen.runtime.provenance import write_provenance
 from resumen.schema.params import load_params
-from resumen.schema.rows import load_table, num_rows, read_table
+from resumen.schema.rows import load_table, num_rows, read_table, references_of
 from resumen.schema.sections import FinetuneParams
 from resumen.training.checkpoints import MANIFEST, History, Interrupted, checkpoint_interval, epoch_folder
 from resumen.training.loop import TokenizedRows, TrainedT5, train
@@ -83,7 +83,7 @@ class Validation:
     def __init__(
         self,
         rows: TokenizedRows,
-        references: dict[str, str],
+        references: dict[str, list[str]],
         tokenizer: Tokenizer,
         params: FinetuneParams,
     ) -> None:
@@ -225,7 +225,9 @@ def main() -> None:
     tokenizer = load_tokenizer(TOKENIZER_DIR)
     check_vocabulary(model.shared.num_embeddings, tokenizer, base)
     init_letters(model, load_tokenizer(base), tokenizer)
-    references = {row["id"]: row["summary"] for row in read_table(RAW_VALIDATION, ["id", "summary"])}
+    references = {
+        row["id"]: references_of(row) for row in read_table(RAW_VALIDATION, ["id", "summary", "references"])
+    }
     validation = Validation(TokenizedRows(load_table(TOKENIZED_VALIDATION)), references, tokenizer, params)
     dtype = choose_dtype(params.precision, device)
     announce(log, device, dtype)

@@ -1,7 +1,8 @@
 """Generate: let one system summarize the test articles, or take in somebody else's summaries.
 
 Reads   data/formatted/test.parquet (for our template), data/raw/test.parquet (for ids, references, and a
-        template of the system's own), and systems.S.from: a model folder, or a .jsonl of id and prediction
+        template of the system's own), and systems.S.from: a model folder, or a file of id and prediction (or
+        summary), in any format that `fetch` reads, such as what `resumen summarize --json` writes
 Writes  data/predictions/S.jsonl      id, prediction, source_tokens (read), truncated, spelled_reference
         data/predictions/S.meta.json  what they were made with: decoding, precision, device, versions; or
                                       that they are foreign, or why the system was left out (no rows then)
@@ -18,6 +19,7 @@ from typing import Any
 import torch
 
 from resumen.checkpoint.folder import reason_left_out
+from resumen.formats.read import read_rows
 from resumen.model.decoding import generate_texts, make_generate
 from resumen.model.device import PRECISIONS, choose_dtype, memory_errors
 from resumen.model.distributed import check_same, rank, run_under_torchrun, world_size
@@ -32,7 +34,7 @@ from resumen.runtime.guards import summary_fault
 from resumen.runtime.locks import finish, locked_folder
 from resumen.runtime.paths import FORMATTED_TEST, PREDICTIONS_DIR, RAW_TEST
 from resumen.schema.checkpoints import LEFT_OUT
-from resumen.schema.jsonl import numbered_jsonl, write_jsonl
+from resumen.schema.jsonl import write_jsonl
 from resumen.schema.params import parse_key, parse_section, read_params
 from resumen.schema.predictions import FOREIGN, write_meta
 from resumen.schema.rows import read_table
@@ -111,42 +113,70 @@ def made_with(
     }
 
 
-def check_prediction(where: str, system: str, row: dict[str, Any]) -> None:
-    """Raise InputError, with system and id, unless a row made elsewhere has a summary that can be scored."""
-    if not isinstance(row["id"], str):
-        raise InputError(f"{where}: system {system}: id: expected text, got {shown(row['id'])}")
-    text, message = row["prediction"], f"{where}: system {system}, id {row['id']!r}: prediction:"
+def prediction_columns(has: list[str], where: str) -> list[str]:
+    """Return the columns of a file of predictions that hold the id and the summary."""
+    summary = next((name for name in ("prediction", "summary") if name in has), None)
+    if summary is None or "id" not in has:
+        raise InputError(
+            f"{where}: expected the columns id and prediction (or summary), has {has}; rename them"
+        )
+    return ["id", summary]
+
+
+def check_prediction(where: str, row_id: Any, text: Any) -> tuple[str, str]:
+    """Return the id and the summary of a row made elsewhere.
+
+    Raises:
+        InputError: the summary cannot be scored; the message names the id.
+    """
+    if isinstance(row_id, bool) or not isinstance(row_id, str | int):
+        raise InputError(f"{where}: id: expected text or a whole number, got {shown(row_id)}")
+    message = f"{where}, id {row_id!r}: prediction:"
     if not isinstance(text, str):
         raise InputError(f"{message} expected text, got {shown(text)}")
     if fault := summary_fault(text):
         raise InputError(f"{message} {fault}")
+    return str(row_id), normalize(text)
 
 
 def read_external(path: Path, rows: list[dict[str, str]], system: str) -> list[dict[str, Any]]:
     """Return somebody else's predictions, in the order of the test split.
 
+    A file for the whole published split has more ids than the rows that `fetch` kept; those are left out.
+
     Raises:
-        InputError: the file's ids are not exactly those of the test split, or a prediction cannot be scored.
+        InputError: the file lacks an id of the test split, or a prediction cannot be scored.
     """
     if not path.exists():
         raise InputError(f"{path}: not found; it is the `from` of systems.{system} in params.yaml")
     predictions: dict[str, str] = {}
-    for number, row in numbered_jsonl(path, keys=("id", "prediction")):
-        check_prediction(f"{path}:{number}", system, row)
-        if row["id"] in predictions:
-            raise InputError(f"{path}:{number}: system {system}: id {row['id']!r} occurs twice")
-        predictions[row["id"]] = normalize(row["prediction"])
-    if not predictions:
-        raise InputError(
-            f"{path}: system {system}: no predictions; expected an object of id and prediction a line"
-        )
+    columns: list[str] = []
+
+    def choose(has: list[str]) -> list[str]:
+        columns.extend(prediction_columns(has, f"{path}: system {system}"))
+        return columns
+
+    for where, row in read_rows(path, choose, separator=None):
+        row_id, text = check_prediction(f"{where}: system {system}", *(row.get(name) for name in columns))
+        if row_id in predictions:
+            raise InputError(f"{where}: system {system}: id {row_id!r} occurs twice")
+        predictions[row_id] = text
     wanted = {row["id"] for row in rows}
-    for what, ids in (("lacks", wanted - predictions.keys()), ("has, unknown,", predictions.keys() - wanted)):
-        if ids:
-            raise InputError(
-                f"{path}: system {system}: {what} {len(ids)} ids, such as {min(ids)!r}, of {len(wanted)} "
-                "articles; the ids are those of data/raw/test.parquet"
-            )
+    if missing := wanted - predictions.keys():
+        raise InputError(
+            f"{path}: system {system}: lacks {len(missing)} ids, such as {min(missing)!r}, of {len(wanted)} "
+            f"articles; the ids are those of {RAW_TEST}"
+        )
+    if others := predictions.keys() - wanted:
+        log.warning(
+            "%s: %d predictions paired with the %d test articles; not %d others, such as %r: `fetch` dropped "
+            "them, or did not take so many",
+            system,
+            len(wanted),
+            len(wanted),
+            len(others),
+            min(others),
+        )
     return [
         {
             "id": row["id"],

@@ -113,7 +113,7 @@ def sentence(
 
 def explored(systems: list[str]) -> dict[str, Any]:
     """Return what the explorer of the test articles holds."""
-    rows = list(read_table(RAW_TEST, ["id", "text", "summary", "topic"]))
+    rows = list(read_table(RAW_TEST, ["id", "text", "summary", "topic", "references"]))
     row_number = {row["id"]: number for number, row in enumerate(rows)}
     predictions, scores, measures = {}, {}, list(measures_shown())
     for system in systems:

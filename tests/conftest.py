@@ -201,7 +201,7 @@ def tiny(tmp_path_factory, vocabulary) -> dict[str, Path]:
 @pytest.fixture
 def news(project) -> dict[str, list[dict[str, str]]]:
     """data/raw of the project, 24 + 8 + 6 rows of news, and what it holds."""
-    from resumen.schema.rows import RAW, write_table
+    from resumen.schema.rows import RAW, TEXTS, write_table
 
     splits = {}
     for split, count in (("train", 24), ("validation", 8), ("test", 6)):
@@ -209,7 +209,7 @@ def news(project) -> dict[str, list[dict[str, str]]]:
         for number in range(1, count + 1):
             text, summary = NEWS[number % len(NEWS)]
             row = {"id": f"{split}-{number}", "text": f"{text} Pasó el día {number}.", "summary": summary}
-            rows.append(dict.fromkeys(RAW.names, "") | row | {"topic": "sociedad"})
+            rows.append(dict.fromkeys(TEXTS, "") | row | {"topic": "sociedad"})
         write_table(project / f"data/raw/{split}.parquet", rows, RAW)
         splits[split] = rows
     return splits

@@ -51,6 +51,7 @@ def explorer(
                 "topic": row["topic"],
                 "words": len(words(row["text"])),
                 "reference": row["summary"],
+                **({"others": row["references"]} if row["references"] else {}),
             }
             for row in rows
         ],

@@ -26,6 +26,7 @@ TRANSLATIONS = {  # of fixed words of ours
     "validation": "validación",
     "test": "prueba",
     "empty text": "texto vacío",
+    "broken conversation": "conversación ilegible",
     "empty summary": "resumen vacío",
     "short summary": "resumen corto",
     "other language": "otro idioma",

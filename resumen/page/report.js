@@ -130,7 +130,8 @@ function choose(place) {
   const line = (name, content, score, note = "") => body.append(element("tr", null, {},
     element("th", name, { scope: "row" }), element("td", null, { dir: "auto" }, element("span", null, { lang: data.language }, content), note),
     element("td", score, { class: "n", "data-label": measure })));
-  line(said("reference"), texts ? marked(row.reference, known) : row.reference, "");
+  for (const reference of [row.reference, ...(row.others ?? [])])
+    line(said("reference"), texts ? marked(reference, known) : reference, "");
   for (const [system, lost] of Object.entries(data.lost)) {
     const content = dropped(row.reference, lost);
     if (content.querySelector("mark")) line(said("spelled").replace("{s}", named(system)), content, "");

@@ -72,6 +72,19 @@ def rouge(prediction: str, reference: str, split: Splitter = words) -> tuple[flo
     )
 
 
+def rouge_multi(
+    prediction: str, references: Sequence[str], split: Splitter = words
+) -> tuple[float, float, float, float]:
+    """Return the best F1 of each of ROUGE_TYPES among the `references`, at least one, in points.
+
+    As `score_multi` of rouge_score does; each type may find another reference best.
+    """
+    one, two, longest, union = zip(
+        *(rouge(prediction, reference, split) for reference in references), strict=True
+    )
+    return max(one), max(two), max(longest), max(union)
+
+
 def points(hits: int, num_given: int, num_wanted: int) -> float:
     """Return the F1, in points, of `hits` among `num_given` and `num_wanted`.
 

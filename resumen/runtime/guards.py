@@ -20,6 +20,10 @@ MAX_EXPANSION = 100  # times its size that a Parquet file's rows may have; news 
 MAX_COMBINING = 30  # combining marks in a row, as in Unicode's Stream-Safe Text Format
 MAX_SUMMARY = 100_000  # characters of a summary made elsewhere; a million would be scored for minutes
 SURROGATE = re.compile("[\ud800-\udfff]")  # what JSON can escape and UTF-8 cannot hold
+# What marks the ends of a text for a model, and is no word of it.
+SPECIAL_TOKEN = re.compile(
+    r"<(?:/?s|pad|unk|mask|bos|eos|extra_id_\d+|\|\w+\|)>|\[(?:PAD|CLS|SEP|UNK|MASK)\]"
+)
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")  # would steer a terminal, or end a line
 
 
@@ -106,4 +110,6 @@ def summary_fault(text: str) -> str | None:
         return f"expected at most {MAX_SUMMARY:,} characters, got {len(text):,}; this is no summary"
     if result := CONTROL.search(text):
         return f"expected no control character, got {result[0]!r}; take it out"
+    if result := SPECIAL_TOKEN.search(text):
+        return f"holds {result[0]}, no word but a special token; decode with skip_special_tokens=True"
     return fault_of(text)

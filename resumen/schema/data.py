@@ -6,10 +6,11 @@ from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, field_
 
 from resumen.runtime.errors import InputError, nearest
 from resumen.schema.params import Block, parse_section, profile_of, section_of
-from resumen.schema.rows import CONVERSATIONS
+from resumen.schema.rows import TEXTS
 from resumen.text.language import identifier
 
-UNUSABLE = ("empty text", "empty summary")  # always dropped: nothing to read, or nothing to score against
+# Always dropped: turns that cannot be read, nothing to read, nothing to score against.
+UNUSABLE = ("broken conversation", "empty text", "empty summary")
 SWITCHED = (
     "short summary",  # fewer words than `data.min_summary_words`
     "other language",  # than `data.language`
@@ -23,6 +24,7 @@ SWITCHED = (
     "long summary",  # no shorter than its article
 )
 
+SEPARATORS = ",;\t|"  # of a CSV, that are told by its header
 TRIMMED = ("edition note", "invisible characters", "no-break spaces", "not NFC")  # what is changed in a text
 
 
@@ -131,8 +133,8 @@ class FilesParams(DataParams):
     @classmethod
     def names_our_columns(cls, columns: dict[str, str]) -> dict[str, str]:
         for name in columns:
-            if name not in CONVERSATIONS.names:
-                raise ValueError(f"unknown column {name!r}{nearest(name, CONVERSATIONS.names)}")
+            if name not in (known := [*TEXTS, "messages"]):
+                raise ValueError(f"unknown column {name!r}{nearest(name, known)}")
         if "messages" in columns:
             if twice := [name for name in ("text", "summary") if name in columns]:
                 raise ValueError(f"messages hold text and summary; take {' and '.join(twice)} out")
@@ -161,6 +163,23 @@ SOURCE_PARAMS: dict[str, type[DataParams]] = {
 PROFILE_KEYS = {"source"} | {
     key for kind in SOURCE_PARAMS.values() for key in kind.model_fields
 } - DataParams.model_fields.keys()
+
+
+def user_columns(params: dict[str, Any]) -> tuple[dict[str, str], str | None]:
+    """Return how the profile `files` maps columns, and its separator if no header would tell it.
+
+    So a user's files are read alike wherever they are, whatever the profile.
+    """
+    section: Any = params
+    for key in ("profiles", "files", "data"):
+        section = section.get(key) if isinstance(section, dict) else None
+    data = section if isinstance(section, dict) else {}
+    columns, separator = data.get("columns"), data.get("separator")
+    if not isinstance(columns, dict) or not all(isinstance(name, str) for name in columns.values()):
+        columns = {}
+    if not isinstance(separator, str) or len(separator) != 1 or separator in SEPARATORS:
+        separator = None
+    return columns, separator
 
 
 def data_params(params: dict[str, Any]) -> DataParams:

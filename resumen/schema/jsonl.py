@@ -23,26 +23,39 @@ def read_jsonl(path: Path, keys: Iterable[str]) -> Iterator[dict[str, Any]]:
 
 def numbered_jsonl(path: Openable, keys: Iterable[str]) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the rows of `path` as `read_jsonl` does, each with the number of its line, from 1."""
-    wanted = set(keys)
     with opened(path, "rb") as lines:
-        for number, line in numbered_lines(lines, path):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line, object_pairs_hook=unique_keys)
-                written = json.dumps(row, ensure_ascii=False) if "\\ud" in line.lower() else ""
-            except (ValueError, RecursionError) as error:  # a number of 5,000 digits, 10,000 brackets
-                message = getattr(error, "msg", first_line(error))
-                raise InputError(
-                    f"{path}:{number}: not JSON: {message}, got {shown(line.strip())}"
-                ) from error
-            if SURROGATE.search(written):
-                raise InputError(f"{path}:{number}: holds half a character, a surrogate; write it whole")
-            if not isinstance(row, dict):
-                raise InputError(f"{path}:{number}: expected an object, got {shown(line.strip())}")
-            if missing := wanted - row.keys():
-                raise InputError(f"{path}:{number}: lacks {sorted(missing)}, has {sorted(row)}")
-            yield number, row
+        yield from json_lines(lines, path, keys)
+
+
+def json_lines(file: BinaryIO, where: object, keys: Iterable[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield the rows of an open file as `numbered_jsonl` does."""
+    wanted = set(keys)
+    for number, line in numbered_lines(file, where):
+        if not line.strip():
+            continue
+        row = json_value(line, f"{where}:{number}")
+        if not isinstance(row, dict):
+            raise InputError(f"{where}:{number}: expected an object, got {shown(line.strip())}")
+        if missing := wanted - row.keys():
+            raise InputError(f"{where}:{number}: lacks {sorted(missing)}, has {sorted(row)}")
+        yield number, row
+
+
+def json_value(text: str, where: str) -> Any:
+    """Return the value that `text` is in JSON.
+
+    Raises:
+        InputError: it is none, a key occurs twice in an object, or a text holds half a character.
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=unique_keys)
+        written = json.dumps(value, ensure_ascii=False) if "\\ud" in text.lower() else ""
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, 10,000 brackets
+        message = getattr(error, "msg", first_line(error))
+        raise InputError(f"{where}: not JSON: {message}, got {shown(text.strip())}") from error
+    if SURROGATE.search(written):
+        raise InputError(f"{where}: holds half a character, a surrogate; write it whole")
+    return value
 
 
 def numbered_lines(file: BinaryIO, where: object) -> Iterator[tuple[int, str]]:

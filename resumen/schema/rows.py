@@ -14,7 +14,9 @@ from resumen.runtime.files import atomic_write, not_found, not_utf8, require_fil
 
 SPLITS = ("train", "validation", "test")
 
-RAW = pa.schema([(name, pa.string()) for name in ("id", "text", "summary", "title", "topic", "url", "date")])
+# `references`: the further summaries of an article that has several; null where `summary` is the only one.
+TEXTS = ("id", "text", "summary", "title", "topic", "url", "date")
+RAW = pa.schema([*((name, pa.string()) for name in TEXTS), ("references", pa.list_(pa.string()))])
 TURN = pa.struct([(name, pa.string()) for name in ("role", "content")])
 CONVERSATIONS = RAW.append(pa.field("messages", pa.list_(TURN)))  # RAW of a source that has conversations
 FORMATTED = pa.schema([(name, pa.string()) for name in ("id", "prompt", "completion")])
@@ -22,6 +24,11 @@ FORMATTED = pa.schema([(name, pa.string()) for name in ("id", "prompt", "complet
 NOT_PARQUET = (pa.ArrowException, OSError, ValueError, TypeError, LookupError, ArithmeticError)
 
 ROWS_PER_GROUP = 2_000  # bounds the memory of a stage that streams; 2,000 articles are about 10 MB
+
+
+def references_of(row: dict[str, Any]) -> list[str]:
+    """Return what the summary of an article is scored against: its `summary` and the further ones."""
+    return [row["summary"], *(row.get("references") or [])]
 
 
 def read_table(path: Path, columns: Iterable[str]) -> Iterator[dict[str, Any]]:

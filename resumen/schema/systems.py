@@ -7,6 +7,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_va
 
 from resumen.runtime.errors import InputError, nearest
 from resumen.schema.params import Block, check_name, parse_block
+from resumen.schema.suffixes import SUFFIXES, suffix_of
 from resumen.text.prompts import check_template
 
 EXTRACTIVE = ("lead-1", "lead-3", "oracle", "random-3")  # made by `extract`, no model needed
@@ -15,7 +16,7 @@ EXTRACTIVE = ("lead-1", "lead-3", "oracle", "random-3")  # made by `extract`, no
 class SystemParams(Block):
     """One entry of `systems`."""
 
-    source: str = Field(alias="from")  # a model folder, or a .jsonl of id and prediction
+    source: str = Field(alias="from")  # a model folder, or a file of id and prediction
     template: str | None = None  # None: the prompt that `format` made
     max_new_tokens: PositiveInt | None = None  # None, here and below: as `generate` says
     num_beams: PositiveInt | None = None
@@ -35,8 +36,8 @@ class SystemParams(Block):
 
     @property
     def is_foreign(self) -> bool:
-        """Whether the predictions were made elsewhere."""
-        return self.path.suffix == ".jsonl"
+        """Whether the predictions were made elsewhere: `from` is a file with rows by its name."""
+        return suffix_of(self.path) in SUFFIXES
 
     @property
     def path(self) -> Path:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from sacrebleu.metrics import CHRF
 
-from resumen.rouge.score import ROUGE_TYPES, Splitter, ascii_words, rouge
+from resumen.rouge.score import ROUGE_TYPES, Splitter, ascii_words, rouge_multi
 from resumen.text.words import WORD, words
 
 CHRF_SCORER = CHRF()  # Popović 2015, https://aclanthology.org/W15-3049: 6 letters, no words, beta 2
@@ -47,12 +47,15 @@ class ArticleIndex(NamedTuple):
 
 @dataclass
 class Summary:
-    """A summary beside its reference and its article; what several measures ask of it is found once."""
+    """A summary beside its references and its article; what several measures ask of it is found once.
+
+    ROUGE and chrF are those against the best of the references; their words are counted in the first.
+    """
 
     text: str
-    reference: str
+    references: Sequence[str]
     article: ArticleIndex
-    spelled_reference: str  # the reference once written with the vocabulary of who wrote the summary
+    spelled_reference: str  # the first once written with the vocabulary of who wrote the summary
     split: Splitter = words  # of ROUGE: what `evaluate.stemming` asks for
 
     @cached_property
@@ -61,17 +64,17 @@ class Summary:
 
     @cached_property
     def reference_words(self) -> list[str]:
-        return words(self.reference)
+        return words(self.references[0])
 
     @cached_property
     def rouge(self) -> dict[str, float]:
         """The F1 of ROUGE_TYPES, in points, over the words of `split`."""
-        return dict(zip(ROUGE_TYPES, rouge(self.text, self.reference, self.split), strict=True))
+        return dict(zip(ROUGE_TYPES, rouge_multi(self.text, self.references, self.split), strict=True))
 
     @cached_property
     def rouge_ascii(self) -> dict[str, float]:
         """The same over ASCII words, as published scores have them."""
-        return dict(zip(ROUGE_TYPES, rouge(self.text, self.reference, ascii_words), strict=True))
+        return dict(zip(ROUGE_TYPES, rouge_multi(self.text, self.references, ascii_words), strict=True))
 
     @cached_property
     def fragments(self) -> list[int]:
@@ -80,7 +83,7 @@ class Summary:
 
 def chrf(summary: Summary) -> float:
     """Return chrF, in points."""
-    return float(CHRF_SCORER.sentence_score(summary.text, [summary.reference]).score)
+    return float(CHRF_SCORER.sentence_score(summary.text, summary.references).score)
 
 
 def lost_words(summary: Summary) -> int:

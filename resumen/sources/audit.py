@@ -15,6 +15,7 @@ import numpy as np
 from rensa import RMinHash, RMinHashLSH
 
 from resumen.schema.data import DataParams
+from resumen.sources.rows import FAULT
 from resumen.text.language import MAX_LANGUAGE_CHARACTERS, language_of
 from resumen.text.words import words
 
@@ -54,6 +55,8 @@ class RowWords(NamedTuple):
 def own_defects(row: dict[str, Any], read: RowWords, params: DataParams) -> list[str]:
     """Return what is wrong with `row` by itself; if it is one of UNUSABLE, that alone."""
     text, summary = read
+    if row.get(FAULT):
+        return ["broken conversation"]
     if not text:
         return ["empty text"]
     if not summary:
@@ -154,6 +157,8 @@ class Audit:
         self.left: Counter[str] = Counter()
         self.trimmed: Counter[str] = Counter()
         self.examples: dict[str, list[dict[str, str]]] = defaultdict(list)
+        self.faults: list[str] = []  # the first, of rows that could not be read
+        self.several_references = 0  # articles
         self.text_words: list[int] = []
         self.summary_words: list[int] = []
 
@@ -185,6 +190,7 @@ class Audit:
             "dropped": dict(sorted(self.dropped.items())),
             "left": dict(sorted(self.left.items())),
             "trimmed": dict(sorted(self.trimmed.items())),
+            "several_references": self.several_references,
             "text_words": quantiles(text),
             "summary_words": quantiles(summary),
             "compression": quantiles(text / summary),

@@ -11,11 +11,11 @@ import pyarrow as pa
 from huggingface_hub import HfApi, HfFileSystem
 from pyarrow.parquet import ParquetFile
 
+from resumen.formats.parquet import untrusted_rows
 from resumen.runtime.errors import InputError, first_line
 from resumen.runtime.hub import fetch_files, hub_errors, list_repo_files, resolve_commit, with_retries
 from resumen.schema.data import HubParams
-from resumen.schema.rows import RAW, SPLITS, parquet_errors
-from resumen.sources.parquet import untrusted_rows
+from resumen.schema.rows import SPLITS, TEXTS, parquet_errors
 from resumen.sources.rows import RawRow, numbered
 from resumen.sources.userfiles import text_of
 
@@ -100,7 +100,7 @@ def parquet(path: str) -> Iterator[tuple[ParquetFile, int]]:
             yield file, size
 
 
-def read_rows(paths: list[str], count: int | None) -> Iterator[dict[str, str]]:
+def hub_rows(paths: list[str], count: int | None) -> Iterator[dict[str, str]]:
     """Yield the first `count` rows of a split's files (None: all) in MLSUM's columns; what is missing is "".
 
     A row group is read when its first row is wanted; nothing but Parquet's own checksums, which few files
@@ -110,7 +110,7 @@ def read_rows(paths: list[str], count: int | None) -> Iterator[dict[str, str]]:
     Raises:
         InputError: the hub fails, a file is damaged, or a value is no text.
     """
-    wanted = [name for name in RAW.names if name != "id"]
+    wanted = [name for name in TEXTS if name != "id"]
     left = math.inf if count is None else count
     for path in paths:
         with parquet(path) as (file, size):
@@ -151,7 +151,7 @@ def hub_splits(params: HubParams, origin: dict[str, Any]) -> Mapping[str, Iterab
         if size == "all":
             paths = download_files(params.repo, commit, paths)
         check_footers(split, paths, documented.get(split))
-        splits[split] = numbered(read_rows(paths, None if size == "all" else size), split)
+        splits[split] = numbered(hub_rows(paths, None if size == "all" else size), split)
     return splits
 
 

@@ -1,122 +1,129 @@
-"""The user's own rows: CSV, JSON Lines or Parquet, one file or one for each split."""
+"""The user's own rows: one file or one for each split, in any of the formats of resumen/formats."""
 
-import csv
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from itertools import filterfalse, islice, zip_longest
+from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
-from resumen.runtime.errors import InputError, shown
-from resumen.runtime.files import opened
-from resumen.runtime.guards import MAX_BYTES, fault_of
+from resumen.formats.read import LocatedRow, is_saved_dataset, read_rows
+from resumen.runtime.errors import InputError
+from resumen.runtime.guards import fault_of
 from resumen.schema.data import FilesParams
-from resumen.schema.jsonl import numbered_jsonl, numbered_lines
-from resumen.schema.rows import RAW, SPLITS, open_parquet
-from resumen.sources.parquet import untrusted_rows
-from resumen.sources.rows import RawRow, numbered
+from resumen.schema.rows import RAW, SPLITS
+from resumen.schema.suffixes import SUFFIXES, known_suffix, stem_of, suffix_of
+from resumen.sources.rows import FAULT, RawRow
+from resumen.text.characters import is_visible
 from resumen.text.conversation import check_messages
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")  # of files with rows, whatever their case
 SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
-CONVERSIONS = {  # of what people have instead
-    ".arrow": "write it as Parquet (`to_parquet` of datasets)",
-    ".docx": "save it as plain text, .txt",
-    ".json": "write an object a line, .jsonl (`jq -c '.[]'` does for an array)",
-    ".ods": "save it as CSV, UTF-8",
-    ".pdf": "turn it into plain text, .txt (`pdftotext`)",
-    ".xls": "save it as CSV, UTF-8",
-    ".xlsx": "save it as CSV, UTF-8",
-}
-SEPARATORS = ",;\t|"
+SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})(?:-[0-9a-f]+)?")  # as datasets and the hub name them
 
-LocatedRow = tuple[str, dict[str, Any]]  # where a row stands, as messages name it, and the row
+Row = TypeVar("Row")
 
 
-def split_files(path: Path) -> dict[str, Path] | None:
-    """Return the file of each split if `path` is a folder, None if it is one file.
+def split_files(path: Path) -> dict[str, list[Path]] | None:
+    """Return the files of each split if `path` is a folder of such, None if it is one file.
+
+    A split is a file, its shards, or a folder that `save_to_disk` wrote.
 
     Raises:
-        InputError: nothing is there, or the folder lacks a split's file or has two.
+        InputError: nothing is there, or the folder lacks a split, one of its shards, or has it twice.
     """
-    if path.is_file():
+    if path.is_file() or is_saved_dataset(path):
         return None
     if not path.is_dir():
         raise InputError(f"{path}: not found; set profiles.files.data.path to a file or a folder")
     result = {}
     for split in SPLITS:
-        files = [
-            file
-            for file in sorted(path.iterdir())
-            if file.is_file() and file.stem in SPLIT_NAMES[split] and file.suffix.lower() in SUFFIXES
-        ]
+        files: dict[str, list[Path]] = {}  # by their name without the shard's number
+        for entry in sorted(path.iterdir()):
+            if (entry.is_file() and suffix_of(entry) in SUFFIXES) or is_saved_dataset(entry):
+                stem = entry.name if entry.is_dir() else stem_of(entry)
+                shard = SHARD.fullmatch(stem)
+                if (shard[1] if shard else stem) in SPLIT_NAMES[split]:
+                    files.setdefault(f"{shard[1]}-of-{shard[3]}" if shard else entry.name, []).append(entry)
         if len(files) != 1:
             names = " or ".join(f"{name}.*" for name in SPLIT_NAMES[split])
             has = sorted(entry.name for entry in path.iterdir())
             raise InputError(
                 f"{path}: expected one {names}, that ends in one of {', '.join(SUFFIXES)}; has {has}"
             )
-        result[split] = files[0]
+        ((name, result[split]),) = files.items()
+        number = re.search(r"-of-(\d{5})$", name)
+        if number and len(result[split]) != int(number[1]):
+            raise InputError(
+                f"{path}: expected {int(number[1])} shards of {split}, got {len(result[split])}: "
+                f"{[file.name for file in result[split]]}; add the missing ones"
+            )
     return result
 
 
-def read_user_rows(path: Path, columns: dict[str, str], separator: str) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a user's file under our names, in the file's order.
+def require_columns(path: Path, wanted: list[str], has: list[str]) -> list[str]:
+    """Return the columns `wanted`, all of which a file has to have."""
+    if missing := [name for name in wanted if name not in has]:
+        raise InputError(f"{path}: lacks columns {missing}, has {has}; set profiles.files.data.columns")
+    return wanted
 
-    `columns` maps our names to the file's. Missing values become "", line ends become "\\n". With
-    `messages` mapped, `text` and `summary` come from there.
+
+def read_user_rows(
+    files: Sequence[Path], columns: dict[str, str], separator: str, chosen: Container[int] | None = None
+) -> Iterator[tuple[int, RawRow]]:
+    """Yield the rows of a user's files under our names, in the files' order, each with its number, from 1.
+
+    `columns` maps our names to the file's; `chosen` are the numbers of the rows that are wanted (None: all).
+    Missing values become "", line ends become "\\n". With `messages` mapped, `text` and `summary` come from
+    there; where they are no conversation, the row has FAULT.
 
     Raises:
-        InputError: `file:row: what is wrong` for a file that is not what its suffix says, is not
-            UTF-8, lacks a column, or holds something other than text (or turns) where it is needed.
+        InputError: see `read_rows`; or a file lacks a column, or holds something other than text.
     """
-    readers = {".csv": read_csv, ".tsv": read_csv, ".parquet": read_parquet}
-    suffix = known_suffix(path, SUFFIXES)
-    if suffix in (".csv", ".tsv") and "messages" in columns:
+    rows = chain.from_iterable(columns_of(file, columns, separator) for file in files)
+    for number, (where, row) in enumerate(rows, start=1):
+        if chosen is not None and number not in chosen:
+            continue
+        ours: RawRow = {}
+        for name, theirs in columns.items():
+            if name == "messages":
+                ours |= conversation_of(row.get(theirs), where, theirs)
+            elif name == "summary":
+                ours |= summaries_of(row.get(theirs), where, theirs)
+            else:
+                ours[name] = text_of(row.get(theirs), where, theirs)
+        yield number, ours
+
+
+def columns_of(path: Path, columns: dict[str, str], separator: str) -> Iterator[LocatedRow]:
+    """Yield the rows of a file in the columns that are mapped."""
+    if "messages" in columns and not is_saved_dataset(path) and known_suffix(path) in (".csv", ".tsv"):
         raise InputError(
             f"{path}: a CSV cannot hold messages, got columns.messages {columns['messages']!r}; save "
             "them as JSON Lines or Parquet, or map text and summary instead"
         )
-    separator = "\t" if suffix == ".tsv" else separator
-    for where, row in readers.get(suffix, read_json_lines)(path, list(columns.values()), separator):
-        ours = {
-            name: text_of(row[theirs], where, theirs)
-            for name, theirs in columns.items()
-            if name != "messages"
-        }
-        if "messages" in columns:
-            ours |= conversation_of(row[columns["messages"]], where, columns["messages"])
-        yield ours
+    return read_rows(path, lambda has: require_columns(path, list(columns.values()), has), separator)
 
 
-def known_suffix(path: Path, known: Sequence[str]) -> str:
-    """Return the suffix of a file in lower case.
-
-    Raises:
-        InputError: it is not `known`; the message says how to convert what people have instead.
-    """
-    suffix = path.suffix.lower()
-    if suffix not in known:
-        way = f"; {CONVERSIONS[suffix]}" if suffix in CONVERSIONS else ""
-        raise InputError(f"{path}: expected a name that ends in {', '.join(known)}{way}")
-    return suffix
-
-
-def conversation_of(value: Any, where: str, column: str) -> dict[str, Any]:
-    """Return a row's turns as `messages`, the last answer as `summary`, all before it as `text`.
-
-    Raises:
-        InputError: they are no conversation that can be rendered and learnt from.
-    """
+def conversation_of(value: Any, where: str, column: str) -> RawRow:
+    """Return a row's turns as `messages`, the last answer as `summary`, as `text` what was said before it."""
     try:
         messages = check_messages(value)
     except ValueError as error:
-        raise InputError(f"{where}: column {column!r}: {error}") from error
-    *before, answer = [message["content"] for message in messages]
+        return {"text": "", "summary": "", "messages": None, FAULT: f"{where}: column {column!r}: {error}"}
+    *before, answer = [message["content"] for message in messages if message["role"] != "system"]
     return {"messages": messages, "text": "\n".join(before), "summary": answer}
+
+
+def summaries_of(value: Any, where: str, column: str) -> RawRow:
+    """Return a row's `summary`, and as `references` the others if the column holds a list."""
+    if not isinstance(value, list):
+        return {"summary": text_of(value, where, column)}
+    texts = [text for one in value if is_visible(text := text_of(one, where, column))]
+    summary, *others = texts or [""]
+    return {"summary": summary, "references": others} if others else {"summary": summary}
 
 
 def text_of(value: Any, where: str, column: str) -> str:
@@ -136,128 +143,58 @@ def text_of(value: Any, where: str, column: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def require_columns(path: Path, wanted: list[str], has: list[str]) -> None:
-    """Raise InputError unless `has` holds all of `wanted`."""
-    if missing := [name for name in wanted if name not in has]:
-        raise InputError(f"{path}: lacks columns {missing}, has {has}; set profiles.files.data.columns")
+class UserArticles:
+    """The articles of one or several files, each row of which has been read once.
 
-
-def read_csv(path: Path, wanted: list[str], separator: str) -> Iterator[LocatedRow]:
-    """Yield the records of a CSV; fields in quotes may hold line ends, a BOM is skipped."""
-    records = csv_records(path, separator)
-    header = next(records)
-    require_columns(path, wanted, header)
-    yield from locate_rows(path, (dict(zip_longest(header, record, fillvalue="")) for record in records))
-
-
-def csv_records(path: Path, separator: str | None) -> Iterator[list[str]]:
-    """Yield the header of a CSV, then its records, after a look at the whole file for faults.
-
-    An empty line is no record, and a record may be shorter than the header. Without a `separator`, it is the
-    one that the header has.
-
-    Raises:
-        InputError: see `separator_of` and `check_csv`; or a column occurs twice.
+    What is wrong anywhere is known before any work. Rows with the text of an earlier one and another summary
+    are no articles of their own but further references of that one.
     """
-    delimiter, num_before = separator_of(path, separator)
-    check_csv(path, delimiter, num_before)
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        all_records = csv.reader(islice(lines, num_before, None), delimiter=delimiter, strict=True)
-        records = filterfalse(is_empty, all_records)
-        header = next(records)
-        if twice := [name for name in header if name and header.count(name) > 1]:
-            raise InputError(f"{path}: the column {shown(twice[0])} occurs twice; rename one")
-        yield header
-        yield from records
 
+    def __init__(self, files: Sequence[Path], prefix: str, params: FilesParams) -> None:
+        self.files, self.prefix, self.params = files, prefix, params
+        self.further: dict[int, list[str]] = {}  # the summaries of later rows, by the article's number
+        self.numbers: list[int] = []  # of the rows that are articles
+        by_text: dict[bytes, int] = {}
+        by_id: dict[str, int] = {}
+        summaries: set[tuple[int, str]] = set()
+        for number, row in self.read():
+            text, summary = row["text"], row["summary"]
+            article = number
+            if not params.has_messages and is_visible(text) and is_visible(summary):
+                article = by_text.setdefault(blake2b(text.strip().encode(), digest_size=16).digest(), number)
+            is_further = article != number and (article, summary) not in summaries
+            if "id" in row:
+                self.check_id(row, number, by_id, article if is_further else number)
+            if is_further:
+                self.further.setdefault(article, []).extend([summary, *row.get("references", [])])
+            else:
+                self.numbers.append(number)
+            summaries.add((article, summary))
 
-def separator_of(path: Path, asked: str | None) -> tuple[str, int]:
-    """Return the separator of a CSV, and the lines before its header: 1 if Excel's `sep=;` stands there.
-
-    Raises:
-        InputError: the header has another separator than the one that is asked for; or see `numbered_lines`.
-    """
-    with opened(path, "rb") as file:
-        first = next((line for _, line in numbered_lines(file, path) if line.strip()), "")
-    if declared := re.fullmatch(r"sep=(.)\s*", first):
-        return declared[1], 1
-    others = sorted((sign for sign in SEPARATORS if sign in first), key=first.count, reverse=True)
-    if asked is None:
-        return (others or [","])[0], 0
-    if asked not in first and others:
-        name = "tab" if others[0] == "\t" else repr(others[0])
-        raise InputError(
-            f"{path}: its header has no {asked!r} and has {others[0]!r}: {shown(first.strip())}; set "
-            f"profiles.files.data.separator to {name}"
-        )
-    return asked, 0
-
-
-def is_empty(record: list[str]) -> bool:
-    """Return whether a line of a CSV has nothing but white space in it; not so `""`, an empty field."""
-    return not record or (len(record) == 1 and record[0] != "" and not record[0].strip(" \t"))
-
-
-def check_csv(path: Path, separator: str, num_before: int) -> None:
-    """Raise InputError with file:line for what a reader would pass over or report without a line.
-
-    `num_before` lines stand before the header.
-
-    A quote in the wrong place silently swallows rows.
-    """
-    with opened(path, "rb") as file:
-        for _ in numbered_lines(file, path):
-            pass
-    csv.field_size_limit(MAX_BYTES)
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        records = csv.reader(islice(lines, num_before, None), delimiter=separator, strict=True)
-        width, start = None, 1 + num_before
-        try:
-            for record in records:
-                if is_empty(record):
-                    continue
-                if width is None:
-                    width = len(record)
-                elif len(record) > width:
-                    raise InputError(
-                        f"{path}:{start}: expected {width} fields, got {len(record)}; "
-                        "put quotes around fields that hold the separator"
-                    )
-                start = records.line_num + 1 + num_before
-        except csv.Error as error:
+    def check_id(self, row: RawRow, number: int, by_id: dict[str, int], article: int) -> None:
+        """Raise InputError unless the row of an article has an id, and no other article has it."""
+        if not row["id"] or by_id.setdefault(row["id"], article) != article:
             raise InputError(
-                f"{path}:{start}: broken CSV: {error}; a quote inside quotes is written twice"
-            ) from error
-    if width is None:
-        raise InputError(f"{path}: empty; expected a header and rows")
+                f"{self.files[0]}: row {number}: expected an id of its own, got {row['id']!r}; leave "
+                "profiles.files.data.columns.id out to have the rows numbered"
+            )
+
+    def read(self, chosen: Container[int] | None = None) -> Iterator[tuple[int, RawRow]]:
+        """Yield the rows of all files, or the chosen ones, each with its number, from 1 throughout."""
+        return read_user_rows(self.files, self.params.columns, self.params.separator, chosen)
+
+    def rows(self, numbers: Iterable[int]) -> Iterator[RawRow]:
+        """Yield the articles of these `numbers`, in the files' order, with every column of ours.
+
+        The missing ones are empty; `messages` is there only if it is mapped.
+        """
+        for number, row in self.read(set(numbers)):
+            references = [*row.get("references", []), *self.further.get(number, [])]
+            own = {"id": f"{self.prefix}-{number}", **row}
+            yield {**dict.fromkeys(RAW.names, ""), **own, "references": references or None}
 
 
-def read_json_lines(path: Path, wanted: list[str], separator: str) -> Iterator[LocatedRow]:
-    """Yield the objects of a JSON Lines file; a key may be missing in later rows, not in the first."""
-    header: list[str] | None = None
-    for number, row in numbered_jsonl(path, keys=()):
-        if header is None:
-            header = sorted(row)
-            require_columns(path, wanted, header)
-        yield f"{path}:{number}", {name: row.get(name) for name in wanted}
-    if header is None:
-        raise InputError(f"{path}: empty; expected a JSON object a line")
-
-
-def read_parquet(path: Path, wanted: list[str], separator: str) -> Iterator[LocatedRow]:
-    """Yield the rows of a Parquet file, one in memory at a time."""
-    with open_parquet(path) as file:
-        require_columns(path, wanted, file.schema_arrow.names)
-        yield from locate_rows(path, untrusted_rows(file, str(path), path.stat().st_size, wanted))
-
-
-def locate_rows(path: Path, rows: Iterable[dict[str, Any]]) -> Iterator[LocatedRow]:
-    """Yield `rows`, each with its place counted in rows, from 1."""
-    for number, row in enumerate(rows, start=1):
-        yield f"{path}: row {number}", row
-
-
-def shuffled_shares(rows: list[RawRow], params: FilesParams) -> dict[str, list[RawRow]]:
+def shuffled_shares(rows: Sequence[Row], params: FilesParams) -> dict[str, list[Row]]:
     """Deal the rows of one file to the splits, drawn by `seed`; each keeps the file's order.
 
     Shares are rounded where they end, not each by itself, so that 0.8, 0.1 and 0.1 are all the rows.
@@ -286,39 +223,25 @@ def shuffled_shares(rows: list[RawRow], params: FilesParams) -> dict[str, list[R
     return {split: splits[split] for split in SPLITS}
 
 
-def user_rows(path: Path, prefix: str, params: FilesParams) -> Iterator[RawRow]:
-    """Yield the rows of a user's file with every column of ours, the missing ones empty.
-
-    `messages` is there only if it is mapped.
-
-    Raises:
-        InputError: two rows have the same id (where a column of ids is mapped).
-    """
-    rows, ids = read_user_rows(path, params.columns, params.separator), set()
-    for number, row in enumerate(numbered(rows, prefix), start=1):
-        if not row["id"] or row["id"] in ids:
-            raise InputError(
-                f"{path}: row {number}: expected an id of its own, got {row['id']!r}; leave "
-                "profiles.files.data.columns.id out to have the rows numbered"
-            )
-        ids.add(row["id"])
-        yield dict.fromkeys(RAW.names, "") | row
-
-
 def file_splits(params: FilesParams, origin: dict[str, Any]) -> Mapping[str, Iterable[RawRow]]:
     """Return the user's rows of each split: by file, or drawn by seed from the one file."""
     path = Path(params.path)
     files = split_files(path)
-    sizes = {split: getattr(params, split) for split in SPLITS}
     if files is None:
-        return shuffled_shares(list(user_rows(path, "row", params)), params)
-    if shares := [split for split, size in sizes.items() if isinstance(size, float)]:
+        articles = UserArticles([path], "row", params)
+        shares = shuffled_shares(articles.numbers, params)
+        return {split: articles.rows(numbers) for split, numbers in shares.items()}
+    sizes = {split: getattr(params, split) for split in SPLITS}
+    if fractions := [split for split, size in sizes.items() if isinstance(size, float)]:
         raise InputError(
-            f"params.yaml: data.{shares[0]}: a share of one file, got {sizes[shares[0]]}, but {path} "
+            f"params.yaml: data.{fractions[0]}: a share of one file, got {sizes[fractions[0]]}, but {path} "
             "has a file for each split; set data.train, data.validation and data.test to all"
         )
-    stops = {split: None if size == "all" else size for split, size in sizes.items()}
-    return {split: islice(user_rows(file, split, params), stops[split]) for split, file in files.items()}
+    splits = {}
+    for split, size in sizes.items():
+        articles = UserArticles(files[split], split, params)
+        splits[split] = articles.rows(articles.numbers[: None if size == "all" else size])
+    return splits
 
 
 def file_origin(params: FilesParams) -> dict[str, Any]:

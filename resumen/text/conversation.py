@@ -12,10 +12,17 @@ from resumen.runtime.guards import fault_of
 from resumen.text.characters import collapse_white_space, is_visible
 
 HEADER = "Conversación:"
-MARKS = {"user": "[Usuario]", "assistant": "[Asistente]"}
+MARKS = {"user": "[Usuario]", "assistant": "[Asistente]", "system": "[Sistema]"}
 ROLES = tuple(MARKS)
+TAKE_TURNS = ("user", "assistant")
+ALIASES = {
+    "human": "user",
+    "gpt": "assistant",
+    "model": "assistant",
+    "developer": "system",
+}  # of other formats
 
-Message = dict[str, str]  # role: user or assistant; content: what was said
+Message = dict[str, str]  # role: user, assistant or system; content: what was said
 
 
 def render_conversation(messages: Sequence[Message]) -> str:
@@ -53,7 +60,7 @@ def parse_conversation(prompt: str) -> list[Message]:
 def check_messages(value: Any) -> list[Message]:
     """Return `value` as turns of user and assistant, one after the other, the assistant's the last.
 
-    Other keys of a turn are left out; line ends become "\\n".
+    A turn of the system may come before them. See `check_turn` for the forms of a turn.
 
     Raises:
         ValueError: it is anything else; the message names the turn, counted from 1.
@@ -63,17 +70,18 @@ def check_messages(value: Any) -> list[Message]:
     if not value:
         raise ValueError("expected a question and its answer, got []; add them, or leave the row out")
     messages = [check_turn(turn, number) for number, turn in enumerate(value, start=1)]
-    for number, message in enumerate(messages):
-        expected = ROLES[number % 2]
+    num_before = int(messages[0]["role"] == "system")
+    for number, message in enumerate(messages[num_before:]):
+        expected = TAKE_TURNS[number % 2]
         if message["role"] != expected:
-            before = "at the beginning" if number == 0 else f"after {ROLES[(number + 1) % 2]}"
+            before = f"after {TAKE_TURNS[(number + 1) % 2]}" if number else "at the beginning"
             raise ValueError(
-                f"turn {number + 1}: expected {expected} {before}, got {message['role']}: "
+                f"turn {number + num_before + 1}: expected {expected} {before}, got {message['role']}: "
                 f"{shown(message['content'])}; user and assistant take turns"
             )
-    if messages[-1]["role"] == "user":
+    if messages[-1]["role"] != "assistant":
         raise ValueError(
-            f"turn {len(messages)}: expected assistant at the end, got user: "
+            f"turn {len(messages)}: expected assistant at the end, got {messages[-1]['role']}: "
             f"{shown(messages[-1]['content'])}; add the answer, which is what the model learns to write"
         )
     return messages
@@ -82,14 +90,22 @@ def check_messages(value: Any) -> list[Message]:
 def check_turn(turn: Any, number: int) -> Message:
     """Return one turn, its role known and its content a text that can stand in a prompt.
 
+    ShareGPT's `from` and `value` (human, gpt) are read too, and a content in parts, all of them texts. Other
+    keys of a turn are left out; line ends become "\\n".
+
     Raises:
         ValueError: it is anything else.
     """
     if not isinstance(turn, dict):
         raise ValueError(f"turn {number}: expected an object with role and content, got {shown(turn)}")
-    if missing := [key for key in ("role", "content") if key not in turn]:
+    keys = ("from", "value") if "role" not in turn and "from" in turn else ("role", "content")
+    if missing := [key for key in keys if key not in turn]:
         raise ValueError(f"turn {number}: lacks {missing[0]}, got {shown(turn)}; add it")
-    role, content = turn["role"], turn["content"]
+    role, content = (turn[key] for key in keys)
+    if isinstance(role, str):
+        role = ALIASES.get(role, role)
+    if isinstance(content, list):
+        content = joined_parts(content, number)
     if not isinstance(role, str) or role not in ROLES:
         raise ValueError(f"turn {number}: unknown role {shown(role)}{nearest(role, list(ROLES))}")
     if not isinstance(content, str) or not is_visible(content):
@@ -102,6 +118,18 @@ def check_turn(turn: Any, number: int) -> Message:
             "write it in another way, or leave the row out"
         )
     return {"role": role, "content": content.replace("\r\n", "\n").replace("\r", "\n")}
+
+
+def joined_parts(parts: list[Any], number: int) -> str:
+    """Return the texts of a content in parts, a line each.
+
+    Raises:
+        ValueError: one of them is no text, such as an image.
+    """
+    for part in parts:
+        if not isinstance(part, dict) or not isinstance(part.get("text"), str):
+            raise ValueError(f"turn {number}: content: expected parts with a text each, got {shown(part)}")
+    return "\n".join(part["text"] for part in parts)
 
 
 def mark_in(text: str) -> str | None:

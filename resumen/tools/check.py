@@ -104,7 +104,7 @@ def check_source(name: str, system: SystemParams, params: dict[str, Any]) -> Non
     elif not (system.path.is_file() if system.is_foreign else is_model_folder(system.path)):
         raise InputError(
             f"{where}: expected models/pretrained/<checkpoint>, models/finetuned, a folder with "
-            f"model.safetensors or a .jsonl of predictions that is there, got {system.source!r}"
+            f"model.safetensors or a file of predictions that is there, got {system.source!r}"
         )
 
 

@@ -44,7 +44,7 @@ from resumen.schema.checkpoints import LEFT_OUT
 from resumen.schema.jsonl import read_jsonl
 from resumen.schema.params import parse_key, read_params
 from resumen.schema.predictions import read_meta
-from resumen.schema.rows import SPLITS, load_table, open_parquet, read_table
+from resumen.schema.rows import SPLITS, load_table, open_parquet, read_table, references_of
 from resumen.schema.sections import BaseParams, StyleParams
 from resumen.schema.systems import EXTRACTIVE, system_names, system_params
 from resumen.scoring.registry import measures_in
@@ -350,6 +350,7 @@ def raw_fields(view: View) -> Iterator[Field]:
     for name in ("text", "summary"):
         yield name, view[name], "words"
         yield "", Text(f"({view[f'{name}_words']} words)", "dim"), ""
+    yield from (("reference", text, "words") for text in view.get("references", ()))
 
 
 def side_fields(label: str, verb: str, view: View) -> Iterator[Field]:
@@ -401,7 +402,8 @@ def predictions_fields(view: View, raw: View) -> Iterator[Field]:
     legend = LEGEND + (MINIATURE if any(row.get("miniature") for row in view["systems"]) else "")
     yield "", Text.assemble(("[word]", "yellow"), (legend, "dim")), ""
     yield "", "", ""
-    yield "reference", raw["summary"], "words"
+    for reference in references_of(raw):
+        yield "reference", reference, "words"
     for row in view["systems"]:
         yield "", "", ""
         if "problem" in row:

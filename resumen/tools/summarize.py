@@ -1,14 +1,15 @@
 """Summarize: let a system summarize texts of your own, from files, a folder or standard input.
 
-Reads   PATH ...            .txt, .md: one article; .jsonl, .ndjson: an article a line, with text and perhaps
-                            id; .csv, .tsv, .parquet: an article a row, in the same columns; a folder: every
-                            .txt and .md in it, by name; no PATH, or -: standard input, one article (--jsonl:
-                            one a line)
+Reads   PATH ...            .txt, .md: one article; any file that `fetch` reads: an article a row, in the
+                            column text, or the one that profiles.files.data.columns names, and perhaps id;
+                            a folder: every .txt and .md in it, by name; no PATH, or -: standard input, one
+                            article (--jsonl: one a line)
         the system's model folder
 Writes  standard output     a summary a line, in the order of the articles; --json: an object a line of
                             id (a row's own, or FILE-N), summary, seconds (of generation: those of its batch,
                             shared evenly), tokens (read, the prompt's included), truncated
-        standard error      that it is a miniature, articles that were cut, progress
+        standard error      that it is a miniature, articles that were cut or are empty (their summaries are,
+                            and the exit code is 1), progress
 Params  systems.S, generate, tokenize.source_tokens, format: as `generate` reads them, with the same result
 
     resumen summarize news.txt
@@ -22,15 +23,15 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BytesIO
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from tokenizers import Tokenizer
 
 from resumen.checkpoint.folder import reason_left_out
+from resumen.formats.read import is_saved_dataset, line_rows, read_rows
 from resumen.model.decoding import Generate, generate_texts, make_generate
 from resumen.model.device import choose_dtype
 from resumen.model.loading import check_vocabulary, load_t5
@@ -39,17 +40,17 @@ from resumen.page.table import is_miniature
 from resumen.prompts.templates import template_pairs
 from resumen.prompts.truncation import encode_truncated
 from resumen.runtime.cli import parser
-from resumen.runtime.errors import InputError, nearest, printable, shown
+from resumen.runtime.errors import InputError, nearest, printable
 from resumen.runtime.files import opened
-from resumen.runtime.guards import fault_of, read_bounded
+from resumen.runtime.guards import read_bounded
 from resumen.runtime.progress import track
-from resumen.schema.jsonl import numbered_jsonl, numbered_lines
+from resumen.schema.data import user_columns
+from resumen.schema.jsonl import numbered_lines
 from resumen.schema.params import parse_key, parse_section, read_params
-from resumen.schema.rows import open_parquet
 from resumen.schema.sections import FormatParams, GenerateParams, SourceParams
+from resumen.schema.suffixes import SUFFIXES, known_suffix, stem_of
 from resumen.schema.systems import SystemParams, system_names, system_params
-from resumen.sources.parquet import untrusted_rows
-from resumen.sources.userfiles import SUFFIXES, csv_records, known_suffix
+from resumen.sources.userfiles import text_of
 from resumen.text.characters import is_visible, normalize
 from resumen.text.conversation import check_turn, render_conversation
 from resumen.text.prompts import fields_of, fill_template
@@ -60,6 +61,7 @@ log = logging.getLogger("summarize")
 
 DEFAULT_SYSTEM = "finetuned"
 TEXT_SUFFIXES = (".txt", ".md")  # of files that are one article
+READ_SUFFIXES = (*TEXT_SUFFIXES, *SUFFIXES)
 
 
 class StandardInput:
@@ -142,7 +144,7 @@ class Summarizer(NamedTuple):
         if self.in_windows:
             message = "not the end of a word that is longer than a window"
         for batch in chunks(articles, self.batch_size):
-            prompts = [self.prompts(article) for article in batch]
+            prompts = [self.prompts(article) for article in batch if is_visible(article.values["text"])]
             ids, were_cut = encode_truncated(
                 self.tokenizer,
                 [prompt for parts in prompts for prompt in parts],
@@ -152,9 +154,14 @@ class Summarizer(NamedTuple):
             start = time.perf_counter()
             what = f"summarize {batch[0].id} to {batch[-1].id}"
             texts = generate_texts(self.tokenizer, ids, self.generate, self.batch_size, what)
-            seconds = (time.perf_counter() - start) / len(batch)
-            written = iter(zip(texts, ids, were_cut, strict=True))
-            for article, parts in zip(batch, prompts, strict=True):
+            seconds = (time.perf_counter() - start) / max(len(prompts), 1)
+            written, by_article = iter(zip(texts, ids, were_cut, strict=True)), iter(prompts)
+            for article in batch:
+                if not is_visible(article.values["text"]):
+                    log.warning("%s: no text, so the summary is empty", article.location)
+                    yield {"id": article.id, "summary": "", "seconds": 0.0, "tokens": 0, "truncated": False}
+                    continue
+                parts = next(by_article)
                 summaries, read, cut = zip(*(next(written) for _ in parts), strict=True)
                 output = {
                     "id": article.id,
@@ -212,6 +219,8 @@ def sources_of(names: list[str], stdin_suffix: str) -> list[TextSource]:
         path = Path(name)
         if name == "-":
             result.append(StandardInput(stdin_suffix))
+        elif is_saved_dataset(path):
+            result.append(path)
         elif path.is_dir():
             every = sorted(path.iterdir())
             files = [file for file in every if file.is_file() and file.suffix.lower() in TEXT_SUFFIXES]
@@ -223,7 +232,7 @@ def sources_of(names: list[str], stdin_suffix: str) -> list[TextSource]:
                 log.warning("%s: not read: %s", path, ", ".join(others))
             result.extend(files)
         elif path.exists():
-            known_suffix(path, (*TEXT_SUFFIXES, *SUFFIXES))
+            known_suffix(path, READ_SUFFIXES)
             result.append(path)
         else:
             raise InputError(f"{path}: not found; name a file, a folder of .txt, or - for standard input")
@@ -232,42 +241,38 @@ def sources_of(names: list[str], stdin_suffix: str) -> list[TextSource]:
     return result
 
 
-def rows_of(source: TextSource) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Yield the place, the id if it has none of its own, and the values of each row, unchecked, lazily.
+def rows_of(
+    source: TextSource, fields: Sequence[str], columns: dict[str, str], separator: str | None
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Yield the place, the id if it has none of its own, and `id` and `fields` of each row, lazily.
+
+    Each stands in the column that `columns` names, or in one of its own name.
 
     Raises:
         InputError: the file is not what its suffix says, not UTF-8, or lacks `text`; with file:line.
     """
-    suffix = source.suffix.lower()
-    if suffix in (".jsonl", ".ndjson"):
-        for number, row in numbered_jsonl(source, keys=("text",)):
-            yield f"{source}:{number}", f"{source.stem}-{number}", row
-    elif suffix in SUFFIXES:
-        assert isinstance(source, Path)  # standard input is one article or JSON Lines
-        rows = parquet_rows(source) if suffix == ".parquet" else csv_rows(source)
-        for number, row in enumerate(rows, start=1):
-            yield f"{source}: row {number}", f"{source.stem}-{number}", row
-    else:
+    places = {name: (columns.get(name, name), name) for name in ("id", *fields)}
+
+    def choose(has: list[str]) -> list[str]:
+        if not {*places["text"]} & {*has}:
+            raise InputError(
+                f"{source}: lacks columns ['text'], has {has}; name the articles text, or set "
+                "profiles.files.data.columns.text"
+            )
+        return [name for name in has if any(name in names for names in places.values())]
+
+    if isinstance(source, Path) and (
+        source.is_dir() or known_suffix(source, READ_SUFFIXES) not in TEXT_SUFFIXES
+    ):
+        rows, stem = read_rows(source, choose, separator), stem_of(source)
+    elif source.suffix.lower() in TEXT_SUFFIXES:
         yield str(source), source.stem, {"text": read_text(source)}
-
-
-def csv_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a CSV that has the column `text`, after a look at the whole file for faults."""
-    records = csv_records(path, separator=None)
-    header = next(records)
-    if "text" not in header:
-        raise InputError(f"{path}: lacks columns ['text'], has {header}; name the articles text")
-    yield from (dict(zip_longest(header, record, fillvalue="")) for record in records)
-
-
-def parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a Parquet file that has the column `text`, what a template may name."""
-    with open_parquet(path) as file:
-        names = file.schema_arrow.names
-        if "text" not in names:
-            raise InputError(f"{path}: lacks columns ['text'], has {names}; name the articles text")
-        wanted = [name for name in ("text", "id", "title", "topic") if name in names]
-        yield from untrusted_rows(file, str(path), path.stat().st_size, wanted)
+        return
+    else:
+        rows, stem = line_rows(sys.stdin.buffer, source, choose), source.stem
+    for number, (where, row) in enumerate(rows, start=1):
+        values = {name: row.get(theirs, row.get(ours)) for name, (theirs, ours) in places.items()}
+        yield where, f"{stem}-{number}", values
 
 
 def read_text(source: TextSource) -> str:
@@ -281,28 +286,25 @@ def read_text(source: TextSource) -> str:
     return "".join(line for _, line in numbered_lines(content, source))
 
 
-def articles_of(sources: list[TextSource], fields: Iterable[str]) -> Iterator[Article]:
+def articles_of(
+    sources: list[TextSource],
+    fields: Iterable[str],
+    columns: dict[str, str] | None = None,
+    separator: str | None = None,
+) -> Iterator[Article]:
     """Yield the articles of all `sources`, in order, with the `fields` that the template names.
 
+    One without text is there too: it has an empty summary. `columns` and `separator` are those of `fetch`.
+
     Raises:
-        InputError: a source has no article; or one has no text, or something else than text in a field.
+        InputError: a source has no article; or one has something else than text in a field.
     """
+    wanted = list(fields)
     for source in sources:
         row_id = None
-        for index, row_id, row in rows_of(source):
-            values = {name: "" if row.get(name) is None else row[name] for name in fields}
-            for name, value in values.items():
-                if not isinstance(value, str):
-                    raise InputError(f"{index}: {name}: expected text, got {shown(value)}; write it as text")
-                if fault := fault_of(value):
-                    raise InputError(f"{index}: {name}: {fault}")
-            if not is_visible(values["text"]):
-                raise InputError(
-                    f"{index}: expected an article, got {shown(values['text'])}; write one, or leave it out"
-                )
-            values = {name: normalize(value) for name, value in values.items()}
-            own = row.get("id")
-            yield Article(index, row_id if own is None or own == "" else str(own), values)
+        for where, row_id, row in rows_of(source, wanted, columns or {}, separator):
+            values = {name: normalize(text_of(row.get(name), where, name)) for name in wanted}
+            yield Article(where, text_of(row.get("id"), where, "id") or row_id, values)
         if row_id is None:
             raise InputError(f"{source}: expected an article a row, got none; add rows, or leave it out")
 
@@ -381,12 +383,17 @@ def load_summarizer(options: argparse.Namespace) -> Summarizer:
     )
 
 
-def write_summaries(summaries: Iterable[dict[str, Any]], as_json: bool) -> None:
-    """Write each summary as a line of standard output at once; a reader that goes away ends it."""
+def write_summaries(summaries: Iterable[dict[str, Any]], as_json: bool) -> int:
+    """Write each summary as a line of standard output at once; a reader that goes away ends it.
+
+    Return how many articles there were of which nothing was read.
+    """
+    num_empty = 0
     # Piped on Windows, it is the code page's.
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # typeshed: any TextIO
     try:
         for output in summaries:
+            num_empty += output["tokens"] == 0
             message = (
                 json.dumps(output, ensure_ascii=False)
                 if as_json
@@ -396,6 +403,7 @@ def write_summaries(summaries: Iterable[dict[str, Any]], as_json: bool) -> None:
             sys.stdout.flush()
     except BrokenPipeError:  # as by `| head`; the interpreter flushes once more as it ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return num_empty
 
 
 def positive_int(text: str) -> int:
@@ -439,7 +447,9 @@ def main() -> None:
     warn_of_miniature(read_params(), options.model)
     if not options.paths and sys.stdin.isatty():
         log.info("reading standard input; an end of file (Ctrl-D) ends the article")
-    summaries = summarizer.summarize(articles_of(sources, fields_of(summarizer.asking.template)))
+    fields = fields_of(summarizer.asking.template)
+    summaries = summarizer.summarize(articles_of(sources, fields, *user_columns(read_params())))
     if not sys.stdout.isatty():  # a bar would stand between the summaries
         summaries = track(summaries, f"summarize {options.model}", unit="article")
-    write_summaries(summaries, options.json)
+    if num_empty := write_summaries(summaries, options.json):
+        sys.exit(f"error: articles without text, whose summaries are empty: {num_empty}")

@@ -15,7 +15,7 @@ from resumen.schema.rows import RAW, open_parquet, read_table
 from resumen.sources import mlsum
 from resumen.sources.userfiles import read_user_rows
 from resumen.tools.show import main as show
-from resumen.tools.summarize import parquet_rows
+from resumen.tools.summarize import articles_of
 from tests.conftest import run_every_stage
 from tests.helpers.paths import ROOT
 
@@ -42,9 +42,9 @@ def test_every_stage_and_tool_lets_arrow_open_its_files(small_run, runs, native_
     runs(show, "test-1", "--json")
     assert json.loads(capsys.readouterr().out)["id"] == "test-1"
     assert len(native_alone) > 20
-    assert next(read_user_rows(TEST, {"text": "text", "summary": "summary"}, ","))["text"]
-    assert next(parquet_rows(TEST))["text"]
-    assert next(mlsum.read_rows([str(TEST)], 1))["text"]
+    assert next(read_user_rows([TEST], {"text": "text", "summary": "summary"}, ","))[1]["text"]
+    assert next(articles_of([TEST], ["text"])).values["text"]
+    assert next(mlsum.hub_rows([str(TEST)], 1))["text"]
 
 
 def test_a_file_of_arrows_own_is_opened_in_no_other_place():
@@ -81,7 +81,7 @@ def test_the_hubs_file_which_is_pythons_is_read_in_the_thread_that_asks(small_ru
             return Remote(TEST)
 
     monkeypatch.setattr(mlsum, "HfFileSystem", Hub)
-    rows = list(mlsum.read_rows(["hf://datasets/a/b/test.parquet"], None))
+    rows = list(mlsum.hub_rows(["hf://datasets/a/b/test.parquet"], None))
     assert [row["text"] for row in rows] == [row["text"] for row in read_table(TEST, ["text"])]
     assert threads == {threading.main_thread()}
 

@@ -46,9 +46,18 @@ NOT_RENDERED = [
     ("Conversación:\n[Asistente]", "expected 'Conversación:', turns, and"),
     ("[Usuario] a\n[Asistente]", "expected 'Conversación:', turns, and"),
     ("Conversación:\n[Usuario] a", "expected 'Conversación:', turns, and"),
-    ("Conversación:\n[Usuario] a\nb\n[Asistente]", "turn 2: expected [Usuario] or [Asistente] and what was"),
-    ("Conversación:\n[Usuario]\n[Asistente]", "turn 1: expected [Usuario] or [Asistente] and what was said"),
-    ("Conversación:\n[Usuario]a\n[Asistente]", "turn 1: expected [Usuario] or [Asistente] and what was said"),
+    (
+        "Conversación:\n[Usuario] a\nb\n[Asistente]",
+        "turn 2: expected [Usuario] or [Asistente] or [Sistema] and what was",
+    ),
+    (
+        "Conversación:\n[Usuario]\n[Asistente]",
+        "turn 1: expected [Usuario] or [Asistente] or [Sistema] and what was said",
+    ),
+    (
+        "Conversación:\n[Usuario]a\n[Asistente]",
+        "turn 1: expected [Usuario] or [Asistente] or [Sistema] and what was said",
+    ),
 ]
 
 
@@ -59,6 +68,7 @@ def test_a_prompt_that_is_no_conversation_is_not_read_as_one(prompt, message):
 
 
 ASKED, ANSWERED = user("¿Llueve?"), assistant("Sí, mucho.")
+SYSTEM = {"role": "system", "content": "Sé breve."}
 
 # what stands in a row, and what is said of it
 FAULTS = [
@@ -75,7 +85,7 @@ FAULTS = [
     ([{"role": "user"}, ANSWERED], "turn 1: lacks content, got {'role': 'user'}; add it"),
     (
         [{"role": None, "content": "a"}, ANSWERED],
-        "turn 1: unknown role None; expected one of assistant, user",
+        "turn 1: unknown role None; expected one of assistant, system, user",
     ),
     ([user(None), ANSWERED], "turn 1: content: expected what the user said, got None"),
     ([ASKED, assistant(3)], "turn 2: content: expected what the assistant said, got 3"),
@@ -83,10 +93,16 @@ FAULTS = [
     ([user(" \n\u00a0"), ANSWERED], "turn 1: content: expected what the user said, got ' \\n\\xa0'"),
     ([user("\u200b\u00ad"), ANSWERED], "turn 1: content: expected what the user said, got '\\u200b\\xad'"),
     ([ASKED, {**ANSWERED, "role": "asistant"}], "turn 2: unknown role 'asistant'; did you mean assistant?"),
+    ([SYSTEM], "turn 1: expected assistant at the end, got system: 'Sé breve.'; add the answer"),
+    ([SYSTEM, ANSWERED], "turn 2: expected user at the beginning, got assistant: 'Sí, mucho.'"),
+    ([ASKED, SYSTEM, ANSWERED], "turn 2: expected assistant after user, got system: 'Sé breve.'"),
+    ([{"from": "human"}, ANSWERED], "turn 1: lacks value, got {'from': 'human'}; add it"),
+    ([{"from": "gtp", "value": "a"}, ANSWERED], "turn 1: unknown role 'gtp'; expected one of"),
     (
-        [{"role": "system", "content": "Sé breve."}, ASKED, ANSWERED],
-        "turn 1: unknown role 'system'; expected one of assistant, user",
+        [user([{"type": "image_url", "image_url": {}}]), ANSWERED],
+        "turn 1: content: expected parts with a text each, got {'type': 'image_url', 'image_url': {}}",
     ),
+    ([user([]), ANSWERED], "turn 1: content: expected what the user said, got ''"),
     (
         [ASKED, user("¿Y en Soria?"), ANSWERED],
         "turn 2: expected assistant after user, got user: '¿Y en Soria?'; user and assistant take turns",
@@ -123,6 +139,30 @@ FAULTS = [
 def test_messages_that_are_no_conversation_are_refused(value, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         check_messages(value)
+
+
+FORMS = [
+    [SYSTEM, ASKED, ANSWERED],
+    [
+        {"from": "system", "value": "Sé breve."},
+        {"from": "human", "value": "¿Llueve?"},
+        {"from": "gpt", "value": "Sí, mucho."},
+    ],
+    [
+        {"role": "developer", "content": "Sé breve."},
+        user([{"type": "text", "text": "¿Llueve?"}]),
+        {"role": "model", "content": [{"type": "text", "text": "Sí, mucho."}]},
+    ],
+]
+
+
+@pytest.mark.parametrize("given", FORMS)
+def test_the_forms_in_which_people_have_turns_are_one(given):
+    messages = check_messages(given)
+    assert messages == [SYSTEM, ASKED, ANSWERED]
+    prompt = render_conversation(messages[:-1])
+    assert prompt == "Conversación:\n[Sistema] Sé breve.\n[Usuario] ¿Llueve?\n[Asistente]"
+    assert parse_conversation(prompt) == messages[:-1]
 
 
 def test_messages_keep_role_and_content_and_lose_what_else_a_turn_holds():

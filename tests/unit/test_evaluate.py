@@ -125,6 +125,15 @@ def test_every_article_has_its_scores_and_counts():
     assert (second["prediction_words"], second["reference_words"], second["lost_words"]) == (0, 1, 0)
 
 
+def test_a_summary_is_scored_against_the_best_of_its_references():
+    rows = [{**ROWS[0], "references": ["El ano pasó.", "Nada."]}, {**ROWS[1], "references": None}]
+    first, second = score_all(rows, {"s": PREDICTIONS}, "none")
+    assert first["rouge1"] == first["rougeL_ascii"] == 100
+    assert first["chrf"] > scores_of()[0]["chrf"]
+    assert (first["reference_words"], first["lost_words"]) == (3, 1)  # of the first reference
+    assert second == scores_of()[1]
+
+
 def test_a_summary_is_worked_by_hand():
     scores = pd.DataFrame(scores_of())
     assert summary_of(scores) == {
@@ -331,6 +340,17 @@ def test_every_system_has_a_file_an_interval_and_a_score_an_article(predicted, r
     scores = pd.read_parquet("data/scores.parquet")
     expected = [(system, row["id"]) for system in systems for row in predicted]
     assert list(zip(scores["system"], scores["id"], strict=True)) == expected
+
+
+def test_a_copy_of_any_reference_scores_100_and_the_signature_tells_them_apart(predicted, runs):
+    runs(main)
+    signature = read_json(Path("metrics/evaluation.json"))["signature"]
+    path = Path("data/raw/test.parquet")
+    rows = list(read_table(path, RAW.names))
+    write_table(path, [{**row, "summary": "Otra cosa.", "references": [row["summary"]]} for row in rows], RAW)
+    runs(main)
+    assert read_json(Path("metrics/systems/copy.json"))["rougeL"] == 100.0
+    assert read_json(Path("metrics/evaluation.json"))["signature"] != signature
 
 
 def test_a_copy_of_the_references_scores_100(predicted, runs):

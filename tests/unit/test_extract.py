@@ -31,11 +31,16 @@ ORACLE = [
 
 @pytest.mark.parametrize(("reference", "expected"), ORACLE)
 def test_the_oracle_takes_the_sentences_that_cover_the_reference(reference, expected):
-    assert oracle(ARTICLE, reference) == expected
+    assert oracle(ARTICLE, [reference]) == expected
 
 
 def test_the_oracle_takes_no_sentence_that_adds_nothing():
-    assert oracle([*ARTICLE, ARTICLE[3]], "El puente nuevo abrirá en mayo") == [3]
+    assert oracle([*ARTICLE, ARTICLE[3]], ["El puente nuevo abrirá en mayo"]) == [3]
+
+
+def test_of_several_references_the_oracle_takes_the_one_that_the_article_has_most_of():
+    one, other = "Nadie sabe nada", "El puente nuevo abrirá en mayo"
+    assert oracle(ARTICLE, [one, other]) == oracle(ARTICLE, [other, one]) == [3]
 
 
 def test_bigrams_are_counted():

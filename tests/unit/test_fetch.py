@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
@@ -384,15 +383,27 @@ def test_without_messages_there_is_no_such_column(use, runs):
         assert pq.read_schema(f"data/raw/{split}.parquet").names == RAW.names
 
 
-def test_a_row_that_is_no_conversation_stops_the_stage(write, use, fails):
-    rows = [talk(number) for number in range(10)]
-    rows[6] = rows[6][1:]
+def test_rows_that_are_no_conversation_are_counted_and_the_first_are_named(write, use, runs, fails, caplog):
+    rows = [talk(number) for number in range(40)]
+    for number in range(3, 20):
+        rows[number] = rows[number][1:]
     path = write("own.jsonl", "".join(json.dumps({"turnos": row}) + "\n" for row in rows))
     use(path, columns={"messages": "turnos"})
-    assert fails(main) == (
-        f"{path}:7: column 'turnos': turn 1: expected user at the beginning, got assistant: "
-        "'Por Logroño pasa el Ebro, 6.'; user and assistant take turns"
+    runs(main)
+    assert sum(len(raw(split)) for split in SPLITS) == 23
+    dropped = [split["dropped"] for split in read_json(Path("metrics/data.json"))["splits"]]
+    assert sum(counts.get("broken conversation", 0) for counts in dropped) == 17
+    named = re.findall(
+        r"own\.jsonl:\d+: column 'turnos': turn 1: expected user at the beginning", caplog.text
     )
+    assert 5 <= len(named) <= 15  # at most five a split
+    assert "more rows like these" in caplog.text
+    lines = (json.dumps({"turnos": talk(number)[1:]}) for number in range(40))
+    path = write("own.jsonl", "\n".join(lines))
+    message = fails(main)
+    assert message.startswith("data: expected at least one usable row in train, got none; dropped: 32 broken")
+    assert f"{path}:" in message
+    assert "turn 1: expected user at the beginning, got assistant: " in message
 
 
 def test_messages_in_a_csv_are_refused(use, fails):
@@ -429,7 +440,7 @@ SAMPLE = "\r\n".join(
 
 def test_a_spreadsheets_file_comes_in_whole(write, use, set_params, runs):
     use(write("own.csv", SAMPLE), columns={"text": "Fuente", "summary": "Resumen"})
-    set_params({"data.train": 4, "data.validation": 1, "data.test": 1, "data.seed": 4})
+    set_params({"data.train": 3, "data.validation": 1, "data.test": 1, "data.seed": 4})
     runs(main)
     kept = {row["id"]: (row["text"], row["summary"]) for split in SPLITS for row in raw(split)}
     assert kept["row-1"] == (
@@ -437,14 +448,12 @@ def test_a_spreadsheets_file_comes_in_whole(write, use, set_params, runs):
         "Llueve, por fin, en Logroño.",
     )
     assert kept["row-2"] == ('El alcalde dijo "sí" al parque.', "El alcalde quiere un parque.")
-    assert kept.keys() | {"row-3", "row-5"} == {f"row-{number}" for number in range(1, 7)}
-    assert len(kept.keys() & {"row-3", "row-5"}) == 1  # one text, twice in train
+    assert kept.keys() == {*(f"row-{number}" for number in (1, 2, 3, 4, 6)), "row-3#2"}
+    assert kept["row-3#2"] == (kept["row-3"][0], "Otro resumen de la nieve.")  # of one article in train
     splits = read_json(Path("metrics/data.json"))["splits"]
-    dropped = Counter()
-    for split in splits:
-        dropped.update(split["dropped"])
-    assert dropped == {"duplicate text": 1}
-    assert sum(split["kept"] for split in splits) == 5
+    assert [split["dropped"] for split in splits] == [{}, {}, {}]
+    assert [split["several_references"] for split in splits] == [1, 0, 0]
+    assert sum(split["kept"] for split in splits) == 6
 
 
 BROKEN = [
@@ -454,7 +463,11 @@ BROKEN = [
     ("own.jsonl", b'{"text": "a", "summary": "b"}\nno\n', ":2: not JSON"),
     ("own.parquet", b"no", ": not readable as Parquet"),
     ("own.csv", b"Fuente,Resumen\na,b\n", ": lacks columns ['text', 'summary'], has ['Fuente', 'Resumen']"),
-    ("own.txt", b"text,summary\n", ": expected a name that ends in .csv, .tsv, .jsonl, .ndjson, .parquet"),
+    (
+        "own.txt",
+        b"text,summary\n",
+        ": expected a name that ends in .csv, .tsv, .json, .jsonl, .ndjson, .parquet",
+    ),
 ]
 
 
@@ -501,6 +514,7 @@ def test_a_hub_that_cannot_be_reached_is_said_with_a_way_out(set_params, fails, 
 def test_a_real_file_of_summaries_is_read_whole():
     path = SHARED / "articles-es/summaries-108.csv"
     columns = {"text": "Fuente", "summary": "Resumen"}
-    splits = file_splits(params(path=str(path), columns=columns), {})
-    assert {split: len(rows) for split, rows in splits.items()} == {"train": 86, "validation": 11, "test": 11}
+    given = file_splits(params(path=str(path), columns=columns), {})
+    splits = {split: list(rows) for split, rows in given.items()}
+    assert {split: len(rows) for split, rows in splits.items()} == {"train": 86, "validation": 10, "test": 11}
     assert all(row["text"].strip() and row["summary"].strip() for rows in splits.values() for row in rows)

@@ -195,7 +195,7 @@ def test_orphans_are_removed_and_what_is_known_is_kept(tmp_path):
 
 
 def test_the_raw_columns_are_those_of_mlsum_and_an_id():
-    assert RAW.names == ["id", "text", "summary", "title", "topic", "url", "date"]
+    assert RAW.names == ["id", "text", "summary", "title", "topic", "url", "date", "references"]
     assert CONVERSATIONS.names == [*RAW.names, "messages"]
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from resumen.prompts.templates import draw_pair, read_sets
-from resumen.schema.rows import CONVERSATIONS, FORMATTED, RAW, SPLITS, read_table, write_table
+from resumen.schema.rows import CONVERSATIONS, FORMATTED, RAW, SPLITS, TEXTS, read_table, write_table
 from resumen.schema.sections import STYLES
 from resumen.text.characters import collapse_white_space
 from resumen.text.conversation import parse_conversation
@@ -62,7 +62,7 @@ def conversations(project, splits=None):
         for number, messages in enumerate((splits or {}).get(split, [CONVERSATION]), start=1):
             contents = [message["content"] for message in messages]
             row = {"id": f"{split}-{number}", "text": "\n".join(contents[:-1]), "summary": contents[-1]}
-            rows.append(dict.fromkeys(RAW.names, "") | row | {"messages": messages})
+            rows.append(dict.fromkeys(TEXTS, "") | row | {"messages": messages})
         write_table(project / f"data/raw/{split}.parquet", rows, CONVERSATIONS)
 
 

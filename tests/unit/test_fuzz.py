@@ -5,6 +5,7 @@ are drawn in one way, so that what fails once fails again.
 """
 
 import copy
+import gzip
 import io
 import json
 import os
@@ -40,7 +41,8 @@ from resumen.schema.probes import Probe, read_probes
 from resumen.schema.rows import column_names, load_table, num_rows, read_table
 from resumen.schema.sections import SourceParams
 from resumen.schema.systems import SystemParams, system_names, system_params
-from resumen.sources.mlsum import check_footers, read_rows
+from resumen.sources.mlsum import check_footers, hub_rows
+from resumen.sources.rows import FAULT
 from resumen.sources.userfiles import read_user_rows
 from resumen.text.conversation import check_messages
 from resumen.tools.check import SECTION_PARAMS
@@ -352,11 +354,12 @@ COLUMNS = {"text": "text", "summary": "summary"}
 
 
 def user_rows(path: Path, columns: dict[str, str], separator: str = ",") -> None:
-    rows = read_or_refused(lambda: list(read_user_rows(path, columns, separator)), path.name)
-    for row in rows or []:
+    rows = read_or_refused(lambda: list(read_user_rows([path], columns, separator)), path.name)
+    for _, row in rows or []:
         assert {"text", "summary"} <= row.keys()
         assert all(isinstance(row[name], str) for name in ("text", "summary"))
-        assert isinstance(row.get("messages", []), list)
+        assert isinstance(row.get("messages", []), list) or isinstance(row[FAULT], str)
+        assert all(isinstance(text, str) for text in row.get("references", []))
 
 
 TABLE = [["id", "text", "summary"], *(list(row.values()) for row in ROWS)]
@@ -383,6 +386,42 @@ def test_the_users_json_lines(folder, content, talks):
     user_rows(write(folder / "b.jsonl", content), {"messages": "messages"} if talks else COLUMNS)
 
 
+def as_array(rows):
+    return b"[" + as_json_lines(rows).replace(b"\n", b",") + b"{}]"
+
+
+@fuzz
+@given(content=st.one_of(from_values(as_array, ROWS), from_bytes(as_array(ROWS))))
+def test_the_users_array(folder, content):
+    user_rows(write(folder / "b.json", content), COLUMNS)
+
+
+@fuzz
+@given(content=from_bytes(gzip.compress(as_json_lines(ROWS)), gzip.compress(as_csv(TABLE))))
+def test_the_users_gzip(folder, content):
+    user_rows(write(folder / "b.jsonl.gz", content), COLUMNS)
+
+
+def as_arrow(rows) -> bytes:
+    """Return `rows` in Arrow's stream format, in two parts."""
+    table, out = pa.Table.from_pylist(rows), io.BytesIO()
+    with pa.ipc.new_stream(out, table.schema) as stream:
+        for batch in table.to_batches(max_chunksize=2):
+            stream.write_batch(batch)
+    return out.getvalue()
+
+
+@fuzz
+@given(content=from_bytes(as_arrow(ROWS), as_arrow(TALKS)), talks=st.booleans())
+def test_the_users_saved_dataset(folder, content, talks):
+    saved = folder / "saved"
+    saved.mkdir(exist_ok=True)
+    write(saved / "state.json", b'{"_data_files": [{"filename": "data.arrow"}]}')
+    write(saved / "data.arrow", content)
+    read = lambda: list(read_user_rows([saved], {"messages": "messages"} if talks else COLUMNS, ","))  # noqa: E731
+    read_or_refused(read, "saved")
+
+
 @fuzz
 @given(content=PARQUETS, talks=st.booleans(), limits=st.sampled_from([(2**25, 100), (60, 100), (300, 0)]))
 def test_the_users_parquet(folder, content, talks, limits):
@@ -397,7 +436,7 @@ def test_the_users_parquet(folder, content, talks, limits):
 def test_the_hubs_parquet(folder, content, count):
     path = str(write(folder / "c.parquet", content))
     read_or_refused(lambda: check_footers("train", [path], 4), "c.parquet")
-    for row in read_or_refused(lambda: list(read_rows([path], count)), "c.parquet") or []:
+    for row in read_or_refused(lambda: list(hub_rows([path], count)), "c.parquet") or []:
         assert all(isinstance(value, str) for value in row.values())
 
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from resumen.schema.jsonl import read_jsonl
@@ -10,6 +11,7 @@ from resumen.schema.predictions import read_meta
 from resumen.schema.rows import FORMATTED, RAW, read_table, write_table
 from resumen.schema.systems import SystemParams
 from resumen.text.conversation import render_conversation
+from resumen.tools.summarize import main as summarize
 from resumen.vocabulary.tokenizer import encode, load_tokenizer, round_trip
 from stages.generate import main, system_prompts
 from tests.helpers.conversations import random_messages
@@ -259,12 +261,63 @@ def test_predictions_made_elsewhere_are_normalized_as_the_articles_are(news, for
     assert {row["prediction"] for row in made("gpt")} == {"El niño de Soria"}
 
 
+@pytest.mark.parametrize(
+    "name", ["gpt.jsonl", "gpt.json", "gpt.csv", "gpt.tsv", "gpt.parquet", "gpt.ndjson.gz"]
+)
+@pytest.mark.parametrize("column", ["prediction", "summary"])
+def test_predictions_made_elsewhere_come_in_any_format(news, write, set_params, runs, name, column):
+    table = pd.DataFrame(predictions(news)).rename(columns={"prediction": column})
+    path = write(f"others/{name}", "")
+    if name.endswith((".csv", ".tsv")):
+        table.to_csv(path, index=False, sep="\t" if ".tsv" in name else ";")
+    elif name.endswith(".parquet"):
+        table.to_parquet(path)
+    else:
+        table.to_json(path, orient="records", lines=not name.endswith(".json"))
+    set_params({"systems.gpt": {"from": f"others/{name}"}})
+    runs(main, "gpt")
+    assert [row["prediction"] for row in made("gpt")] == [row["prediction"] for row in predictions(news)]
+
+
+def test_a_number_is_an_id(news, write, set_params, runs):
+    rows = [{**row, "id": str(number)} for number, row in enumerate(news["test"])]
+    write_table(Path("data/raw/test.parquet"), rows, RAW)
+    write("gpt.jsonl", "".join(json.dumps({"id": int(row["id"]), "prediction": "a"}) + "\n" for row in rows))
+    set_params({"systems.gpt": {"from": "gpt.jsonl"}})
+    runs(main, "gpt")
+    assert [row["id"] for row in made("gpt")] == [row["id"] for row in rows]
+
+
+def test_predictions_for_the_whole_published_split_are_paired_with_the_rows_that_fetch_kept(
+    news, foreign, runs, caplog
+):
+    foreign([*predictions(news), {"id": "test-900", "prediction": "De una fila en inglés"}])
+    runs(main, "gpt")
+    assert [row["id"] for row in made("gpt")] == [row["id"] for row in news["test"]]
+    assert (
+        "gpt: 6 predictions paired with the 6 test articles; not 1 others, such as 'test-900': `fetch` "
+        "dropped them, or did not take so many"
+    ) in caplog.messages
+
+
+def test_what_summarize_writes_is_read_back(ready, write, set_params, runs, capsys):
+    write(
+        "articles.jsonl", "".join(json.dumps({"id": row["id"], "text": row["text"]}) + "\n" for row in ready)
+    )
+    capsys.readouterr()
+    runs(summarize, "--json", "--model", "flan-small", "articles.jsonl")
+    write("own.jsonl", capsys.readouterr().out)
+    set_params({"systems.mine": {"from": "own.jsonl"}})
+    runs(main, "mine")
+    runs(main, "flan-small")
+    assert [row["prediction"] for row in made("mine")] == [row["prediction"] for row in made("flan-small")]
+
+
 FOREIGN_FAULTS = [
     (
         lambda rows: rows[1:],
         ": system gpt: lacks 1 ids, such as 'test-1', of 6 articles; the ids are those of",
     ),
-    (lambda rows: [*rows, {"id": "x", "prediction": ""}], ": system gpt: has, unknown, 1 ids, such as 'x'"),
     (lambda rows: [*rows, rows[0]], ":7: system gpt: id 'test-1' occurs twice"),
     (
         lambda rows: [{**rows[0], "prediction": None}, *rows[1:]],
@@ -282,16 +335,31 @@ FOREIGN_FAULTS = [
         lambda rows: [{**rows[0], "prediction": "El \x07 niño\x1b[31m"}, *rows[1:]],
         ":1: system gpt, id 'test-1': prediction: expected no control character, got '\\x07'; take it out",
     ),
-    (lambda rows: [{**rows[0], "id": 1}, *rows[1:]], ":1: system gpt: id: expected text, got 1"),
+    (
+        lambda rows: [{**rows[0], "prediction": "<pad> Sobre el río</s>"}, *rows[1:]],
+        ":1: system gpt, id 'test-1': prediction: holds <pad>, no word but a special token; decode with skip",
+    ),
+    (
+        lambda rows: [{**rows[0], "id": 1}, *rows[1:]],
+        ": system gpt: lacks 1 ids, such as 'test-1', of 6 articles; the ids are those of",
+    ),
+    (
+        lambda rows: [{**rows[0], "id": 1.5}, *rows[1:]],
+        ":1: system gpt: id: expected text or a whole number, got 1.5",
+    ),
     (
         lambda rows: [{**rows[0], "id": ["test-1"]}, *rows[1:]],
-        ":1: system gpt: id: expected text, got ['test-1']",
+        ":1: system gpt: id: expected text or a whole number, got ['test-1']",
     ),
     (
         lambda rows: [*rows[:2], {"id": "test-3", "summary": "x"}],
-        ":3: lacks ['prediction'], has ['id', 'summary']",
+        ":3: system gpt, id 'test-3': prediction: expected text, got None",
     ),
-    (lambda rows: [], ": system gpt: no predictions; expected an object of id and prediction a line"),
+    (lambda rows: [], ": empty; expected a JSON object a line"),
+    (
+        lambda rows: [{"id": row["id"], "texto": "x"} for row in rows],
+        ": system gpt: expected the columns id and prediction (or summary), has ['id', 'texto']; rename them",
+    ),
 ]
 
 

@@ -457,7 +457,7 @@ SUMMARIES: dict[str, tuple[str, str]] = {
     ),
     "an id in brackets": (
         IDS.replace('"test-6"', "[" * 900 + "]" * 900),
-        "own.jsonl:6: system gpt: id: expected text, got ",
+        "own.jsonl:6: system gpt: id: expected text or a whole number, got ",
     ),
     "a summary that is a command": (
         IDS.replace("Llueve", "\\u001b]52;c;own\\u0007", 1),

@@ -50,7 +50,7 @@ def scored(text):
     """Score `text` by every measure, as a summary and as a reference, of an article that is it too."""
     article = ArticleIndex.of(text)
     for pair in ((text, "Llueve en Ávila."), ("Llueve en Ávila.", text)):
-        summary = Summary(*pair, article, pair[1])
+        summary = Summary(pair[0], [pair[1]], article, pair[1])
         for name, measure in MEASURES.items():
             if name != "length_ratio" or summary.reference_words:  # `evaluate` refuses such a reference
                 measure.of(summary)

@@ -22,7 +22,7 @@ ARTICLE = ArticleIndex.of(TEXT)
 
 def measured(prediction, reference):
     """Return every measure of a summary, by name, as an object's attributes."""
-    summary = Summary(prediction, reference, ARTICLE, reference)
+    summary = Summary(prediction, [reference], ARTICLE, reference)
     return SimpleNamespace(**{name: measure.of(summary) for name, measure in MEASURES.items()})
 
 
@@ -104,4 +104,4 @@ LOST = [
 
 @pytest.mark.parametrize(("reference", "spelled", "expected"), LOST)
 def test_words_that_the_vocabulary_cannot_write_are_counted(reference, spelled, expected):
-    assert lost_words(Summary("", reference, ARTICLE, spelled)) == expected
+    assert lost_words(Summary("", [reference], ARTICLE, spelled)) == expected

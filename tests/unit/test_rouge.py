@@ -96,6 +96,23 @@ def test_scores_equal_rouge_scores_on_real_pairs(split):
     assert apart(pairs, split) <= 1e-9
 
 
+def test_several_references_score_as_score_multi_does(rouge):
+    draw, few = Random(2), "el niño y la niña cantan . No canta nadie ? ¿ Sí ! Año 3".split()
+
+    def text():
+        return " ".join(draw.choices(few, k=draw.randrange(30)))
+
+    rows = [(text(), [text() for _ in range(draw.randint(1, 4))]) for _ in range(200)]
+    predictions, references = map(list, zip(*rows, strict=True))
+    ours = rouge.compute(predictions=predictions, references=references, use_aggregator=False)
+    scorer = rouge_scorer.RougeScorer(ROUGE_TYPES, tokenizer=Words(words))
+    for index, (prediction, several) in enumerate(rows):
+        apart = ["\n".join(sentences(one)) for one in [prediction, *several]]
+        theirs = scorer.score_multi(apart[1:], apart[0])
+        for name in ROUGE_TYPES:
+            assert ours[name][index] == pytest.approx(100 * theirs[name].fmeasure, abs=1e-9)
+
+
 WRITTEN = [
     ("not NFC", lambda text: unicodedata.normalize("NFD", text)),
     ("soft hyphens", lambda text: text.replace("a", "a\u00ad")),

@@ -14,7 +14,7 @@ from resumen.prompts.truncation import encode_lines, truncate_turns
 from resumen.runtime.jsonfiles import read_json
 from resumen.schema.jsonl import read_jsonl, write_jsonl
 from resumen.schema.predictions import write_meta
-from resumen.schema.rows import CONVERSATIONS, RAW, read_table, write_table
+from resumen.schema.rows import CONVERSATIONS, RAW, TEXTS, read_table, write_table
 from resumen.schema.systems import EXTRACTIVE
 from resumen.text.conversation import render_conversation
 from resumen.text.words import words
@@ -307,7 +307,7 @@ LONG = [
 
 def test_a_conversation_shows_its_turns_and_the_oldest_as_cut(project, base, set_params, runs, view, shows):
     set_params({"format.style": "conversation", "tokenize.source_tokens": 110})
-    row = dict.fromkeys(RAW.names, "") | {"messages": LONG}
+    row = dict.fromkeys(TEXTS, "") | {"messages": LONG}
     row |= {"text": LONG[-2]["content"], "summary": LONG[-1]["content"]}
     for split in ("train", "validation", "test"):
         write_table(Path(f"data/raw/{split}.parquet"), [{**row, "id": f"{split}-1"}], CONVERSATIONS)

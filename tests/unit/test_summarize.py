@@ -332,42 +332,67 @@ def test_a_model_that_cannot_be_run_is_refused_before_anything_is_read(
     assert fails(main, "corto.txt", "--model", name).startswith(message)
 
 
-ENDS = "expected a name that ends in .txt, .md, .csv, .tsv, .jsonl, .ndjson, .parquet"
+ENDS = "expected a name that ends in .txt, .md, .csv, .tsv, .json, .jsonl, .ndjson, .parquet"
 GOOD = json.dumps({"text": SHORT}) + "\n"
 FAULTS = [
-    (
-        "a.txt",
-        " \n\u200b",
-        "a.txt: expected an article, got ' \\n\\u200b'; write one, or leave it out",
-    ),
     ("a.txt", b"El r\xedo.\n", "a.txt:1: not UTF-8, got byte 0xed"),
     ("a.md", b"El\n\nr\xedo.\n", "a.md:3: not UTF-8, got byte 0xed"),
-    ("a.jsonl", f"{GOOD}\n" + '{"text": ""}\n', "a.jsonl:3: expected an article, got ''"),
     ("a.jsonl", f"{GOOD}no\n", "a.jsonl:2: not JSON: "),
-    ("a.jsonl", f"{GOOD}" + '{"id": 1}\n', "a.jsonl:2: lacks ['text'], has ['id']"),
-    ("a.jsonl", f"{GOOD}" + '{"text": ["x"]}\n', "a.jsonl:2: text: expected text, got ['x']"),
-    ("a.jsonl", f"{GOOD}" + '{"text": null}\n', "a.jsonl:2: expected an article, got ''"),
+    ("a.jsonl", f"{GOOD}" + '{"text": ["x"]}\n', "a.jsonl:2: column 'text': expected text, got list"),
     ("a.jsonl", GOOD.encode() + b'{"text": "r\xedo"}\n', "a.jsonl:2: not UTF-8, got byte 0xed"),
-    ("a.jsonl", "\n", "a.jsonl: expected an article a row, got none"),
+    ("a.jsonl", "\n", "a.jsonl: empty; expected a JSON object a line"),
     ("a.csv", "text\n", "a.csv: expected an article a row, got none"),
     ("a.csv", "texto\nx\n", "a.csv: lacks columns ['text'], has ['texto']"),
-    ("a.csv", 'id,text\n1,""\n', "a.csv: row 1: expected an article, got ''"),
     ("a.csv", "text\nx,y\n", "a.csv:2: expected 1 fields, got 2"),
     ("a.parquet", "text\n", "a.parquet: not readable as Parquet"),
     (
         "a.pdf",
         "%PDF-1.7",
-        "a.pdf: expected a name that ends in .txt, .md, .csv, .tsv, .jsonl, .ndjson, .parquet; "
+        "a.pdf: expected a name that ends in .txt, .md, .csv, .tsv, .json, .jsonl, .ndjson, .parquet; "
         "turn it into plain text, .txt (`pdftotext`)",
     ),
-    (
-        "a.json",
-        "[]",
-        "a.json: expected a name that ends in .txt, .md, .csv, .tsv, .jsonl, .ndjson, .parquet; write an",
-    ),
+    ("a.json", "[]", "a.json: empty; expected an array of objects"),
     ("DATOS.CSV", "texto\nx\n", "DATOS.CSV: lacks columns ['text'], has ['texto']"),
     ("folder/a.pdf", "x", "folder: no .txt or .md in this folder"),
 ]
+
+
+EMPTY = [
+    ("a.txt", " \n\u200b", ["a.txt"]),
+    ("a.jsonl", f"{GOOD}\n" + '{"text": ""}\n' + GOOD, ["a.jsonl:3"]),
+    ("a.jsonl", f"{GOOD}" + '{"id": 1}\n', ["a.jsonl:2"]),
+    ("a.jsonl", '{"text": null}\n' * 2 + GOOD * 2, ["a.jsonl:1", "a.jsonl:2"]),
+    ("a.csv", f'id,text\n1,""\n2,{SHORT}\n', ["a.csv: row 1"]),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "places"), EMPTY)
+def test_an_article_without_text_has_an_empty_summary_and_the_others_have_theirs(
+    ready, write, fails, capsys, caplog, name, content, places
+):
+    write(name, content)
+    message = f"articles without text, whose summaries are empty: {len(places)}"
+    assert fails(main, name, "--json", "--batch-size", "2") == message
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [bool(row["tokens"]) for row in rows].count(False) == len(places)
+    assert all(bool(row["tokens"]) or row["summary"] == "" for row in rows)
+    assert [one for one in caplog.messages if "no text" in one] == [
+        f"{place}: no text, so the summary is empty" for place in places
+    ]
+
+
+def test_standard_input_without_an_article_is_said(ready, type_in, fails):
+    type_in(b"")
+    assert fails(main) == "articles without text, whose summaries are empty: 1"
+
+
+def test_the_columns_of_fetch_are_those_of_summarize(ready, write, set_params, summarized):
+    set_params({"profiles.files.data.columns": {"text": "Cuerpo de la nota", "id": "Código"}})
+    write("a.csv", f"Código;Cuerpo de la nota\n7;{SHORT}\n")
+    write("b.csv", f"id;text\n8;{SHORT}\n")
+    rows = summarized("a.csv", "b.csv", "--json")
+    assert [row["id"] for row in rows] == ["7", "8"]
+    assert rows[0]["summary"] == rows[1]["summary"]
 
 
 @pytest.mark.parametrize(("name", "content", "message"), FAULTS)
@@ -407,8 +432,7 @@ def test_a_missing_file_is_named_before_another_is_summarized(ready, write, fail
 @pytest.mark.parametrize(
     ("content", "argv", "message"),
     [
-        (b"", [], "standard input: expected an article, got ''"),
-        (b"", ["--jsonl"], "standard input: expected an article a row, got none"),
+        (b"", ["--jsonl"], "standard input: empty; expected a JSON object a line"),
         (b"\nno", ["--jsonl"], "standard input:2: not JSON: "),
         (b"\n\xff", [], "standard input:2: not UTF-8, got byte 0xff"),
         (b"x", ["-", "-"], "-: standard input can be read once, got it 2 times"),
@@ -469,7 +493,7 @@ def test_a_summary_is_written_before_the_next_is_made(capsys):
     def summaries():
         for number in range(3):
             seen.append(capsys.readouterr().out)
-            yield {"summary": f"dos\nlíneas {number}"}
+            yield {"summary": f"dos\nlíneas {number}", "tokens": 1}
 
     write_summaries(summaries(), as_json=False)
     assert [*seen, capsys.readouterr().out] == ["", "dos líneas 0\n", "dos líneas 1\n", "dos líneas 2\n"]
@@ -481,7 +505,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(monkeypatch):
     taken = count()
     with os.fdopen(write_end, "w") as pipe:
         monkeypatch.setattr(sys, "stdout", pipe)
-        write_summaries(({"summary": f"{number}"} for number in taken), as_json=False)
+        write_summaries(({"summary": f"{number}", "tokens": 1} for number in taken), as_json=False)
     assert next(taken) == 1
 
 

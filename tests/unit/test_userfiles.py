@@ -1,16 +1,23 @@
 """The user's own files: the same rows whatever the format, and each fault named with its file and row."""
 
 import csv
+import gzip
 import io
 import json
+import re
 from datetime import UTC, date, datetime
 
+import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from resumen.runtime.errors import InputError
-from resumen.sources.userfiles import read_user_rows, split_files
+from resumen.schema.data import FilesParams
+from resumen.schema.params import read_yaml
+from resumen.sources.rows import FAULT
+from resumen.sources.userfiles import UserArticles, read_user_rows, split_files
+from tests.helpers.paths import ROOT
 
 COLUMNS = {"text": "Fuente", "summary": "Resumen"}
 ROWS = [
@@ -43,8 +50,11 @@ def as_parquet(rows):
     return out.getvalue()
 
 
-def read(path, separator=","):
-    return list(read_user_rows(path, COLUMNS, separator))
+def read(path, separator=",", columns=COLUMNS):
+    """Return the rows of a file, whose numbers are 1, 2, 3 …"""
+    numbers, rows = zip(*read_user_rows([path], columns, separator), strict=True)
+    assert list(numbers) == list(range(1, len(rows) + 1))
+    return list(rows)
 
 
 WAYS = {
@@ -192,7 +202,7 @@ FAULTS = [
     (
         "f.xlsx",
         b"",
-        "f.xlsx: expected a name that ends in .csv, .tsv, .jsonl, .ndjson, .parquet; save it as CSV, UTF-8",
+        "f.xlsx: expected a name that ends in .csv, .tsv, .json, .jsonl, .ndjson, .parquet; save it as CSV",
     ),
 ]
 
@@ -201,7 +211,7 @@ FAULTS = [
 def test_a_fault_is_named_with_its_file_and_row(write, name, content, message):
     write(name, content)
     with pytest.raises(InputError) as error:
-        list(read_user_rows(write(name, content).relative_to(write(name, content).parent), COLUMNS, ","))
+        read(write(name, content).relative_to(write(name, content).parent))
     assert str(error.value).startswith(message)
 
 
@@ -219,7 +229,7 @@ def test_messages_give_text_and_summary(write, suffix, render):
     rows = [{"turnos": TURNS, "tema": "ríos"}, {"turnos": TURNS[:2], "tema": None}]
     path = write(f"rows.{suffix}", render(rows))
     question = {"role": "user", "content": "¿Qué río pasa\npor Logroño?"}
-    assert list(read_user_rows(path, CONVERSATIONS, ",")) == [
+    assert read(path, columns=CONVERSATIONS) == [
         {
             "messages": [question, *TURNS[1:]],
             "text": "¿Qué río pasa\npor Logroño?\nEl Ebro.\n¿Y en qué mar desemboca?",
@@ -251,7 +261,7 @@ MESSAGE_FAULTS = [
     ([{"content": "Hola"}], "turn 1: lacks role, got {'content': 'Hola'}; add it"),
     (
         [{**TURNS[0], "role": "usuario"}, TURNS[1]],
-        "turn 1: unknown role 'usuario'; expected one of assistant, user",
+        "turn 1: unknown role 'usuario'; expected one of assistant, system, user",
     ),
     ([{**TURNS[0], "content": " "}, TURNS[1]], "turn 1: content: expected what the user said, got ' '"),
     (
@@ -266,9 +276,10 @@ MESSAGE_FAULTS = [
 def test_messages_that_are_no_conversation_are_named_with_their_line(write, value, message):
     good = {"turnos": TURNS}
     path = write("rows.jsonl", b"\n" + as_json_lines([good, good, {"turnos": value}]))
-    with pytest.raises(InputError) as error:
-        list(read_user_rows(path, {"messages": "turnos"}, ","))
-    assert str(error.value).startswith(f"{path}:4: column 'turnos': {message}")
+    *good_rows, row = read(path, columns={"messages": "turnos"})
+    assert row == {"text": "", "summary": "", "messages": None, FAULT: row[FAULT]}
+    assert row[FAULT].startswith(f"{path}:4: column 'turnos': {message}")
+    assert not any(FAULT in one for one in good_rows)
 
 
 PARQUET_FAULTS = [
@@ -280,7 +291,7 @@ PARQUET_FAULTS = [
     (
         [TURNS, [TURNS[0], {"content": "Sí."}]],
         2,
-        "turn 2: unknown role None; expected one of assistant, user",
+        "turn 2: unknown role None; expected one of assistant, system, user",
     ),
     ([[{"content": "Sí."}]], 1, "turn 1: lacks role, got {'content': 'Sí.'}; add it"),
     (["[Usuario] Hola"], 1, "expected a list of turns, each with role and content, got '[Usuario] Hola'"),
@@ -292,15 +303,14 @@ def test_messages_of_parquet_that_are_no_conversation_are_named_with_their_row(
     write, values, number, message
 ):
     path = write("rows.parquet", as_parquet([{"turnos": value} for value in values]))
-    with pytest.raises(InputError) as error:
-        list(read_user_rows(path, {"messages": "turnos"}, ","))
-    assert str(error.value).startswith(f"{path}: row {number}: column 'turnos': {message}")
+    row = read(path, columns={"messages": "turnos"})[number - 1]
+    assert row[FAULT].startswith(f"{path}: row {number}: column 'turnos': {message}")
 
 
 def test_a_csv_cannot_hold_messages(write):
     path = write("rows.csv", "turnos,tema\n[],ríos\n")
     with pytest.raises(InputError) as error:
-        list(read_user_rows(path, CONVERSATIONS, ","))
+        read(path, columns=CONVERSATIONS)
     assert str(error.value) == (
         f"{path}: a CSV cannot hold messages, got columns.messages 'turnos'; save them as JSON Lines or "
         "Parquet, or map text and summary instead"
@@ -310,7 +320,7 @@ def test_a_csv_cannot_hold_messages(write):
 def test_a_column_of_messages_that_is_not_there_is_named(write):
     path = write("rows.jsonl", as_json_lines([{"messages": TURNS}]))
     with pytest.raises(InputError, match=r"lacks columns \['turnos'\], has \['messages'\]; set profiles"):
-        list(read_user_rows(path, {"messages": "turnos"}, ","))
+        read(path, columns={"messages": "turnos"})
 
 
 def test_a_parquet_text_that_is_not_utf8_is_named(write):
@@ -326,10 +336,10 @@ def test_a_folder_holds_one_file_for_each_split(write):
     for name in ("train.csv", "validation.jsonl", "test.parquet", "notes.txt"):
         folder = write(f"own/{name}", "").parent
     result = split_files(folder)
-    assert {split: path.name for split, path in result.items()} == {
-        "train": "train.csv",
-        "validation": "validation.jsonl",
-        "test": "test.parquet",
+    assert {split: [path.name for path in paths] for split, paths in result.items()} == {
+        "train": ["train.csv"],
+        "validation": ["validation.jsonl"],
+        "test": ["test.parquet"],
     }
     assert split_files(folder / "train.csv") is None
 
@@ -339,8 +349,8 @@ def test_the_validation_split_has_the_names_that_people_give_it(write, name):
     for split in ("train", name, "test"):
         write(f"own/{split}.TSV", "Fuente\tResumen\na\tb\n")
     files = split_files(write("own/nota.md", "").parent)
-    assert [path.stem for path in files.values()] == ["train", name, "test"]
-    assert read(files["validation"])[0]["text"] == "a"
+    assert [path.stem for (path,) in files.values()] == ["train", name, "test"]
+    assert read(*files["validation"])[0]["text"] == "a"
 
 
 @pytest.mark.parametrize(
@@ -351,3 +361,177 @@ def test_a_folder_that_lacks_a_split_or_has_it_twice_is_refused(write, names, sp
         folder = write(f"own/{name}", "").parent
     with pytest.raises(InputError, match=rf"own: expected one {split}\.\*.*, that ends .*; has \['t"):
         split_files(folder)
+
+
+def saved(folder, rows):
+    """Write `rows` as `Dataset.save_to_disk` of datasets does, in two parts."""
+    datasets.Dataset.from_list(theirs(rows)).save_to_disk(folder, num_shards=2)
+    return folder
+
+
+def as_array(rows):
+    return json.dumps(rows, ensure_ascii=False, indent=1).encode()
+
+
+MORE_WAYS = {
+    "rows.tsv": as_csv(theirs(ROWS), separator="\t"),
+    "ROWS.CSV": as_csv(theirs(ROWS)),
+    "mac.csv": as_csv(theirs([ROWS[0], ROWS[2]]), line_end="\r"),
+    "rows.ndjson": as_json_lines(theirs(ROWS)),
+    "array.json": as_array(theirs(ROWS)),
+    "mark.json": b"\xef\xbb\xbf\n" + as_array(theirs(ROWS)),
+    "lines.json": as_json_lines(theirs(ROWS)),
+    "rows.csv.gz": gzip.compress(as_csv(theirs(ROWS))),
+    "rows.TSV.GZ": gzip.compress(as_csv(theirs(ROWS), separator="\t")),
+    "rows.jsonl.gz": gzip.compress(as_json_lines(theirs(ROWS))),
+    "array.json.gz": gzip.compress(as_array(theirs(ROWS))),
+}
+
+
+@pytest.mark.parametrize("name", MORE_WAYS)
+def test_the_formats_that_people_have_give_the_same_rows(write, name):
+    assert read(write(name, MORE_WAYS[name])) == (ROWS if name != "mac.csv" else [ROWS[0], ROWS[2]])
+
+
+def test_a_folder_that_datasets_saved_is_a_file(tmp_path):
+    assert read(saved(tmp_path / "mine", ROWS)) == ROWS
+    assert split_files(tmp_path / "mine") is None
+
+
+def test_a_folder_of_splits_that_datasets_saved_has_them(tmp_path):
+    names = ("train", "validation", "test")
+    splits = datasets.DatasetDict({name: datasets.Dataset.from_list(theirs(ROWS)) for name in names})
+    splits.save_to_disk(tmp_path / "mine")
+    files = split_files(tmp_path / "mine")
+    assert files == {name: [tmp_path / "mine" / name] for name in names}
+    assert read(*files["test"]) == ROWS
+
+
+def test_shards_are_read_in_their_order(write):
+    for split in ("train", "validation", "test"):
+        for number, row in enumerate(ROWS):
+            write(f"own/{split}-{number:05}-of-00003.jsonl", as_json_lines(theirs([row])))
+    files = split_files(write("own/nota.md", "").parent)
+    assert [path.name for path in files["test"]] == [
+        f"test-{number:05}-of-00003.jsonl" for number in range(3)
+    ]
+    assert [row for _, row in read_user_rows(files["train"], COLUMNS, ",")] == ROWS
+    files["train"][1].unlink()
+    with pytest.raises(InputError, match=r"expected 3 shards of train, got 2: .*add the missing ones"):
+        split_files(files["train"][0].parent)
+
+
+UNREADABLE = [
+    (
+        "f.json",
+        b'{\n  "data": []\n}\n',
+        "f.json: expected an array of objects, or an object a line, got one ob",
+    ),
+    ("f.json", b'[{"Fuente": "a"}, 3]', "f.json: lacks columns ['Resumen'], has ['Fuente']; set profiles"),
+    ("f.json", b'[{"Fuente": "a", "Resumen": "b"}, 3]', "f.json: row 2: expected an object, got '3'"),
+    ("f.json", b'[{"Fuente": "a"', "f.json: not JSON: Expecting ',' delimiter"),
+    ("f.json", b"[]", "f.json: empty; expected an array of objects"),
+    ("f.json", b"", "f.json: empty; expected a JSON object a line"),
+    ("f.json", '[{"Fuente": "año"}]'.encode("latin-1"), "f.json: not UTF-8, got byte 0xf1"),
+    ("f.csv.gz", GOOD, "f.csv.gz: not readable as gzip: Not a gzipped file"),
+    (
+        "f.csv.gz",
+        gzip.compress(GOOD + b"a,b\n")[:-9],
+        "f.csv.gz: not readable as gzip: Compressed file ended",
+    ),
+    (
+        "f.parquet.gz",
+        b"",
+        "f.parquet.gz: expected a name that ends in .csv, .tsv, .json, .jsonl, .ndjson, .pa",
+    ),
+    (
+        "f.txt.gz",
+        b"",
+        "f.txt.gz: expected a name that ends in .csv, .tsv, .json, .jsonl, .ndjson, .parquet; unp",
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "message"), UNREADABLE, ids=range(len(UNREADABLE)))
+def test_a_fault_of_these_formats_is_named_too(write, name, content, message):
+    with pytest.raises(InputError) as error:
+        read(write(name, content).relative_to(write(name, content).parent))
+    assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize("name", ["f.csv.gz", "f.jsonl.gz", "f.json.gz"])
+def test_a_gzip_holds_no_more_than_text_compresses_to(write, monkeypatch, name):
+    monkeypatch.setattr("resumen.runtime.guards.MAX_BYTES", 1_000)
+    row = {"Fuente": "a", "Resumen": "b"}
+    lines = GOOD + b"a,b\n" * 200_000 if ".csv" in name else as_json_lines([row]) * 200_000
+    with pytest.raises(InputError, match=r"expected a file of [\d,]+ bytes to hold at most [\d,]+, got more"):
+        read(write(name, gzip.compress(lines)))
+
+
+CONVERTED = {
+    ".arrow": "save_to_disk",
+    ".docx": "plain text",
+    ".pdf": "pdftotext",
+    ".xls": "as CSV",
+    ".xlsx": "as CSV",
+    ".zip": "unpack it",
+}
+
+
+@pytest.mark.parametrize("suffix", CONVERTED)
+def test_another_format_is_refused_with_the_way_to_convert_it(write, suffix):
+    with pytest.raises(InputError, match=f"; .*{re.escape(CONVERTED[suffix])}"):
+        read(write(f"DATOS{suffix.upper()}", b"x"))
+
+
+def test_a_damaged_folder_of_datasets_is_named(tmp_path):
+    folder = saved(tmp_path / "mine", ROWS)
+    first, second = sorted(folder.glob("*.arrow"))
+    first.write_bytes(first.read_bytes()[:100] + b"no" * 100)
+    with pytest.raises(InputError, match=r"not readable as Arrow: .*save the dataset again"):
+        read(folder)
+    second.unlink()
+    with pytest.raises(InputError, match=f"lacks '{second.name}', which state.json names"):
+        read(folder)
+
+
+def articles(write, content, **changes):
+    """Return the articles of one file, by id."""
+    path = write("own.jsonl", as_json_lines(content))
+    columns = {"text": "text", "summary": "summary"} | changes
+    given = {**FILES, "path": str(path), "columns": columns}
+    users = UserArticles([path], "row", FilesParams.model_validate(given))
+    return {row["id"]: (row["text"], row["summary"], row["references"]) for row in users.rows(users.numbers)}
+
+
+FILES = {
+    **read_yaml(ROOT / "params.yaml")["data"],
+    **{"source": "files", "separator": ",", "train": 0.8, "validation": 0.1, "test": 0.1},
+}
+
+
+def test_a_list_of_summaries_and_repeated_rows_are_the_references_of_one_article(write):
+    rows = [
+        {"text": "Llueve.", "summary": ["Cae agua.", "Hay lluvia.", " "]},
+        {"text": "Nieva.", "summary": "Cae nieve."},
+        {"text": "Llueve.", "summary": "Agua del cielo."},
+        {"text": "Nieva.", "summary": "Cae nieve."},  # a duplicate, which the audit counts
+        {"text": "Llueve.", "summary": ["Hay gotas."]},
+        {"text": "", "summary": "Uno."},
+        {"text": "", "summary": "Dos."},
+    ]
+    assert articles(write, rows) == {
+        "row-1": ("Llueve.", "Cae agua.", ["Hay lluvia.", "Agua del cielo.", "Hay gotas."]),
+        "row-2": ("Nieva.", "Cae nieve.", None),
+        "row-4": ("Nieva.", "Cae nieve.", None),
+        "row-6": ("", "Uno.", None),
+        "row-7": ("", "Dos.", None),
+    }
+
+
+def test_repeated_rows_may_have_one_id_and_other_articles_may_not(write):
+    rows = [{"text": "Llueve.", "summary": f"Resumen {number}.", "id": "a"} for number in range(3)]
+    assert articles(write, rows, id="id") == {"a": ("Llueve.", "Resumen 0.", ["Resumen 1.", "Resumen 2."])}
+    for other in ({"text": "Nieva.", "summary": "Otro.", "id": "a"}, rows[0]):
+        with pytest.raises(InputError, match="row 4: expected an id of its own, got 'a'"):
+            articles(write, [*rows, other], id="id")
