@@ -51,9 +51,9 @@ from resumen.runtime.provenance import write_provenance
 from resumen.schema.params import read_params
 from resumen.sources.mlsum import MLSUM_ROWS
 from resumen.training.checkpoints import checkpoint_interval
+from resumen.training.finetuning import Validation
 from resumen.training.loop import TokenizedRows
 from resumen.vocabulary.tokenizer import load_tokenizer
-from stages.finetune import Validation
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ from transformers import (
 
 from benchmarks.peers import BATCH_SIZE
 from benchmarks.speed import say
+from resumen.generation.summaries import summarize_rows
 from resumen.model.device import choose_dtype
 from resumen.model.distributed import rank, world_size
 from resumen.model.loading import load_t5
@@ -48,11 +49,10 @@ from resumen.schema.rows import load_table, read_table
 from resumen.schema.sections import FinetuneParams, GenerateParams, SourceParams, StyleParams
 from resumen.schema.systems import system_params
 from resumen.text.prompts import TEMPLATE_FIELDS
+from resumen.training.finetuning import Validation, fine_tune
 from resumen.training.loop import TokenizedRows, TrainedT5
 from resumen.training.pretrained import init_letters, load_model
 from resumen.vocabulary.tokenizer import load_tokenizer
-from stages.finetune import Validation, fine_tune
-from stages.generate import summarize
 
 PRECISION = {
     "plain": "fp32",
@@ -198,7 +198,7 @@ def generation(device: torch.device) -> Iterator[str]:
             model = load_t5(system.path, choose_dtype(precision, device), device)
             with tempfile.TemporaryDirectory() as scratch:
                 journal, what = Path(scratch) / "batches.jsonl", f"quality {name}"
-                output = summarize(system, rows, params, source, style, model, what, journal)
+                output = summarize_rows(system, rows, params, source, style, model, what, journal)
             texts.append([row["prediction"] for row in output])
             index = ROUGE_TYPES.index("rougeL")
             scores.append(

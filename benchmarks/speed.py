@@ -60,10 +60,10 @@ from resumen.rouge.score import ROUGE_TYPES
 from resumen.runtime.cli import parser, run
 from resumen.runtime.errors import InputError
 from resumen.schema.sections import Decoding, FinetuneParams
+from resumen.training.finetuning import longest_batch
 from resumen.training.loop import EpochSampler, TokenizedRows, TrainedT5
 from resumen.training.loop import train as train_loop
 from resumen.training.pretrained import load_model
-from stages.finetune import longest_batch
 
 FINETUNE = FinetuneParams(
     base="flan-small",

@@ -10,12 +10,15 @@ Writes  miniatures/weights/{tokenizer,tokenizer_config}.json, miniatures/weights
 Cache   .cache/miniatures/ (checkpoints: a killed run goes on where it stopped)
 """
 
+import logging
 import os
 
-from miniatures.build import build
 from miniatures.recipes import RECIPES
 from resumen.runtime.cli import parser, run
+from resumen.runtime.cpu import share_cores
 from resumen.runtime.errors import InputError
+
+log = logging.getLogger("miniatures")
 
 
 def main() -> None:
@@ -33,6 +36,9 @@ def main() -> None:
         raise InputError(f"NAME: no such miniature, got {min(unknown)}; one of {', '.join(RECIPES)}")
     if options.jobs < 1:
         raise InputError(f"--jobs: expected at least 1, got {options.jobs}")
+    share_cores(log)
+    from miniatures.build import build  # PyTorch and transformers take seconds to import
+
     build(names, options.jobs)
 
 

@@ -19,10 +19,9 @@ from functools import partial as bound
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from resumen.rouge.score import ROUGE_TYPES, SPLITTERS, rouge
@@ -55,6 +54,9 @@ from resumen.scoring.comparisons import Comparison, compare_pairs, pairs
 from resumen.scoring.measures import ArticleIndex, Summary
 from resumen.scoring.registry import MEASURES, PRIMARY, measures_in, metric_of, system_value
 from resumen.text.words import words
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger("evaluate")
 
@@ -123,7 +125,7 @@ def score_all(
             yield from scored
 
 
-def summary_of(scores: pd.DataFrame) -> dict[str, float]:
+def summary_of(scores: "pd.DataFrame") -> dict[str, float]:
     """Return a system's entry in metrics/systems."""
     return {metric_of(name): system_value(scores, name) for name in measures_in("metrics")}
 
@@ -136,7 +138,7 @@ def scores_schema() -> pa.Schema:
     return pa.schema([("system", pa.string()), ("id", pa.string()), *kinds])
 
 
-def lengths(by_system: dict[str, pd.DataFrame]) -> list[dict[str, Any]]:
+def lengths(by_system: "dict[str, pd.DataFrame]") -> list[dict[str, Any]]:
     """Return the words of the summaries, of the references first: median, 5th and 95th percentile."""
     counts = {system: scores["prediction_words"] for system, scores in by_system.items()}
     reference = next(iter(by_system.values()))["reference_words"]
@@ -194,7 +196,7 @@ def bootstrap(scores: np.ndarray, params: EvaluateParams) -> tuple[np.ndarray, n
     return lower.clip(0, 100), upper.clip(0, 100)
 
 
-def intervals(by_system: dict[str, pd.DataFrame], params: EvaluateParams) -> list[dict[str, Any]]:
+def intervals(by_system: "dict[str, pd.DataFrame]", params: EvaluateParams) -> list[dict[str, Any]]:
     """Return, for each system, the mean and its bounds of each ROUGE type, in points."""
     values = np.hstack([scores[list(ROUGE_TYPES)].to_numpy() for scores in by_system.values()])
     lower, upper = bootstrap(values, params)
@@ -204,7 +206,7 @@ def intervals(by_system: dict[str, pd.DataFrame], params: EvaluateParams) -> lis
 
 
 def differences(
-    by_system: dict[str, pd.DataFrame], asked: list[Comparison], params: EvaluateParams
+    by_system: "dict[str, pd.DataFrame]", asked: list[Comparison], params: EvaluateParams
 ) -> list[dict[str, Any]]:
     """Return the paired differences of the pairs `asked`, with verdicts."""
     values = {system: scores[PRIMARY].to_numpy() for system, scores in by_system.items()}
@@ -235,7 +237,7 @@ def ceilings(
 
 
 def breakdown(
-    rows: list[dict[str, str]], cut: set[str], by_system: dict[str, pd.DataFrame]
+    rows: list[dict[str, str]], cut: set[str], by_system: "dict[str, pd.DataFrame]"
 ) -> list[dict[str, Any]]:
     """Return mean ROUGE-L and number of articles by topic, by thirds of length, and by whether they were cut.
 
@@ -360,6 +362,8 @@ def main() -> None:
     known = [*EXTRACTIVE, *metas]
     if orphans := [*remove_orphans(PREDICTIONS_DIR, known), *remove_orphans(ANSWERS_DIR, metas)]:
         log.info("removed %s, of systems that are gone", ", ".join(orphans))
+
+    import pandas as pd  # half a second
 
     table = pd.DataFrame(scores)
     by_system = {system: table[table["system"] == system] for system in systems}

@@ -15,195 +15,16 @@ Killed at any moment and started again, it resumes from its last checkpoint (eve
 """
 
 import logging
-import os
-import shutil
-import sys
-from collections import ChainMap
-from collections.abc import Callable
-from pathlib import Path
-from random import Random
 
-import torch
-from tokenizers import Tokenizer
-from torch.nn.utils.rnn import pad_sequence
-from transformers import T5ForConditionalGeneration
-
-from resumen.model.decoding import greedy, plan_batches, prefill, search
-from resumen.model.device import choose_dtype, memory_errors
-from resumen.model.distributed import (
-    all_gather,
-    check_same,
-    rank,
-    run_under_torchrun,
-    shard,
-    world_size,
-)
-from resumen.model.loading import check_vocabulary
-from resumen.model.prepare import announce, prepare_torch
-from resumen.model.t5 import T5
-from resumen.rouge.metric import SpanishRouge
-from resumen.rouge.score import ROUGE_TYPES
 from resumen.runtime.cli import parser, run
+from resumen.runtime.cpu import share_cores
 from resumen.runtime.errors import InputError
-from resumen.runtime.files import atomic_write, require_space, size_of
-from resumen.runtime.fingerprint import fingerprint
-from resumen.runtime.jsonfiles import write_json
-from resumen.runtime.locks import finish, locked_folder
-from resumen.runtime.paths import (
-    CURVE,
-    FINETUNE_METRICS,
-    FINETUNED_DIR,
-    PRETRAINED_DIR,
-    RAW_VALIDATION,
-    TOKENIZED_DIR,
-    TOKENIZED_TRAIN,
-    TOKENIZED_VALIDATION,
-    TOKENIZER_DIR,
-)
-from resumen.runtime.progress import track
-from resumen.runtime.provenance import write_provenance
+from resumen.runtime.paths import TOKENIZED_TRAIN
 from resumen.schema.params import load_params
-from resumen.schema.rows import load_table, num_rows, read_table, references_of
+from resumen.schema.rows import num_rows
 from resumen.schema.sections import FinetuneParams
-from resumen.training.checkpoints import MANIFEST, History, Interrupted, checkpoint_interval, epoch_folder
-from resumen.training.loop import TokenizedRows, TrainedT5, train
-from resumen.training.pretrained import init_letters, load_model, save_model
-from resumen.vocabulary.tokenizer import PAD, decode, load_tokenizer
 
 log = logging.getLogger("finetune")
-
-
-class Validation:
-    """What is measured after each epoch: the loss, and ROUGE against the raw references.
-
-    Decoded labels would not do for references: they are cut, and have lost the letters that the
-    vocabulary lacks, as the predictions have.
-    """
-
-    def __init__(
-        self,
-        rows: TokenizedRows,
-        references: dict[str, list[str]],
-        tokenizer: Tokenizer,
-        params: FinetuneParams,
-    ) -> None:
-        if missing := [name for name in rows.ids if name not in references]:
-            raise InputError(f"{RAW_VALIDATION}: lacks id {missing[0]!r} of {TOKENIZED_DIR}; run `dvc repro`")
-        indices = list(range(len(rows)))
-        if params.validation_rows != "all" and params.validation_rows < len(rows):
-            indices = sorted(Random(params.seed).sample(indices, params.validation_rows))
-        self.rows = torch.utils.data.Subset(rows, indices)
-        pad = tokenizer.token_to_id(PAD)
-        chosen = [rows[index] for index in indices]
-        self.sources = [[token for token in row["input_ids"] if token != pad] for row in chosen]
-        self.labels = [[token for token in row["labels"] if token >= 0] for row in chosen]
-        self.references = [references[rows.ids[index]] for index in indices]
-        self.tokenizer, self.params = tokenizer, params
-
-    @torch.inference_mode()
-    def __call__(self, t5: T5) -> dict[str, float]:
-        """Return `loss`, the mean over all target tokens, not smoothed, and each ROUGE type, in points.
-
-        An article is read once, for its summary and for the loss of its labels.
-        """
-        decoding, batch_size = greedy(self.params.max_new_tokens), 8 * self.params.batch_size  # no gradients
-        own = shard(plan_batches(list(map(len, self.sources)), batch_size))
-        outputs: dict[int, list[int]] = {}
-        loss = 0.0
-        for indices in track(own, "finetune validation", len(own), unit="batch"):
-            cache = prefill(t5, [self.sources[index] for index in indices], decoding)
-            labels = [torch.tensor(self.labels[index]) for index in indices]
-            padded = pad_sequence(labels, batch_first=True, padding_value=-1)  # (articles, target tokens)
-            loss += float(t5.cached_loss(cache, padded))
-            outputs |= dict(zip(indices, search(t5, cache, decoding), strict=True))
-        by_rank, losses = zip(*all_gather((outputs, loss)), strict=True)
-        all_outputs = ChainMap(*by_rank)
-        texts = decode(self.tokenizer, [all_outputs[index] for index in range(len(self.rows))])
-        scores = SpanishRouge(keep_in_memory=True).compute(predictions=texts, references=self.references)
-        return {"loss": sum(losses) / sum(map(len, self.labels)), **scores}
-
-
-def longest_batch(rows: TokenizedRows, params: FinetuneParams) -> tuple[int, int] | None:
-    """Return the shape of a full batch of the longest rows, (rows, tokens), if it is to be compiled.
-
-    Raises:
-        InputError: there is no C++ compiler.
-    """
-    if not params.compile:
-        return None
-    compilers = (os.environ.get("CXX", ""), "g++", "clang++")
-    if not any(map(shutil.which, filter(None, compilers))):
-        raise InputError(
-            "params.yaml: finetune.compile: no C++ compiler here; install g++ or clang++, or set it to false"
-        )
-    return params.batch_size, max(rows.lengths)
-
-
-def fine_tune(
-    model: T5ForConditionalGeneration,
-    rows: TokenizedRows,
-    validation: Callable[[T5], dict[str, float]],
-    params: FinetuneParams,
-    device: torch.device,
-    folder: Path,
-    before_step: Callable[[int], None] = lambda step: None,
-) -> tuple[History, int]:
-    """Train `model` as `train` does; asked to stop by a signal, end the process, its work kept in `folder`.
-
-    The model of the best epoch is left in its `epoch_folder` of `folder`, by rank 0.
-    """
-    model.to(device)  # type: ignore[arg-type]  # its decorator drops self
-    trained = TrainedT5(model, choose_dtype(params.precision, device), longest_batch(rows, params))
-
-    def save(epoch: int) -> None:
-        require_space(folder, 4 * model.num_parameters())
-        save_model(model, TOKENIZER_DIR, epoch_folder(folder, epoch))
-
-    try:
-        return train(model, trained, rows, validation, params, folder, save, before_step)
-    except Interrupted as wish:
-        is_kept = any(folder.glob(f"checkpoint-*/{MANIFEST}"))
-        then = f"resumes from the last checkpoint, in {folder}" if is_kept else "starts over"
-        log.info("stopped; the same command %s", then)
-        sys.exit(128 + wish.args[0])
-
-
-def write(
-    history: History,
-    steps: int,
-    model: T5ForConditionalGeneration,
-    params: FinetuneParams,
-    precision: str,
-    folder: Path,
-) -> None:
-    """Write the model of the best epoch, the metrics and the curve."""
-    best = history.best
-    with atomic_write(FINETUNED_DIR) as partial:
-        best_model = epoch_folder(folder, best["epoch"])
-        require_space(FINETUNED_DIR.parent, size_of(best_model))
-        shutil.copytree(best_model, partial)
-        write_provenance(partial, source="finetune", base=params.base)
-    metrics = {
-        "base": params.base,
-        "precision": precision,
-        "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "steps": steps,
-        "best_epoch": best["epoch"],
-        "train_loss": best["train_loss"],
-        "validation_loss": best["validation_loss"],
-        **{f"validation_{name}": best[name] for name in ROUGE_TYPES},
-    }
-    write_json(CURVE, history.curve)
-    write_json(FINETUNE_METRICS, metrics)
-    log.info(
-        "wrote %s: %d steps; best epoch %d: validation loss %.3f, ROUGE-L %.2f (%.2f before)",
-        FINETUNED_DIR,
-        steps,
-        best["epoch"],
-        best["validation_loss"],
-        best["rougeL"],
-        history.curve[0]["rougeL"],
-    )
 
 
 def main() -> None:
@@ -215,32 +36,14 @@ def main() -> None:
             f"params.yaml: finetune.batch_size: a step takes {step} articles (batch_size × "
             f"gradient_accumulation), and the training split has {count}; lower it"
         )
+    share_cores(log)
+    from resumen.model.distributed import run_under_torchrun  # PyTorch takes seconds to import
+    from resumen.training.checkpoints import checkpoint_interval
+    from resumen.training.finetuning import finetune
+
     checkpoint_interval()  # a wrong one is refused before any work
-    if run_under_torchrun("stages.finetune"):
-        return
-    device = prepare_torch(params.seed)
-    rows = TokenizedRows(load_table(TOKENIZED_TRAIN))
-    base = PRETRAINED_DIR / params.base
-    model = load_model(base)
-    tokenizer = load_tokenizer(TOKENIZER_DIR)
-    check_vocabulary(model.shared.num_embeddings, tokenizer, base)
-    init_letters(model, load_tokenizer(base), tokenizer)
-    references = {
-        row["id"]: references_of(row) for row in read_table(RAW_VALIDATION, ["id", "summary", "references"])
-    }
-    validation = Validation(TokenizedRows(load_table(TOKENIZED_VALIDATION)), references, tokenizer, params)
-    dtype = choose_dtype(params.precision, device)
-    announce(log, device, dtype)
-    precision = str(dtype).removeprefix("torch.")
-    inputs = [TOKENIZED_TRAIN, TOKENIZED_VALIDATION, TOKENIZER_DIR, base, RAW_VALIDATION]
-    parts = fingerprint([params], inputs, precision=f"{precision} on {device.type}")
-    check_same(parts)
-    with locked_folder("finetune", parts, log, rank(), world_size()) as folder:
-        with memory_errors("finetune.batch_size", params.batch_size):
-            history, steps = fine_tune(model, rows, validation, params, device, folder)
-        if rank() == 0:
-            write(history, steps, model, params, precision, folder)
-            finish(folder)
+    if not run_under_torchrun("stages.finetune"):
+        finetune(params)
 
 
 if __name__ == "__main__":

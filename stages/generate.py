@@ -12,105 +12,27 @@ Params  systems.S, generate, tokenize.source_tokens, format.style
 """
 
 import logging
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from resumen.checkpoint.folder import reason_left_out
 from resumen.formats.read import read_rows
-from resumen.model.decoding import generate_texts, make_generate
-from resumen.model.device import PRECISIONS, choose_dtype, memory_errors
-from resumen.model.distributed import check_same, rank, run_under_torchrun, world_size
-from resumen.model.loading import check_vocabulary, load_t5
-from resumen.model.prepare import announce, prepare_torch
-from resumen.model.t5 import T5
-from resumen.prompts.truncation import encode_truncated
 from resumen.runtime.cli import parser, run
+from resumen.runtime.cpu import share_cores
 from resumen.runtime.errors import InputError, shown
-from resumen.runtime.fingerprint import fingerprint
 from resumen.runtime.guards import summary_fault
-from resumen.runtime.locks import finish, locked_folder
-from resumen.runtime.paths import FORMATTED_TEST, PREDICTIONS_DIR, RAW_TEST
+from resumen.runtime.paths import PREDICTIONS_DIR, RAW_TEST
 from resumen.schema.checkpoints import LEFT_OUT
 from resumen.schema.jsonl import write_jsonl
 from resumen.schema.params import parse_key, parse_section, read_params
 from resumen.schema.predictions import FOREIGN, write_meta
 from resumen.schema.rows import read_table
 from resumen.schema.sections import GenerateParams, SourceParams, StyleParams
-from resumen.schema.systems import SystemParams, system_params
+from resumen.schema.systems import system_params
 from resumen.text.characters import normalize
-from resumen.text.prompts import TEMPLATE_FIELDS, fill_template
-from resumen.vocabulary.tokenizer import load_tokenizer, round_trip
 
 log = logging.getLogger("generate")
-
-
-def system_prompts(system: SystemParams, rows: list[dict[str, str]]) -> list[str]:
-    """Return the prompt of each of `rows`, the test articles, in their order.
-
-    From `format`, or in the system's own template.
-    """
-    if system.template is not None:
-        return [fill_template(system.template, row) for row in rows]
-    prompts = {row["id"]: row["prompt"] for row in read_table(FORMATTED_TEST, ["id", "prompt"])}
-    if missing := [row["id"] for row in rows if row["id"] not in prompts]:
-        raise InputError(f"{FORMATTED_TEST}: lacks id {missing[0]!r} of {RAW_TEST}; run `dvc repro`")
-    return [prompts[row["id"]] for row in rows]
-
-
-def summarize(
-    system: SystemParams,
-    rows: list[dict[str, str]],
-    params: GenerateParams,
-    source: SourceParams,
-    style: StyleParams,
-    model: T5,
-    what: str,
-    journal: Path,
-) -> list[dict[str, Any]]:
-    """Return the predictions of a model, one a row of the test split, in its order.
-
-    `style` is that of our prompts; a template of the system's own is always an instruction.
-    """
-    tokenizer = load_tokenizer(system.path)
-    check_vocabulary(model.num_rows, tokenizer, system.path)
-    prompts = system_prompts(system, rows)
-    cut_as = style.style if system.template is None else "instruction"
-    ids, were_cut = encode_truncated(tokenizer, prompts, source.source_tokens, cut_as)
-    generate = make_generate(model, params.model_copy(update=system.decoding()))
-    texts = generate_texts(tokenizer, ids, generate, params.batch_size, what, journal)
-    spelled_references = round_trip(tokenizer, [row["summary"] for row in rows])
-    return [
-        {
-            "id": row["id"],
-            "prediction": text,
-            "source_tokens": len(read),
-            "truncated": was_cut,
-            "spelled_reference": spelled_reference,
-        }
-        for row, text, read, was_cut, spelled_reference in zip(
-            rows, texts, ids, were_cut, spelled_references, strict=True
-        )
-    ]
-
-
-def made_with(
-    system: SystemParams, params: GenerateParams, dtype: torch.dtype, device: torch.device
-) -> dict[str, Any]:
-    """Return what the summaries of a model are made with: the decoding, the arithmetic, the libraries."""
-    chosen = params.model_copy(update=system.decoding())
-    length_penalty = {"length_penalty": chosen.length_penalty} if chosen.num_beams > 1 else {}
-    return {
-        "num_beams": chosen.num_beams,
-        "max_new_tokens": chosen.max_new_tokens,
-        "no_repeat_ngram_size": chosen.no_repeat_ngram_size,
-        **length_penalty,
-        "precision": PRECISIONS[dtype],
-        "device": device.type,
-        **{name: version(name).partition("+")[0] for name in ("torch", "transformers")},  # no build tag
-    }
 
 
 def prediction_columns(has: list[str], where: str) -> list[str]:
@@ -211,29 +133,17 @@ def main() -> None:
     style = parse_key(StyleParams, all_params, "format", "style")
     if reason := reason_left_out(system.path):
         write(name, [], {LEFT_OUT: reason})
-        return
-    if not system.is_foreign and run_under_torchrun("stages.generate"):
-        return
-    columns = ("summary",) if system.template is None else TEMPLATE_FIELDS
-    rows = list(read_table(RAW_TEST, ["id", *columns]))
-    if system.is_foreign:
+    elif system.is_foreign:
+        rows = list(read_table(RAW_TEST, ["id", "summary"]))
         write(name, read_external(system.path, rows, name), {"source": FOREIGN})
     else:
-        device = prepare_torch(seed=0)  # greedy and beam search draw nothing
-        dtype = choose_dtype(params.precision, device)
-        announce(log, device, dtype)
-        prompts = [FORMATTED_TEST] if system.template is None else []
-        paths = [system.path, RAW_TEST, *prompts]
-        parts = fingerprint([system, params, source, style], paths, precision=f"{dtype} on {device.type}")
-        check_same(parts)
-        with locked_folder(f"generate-{name}", parts, log, rank(), world_size()) as folder:
-            model, journal = load_t5(system.path, dtype, device), folder / "batches.jsonl"
-            what = f"generate {name}"
-            with memory_errors("generate.batch_size", params.batch_size):
-                predictions = summarize(system, rows, params, source, style, model, what, journal)
-            if rank() == 0:
-                write(name, predictions, made_with(system, params, dtype, device))
-                finish(folder)
+        from resumen.generation.summaries import generate
+
+        share_cores(log)
+        from resumen.model.distributed import run_under_torchrun  # PyTorch takes seconds to import
+
+        if not run_under_torchrun("stages.generate"):
+            generate(name, system, params, source, style, partial(write, name))
 
 
 if __name__ == "__main__":

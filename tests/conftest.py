@@ -389,15 +389,15 @@ def corpus():
 @pytest.fixture
 def asked_at(monkeypatch):
     """A function that lets the next run be asked to end in the middle of a step, from 0, or in no step."""
-    import stages.finetune
+    import resumen.training.finetuning
 
-    plain = stages.finetune.fine_tune
+    plain = resumen.training.finetuning.fine_tune
 
     def choose(wanted):
         def ask(step):
             if step == wanted:
                 signal.raise_signal(signal.SIGTERM)
 
-        monkeypatch.setattr("stages.finetune.fine_tune", lambda *given: plain(*given, ask))
+        monkeypatch.setattr("resumen.training.finetuning.fine_tune", lambda *given: plain(*given, ask))
 
     return choose

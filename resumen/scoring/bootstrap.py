@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import ndtri, stdtrit  # Student's and the normal quantiles; scipy.stats takes a second
 
 from resumen.runtime.errors import InputError
 
@@ -45,7 +45,7 @@ def percentile_interval(means: np.ndarray, count: int, confidence: float) -> tup
 def expanded_for_few(means: np.ndarray, count: int, confidence: float) -> np.ndarray:
     """Return drawn means, further from their centre by as much as `count` articles ask for, at least two."""
     tail = (1 - confidence) / 2
-    factor = student.ppf(1 - tail, count - 1) / student.ppf(1 - tail, np.inf) * math.sqrt(count / (count - 1))
+    factor = stdtrit(count - 1, 1 - tail) / ndtri(1 - tail) * math.sqrt(count / (count - 1))
     centre = means.mean(axis=0)
     moved: np.ndarray = centre + float(factor) * (means - centre)
     return moved

@@ -15,14 +15,13 @@ Reads   data/scores.parquet, metrics/evaluation.json and params.yaml of both, th
 
 import json
 import sys
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from ruamel.yaml import YAML
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from resumen.page.table import is_miniature
 from resumen.runtime.cli import parser
@@ -43,6 +42,9 @@ from resumen.scoring.bootstrap import (
 )
 from resumen.scoring.registry import MEASURES, PRIMARY
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 READ = (SCORES_FILE, EVALUATION_FILE, PARAMS)
 WORKSPACE = "workspace"
 
@@ -51,7 +53,7 @@ class Scored(NamedTuple):
     """The scores of one revision, and how they were made."""
 
     name: str
-    scores: pd.DataFrame
+    scores: "pd.DataFrame"
     signature: list[str]
     miniatures: frozenset[str] = frozenset()  # systems for which a miniature stands in
 
@@ -109,8 +111,10 @@ class Group(NamedTuple):
         """Return those of `systems` for which a miniature stands in, in any run."""
         return [system for system in systems if any(system in run.miniatures for run in self.runs)]
 
-    def values(self, measure: str) -> dict[str, pd.DataFrame]:
+    def values(self, measure: str) -> "dict[str, pd.DataFrame]":
         """Return each system's values, (articles, runs), by id, of the systems that all runs have."""
+        import pandas as pd  # half a second
+
         result = [
             {system: rows.set_index("id")[measure] for system, rows in run.scores.groupby("system")}
             for run in self.runs
@@ -181,7 +185,7 @@ def spread(before: np.ndarray, after: np.ndarray, confidence: float, is_fixed: b
     error = float(np.sqrt(sum(side.var(ddof=1) / len(side) for side in sides)))
     if len(sides) == 1 and not is_fixed:
         error = float(np.sqrt(error**2 + sides[0].var(ddof=1)))
-    reach = float(student.ppf(0.5 + confidence / 2, min(map(len, sides)) - 1)) * error
+    reach = float(stdtrit(min(map(len, sides)) - 1, 0.5 + confidence / 2)) * error
     mean = float(after.mean() - before.mean())
     return Spread(mean - reach, mean + reach, float(max(side.std(ddof=1) for side in sides)))
 
@@ -211,7 +215,7 @@ class Compared(NamedTuple):
 
 
 def compared(
-    pairs: dict[str, tuple[pd.DataFrame, pd.DataFrame]],
+    pairs: "dict[str, tuple[pd.DataFrame, pd.DataFrame]]",
     params: EvaluateParams,
     measure: str,
     is_fixed: bool = False,
@@ -318,7 +322,7 @@ def main() -> None:
     sys.stdout.writelines(f"{line}\n" for line in lines)
 
 
-def are_equal(before: pd.DataFrame, after: pd.DataFrame) -> bool:
+def are_equal(before: "pd.DataFrame", after: "pd.DataFrame") -> bool:
     """Return whether every run of both sides has the same value for every article."""
     values = np.hstack([before.to_numpy(), after.loc[before.index].to_numpy()])
     return bool((values == values[:, :1]).all())

@@ -14,11 +14,12 @@ import os
 from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from resumen.checkpoint.folder import reason_left_out
 from resumen.page.table import is_miniature
 from resumen.runtime.cli import parser
+from resumen.runtime.cpu import share_cores
 from resumen.runtime.errors import InputError
 from resumen.runtime.paths import RAW_TEST
 from resumen.schema.params import read_params
@@ -26,7 +27,10 @@ from resumen.schema.rows import read_table
 from resumen.schema.systems import system_names, system_params
 from resumen.text.characters import collapse_white_space, normalize
 from resumen.text.words import words
-from resumen.tools.summarize import Article, Summarizer, load_summarizer, options_of
+from resumen.tools.articles import Article
+
+if TYPE_CHECKING:
+    from resumen.tools.summarizer import Summarizer
 
 log = logging.getLogger("playground")
 
@@ -64,9 +68,12 @@ def offered() -> list[str]:
 
 
 @cache
-def summarizer(system: str) -> Summarizer:
+def summarizer(system: str) -> "Summarizer":
     """Return a system's summarizer; it is loaded once."""
-    return load_summarizer(options_of(["--model", system]))
+    share_cores(log)
+    from resumen.tools.summarizer import load_summarizer  # PyTorch takes seconds to import
+
+    return load_summarizer(system)
 
 
 def labels_of(systems: Sequence[str]) -> dict[str, str]:
@@ -88,7 +95,7 @@ def split_read(text: str, ends: Sequence[int]) -> Marked:
     return [(text[:minimum], None), *((part, label) for part, label in cut if part.strip())]
 
 
-def end_of_read(model: Summarizer, article: Article) -> int:
+def end_of_read(model: "Summarizer", article: Article) -> int:
     """Return how many characters of an article a model reads."""
     (prompt,) = model.prompts(article)
     line, room = prompt, model.source_tokens - 1  # the last place is that of </s>

@@ -16,10 +16,9 @@ Params  evaluate; finetune.seed is set for each
 import logging
 import sys
 from argparse import ArgumentTypeError
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from resumen.runtime.cli import parser
 from resumen.runtime.commands import call, output_of
@@ -32,6 +31,9 @@ from resumen.scoring.bootstrap import bootstrap_means, percentile_interval
 from resumen.scoring.comparisons import pairs
 from resumen.scoring.registry import PRIMARY
 from resumen.tools.compare import Group, check_comparable, compared, miniature_lines, read_scored, table_lines
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 log = logging.getLogger("seeds")
 
@@ -102,7 +104,7 @@ def seed_summary(group: Group, params: EvaluateParams) -> list[str]:
     ]
 
 
-def seed_pairs(group: Group, params: dict[str, Any]) -> dict[str, tuple[pd.DataFrame, pd.DataFrame]]:
+def seed_pairs(group: Group, params: dict[str, Any]) -> "dict[str, tuple[pd.DataFrame, pd.DataFrame]]":
     """Return the pairs of `comparisons` that the seed moves one side of, as `compared` takes them."""
     values, result = group.values(PRIMARY), {}
     moved = {name for name in system_names(params) if system_params(params, name).path == FINETUNED_DIR}

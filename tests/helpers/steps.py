@@ -16,9 +16,9 @@ from resumen.runtime.paths import PRETRAINED_DIR, TOKENIZED_DIR
 from resumen.schema.params import load_params
 from resumen.schema.rows import load_table
 from resumen.schema.sections import FinetuneParams
+from resumen.training.finetuning import fine_tune
 from resumen.training.loop import TokenizedRows
 from resumen.training.pretrained import load_model
-from stages.finetune import fine_tune
 
 
 class Enough(Exception):  # noqa: N818  no error

@@ -14,8 +14,8 @@ import pytest
 from resumen.schema.rows import RAW, open_parquet, read_table
 from resumen.sources import mlsum
 from resumen.sources.userfiles import read_user_rows
+from resumen.tools.articles import articles_of
 from resumen.tools.show import main as show
-from resumen.tools.summarize import articles_of
 from tests.conftest import run_every_stage
 from tests.helpers.paths import ROOT
 

@@ -7,6 +7,7 @@ from importlib import import_module
 
 import pytest
 
+from resumen.__main__ import GROUPS
 from resumen.runtime.cli import parser, run
 from resumen.runtime.errors import InputError
 from tests.helpers.paths import ROOT
@@ -67,3 +68,28 @@ def test_a_missing_argument_says_what_is_expected(project, monkeypatch, capsys, 
         run(module.main)
     assert stopped.value.code == 2
     assert "the following arguments are required" in capsys.readouterr().err
+
+
+HELP_OF_EACH = """
+import importlib, sys
+for name in sys.argv[1:]:
+    sys.argv = [name, "--help"]
+    try:
+        importlib.import_module(name).main()
+    except SystemExit as stopped:
+        assert not stopped.code, name
+    slow = {"torch", "transformers", "datasets", "evaluate", "pandas", "scipy.stats", "gradio", "dvc"}
+    assert not slow & sys.modules.keys(), (name, slow & sys.modules.keys())
+"""
+HAVE_HELP = (
+    *(f"stages.{path.stem}" for path in sorted((ROOT / "stages").glob("[a-z]*.py"))),
+    *(f"resumen.tools.{name}" for names in GROUPS.values() for name in names),
+    *("resumen.__main__", "miniatures.__main__"),
+)
+
+
+def test_help_is_there_before_what_takes_seconds_to_import():
+    command = [sys.executable, "-c", HELP_OF_EACH, *HAVE_HELP]
+    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.count("example:") == len(HAVE_HELP)

@@ -67,11 +67,18 @@ def test_wrong_options_are_refused(training, fails, monkeypatch, pytestconfig, m
     )
 
 
-@pytest.mark.parametrize(("main", "argv"), [(finetune, ()), (generate, ("flan-small",))])
-def test_what_starts_the_processes_leaves_the_reading_to_them(training, runs, monkeypatch, main, argv):
+@pytest.mark.parametrize(
+    ("main", "work", "argv"),
+    [
+        (finetune, "resumen.training.finetuning.finetune", ()),
+        (generate, "resumen.generation.summaries.generate", ("flan-small",)),
+    ],
+)
+def test_what_starts_the_processes_leaves_the_work_to_them(training, runs, monkeypatch, main, work, argv):
     started = []
-    for name in ("load_table", "read_table"):
-        monkeypatch.setattr(f"{main.__module__}.{name}", None, raising=False)
-    monkeypatch.setattr(f"{main.__module__}.run_under_torchrun", lambda module: not started.append(module))
+    monkeypatch.setattr(work, None)
+    monkeypatch.setattr(
+        "resumen.model.distributed.run_under_torchrun", lambda module: not started.append(module)
+    )
     runs(main, *argv)
     assert started == [main.__module__]

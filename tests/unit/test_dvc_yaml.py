@@ -1,8 +1,6 @@
 import ast
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -31,20 +29,6 @@ READS = {
     "evaluate": {"comparisons", "evaluate", "finetune.base", "systems"},
     "report": {"checkpoints", "profile", "systems", "weights", *SECTIONS},
 }
-
-
-NEED_TORCH = {"finetune", "generate", "probe"}  # the others, and `check`, start in a second without it
-IMPORT_EACH = """
-import importlib, sys
-for name in sys.argv[1:]:
-    importlib.import_module(name)
-    assert not {"torch", "transformers"} & sys.modules.keys(), name
-"""
-
-
-def test_a_stage_that_needs_no_torch_does_not_import_it():
-    names = [*(f"stages.{name}" for name in sorted(STAGES.keys() - NEED_TORCH)), "resumen.tools.check"]
-    subprocess.run([sys.executable, "-c", IMPORT_EACH, *names], cwd=ROOT, check=True)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "stages").glob("*.py")), ids=lambda path: path.stem)
@@ -87,7 +71,10 @@ def test_a_stage_depends_on_what_it_reads_and_not_on_the_folder_around_it():
     read = {"tokenizer", "train.parquet", "validation.parquet"}
     tokenized = {dep for dep in STAGES["finetune"]["deps"] if dep.startswith("data/tokenized")}
     assert tokenized == {f"data/tokenized/{name}" for name in read}
-    code = (ROOT / "stages/finetune.py").read_text(encoding="utf-8")
+    code = "".join(
+        (ROOT / path).read_text(encoding="utf-8")
+        for path in ("stages/finetune.py", "resumen/training/finetuning.py")
+    )
     assert set(re.findall(r"\bTOKENIZE[DR]_\w+", code)) == {
         "TOKENIZED_DIR",  # a message names it
         "TOKENIZED_TRAIN",
@@ -120,8 +107,9 @@ def test_a_stage_has_one_name_in_all_places(name):
     argument = " ${key}" if name in FOREACH else ""
     assert stage["cmd"] == f"python -m stages.{name}{argument}"
     assert (ROOT / f"tests/unit/test_{name}.py").exists()
+    code = (modules()[module].read_text(encoding="utf-8") for module in reached_from(f"stages.{name}"))
+    assert any(f'logging.getLogger("{name}")' in one for one in code)
     code = (ROOT / f"stages/{name}.py").read_text(encoding="utf-8")
-    assert f'logging.getLogger("{name}")' in code
     assert ast.get_docstring(ast.parse(code)).startswith(f"{name.capitalize()}: ")
 
 

@@ -16,10 +16,11 @@ from resumen.runtime.paths import RAW_VALIDATION
 from resumen.runtime.provenance import check_hashes
 from resumen.schema.rows import RAW, load_table, write_table
 from resumen.training.checkpoints import History
+from resumen.training.finetuning import Validation, fine_tune
 from resumen.training.loop import EpochSampler, TokenizedRows, TrainedT5, collate, make_optimizer
 from resumen.training.pretrained import load_model
 from resumen.vocabulary.tokenizer import IGNORE_INDEX, encode, load_tokenizer, round_trip
-from stages.finetune import Validation, fine_tune, main
+from stages.finetune import main
 from stages.tokenize import IDS
 from tests.helpers.batches import TOKENIZER, TRAIN, collator
 from tests.helpers.training import forget, outputs
@@ -96,8 +97,8 @@ def test_validation_holds_each_text_against_its_own_raw_reference(
         read.append(batch)
         return prefill(t5, batch, decoding)
 
-    monkeypatch.setattr("stages.finetune.prefill", remember)
-    monkeypatch.setattr("stages.finetune.search", lambda t5, cache, decoding: read[-1])
+    monkeypatch.setattr("resumen.training.finetuning.prefill", remember)
+    monkeypatch.setattr("resumen.training.finetuning.search", lambda t5, cache, decoding: read[-1])
     model, tokenizer = load_model(tiny["untied"]), load_tokenizer(TOKENIZER)
     texts = [
         " ".join(["Llueve en León."] * count + ["el", "día", str(count)])
@@ -132,7 +133,7 @@ def test_shuffled_raw_rows_meet_their_own_id(tokenized, quick, fails, monkeypatc
         seen.update(zip(validation.rows.dataset.ids, validation.references, strict=True))
         raise InputError("enough")
 
-    monkeypatch.setattr("stages.finetune.fine_tune", stop)
+    monkeypatch.setattr("resumen.training.finetuning.fine_tune", stop)
     write_table(RAW_VALIDATION, tokenized["validation"][::-1], RAW)
     assert fails(main) == "enough"
     assert seen == {row["id"]: [row["summary"]] for row in tokenized["validation"]}
@@ -281,7 +282,7 @@ def test_missing_tokenized_rows_are_named(quick, fails):
 def test_without_a_compiler_compile_is_refused(cut_alike, quick, fails, monkeypatch):
     quick(compile=True)
     message = "no C++ compiler here; install g++ or clang++, or set it to false"
-    monkeypatch.setattr("stages.finetune.shutil.which", lambda name: None)
+    monkeypatch.setattr("resumen.training.finetuning.shutil.which", lambda name: None)
     assert fails(main) == f"params.yaml: finetune.compile: {message}"
 
 

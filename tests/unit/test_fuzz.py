@@ -45,8 +45,8 @@ from resumen.sources.mlsum import check_footers, hub_rows
 from resumen.sources.rows import FAULT
 from resumen.sources.userfiles import read_user_rows
 from resumen.text.conversation import check_messages
+from resumen.tools.articles import Article, articles_of
 from resumen.tools.check import SECTION_PARAMS
-from resumen.tools.summarize import Article, articles_of
 from resumen.training.pretrained import load_model
 from resumen.vocabulary.tokenizer import decode, encode, load_tokenizer
 from stages.generate import read_external

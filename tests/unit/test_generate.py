@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from resumen.generation.summaries import system_prompts
 from resumen.schema.jsonl import read_jsonl
 from resumen.schema.predictions import read_meta
 from resumen.schema.rows import FORMATTED, RAW, read_table, write_table
@@ -13,7 +14,7 @@ from resumen.schema.systems import SystemParams
 from resumen.text.conversation import render_conversation
 from resumen.tools.summarize import main as summarize
 from resumen.vocabulary.tokenizer import encode, load_tokenizer, round_trip
-from stages.generate import main, system_prompts
+from stages.generate import main
 from tests.helpers.conversations import random_messages
 
 FORMATTED_TEST = Path("data/formatted/test.parquet")
@@ -116,7 +117,7 @@ def test_decoding_of_its_own_is_laid_over_that_of_all(ready, set_params, runs):
 @pytest.fixture
 def seen(monkeypatch):
     """The ids of every prompt that reaches a model, in the order of the test split."""
-    import stages.generate
+    import resumen.generation.summaries
 
     rows = []
 
@@ -124,7 +125,7 @@ def seen(monkeypatch):
         rows.extend(ids)
         return [""] * len(ids)
 
-    monkeypatch.setattr(stages.generate, "generate_texts", remember)
+    monkeypatch.setattr(resumen.generation.summaries, "generate_texts", remember)
     return rows
 
 
@@ -209,7 +210,9 @@ def predictions(news):
 
 
 def test_what_summaries_are_made_with_stands_beside_them(ready, set_params, runs, monkeypatch):
-    monkeypatch.setattr("stages.generate.version", {"torch": "2.13.0+cu130", "transformers": "5.23.0"}.get)
+    monkeypatch.setattr(
+        "resumen.generation.summaries.version", {"torch": "2.13.0+cu130", "transformers": "5.23.0"}.get
+    )
     set_params({"systems.flan-small.num_beams": 2, "generate.precision": "auto"})
     runs(main, "flan-small")
     meta = read_meta("flan-small")

@@ -17,7 +17,7 @@ from resumen.text.language import language_of
 from resumen.text.sentences import sentences
 from resumen.text.words import words
 from resumen.tools.show import marked, printable_lines, shortened
-from resumen.tools.summarize import windows
+from resumen.tools.summarizer import windows
 from resumen.vocabulary.tokenizer import encode, load_tokenizer, round_trip
 from tests.unit.test_audit import params
 

@@ -12,8 +12,8 @@ import pytest
 from resumen.prompts.truncation import encode_truncated
 from resumen.runtime.errors import InputError
 from resumen.text.words import words
+from resumen.tools.articles import Article
 from resumen.tools.playground import end_of_read, labels_of, offered, split_read, summarize_all, summarizer
-from resumen.tools.summarize import Article
 from tests.helpers.paths import ROOT
 
 ARTICLE = "La alcaldesa dijo que el río\n\nestá en  el valle. " * 40

@@ -25,7 +25,7 @@ from resumen.scoring.bootstrap import Difference, verdict
 from resumen.scoring.comparisons import base_system, pairs
 from resumen.sources.mlsum import MLSUM_LICENCE
 from resumen.tools.results import main as results
-from resumen.tools.summarize import prompt_style_of
+from resumen.tools.summarizer import prompt_style_of
 from resumen.vocabulary.tokenizer import load_tokenizer, round_trip
 from stages.report import answer_of, asked_how, exact_table, main, metadata, page_values, render
 from tests.helpers.paths import ROOT

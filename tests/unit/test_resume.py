@@ -205,7 +205,7 @@ def test_asked_to_stop_in_a_validation_it_stops_at_once(training, runs, monkeypa
                 signal.raise_signal(signal.SIGTERM)
         return {"loss": 0.0, **dict.fromkeys(ROUGE_TYPES, 0.0)}
 
-    monkeypatch.setattr("stages.finetune.Validation.__call__", scores)
+    monkeypatch.setattr("resumen.training.finetuning.Validation.__call__", scores)
     with pytest.raises(SystemExit) as stopped:
         runs(finetune)
     assert stopped.value.code == 128 + signal.SIGTERM

@@ -14,15 +14,9 @@ import pytest
 from resumen.schema.jsonl import read_jsonl
 from resumen.schema.rows import read_table
 from resumen.text.sentences import sentences
-from resumen.tools.summarize import (
-    Article,
-    PromptStyle,
-    Summarizer,
-    articles_of,
-    main,
-    windows,
-    write_summaries,
-)
+from resumen.tools.articles import Article, articles_of
+from resumen.tools.summarize import main, write_summaries
+from resumen.tools.summarizer import PromptStyle, Summarizer, windows
 from resumen.vocabulary.tokenizer import encode, load_tokenizer
 from stages.format import main as format_main
 from stages.generate import main as generate_main
@@ -205,7 +199,7 @@ def test_windows_read_the_whole_of_a_long_article(
     ready, write, set_params, summarized, caplog, monkeypatch, settings
 ):
     import resumen.prompts.truncation
-    import resumen.tools.summarize
+    import resumen.tools.summarizer
 
     set_params({"tokenize.source_tokens": 120, **settings})
     read = []
@@ -215,7 +209,7 @@ def test_windows_read_the_whole_of_a_long_article(
         read[:] = [*ids]  # the last call is the one that is summarized
         return ids, cut
 
-    monkeypatch.setattr(resumen.tools.summarize, "encode_truncated", encode_spied)
+    monkeypatch.setattr(resumen.tools.summarizer, "encode_truncated", encode_spied)
     write("largo.txt", LONG)
     (row,) = summarized("largo.txt", "--windows", "--json")
     tokenizer = load_tokenizer(ready)

@@ -1,0 +1,1 @@
+"""Generation: what a loaded model writes, summaries of the test articles and answers to prompts."""

@@ -1,0 +1,26 @@
+"""Answering: what a model says to prompts of any kind, greedily, in float32."""
+
+import logging
+from pathlib import Path
+
+import torch
+
+from resumen.model.decoding import encode_prompts, generate_texts, greedy, make_generate
+from resumen.model.loading import check_vocabulary, load_t5
+from resumen.model.prepare import announce, prepare_torch
+from resumen.vocabulary.tokenizer import load_tokenizer
+
+log = logging.getLogger("probe")
+
+BATCH_SIZE = 64  # of the longest prompts; in float32 the companions of a prompt do not change its answer
+
+
+def answer(folder: Path, prompts: list[str], max_new_tokens: int, what: str) -> list[str]:
+    """Return the answer of the model in `folder` to each prompt, in order."""
+    device = prepare_torch(seed=0)  # greedy search draws nothing
+    announce(log, device, torch.float32)
+    model, tokenizer = load_t5(folder, torch.float32, device), load_tokenizer(folder)
+    check_vocabulary(model.num_rows, tokenizer, folder)
+    generate = make_generate(model, greedy(max_new_tokens))
+    ids, _ = encode_prompts(tokenizer, prompts, max_tokens=None)
+    return generate_texts(tokenizer, ids, generate, BATCH_SIZE, what)

@@ -1,0 +1,125 @@
+"""Generation: the summaries of a system's model for the test articles, and what they were made with."""
+
+import logging
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from resumen.model.decoding import generate_texts, make_generate
+from resumen.model.device import PRECISIONS, choose_dtype, memory_errors
+from resumen.model.distributed import check_same, rank, world_size
+from resumen.model.loading import check_vocabulary, load_t5
+from resumen.model.prepare import announce, prepare_torch
+from resumen.model.t5 import T5
+from resumen.prompts.truncation import encode_truncated
+from resumen.runtime.errors import InputError
+from resumen.runtime.fingerprint import fingerprint
+from resumen.runtime.locks import finish, locked_folder
+from resumen.runtime.paths import FORMATTED_TEST, RAW_TEST
+from resumen.schema.rows import read_table
+from resumen.schema.sections import GenerateParams, SourceParams, StyleParams
+from resumen.schema.systems import SystemParams
+from resumen.text.prompts import TEMPLATE_FIELDS, fill_template
+from resumen.vocabulary.tokenizer import load_tokenizer, round_trip
+
+log = logging.getLogger("generate")
+
+
+def system_prompts(system: SystemParams, rows: list[dict[str, str]]) -> list[str]:
+    """Return the prompt of each of `rows`, the test articles, in their order.
+
+    From `format`, or in the system's own template.
+    """
+    if system.template is not None:
+        return [fill_template(system.template, row) for row in rows]
+    prompts = {row["id"]: row["prompt"] for row in read_table(FORMATTED_TEST, ["id", "prompt"])}
+    if missing := [row["id"] for row in rows if row["id"] not in prompts]:
+        raise InputError(f"{FORMATTED_TEST}: lacks id {missing[0]!r} of {RAW_TEST}; run `dvc repro`")
+    return [prompts[row["id"]] for row in rows]
+
+
+def summarize_rows(
+    system: SystemParams,
+    rows: list[dict[str, str]],
+    params: GenerateParams,
+    source: SourceParams,
+    style: StyleParams,
+    model: T5,
+    what: str,
+    journal: Path,
+) -> list[dict[str, Any]]:
+    """Return the predictions of a model, one a row of the test split, in its order.
+
+    `style` is that of our prompts; a template of the system's own is always an instruction.
+    """
+    tokenizer = load_tokenizer(system.path)
+    check_vocabulary(model.num_rows, tokenizer, system.path)
+    prompts = system_prompts(system, rows)
+    cut_as = style.style if system.template is None else "instruction"
+    ids, were_cut = encode_truncated(tokenizer, prompts, source.source_tokens, cut_as)
+    generate = make_generate(model, params.model_copy(update=system.decoding()))
+    texts = generate_texts(tokenizer, ids, generate, params.batch_size, what, journal)
+    spelled_references = round_trip(tokenizer, [row["summary"] for row in rows])
+    return [
+        {
+            "id": row["id"],
+            "prediction": text,
+            "source_tokens": len(read),
+            "truncated": was_cut,
+            "spelled_reference": spelled_reference,
+        }
+        for row, text, read, was_cut, spelled_reference in zip(
+            rows, texts, ids, were_cut, spelled_references, strict=True
+        )
+    ]
+
+
+def made_with(
+    system: SystemParams, params: GenerateParams, dtype: torch.dtype, device: torch.device
+) -> dict[str, Any]:
+    """Return what the summaries of a model are made with: the decoding, the arithmetic, the libraries."""
+    chosen = params.model_copy(update=system.decoding())
+    length_penalty = {"length_penalty": chosen.length_penalty} if chosen.num_beams > 1 else {}
+    return {
+        "num_beams": chosen.num_beams,
+        "max_new_tokens": chosen.max_new_tokens,
+        "no_repeat_ngram_size": chosen.no_repeat_ngram_size,
+        **length_penalty,
+        "precision": PRECISIONS[dtype],
+        "device": device.type,
+        **{name: version(name).partition("+")[0] for name in ("torch", "transformers")},  # no build tag
+    }
+
+
+def generate(
+    name: str,
+    system: SystemParams,
+    params: GenerateParams,
+    source: SourceParams,
+    style: StyleParams,
+    write: Callable[[list[dict[str, Any]], dict[str, Any]], None],
+) -> None:
+    """Let the model of system `name` summarize the test articles, or go on with it, and `write` them.
+
+    `write` is given the predictions and what they were made with, once, by rank 0.
+    """
+    columns = ("summary",) if system.template is None else TEMPLATE_FIELDS
+    rows = list(read_table(RAW_TEST, ["id", *columns]))
+    device = prepare_torch(seed=0)  # greedy and beam search draw nothing
+    dtype = choose_dtype(params.precision, device)
+    announce(log, device, dtype)
+    prompts = [FORMATTED_TEST] if system.template is None else []
+    paths = [system.path, RAW_TEST, *prompts]
+    parts = fingerprint([system, params, source, style], paths, precision=f"{dtype} on {device.type}")
+    check_same(parts)
+    with locked_folder(f"generate-{name}", parts, log, rank(), world_size()) as folder:
+        model, journal = load_t5(system.path, dtype, device), folder / "batches.jsonl"
+        what = f"generate {name}"
+        with memory_errors("generate.batch_size", params.batch_size):
+            predictions = summarize_rows(system, rows, params, source, style, model, what, journal)
+        if rank() == 0:
+            write(predictions, made_with(system, params, dtype, device))
+            finish(folder)
