@@ -29,6 +29,7 @@ TRANSLATIONS = {  # of fixed words of ours
     "broken conversation": "conversación ilegible",
     "empty summary": "resumen vacío",
     "short summary": "resumen corto",
+    "damaged text": "texto dañado",
     "other language": "otro idioma",
     "duplicate text": "texto duplicado",
     "near duplicate": "casi duplicado",

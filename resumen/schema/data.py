@@ -13,6 +13,7 @@ from resumen.text.language import identifier
 UNUSABLE = ("broken conversation", "empty text", "empty summary")
 SWITCHED = (
     "short summary",  # fewer words than `data.min_summary_words`
+    "damaged text",  # or summary: mojibake, HTML, one letter repeated
     "other language",  # than `data.language`
     "duplicate text",  # word for word, in the same split
     "near duplicate",  # in the same split
@@ -44,6 +45,7 @@ class DropParams(Block):
     """Which rows are dropped; the others are counted as left. The reasons are SWITCHED."""
 
     short_summary: bool
+    damaged_text: bool
     other_language: bool
     duplicate_text: bool
     near_duplicate: bool

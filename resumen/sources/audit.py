@@ -15,6 +15,7 @@ import numpy as np
 from rensa import RMinHash, RMinHashLSH
 
 from resumen.schema.data import DataParams
+from resumen.sources.damage import MIN_INNER_RUN, MIN_RUN, is_damaged
 from resumen.sources.rows import FAULT
 from resumen.text.language import MAX_LANGUAGE_CHARACTERS, language_of
 from resumen.text.words import words
@@ -64,6 +65,8 @@ def own_defects(row: dict[str, Any], read: RowWords, params: DataParams) -> list
     result = []
     if len(summary) < params.min_summary_words:
         result.append("short summary")
+    if is_damaged(row["text"]) or is_damaged(row["summary"]):
+        result.append("damaged text")
     can_be_told = params.language != "any" and len(text) >= params.min_language_words
     if can_be_told and language_of(row["text"]) != params.language:
         result.append("other language")
@@ -199,13 +202,14 @@ class Audit:
 
 
 def audit_signature() -> list[str]:
-    """Return what else decides which rows repeat one another or are in another language."""
+    """Return what else decides which rows are damaged, repeat one another or are in another language."""
     parts = {
         "hashes": NUM_HASHES,
         "bands": NUM_BANDS,
         "seed": HASH_SEED,
         "language-characters": MAX_LANGUAGE_CHARACTERS,
-        **{name: version(name) for name in ("py3langid", "rensa")},
+        "letter-run": f"{MIN_RUN}/{MIN_INNER_RUN}",
+        **{name: version(name) for name in ("ftfy", "py3langid", "rensa")},
     }
     return [f"{name}:{value}" for name, value in parts.items()]
 

@@ -12,6 +12,8 @@ from resumen.schema.data import SWITCHED, DropParams, FilesParams
 from resumen.schema.params import read_yaml
 from resumen.schema.rows import SPLITS
 from resumen.sources.audit import Audit, DuplicateIndex, RowWords, own_defects
+from resumen.sources.damage import is_damaged
+from resumen.text.characters import normalize
 from resumen.text.language import language_of
 from resumen.text.sentences import sentences
 from stages.fetch import clean
@@ -102,9 +104,30 @@ def quoting(row, rng):
     return row | {"summary": " ".join(result[start : start + 12])}
 
 
+def misread(text, encoding, times=1):
+    """Return `text` as who reads UTF-8 in another encoding sees it."""
+    for _ in range(times):
+        text = text.encode().decode(encoding)
+    return text
+
+
+def damaging(row, rng):
+    """Return a row whose text or summary is damaged."""
+    name = rng.choice(["text", "summary"])
+    damage = (
+        lambda text: misread(f"{text} Mañana será así.", "latin-1"),
+        lambda text: text.replace("a", "\ufffd", 3),
+        lambda text: f"<p>{text}</p>",
+        lambda text: text.replace(" ", "&nbsp;", 2),
+        lambda text: f"{text} {'a' * 12}",
+    )
+    return row | {name: rng.choice(damage)(row[name])}
+
+
 # A row with a fault of its own.
 OWN = {
     "short summary": lambda row, rng: row | {"summary": rng.choice(["Agenda", "Viñeta", "— TV —"])},
+    "damaged text": damaging,
     "other language": in_another_language,
     "verbatim summary": quoting,
     "title as summary": lambda row, _: row | {"title": f"«{row['summary'].upper()}»"},
@@ -221,6 +244,70 @@ def switch(fault, drop):
     """Return the switch of a fault; an empty text has none."""
     name = fault.replace(" ", "_")
     return {name: drop} if name in DATA["drop"] else {}
+
+
+ACCENTED = "El año pasado, el niño de Évora comió güeñas; ¿y la «Ñ»?"
+DAMAGED = [
+    misread(ACCENTED, "latin-1"),
+    misread(ACCENTED, "cp1252"),
+    misread(ACCENTED, "latin-1", times=2),
+    misread("Pingüinos en la Antártida.", "cp1252", times=2),
+    misread("Había “lluvia” – y nieve… en 12 €.", "latin-1"),
+    misread("Die Bürgermeisterin öffnet das Museum.", "cp1252"),
+    misread("Le musée a été fermé à Noël.", "latin-1"),
+    misread("Мэр открыл музей.", "latin-1"),
+    misread("Belediye başkanı müzeyi açtı.", "latin-1"),
+    "Otro aÃ±o de sequÃ­a.",
+    "La alcaldesa dijo: â€œLlueveâ€.",
+    "Llegaron a Ã‰vora.",
+    misread("Llovía.", "latin-1"),  # of "Ã\xad", `normalize` leaves "Ã" alone
+    "El a\ufffdo pasado.",
+    "<p>Llueve en Soria.</p>",
+    "Llueve.<br/>Nieva.<BR>Hiela.",
+    'Llueve en <a href="https://soria.es/?a=1&b=2">Soria</a>',
+    "Llueve <a href=…>aquí",
+    "Llueve <!-- anuncio -->",
+    "Llueve&nbsp;en Soria.",
+    "El a&#241;o y el ni&#xF1;o.",
+    "El a&ntilde;o.",
+    "Marks &amp; Spencer",
+    "aaaaaaaaaaaa",
+    "La alcaldesa dijo ÑÑÑÑÑÑÑÑÑÑÑÑ ayer.",
+    "El alcalde" + 20 * "e",
+]
+SOUND = [
+    ACCENTED,
+    *LANGUAGES.values(),
+    *(text.upper() for text in LANGUAGES.values()),
+    "Gobierno de SÃO PAULO: AVIÕES, LIÇÃO E AMANHÃ.",
+    "El cor de l’Hospitalet: «col·legi» i intel·ligència; així, què?",
+    "Мэр сказал: «Музей откроется»… Ёлка — 5 №3.",
+    "Belediye başkanı “müze” dedi; İstanbul’da IŞIK.",
+    "«¿Sí?»—dijo él—«¡no!» “É”, l’œuvre, n.º 3, 1.ª, 25 ºC, 3 × 2, ½, 10 €/m², ©, ®, ™ y 50£.",
+    "Dijo «está»él y “así”y “Él”; José»: 5€Ávila.",  # signs without their spaces
+    "Si a < b y c > d, entonces a<b y c>d, y p<q, y x<y.",
+    "AT&T; R&D; Q&A; B&B; H&M; D&G.",
+    "Escriba a <ana@correo.es> o <a@correo.es> o vea <https://soria.es/?lt=1&copy=2&amp=3>.",
+    "Vea https://soria.es/?a=1&nbsp=2&b=3; o www.soria.es.",
+    "¡Gooooooooooooool de Soria! ¡Nooooo! Brrrrr, jajajajajajajajaja. XXXVIII",
+    "1000000000000000 ———————————— ............ ============ ____________",
+    "👩‍👩‍👧 🇪🇸 ❤️ ★★★★★★★★★★★★",
+]
+
+
+@pytest.mark.parametrize("text", DAMAGED)
+def test_damage_is_seen(text):
+    assert is_damaged(normalize(text))
+
+
+@pytest.mark.parametrize("text", SOUND)
+def test_what_looks_like_damage_is_none(text):
+    assert not is_damaged(normalize(text))
+
+
+@pytest.mark.skipif(not HEADLINES.exists(), reason="the real articles are not here")
+def test_no_real_article_is_damaged():
+    assert not [row["id"] for row in real_rows() if is_damaged(normalize(row["text"]))]
 
 
 def test_languages_are_told_apart():

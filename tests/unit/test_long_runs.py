@@ -11,6 +11,7 @@ from resumen.runtime.guards import fault_of, summary_fault
 from resumen.scoring.measures import ArticleIndex, Summary
 from resumen.scoring.registry import MEASURES
 from resumen.sources.audit import Fingerprint, RowWords, own_defects, without_edition_note
+from resumen.sources.damage import is_damaged
 from resumen.text.characters import collapse_white_space, is_visible, normalize, unusual
 from resumen.text.conversation import check_messages, mark_in
 from resumen.text.language import language_of
@@ -43,6 +44,12 @@ CHARACTERS = {
     "name": "Ana ",
     "sentence": "Llueve. ",
     "two words": "si no ",
+    "less than": "<",
+    "ampersand": "&",
+    "tag": "<a b=",
+    "comparison": "a < b ",
+    "mojibake": "Ã±",
+    "replacement character": "\ufffd",
 }
 
 
@@ -79,6 +86,8 @@ READERS = {
     "edition note": without_edition_note,
     "edition note, around": note_after,
     "language": language_of,
+    "damage": is_damaged,
+    "damage, after a tag": lambda text: is_damaged(f"<a b{text}"),
     "white space": collapse_white_space,
     "visible": is_visible,
     "normalization": lambda text: [normalize(text), unusual(text)],
