@@ -25,6 +25,8 @@ NUM_HASHES = 128  # of a MinHash; the estimate of a similarity of 0.8 has a devi
 NUM_BANDS = 32  # of 4 hashes: texts alike by 0.8 are compared with a probability of 1 − 5e-8, by 0.6 of 0.99
 HASH_SEED = 1
 
+NO_VALUE = ("<na>", "n/a", "nan", "none", "null")  # what pandas, JSON and people write for no value
+
 # MLSUM es: "* Este artículo apareció en la edición impresa del Martes, 1 de junio de 2010"
 EDITION_NOTE_WORDS = "Este artículo apareció en la edición impresa"
 AFTER_EDITION_NOTE = re.compile(r"(?!\w)[^.\n]*+\.?+\s*+")  # possessive: nothing is tried twice
@@ -53,14 +55,23 @@ class RowWords(NamedTuple):
         return cls(words(row["text"]), words(row["summary"]))
 
 
+def is_missing(text: str) -> bool:
+    """Return whether `text` is one of NO_VALUE, in small letters or capitals.
+
+    >>> is_missing(" NaN\\n"), is_missing("NaN y null")
+    (True, False)
+    """
+    return text.strip().lower() in NO_VALUE
+
+
 def own_defects(row: dict[str, Any], read: RowWords, params: DataParams) -> list[str]:
     """Return what is wrong with `row` by itself; if it is one of UNUSABLE, that alone."""
     text, summary = read
     if row.get(FAULT):
         return ["broken conversation"]
-    if not text:
+    if not text or is_missing(row["text"]):
         return ["empty text"]
-    if not summary:
+    if not summary or is_missing(row["summary"]):
         return ["empty summary"]
     result = []
     if len(summary) < params.min_summary_words:
@@ -202,11 +213,12 @@ class Audit:
 
 
 def audit_signature() -> list[str]:
-    """Return what else decides which rows are damaged, repeat one another or are in another language."""
+    """Return what else decides which rows are empty, damaged, in another language or repeat one another."""
     parts = {
         "hashes": NUM_HASHES,
         "bands": NUM_BANDS,
         "seed": HASH_SEED,
+        "no-value": ",".join(NO_VALUE),
         "language-characters": MAX_LANGUAGE_CHARACTERS,
         "letter-run": f"{MIN_RUN}/{MIN_INNER_RUN}",
         **{name: version(name) for name in ("ftfy", "py3langid", "rensa")},

@@ -132,8 +132,8 @@ OWN = {
     "verbatim summary": quoting,
     "title as summary": lambda row, _: row | {"title": f"«{row['summary'].upper()}»"},
     "long summary": lambda row, _: row | {"summary": f"{row['text']} {row['summary']}"},
-    "empty text": lambda row, rng: row | {"text": rng.choice(["", " \n", "— …"])},
-    "empty summary": lambda row, rng: row | {"summary": rng.choice(["", " \n", "¿…?"])},
+    "empty text": lambda row, rng: row | {"text": rng.choice(["", " \n", "— …", "NaN"])},
+    "empty summary": lambda row, rng: row | {"summary": rng.choice(["", " \n", "¿…?", "null"])},
 }
 # A copy of a row that is there already, in the same split or an earlier one.
 COPIES = {
