@@ -2,7 +2,15 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from resumen.runtime.errors import InputError, nearest
 from resumen.schema.params import Block, parse_section, profile_of, section_of
@@ -68,6 +76,7 @@ class DataParams(Block):
     language: str  # ISO 639-1 code of what the articles are written in, or any
     min_summary_words: PositiveInt  # runs of letters and digits; less is a short summary
     min_language_words: PositiveInt  # of fewer no language is told
+    language_margin: NonNegativeFloat  # nats by which another language has to be likelier
     min_near_duplicate_words: PositiveInt  # in fewer one word is a difference
     near_duplicate_similarity: float = Field(ge=0.6, le=1)  # less than 0.6, and MinHash passes some over
     trim_edition_note: bool  # cut MLSUM's note on the printed edition off the text

@@ -17,7 +17,12 @@ from rensa import RMinHash, RMinHashLSH
 from resumen.schema.data import DataParams
 from resumen.sources.damage import MIN_INNER_RUN, MIN_RUN, is_damaged
 from resumen.sources.rows import FAULT
-from resumen.text.language import MAX_LANGUAGE_CHARACTERS, language_of
+from resumen.text.language import (
+    MAX_LANGUAGE_CHARACTERS,
+    MIN_RELATIVE_WORDS,
+    RELATIVES,
+    is_another_language,
+)
 from resumen.text.words import words
 
 NUM_EXAMPLES = 3  # of each reason, by id
@@ -79,7 +84,7 @@ def own_defects(row: dict[str, Any], read: RowWords, params: DataParams) -> list
     if is_damaged(row["text"]) or is_damaged(row["summary"]):
         result.append("damaged text")
     can_be_told = params.language != "any" and len(text) >= params.min_language_words
-    if can_be_told and language_of(row["text"]) != params.language:
+    if can_be_told and is_another_language(row["text"], params.language, len(text), params.language_margin):
         result.append("other language")
     if f" {' '.join(summary)} " in f" {' '.join(text)} ":
         result.append("verbatim summary")
@@ -220,6 +225,8 @@ def audit_signature() -> list[str]:
         "seed": HASH_SEED,
         "no-value": ",".join(NO_VALUE),
         "language-characters": MAX_LANGUAGE_CHARACTERS,
+        "relative-words": MIN_RELATIVE_WORDS,
+        "relatives": ",".join(f"{code}={'+'.join(sorted(RELATIVES[code]))}" for code in sorted(RELATIVES)),
         "letter-run": f"{MIN_RUN}/{MIN_INNER_RUN}",
         **{name: version(name) for name in ("ftfy", "py3langid", "rensa")},
     }

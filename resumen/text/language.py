@@ -5,6 +5,19 @@ from functools import cache
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 MAX_LANGUAGE_CHARACTERS = 1_000  # characters by which the language is told
+MIN_RELATIVE_WORDS = 50  # in fewer words relatives are not told apart
+# Those that are found in short real texts of a language and seldom written beside it. Spanish has Galician,
+# Catalan and Portuguese beside it: by a margin of 10 nats, 20 words of them are found in 99 of 100 texts.
+RELATIVES = {
+    "ca": {"oc"},
+    "de": {"lb"},
+    "es": {"an", "ext"},
+    "it": {"vec"},
+    "nl": {"af"},
+    "pt": {"gl"},
+    "ru": {"bg"},
+    "tr": {"az"},
+}
 
 
 @cache
@@ -13,13 +26,18 @@ def identifier() -> LanguageIdentifier:
     return LanguageIdentifier.from_model_file(MODEL_FILE)
 
 
-def language_of(text: str) -> str:
-    """Return the ISO 639-1 code of the language of `text`, by its beginning, in lower case.
+def is_another_language(text: str, language: str, num_words: int, margin: float) -> bool:
+    """Return whether `text` is likelier in another language, by more than `margin` (nats of log-likelihood).
 
-    Texts in capitals pass for other languages otherwise.
+    Its beginning tells, in lower case: texts in capitals pass for other languages otherwise. Of fewer than
+    MIN_RELATIVE_WORDS words, RELATIVES count for no other language.
 
-    >>> language_of("La alcaldesa dijo que el río está en el valle y que hacía frío.")
-    'es'
+    >>> is_another_language("La alcaldesa dijo que el río está en el valle.", "es", 10, 10)
+    False
+    >>> is_another_language("The mayor said that the river is in the valley.", "es", 10, 10)
+    True
     """
-    code: str = identifier().classify(text[:MAX_LANGUAGE_CHARACTERS].lower())[0]
-    return code
+    score: dict[str, float] = dict(identifier().rank(text[:MAX_LANGUAGE_CHARACTERS].lower()))
+    relatives = RELATIVES.get(language, ()) if num_words < MIN_RELATIVE_WORDS else ()
+    best = max(value for code, value in score.items() if code not in relatives)
+    return best - score[language] > margin

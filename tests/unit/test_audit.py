@@ -14,13 +14,14 @@ from resumen.schema.rows import SPLITS
 from resumen.sources.audit import Audit, DuplicateIndex, RowWords, own_defects
 from resumen.sources.damage import is_damaged
 from resumen.text.characters import normalize
-from resumen.text.language import language_of
+from resumen.text.language import RELATIVES, identifier, is_another_language
 from resumen.text.sentences import sentences
 from stages.fetch import clean
 from tests.helpers.paths import ROOT, SHARED
 
 HEADLINES = SHARED / "articles-es/headlines-1543.jsonl"
 DATA = read_yaml(ROOT / "params.yaml")["data"]
+MARGIN = DATA["language_margin"]
 
 # Three sentences of news in each of the languages that a Spanish archive may hold.
 LANGUAGES = {
@@ -311,8 +312,59 @@ def test_no_real_article_is_damaged():
 
 
 def test_languages_are_told_apart():
-    assert {language_of(text) for text in LANGUAGES.values()} == set(LANGUAGES)
-    assert language_of(our_rows(1)[0]["text"].upper()) == "es"
+    for code, text in LANGUAGES.items():
+        assert [other for other in LANGUAGES if not is_another_language(text, other, 50, MARGIN)] == [code]
+    assert not is_another_language(our_rows(1)[0]["text"].upper(), "es", 100, MARGIN)
+
+
+# Spanish of 10 to 15 words that the identifier tells as Aragonese or Extremaduran, by a few nats.
+SHORT_SPANISH = [
+    "Lanzan en Xalapa la primer colonia con aroma a cacao y vainilla",
+    "El ministro danés de pesca, Anders Holm, llamó el jueves al diálogo",
+    "Consejo Mayor de Talamanca denuncia tala en la ribera del Sixaola",
+    "Grupo armado intenta robar a Carmen Ibarra, huyen a la sierra",
+    "La actual alcaldesa de Xàtiva usó una chaqueta azul y ganó a la banca andorrana",
+    "La escritora Berta Müller usó una chaqueta azul y ganó a la banca andorrana",
+]
+
+
+def in_another(text, **changes):
+    """Return whether the audit finds `text` to be in another language."""
+    row, audit = {"id": "1", "text": text, "summary": "Un resumen corto."}, Audit("train")
+    list(clean([row], audit, seen_index(), params().model_copy(update=changes)))
+    return audit.left["other language"] == 1
+
+
+@pytest.mark.parametrize("text", SHORT_SPANISH)
+def test_short_spanish_is_spanish(text):
+    assert not in_another(text)
+    assert not in_another(text.upper())
+    assert not in_another(text.replace(" ", "\u00a0"))
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_ten_words_of_another_language_are_found(code):
+    start = " ".join(LANGUAGES[code].split()[:11])  # "L'alcaldessa" is two words, "d'euros" too
+    assert in_another(start)
+    assert not in_another(start, language=code)
+
+
+def test_the_margin_decides_what_is_another_language():
+    text = SHORT_SPANISH[0]
+    assert RELATIVES["es"] == {"an", "ext"}
+    assert is_another_language(text, "es", 50, 0)  # as if it had 50 words
+    assert not is_another_language(text, "es", 50, MARGIN)
+    assert not is_another_language(LANGUAGES["pt"], "es", 30, 1_000)
+
+
+def test_relatives_count_as_another_language_in_longer_texts():
+    gallego = LANGUAGES["gl"]
+    assert not is_another_language(gallego, "pt", 30, MARGIN)
+    assert is_another_language(gallego, "pt", 50, MARGIN)
+
+
+def test_relatives_are_languages_that_the_identifier_knows():
+    assert {*RELATIVES, *(code for codes in RELATIVES.values() for code in codes)} <= {*identifier().labels}
 
 
 def test_a_text_of_few_words_is_of_no_language_and_like_no_other():

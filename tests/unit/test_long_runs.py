@@ -14,7 +14,7 @@ from resumen.sources.audit import Fingerprint, RowWords, own_defects, without_ed
 from resumen.sources.damage import is_damaged
 from resumen.text.characters import collapse_white_space, is_visible, normalize, unusual
 from resumen.text.conversation import check_messages, mark_in
-from resumen.text.language import language_of
+from resumen.text.language import is_another_language
 from resumen.text.sentences import sentences
 from resumen.text.words import words
 from resumen.tools.show import marked, printable_lines, shortened
@@ -85,7 +85,7 @@ READERS = {
     "sentences between words": lambda text: sentences(f"Uno. {text} Dos. {text}"),
     "edition note": without_edition_note,
     "edition note, around": note_after,
-    "language": language_of,
+    "language": lambda text: is_another_language(text, "es", 10, 0),
     "damage": is_damaged,
     "damage, after a tag": lambda text: is_damaged(f"<a b{text}"),
     "white space": collapse_white_space,
