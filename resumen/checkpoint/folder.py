@@ -1,11 +1,11 @@
 """A checkpoint's folder: its configuration, its hashes, and that no file of it is code or asks for some."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from resumen.checkpoint.config import MAX_CONFIG_NUMBER, require_int
 from resumen.runtime.errors import InputError, shown
 from resumen.runtime.files import require_file
 from resumen.runtime.jsonfiles import read_json
@@ -15,7 +15,6 @@ from resumen.schema.checkpoints import LEFT_OUT
 
 # What transformers' own T5 needs no code of others for; "" is none at all.
 TOKENIZERS = ("", "T5Tokenizer", "T5TokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend")
-MAX_CONFIG_NUMBER = 2**20  # of anything that config.json counts: T5-11b has layers 65,536 wide
 REMOTE_CODE_KEYS = ("auto_map", "custom_pipelines", "quantization_config")  # they bring code of others along
 
 
@@ -44,28 +43,6 @@ def read_config(path: Path, where: str) -> dict[str, Any]:
     except ValueError as error:
         raise InputError(f"{where}: config.json: {error}; take another checkpoint") from error
     return config
-
-
-def require_int(
-    config: Mapping[str, Any],
-    name: str,
-    default: int | None = None,
-    minimum: int = 1,
-    maximum: int = MAX_CONFIG_NUMBER,
-) -> int:
-    """Return a size or a token's id of config.json; `default` where it has none or null.
-
-    Raises:
-        KeyError: it has none, and there is no default.
-        ValueError: it is no whole number from `minimum` to `maximum`.
-    """
-    value = config.get(name)
-    value = default if value is None else value
-    if value is None:
-        raise KeyError(name)
-    if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
-        raise ValueError(f"{name}: expected a whole number from {minimum} to {maximum:,}, got {shown(value)}")
-    return value
 
 
 def check_tokenizer_config(path: Path, where: str) -> None:

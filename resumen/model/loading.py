@@ -1,8 +1,7 @@
 """A T5 from its folder: all tensors there, of the right shape, without NaN."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,13 @@ from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from resumen.checkpoint.folder import read_config, read_object
-from resumen.model.t5 import T5, ModelConfig
-from resumen.runtime.errors import InputError, shown
+from resumen.checkpoint.config import ModelConfig
+from resumen.checkpoint.folder import read_config
+from resumen.checkpoint.tensors import INDEX, Header, check_index, check_tensors, read_header
+from resumen.model.t5 import T5
+from resumen.runtime.errors import InputError
 from resumen.runtime.files import require_file
 from resumen.runtime.provenance import check_hashes
-
-DTYPES = ("F64", "F32", "F16", "BF16")  # of weights, as safetensors names them
 
 
 @contextmanager
@@ -34,44 +33,19 @@ def opened_checkpoint(folder: Path) -> Iterator[tuple[ModelConfig, dict[str, Any
         raise InputError(f"{folder}: no config.json; expected what save_pretrained writes")
     check_hashes(folder)
     content = read_config(folder / "config.json", str(folder))
-    try:
-        config = ModelConfig.of(content)
-    except KeyError as error:
-        raise InputError(f"{folder}: config.json: {error.args[0]}: missing") from error
-    except ValueError as error:
-        raise InputError(f"{folder}: config.json: {error}") from error
-    check_index(folder, [file.name for file in files])
+    if (folder / INDEX).is_file():
+        check_index(folder / INDEX, str(folder), [file.name for file in files])
     where: dict[str, Any] = {}
+    headers: dict[str, Header] = {}
     with ExitStack() as stack:
         for file in files:
             try:
                 opened = stack.enter_context(safe_open(require_file(file), framework="pt"))
             except SafetensorError as error:
                 raise InputError(f"{folder}: not readable as safetensors: {error}") from error
-            if twice := sorted(where.keys() & set(opened.keys())):
-                raise InputError(f"{file}: {twice[0]}: stands in another file too; take one of them out")
-            where |= dict.fromkeys(opened.keys(), opened)
-        if (config.untied_head and "lm_head.weight" not in where) or "shared.weight" not in where:
-            lacking = "lm_head.weight or shared.weight is missing, which config.json has apart"
-            raise InputError(f"{folder}: {lacking}")
-        # transformers 5 says tied of every T5
-        config = replace(config, untied_head="lm_head.weight" in where)
-        check_tensors(folder, where, config, rows=content["vocab_size"])
-        yield config, where
-
-
-def check_index(folder: Path, files: list[str]) -> None:
-    """Raise InputError if the index of a checkpoint in parts names a file that is not among its `files`."""
-    path = folder / "model.safetensors.index.json"
-    if not path.is_file():
-        return
-    parts = read_object(path, str(path)).get("weight_map")
-    named = parts.values() if isinstance(parts, dict) else [parts]
-    if strangers := [part for part in named if part not in files]:
-        raise InputError(
-            f"{path}: weight_map: expected names of {', '.join(files)}, got {shown(strangers[0])}; fetch or "
-            "save the checkpoint again"
-        )
+            headers[file.name] = read_header(opened)
+            where |= dict.fromkeys(headers[file.name], opened)
+        yield check_tensors(headers, content, str(folder)), where
 
 
 def load_t5(folder: Path, dtype: torch.dtype, device: torch.device) -> T5:
@@ -96,21 +70,3 @@ def check_vocabulary(rows: int, tokenizer: Tokenizer, folder: Path) -> None:
     """Raise InputError if `tokenizer` knows more pieces than an embedding of `rows` has rows."""
     if (pieces := tokenizer.get_vocab_size()) > rows:
         raise InputError(f"{folder}: its tokenizer has {pieces} pieces, and its embedding only {rows} rows")
-
-
-def check_tensors(folder: Path, where: Mapping[str, Any], config: ModelConfig, rows: int) -> None:
-    """Raise InputError unless `where`, open files by the name of a tensor, hold all of a T5 of `config`."""
-    expected = config.tensors(rows)
-    if config.untied_head:
-        expected["lm_head.weight"] = expected["shared.weight"]
-    if missing := sorted(expected.keys() - where.keys()):
-        raise InputError(f"{folder}: missing keys {missing[:3]}")
-    for name, size in expected.items():
-        stored = where[name].get_slice(name)
-        if tuple(stored.get_shape()) != size:
-            raise InputError(f"{folder}: {name}: expected shape {size}, got {tuple(stored.get_shape())}")
-        if stored.get_dtype() not in DTYPES:
-            raise InputError(
-                f"{folder}: {name}: expected one of {', '.join(DTYPES)}, got {stored.get_dtype()}; save the "
-                "weights as float32"
-            )

@@ -11,8 +11,8 @@ from tokenizers import Tokenizer
 from transformers import T5Config, T5ForConditionalGeneration
 from transformers.utils import logging as transformers_logging
 
+from resumen.checkpoint.config import ModelConfig
 from resumen.model.loading import opened_checkpoint
-from resumen.model.t5 import ModelConfig
 from resumen.runtime.errors import InputError, first_line
 from resumen.runtime.jsonfiles import read_json, write_json
 from resumen.vocabulary.spelling import base_letter

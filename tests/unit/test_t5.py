@@ -10,11 +10,12 @@ from safetensors.torch import load_file, save_file
 from torch.nn.functional import cross_entropy, linear
 
 import resumen.model.t5
+from resumen.checkpoint.config import ACTIVATION_NAMES, ModelConfig
 from resumen.model import device
 from resumen.model.decoding import make_generate
 from resumen.model.loading import check_vocabulary, load_t5
 from resumen.model.private import onednn_linear
-from resumen.model.t5 import T5, CrossEntropy, Dropout, ModelConfig, project
+from resumen.model.t5 import ACTIVATIONS, T5, CrossEntropy, Dropout, project
 from resumen.runtime.errors import InputError
 from resumen.runtime.jsonfiles import read_json
 from resumen.schema.sections import Decoding
@@ -220,7 +221,7 @@ def test_a_tensor_of_another_shape_is_refused(damaged):
     tensors = load_file(damaged / "model.safetensors")
     tensors["encoder.final_layer_norm.weight"] = torch.ones(7)
     save_file(tensors, damaged / "model.safetensors")
-    assert refusal(damaged) == "encoder.final_layer_norm.weight: expected shape (16,), got (7,)"
+    assert refusal(damaged).startswith("encoder.final_layer_norm.weight: expected shape (16,), got (7,); ")
 
 
 def test_a_file_that_was_cut_short_is_refused(damaged):
@@ -234,6 +235,10 @@ def test_pickles_and_a_missing_configuration_are_refused(damaged):
     assert refusal(damaged) == "no config.json; expected what save_pretrained writes"
     (damaged / "model.safetensors").rename(damaged / "pytorch_model.bin")
     assert refusal(damaged) == "no model*.safetensors; expected what save_pretrained writes"
+
+
+def test_every_activation_that_a_configuration_may_name_can_be_computed():
+    assert set(ACTIVATIONS) == set(ACTIVATION_NAMES)
 
 
 CONFIGURATIONS = [

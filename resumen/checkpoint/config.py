@@ -1,0 +1,129 @@
+"""What the config.json of a T5 says: its sizes, and so the name and shape of every tensor."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from resumen.runtime.errors import shown
+
+ACTIVATION_NAMES = ("relu", "gelu", "gelu_new", "silu")
+MAX_CONFIG_NUMBER = 2**20  # of anything that config.json counts: T5-11b has layers 65,536 wide
+MAX_LAYERS = 1_000  # T5-11b has 24
+ATTENTION = ("q", "k", "v", "o")
+
+
+def require_int(
+    config: Mapping[str, Any],
+    name: str,
+    default: int | None = None,
+    minimum: int = 1,
+    maximum: int = MAX_CONFIG_NUMBER,
+) -> int:
+    """Return a size or a token's id of config.json; `default` where it has none or null.
+
+    Raises:
+        KeyError: it has none, and there is no default.
+        ValueError: it is no whole number from `minimum` to `maximum`.
+    """
+    value = config.get(name)
+    value = default if value is None else value
+    if value is None:
+        raise KeyError(name)
+    if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
+        raise ValueError(f"{name}: expected a whole number from {minimum} to {maximum:,}, got {shown(value)}")
+    return value
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What config.json says of a T5."""
+
+    d_model: int
+    d_ff: int
+    d_kv: int
+    num_heads: int
+    num_layers: int  # of the encoder
+    num_decoder_layers: int
+    num_buckets: int  # of relative positions
+    max_distance: int  # tokens; all that is farther shares a bucket
+    epsilon: float  # of the norms
+    activation: str
+    gated: bool
+    untied_head: bool  # v1.1: an output head of its own
+    scale_output: bool  # v1.0: the decoder's states are scaled before the head
+    decoder_start: int  # token ids
+    pad: int
+    eos: int
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> "ModelConfig":
+        """Return what a config.json says, with the defaults of transformers' T5Config.
+
+        Raises:
+            KeyError: a size is missing.
+            ValueError: a size or an id that cannot be, an activation that no T5 has.
+        """
+        kind = str(config.get("feed_forward_proj", "relu"))
+        activation = "gelu_new" if kind == "gated-gelu" else kind.removeprefix("gated-")
+        if activation not in ACTIVATION_NAMES:
+            raise ValueError(
+                f"feed_forward_proj: expected one of {', '.join(ACTIVATION_NAMES)}, got {shown(kind)}"
+            )
+        untied = config.get("tie_word_embeddings") is False
+        eos = config.get("eos_token_id")
+        if isinstance(eos, list) and eos:  # each of them ends a text; T5's own end is the first
+            config = {**config, "eos_token_id": eos[0]}
+        rows = require_int(config, "vocab_size", 32_128)
+        num_layers = require_int(config, "num_layers", maximum=MAX_LAYERS)
+        num_buckets = require_int(config, "relative_attention_num_buckets", 32, minimum=4)
+        epsilon = config.get("layer_norm_epsilon", 1e-6)
+        if not isinstance(epsilon, float) or not 0 < epsilon < 1:
+            raise ValueError(f"layer_norm_epsilon: expected a small number over 0, got {shown(epsilon)}")
+        return cls(
+            d_model=require_int(config, "d_model"),
+            d_ff=require_int(config, "d_ff"),
+            d_kv=require_int(config, "d_kv"),
+            num_heads=require_int(config, "num_heads"),
+            num_layers=num_layers,
+            num_decoder_layers=require_int(config, "num_decoder_layers", num_layers, maximum=MAX_LAYERS),
+            num_buckets=num_buckets,
+            max_distance=require_int(
+                config, "relative_attention_max_distance", 128, minimum=num_buckets // 2 + 1
+            ),
+            epsilon=epsilon,
+            activation=activation,
+            gated=kind.startswith("gated-"),
+            untied_head=untied,
+            scale_output=bool(config.get("scale_decoder_outputs", not untied)),
+            decoder_start=require_int(config, "decoder_start_token_id", 0, minimum=0, maximum=rows - 1),
+            pad=require_int(config, "pad_token_id", 0, minimum=0, maximum=rows - 1),
+            eos=require_int(config, "eos_token_id", 1, minimum=0, maximum=rows - 1),
+        )
+
+    @property
+    def width(self) -> int:
+        """Of all heads together."""
+        return self.num_heads * self.d_kv
+
+    def tensors(self, rows: int) -> dict[str, tuple[int, ...]]:
+        """Return the name and shape of every tensor of a checkpoint but a head; `rows` of the embedding."""
+        model, wide = self.d_model, self.width
+        result: dict[str, tuple[int, ...]] = {"shared.weight": (rows, model)}
+        for stack, layers in (("encoder", self.num_layers), ("decoder", self.num_decoder_layers)):
+            result[f"{stack}.final_layer_norm.weight"] = (model,)
+            first = f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
+            result[first] = (self.num_buckets, self.num_heads)
+            for number in range(layers):
+                block = f"{stack}.block.{number}.layer"
+                kinds = ["SelfAttention", *(["EncDecAttention"] if stack == "decoder" else [])]
+                for index, kind in enumerate(kinds):
+                    result[f"{block}.{index}.layer_norm.weight"] = (model,)
+                    for name in ATTENTION:
+                        size = (model, wide) if name == "o" else (wide, model)
+                        result[f"{block}.{index}.{kind}.{name}.weight"] = size
+                last = f"{block}.{len(kinds)}"
+                result[f"{last}.layer_norm.weight"] = (model,)
+                for name in ("wi_0", "wi_1") if self.gated else ("wi",):
+                    result[f"{last}.DenseReluDense.{name}.weight"] = (self.d_ff, model)
+                result[f"{last}.DenseReluDense.wo.weight"] = (model, self.d_ff)
+        return result
