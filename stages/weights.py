@@ -21,10 +21,11 @@ from safetensors import deserialize, safe_open
 from safetensors.numpy import save_file
 
 from resumen.checkpoint.folder import check_files, read_config
+from resumen.checkpoint.tensors import INDEX, Header, check_index, check_tensors, header_of
 from resumen.runtime.cli import parser, run
 from resumen.runtime.errors import InputError
 from resumen.runtime.files import atomic_write
-from resumen.runtime.hub import fetch_files, list_repo_files, resolve_commit
+from resumen.runtime.hub import cached_file, fetch_files, fetch_header, list_repo_files, resolve_commit
 from resumen.runtime.jsonfiles import write_json
 from resumen.runtime.paths import MINIATURE_WEIGHTS, PRETRAINED_DIR
 from resumen.runtime.provenance import write_provenance
@@ -40,17 +41,17 @@ from resumen.schema.params import read_params
 log = logging.getLogger("weights")
 
 # Never a pickle, never code: configuration, safetensors with its shards, tokenizer files.
-HUB_FILES = (
+SMALL_FILES = (
     "config.json",
     "generation_config.json",
-    "model.safetensors",
-    "model-*-of-*.safetensors",
-    "model.safetensors.index.json",
+    INDEX,
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "spiece.model",
 )
+WEIGHT_FILES = ("model.safetensors", "model-*-of-*.safetensors")
+HUB_FILES = (*SMALL_FILES, *WEIGHT_FILES)
 
 
 def unpack(miniature: Path, folder: Path) -> None:
@@ -77,7 +78,8 @@ def download(repo: str, commit: str, folder: Path) -> None:
     """Fetch the allowed files of `repo` at `commit`, verified, and link them into `folder`.
 
     They lie in huggingface_hub's cache (HF_HOME), where the next project finds them. A link is no
-    second copy, and DVC's cache links too (cache.type in .dvc/config).
+    second copy, and DVC's cache links too (cache.type in .dvc/config). What is small comes first: the
+    configuration, and the headers of the weights, are checked before gigabytes are fetched.
 
     Raises:
         InputError: the hub cannot be reached, or the repository holds no T5 in safetensors.
@@ -86,16 +88,35 @@ def download(repo: str, commit: str, folder: Path) -> None:
     listed = {} if constants.is_offline_mode() else list_repo_files(repo, commit, "model")
     if listed:
         check_names(list(listed), where)
-    config = fetch_files(repo, commit, "model", ["config.json"], listed)
-    if "config.json" not in config:
+    small = fetch_files(repo, commit, "model", SMALL_FILES, listed)
+    if "config.json" not in small:
         raise InputError(f"{where}: lacks config.json in the cache of HF_HOME; unset HF_HUB_OFFLINE")
-    read_config(config["config.json"], where)  # before gigabytes of something else are fetched
+    check_files(small, where)
+    weights = [name for name in listed if any(fnmatch(name, pattern) for pattern in WEIGHT_FILES)]
+    if not all(cached_file(repo, commit, "model", name) for name in weights):
+        check_weights(small, {name: fetch_header(repo, commit, name) for name in weights}, where)
     files = fetch_files(repo, commit, "model", HUB_FILES, listed)
     check_names(list(files), where)
-    check_files(files, where)
+    check_local_weights(files, where)
     folder.mkdir()
     for name, path in files.items():
         link(path.resolve(), folder / name)
+
+
+def check_weights(files: dict[str, Path], headers: dict[str, Header], where: str) -> None:
+    """Raise InputError unless the weights with these `headers` are all that config.json says of a T5.
+
+    `files` has the configuration, by name, and the index where the weights are in shards.
+    """
+    if INDEX in files:
+        check_index(files[INDEX], where, headers)
+    check_tensors(headers, read_config(files["config.json"], where), where)
+
+
+def check_local_weights(files: dict[str, Path], where: str) -> None:
+    """Raise InputError unless the weights among `files` are all that config.json says of a T5."""
+    weights = {name: path for name, path in files.items() if name.endswith(".safetensors")}
+    check_weights(files, {name: header_of(path, where) for name, path in weights.items()}, where)
 
 
 def check_names(names: list[str], where: str) -> None:
@@ -132,6 +153,7 @@ def copy_folder(source: Path, folder: Path) -> None:
     check_names([path.name for path in source.glob("*")], str(source))
     check_links(files, source)
     check_files(files, str(source))
+    check_local_weights(files, str(source))
     folder.mkdir()
     for name, path in files.items():
         shutil.copyfile(path, folder / name)

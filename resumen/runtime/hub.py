@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import httpx2
-from huggingface_hub import HfApi, constants, snapshot_download
+from huggingface_hub import HfApi, constants, snapshot_download, try_to_load_from_cache
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -23,9 +23,10 @@ from huggingface_hub.errors import (
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
+    SafetensorsParsingError,
 )
 from huggingface_hub.hf_api import RepoFile
-from huggingface_hub.utils import disable_progress_bars
+from huggingface_hub.utils import SafetensorsFileMetadata, disable_progress_bars
 
 from resumen.runtime.errors import InputError, first_line
 from resumen.runtime.files import remove, sha256_of
@@ -37,6 +38,8 @@ Result = TypeVar("Result")
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 MAX_TRIES = 3  # of what may go well the next time; huggingface_hub has its own, fewer
+# What huggingface_hub raises of a header that is none, or whose JSON is of another kind.
+NO_HEADER = (SafetensorsParsingError, ValueError, TypeError, AttributeError, LookupError, RecursionError)
 OFFLINE_MESSAGE = "HF_HUB_OFFLINE is set, and HF_HOME lacks it; unset it, or use profile=mini"
 
 
@@ -211,6 +214,34 @@ def fetch_files(
         f"{where}: {wrong[0]}: {MAX_TRIES} times another content than the hub lists "
         f"({expected_hash(wanted[wrong[0]])}); try again later, or from another HF_ENDPOINT"
     )
+
+
+def fetch_header(repo: str, commit: str, path: str) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return the dtype and the shape of each tensor in a model's safetensors file, without its values.
+
+    Raises:
+        InputError: the hub cannot be reached, or the file begins like no safetensors file.
+    """
+    where = f"{repo}@{commit}"
+
+    def ask() -> SafetensorsFileMetadata:
+        return HfApi().parse_safetensors_file_metadata(repo, path, revision=commit)
+
+    try:
+        tensors = with_retries(where, ask).tensors
+        return {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in tensors.items()}
+    except NO_HEADER as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            f"{where}: {path}: not readable as safetensors: {first_line(error)}; take another repository"
+        ) from error
+
+
+def cached_file(repo: str, commit: str, repo_type: str, path: str) -> Path | None:
+    """Return where a file lies in huggingface_hub's cache, or None."""
+    result = try_to_load_from_cache(repo, path, revision=commit, repo_type=repo_type)
+    return Path(result) if isinstance(result, str) else None  # there may be a mark that there is no such file
 
 
 def snapshot(repo: str, commit: str, repo_type: str, patterns: Sequence[str]) -> Path:

@@ -118,6 +118,7 @@ class Fault:
 
     pattern: str
     times: int
+    after: int = 0  # such requests that go well before
     status: int = 0  # answered instead, with `headers`
     headers: dict[str, str] = field(default_factory=dict)
     cut_after: int = -1  # bytes of the body; then the connection is closed
@@ -167,6 +168,9 @@ class Hub:
         with self.lock:
             for fault in self.faults:
                 if fault.times and re.search(fault.pattern, request):
+                    if fault.after:
+                        fault.after -= 1
+                        continue
                     fault.times -= 1
                     return fault
         return None

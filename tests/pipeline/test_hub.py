@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from safetensors.numpy import save
+from safetensors.numpy import load, save
 
 from resumen.runtime.jsonfiles import read_json
 from resumen.schema.params import read_yaml
@@ -24,6 +25,7 @@ from tests.helpers.hub import ALLOWED, Hub, environment_of
 from tests.helpers.paths import ROOT
 from tests.helpers.processes import ended, start
 from tests.helpers.project import OUTPUTS
+from tests.helpers.weights import COMPLETE, INCOMPLETE
 
 PARAMS = read_yaml(ROOT / "params.yaml")
 FLAN, BASE = (PARAMS["checkpoints"][name] for name in ("flan-small", "t5-base"))
@@ -115,6 +117,11 @@ def stage(project, hub) -> Stage:
     return call
 
 
+def python(code: str, hub: Hub) -> None:
+    """Run `code`, as another program of the user's that shares HF_HOME."""
+    subprocess.run([sys.executable, "-c", code], env=environment_of(Path.cwd(), hub), check=True)
+
+
 @pytest.fixture
 def from_hub(set_params) -> None:
     set_params({"weights": "hub"})
@@ -141,7 +148,8 @@ def test_weights_come_at_the_commit_verified_and_are_no_second_copy(project, hub
     assert not any(name in request for name in NEVER for request in hub.requests)
 
 
-# What the clients ask, in this order but for the files, which are fetched side by side. With a Xet hash in
+# What the clients ask, in this order but for the files, which are fetched side by side; of the weights the
+# header comes first. With a Xet hash in
 # the listing they would ask /api/models/…/xet-read-token/COMMIT and fetch from Xet's servers.
 ASKED = """\
 GET /api/models/R/revision/C
@@ -153,6 +161,8 @@ GET /api/resolve-cache/models/R/C/config.json
 HEAD /R/resolve/C/generation_config.json
 HEAD /api/resolve-cache/models/R/C/generation_config.json
 GET /api/resolve-cache/models/R/C/generation_config.json
+GET /R/resolve/C/model.safetensors
+GET /cdn/models/R/C/model.safetensors
 HEAD /R/resolve/C/model.safetensors
 GET /cdn/models/R/C/model.safetensors
 HEAD /R/resolve/C/tokenizer.json
@@ -219,17 +229,21 @@ def test_a_token_opens_gated_and_private_repositories(hub, stage, how):
     assert (FOLDER / "model.safetensors").is_file()
 
 
+WEIGHTS_FILE = "GET /cdn/.*/model.safetensors"  # is asked for twice: its header, then all of it
+
 # A fault, and what passes for it: the stage ends well all the same.
 MENDED = {
     "429, then fine": ("GET .*/tree/", {"status": 429, "headers": {"Retry-After": "1"}}),
     "500 on the listing": ("GET .*/tree/", {"status": 500}),
     "500 on a file's head": ("HEAD .*tokenizer.json", {"status": 500}),
     "500 on a small file": ("GET .*/generation_config.json", {"status": 500}),
-    "500 on the weights": ("GET .*/model.safetensors", {"status": 503}),
-    "429 on the weights": ("GET .*/model.safetensors", {"status": 429, "headers": {"Retry-After": "1"}}),
-    "a cut connection": ("GET .*/model.safetensors", {"cut_after": 5_000}),
-    "a cut before the first byte": ("GET .*/model.safetensors", {"cut_after": 0}),
-    "a wrong byte in the weights": ("GET .*/model.safetensors", {"wrong_byte": 4_000}),
+    "500 on the header": (WEIGHTS_FILE, {"status": 503}),
+    "a cut header": (WEIGHTS_FILE, {"cut_after": 5_000}),
+    "500 on the weights": (WEIGHTS_FILE, {"after": 1, "status": 503}),
+    "429 on the weights": (WEIGHTS_FILE, {"after": 1, "status": 429, "headers": {"Retry-After": "1"}}),
+    "a cut connection": (WEIGHTS_FILE, {"after": 1, "cut_after": 5_000}),
+    "a cut before the first byte": (WEIGHTS_FILE, {"after": 1, "cut_after": 0}),
+    "a wrong byte in the weights": (WEIGHTS_FILE, {"after": 1, "wrong_byte": 4_000}),
     "a wrong byte in a small file": ("GET .*/tokenizer.json", {"wrong_byte": 4_000}),
 }
 
@@ -249,9 +263,10 @@ def test_a_passing_fault_is_mended(hub, stage, tiny, name):
 def test_after_a_cut_only_the_rest_is_fetched(hub, stage, tiny):
     """huggingface_hub writes 10 MB at a time, so what a cut costs is at most that."""
     files = {path.name: path.read_bytes() for path in tiny["untied"].iterdir()}
-    files["model.safetensors"] = save({"noise": np.frombuffer(Random(1).randbytes(32_000_000), np.uint8)})
+    noise = {"noise": np.frombuffer(Random(1).randbytes(32_000_000), np.uint8)}  # no tensor of a T5
+    files["model.safetensors"] = save(load(files["model.safetensors"]) | noise)
     hub.add(FLAN["repo"], FLAN["revision"], files)
-    hub.fail("GET .*/model.safetensors", cut_after=31_000_000)
+    hub.fail(WEIGHTS_FILE, after=1, cut_after=31_000_000)
     stage(*WEIGHTS)
     assert (FOLDER / "model.safetensors").read_bytes() == files["model.safetensors"]
     sizes = sum(map(len, files.values()))
@@ -260,10 +275,10 @@ def test_after_a_cut_only_the_rest_is_fetched(hub, stage, tiny):
 
 @pytest.mark.usefixtures("from_hub")
 def test_what_was_whole_before_a_kill_is_not_fetched_again(project, hub, stage):
-    hub.fail("GET .*/model.safetensors", times=99, status=500)
+    hub.fail(WEIGHTS_FILE, times=99, after=1, status=500)
     running = start(*WEIGHTS, folder=project, environment=environment_of(project, hub))
     for _ in range(200):
-        if any("GET" in request and "model.safetensors" in request for request in hub.requests):
+        if sum(bool(re.match(WEIGHTS_FILE, request)) for request in hub.requests) > 1:
             break
         time.sleep(0.1)
     running.kill()
@@ -287,8 +302,8 @@ LASTING = {
     "500": ("/api/", {"status": 500}, "the hub answered "),
     "500 on the weights": ("GET .*/model.safetensors", {"status": 500}, "the hub answered "),
     "a wrong byte": (
-        "GET .*/model.safetensors",
-        {"wrong_byte": 4_000},
+        WEIGHTS_FILE,
+        {"after": 1, "wrong_byte": 4_000},
         "model.safetensors: 3 times another content than the hub lists",
     ),
 }
@@ -350,6 +365,41 @@ def test_a_repository_that_holds_no_such_model_is_refused(hub, stage, set_params
     set_params({"weights": "hub", "checkpoints.flan-small": dict(FLAN) | change})
     assert wanted in stage(*WEIGHTS, fails=True)
     assert not any("GET" in request and "model.safetensors" in request for request in hub.requests)
+
+
+@pytest.mark.usefixtures("from_hub")
+@pytest.mark.parametrize("name", INCOMPLETE)
+def test_incomplete_weights_are_refused_by_their_headers_alone(hub, stage, tiny, name):
+    files = {path.name: path.read_bytes() for path in tiny["untied"].iterdir()}
+    tensors = load(files.pop("model.safetensors"))
+    noise = {"noise": np.zeros(3_000_000, np.uint8)}  # the header comes with the first 100 kB of a file
+    weights, message = INCOMPLETE[name]
+    hub.add(FLAN["repo"], FLAN["revision"], files | weights(tensors | noise))
+    refused = stage(*WEIGHTS, fails=True)
+    assert refused.startswith(f"error: {WHERE}")
+    assert message in refused
+    assert hub.bytes_served < 1_000_000
+    assert not any(re.match("HEAD .*safetensors$", request) for request in hub.requests)
+
+
+@pytest.mark.usefixtures("from_hub")
+def test_weights_in_shards_are_fetched(hub, stage, tiny):
+    files = {path.name: path.read_bytes() for path in tiny["untied"].iterdir()}
+    tensors = load(files.pop("model.safetensors"))
+    hub.add(FLAN["repo"], FLAN["revision"], files | COMPLETE["shards"](tensors))
+    stage(*WEIGHTS)
+    assert len(list(FOLDER.glob("model-*.safetensors"))) == 2
+
+
+@pytest.mark.usefixtures("from_hub")
+def test_offline_incomplete_weights_in_the_cache_are_refused(hub, stage, tiny):
+    files = {path.name: path.read_bytes() for path in tiny["untied"].iterdir()}
+    weights, message = INCOMPLETE["a tensor is missing"]
+    hub.add(FLAN["repo"], FLAN["revision"], files | weights(load(files["model.safetensors"])))
+    fetch = "from huggingface_hub import snapshot_download; "
+    fetch += f"snapshot_download({FLAN['repo']!r}, revision={FLAN['revision']!r})"
+    python(fetch, hub)
+    assert stage(*WEIGHTS, fails=True, HF_HUB_OFFLINE="1").startswith(f"error: {WHERE}{message}")
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root may mount a small disk")

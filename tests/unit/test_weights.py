@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.numpy import load
 from safetensors.torch import load_file
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from resumen.checkpoint.folder import reason_left_out
+from resumen.model.loading import load_t5
 from resumen.runtime.jsonfiles import read_json
 from resumen.training.pretrained import head_is_tied, load_model
 from stages.weights import main
+from tests.helpers.weights import COMPLETE, INCOMPLETE
 
 CHECKPOINTS = ["t5-small", "t5-base", "flan-small", "flan-base", "flan-large"]
 PRETRAINED = Path("models/pretrained")
@@ -92,6 +95,28 @@ def test_a_local_folder_that_lacks_a_file_is_refused(own, fails, removed, patter
 def test_a_local_folder_that_is_not_there_is_refused(own, fails):
     shutil.rmtree(own)
     assert fails(main, "own").startswith("own: lacks config.json; expected")
+
+
+def replace_weights(folder: Path, files: dict[str, bytes]) -> None:
+    (folder / "model.safetensors").unlink()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+@pytest.mark.parametrize("name", INCOMPLETE)
+def test_a_local_folder_whose_weights_are_not_those_of_its_configuration_is_refused(own, fails, name):
+    files, message = INCOMPLETE[name]
+    replace_weights(own, files(load((own / "model.safetensors").read_bytes())))
+    refused = fails(main, "own")
+    assert refused.startswith("own")
+    assert message in refused
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+def test_weights_that_hold_all_of_a_t5_are_taken(own, runs, name):
+    replace_weights(own, COMPLETE[name](load((own / "model.safetensors").read_bytes())))
+    runs(main, "own")
+    load_t5(PRETRAINED / "own", torch.float32, torch.device("cpu"))
 
 
 def test_an_unknown_checkpoint_is_refused_with_the_nearest(project, fails):
