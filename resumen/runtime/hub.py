@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import httpx2
-from huggingface_hub import HfApi, constants, snapshot_download, try_to_load_from_cache
+from huggingface_hub import (
+    HfApi,
+    constants,
+    set_client_factory,
+    snapshot_download,
+    try_to_load_from_cache,
+)
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -31,16 +37,29 @@ from huggingface_hub.utils import SafetensorsFileMetadata, disable_progress_bars
 from resumen.runtime.errors import InputError, first_line
 from resumen.runtime.files import remove, sha256_of
 from resumen.runtime.guards import MAX_BYTES
+from resumen.runtime.hubclient import (
+    MAX_TRIES,
+    HubError,
+    hub_client,
+    log_once,
+    no_answer,
+    proxy_for,
+    without_password,
+)
 
 log = logging.getLogger("hub")
 
 Result = TypeVar("Result")
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
-MAX_TRIES = 3  # of what may go well the next time; huggingface_hub has its own, fewer
+# Tried again by the clients already, or no better the next time.
+NOT_TRANSIENT = (httpx2.ConnectError, httpx2.TimeoutException, httpx2.ProxyError, httpx2.UnsupportedProtocol)
 # What huggingface_hub raises of a header that is none, or whose JSON is of another kind.
 NO_HEADER = (SafetensorsParsingError, ValueError, TypeError, AttributeError, LookupError, RecursionError)
 OFFLINE_MESSAGE = "HF_HUB_OFFLINE is set, and HF_HOME lacks it; unset it, or use profile=mini"
+
+set_client_factory(hub_client)
+log_once("huggingface_hub")
 
 
 class XetError(OSError):
@@ -85,6 +104,8 @@ def explain(error: BaseException) -> str:
     asked_offline = constants.is_offline_mode() and isinstance(error, ConnectionError)  # of `datasets`
     if isinstance(error, OfflineModeIsEnabled) or asked_offline:
         return OFFLINE_MESSAGE
+    if isinstance(error, HubError):
+        return str(error)
     if isinstance(error, XetError):
         return f"{error}; try again later, or set HF_HUB_DISABLE_XET=1 to fetch over plain HTTP"
     if isinstance(error, EntryNotFoundError) and response is not None and status == 404:
@@ -93,7 +114,13 @@ def explain(error: BaseException) -> str:
         return f"the hub answered {status}; set HF_TOKEN to a token that may read it"
     if isinstance(error, HfHubHTTPError):
         return f"the hub answered {first_line(error)}; try again later"
+    if isinstance(error, httpx2.TimeoutException):
+        return no_answer(error)
     if isinstance(error, httpx2.HTTPError | LocalEntryNotFoundError | ConnectionError):
+        if proxy := proxy_for(constants.ENDPOINT):
+            reason = f"{type(error).__name__}: {without_password(first_line(error))}"
+            through = f"cannot reach {constants.ENDPOINT} through the proxy {proxy}"
+            return f"{through} ({reason}); correct the variable, or unset it"
         return (
             f"cannot reach {constants.ENDPOINT} ({type(error).__name__}); connect, set HF_ENDPOINT to a "
             "mirror, or use profile=mini, which needs no network"
@@ -108,8 +135,8 @@ def is_transient(error: BaseException) -> bool:
     error = cause_of(error)
     status: int | None = getattr(getattr(error, "response", None), "status_code", None)
     if status is not None:
-        return status == 429 or status >= 500
-    cut = isinstance(error, httpx2.TransportError) and not isinstance(error, httpx2.ConnectError)
+        return status >= 500
+    cut = isinstance(error, httpx2.TransportError) and not isinstance(error, NOT_TRANSIENT)
     return cut or "Consistency check failed" in str(error)
 
 

@@ -14,6 +14,7 @@ from pyarrow.parquet import ParquetFile
 from resumen.formats.parquet import untrusted_rows
 from resumen.runtime.errors import InputError, first_line
 from resumen.runtime.hub import fetch_files, hub_errors, list_repo_files, resolve_commit, with_retries
+from resumen.runtime.hubclient import log_once
 from resumen.schema.data import HubParams
 from resumen.schema.rows import SPLITS, TEXTS, parquet_errors
 from resumen.sources.rows import RawRow, numbered
@@ -50,6 +51,7 @@ def data_files(repo: str, commit: str, data_dir: str | None, config: str | None)
     """
     from datasets import load_dataset_builder  # 1 s to import, and only this source needs it
 
+    log_once("datasets")
     where, key = f"{repo}@{commit}", "data_dir" if data_dir else "config"
 
     def find() -> dict[str, list[str]]:

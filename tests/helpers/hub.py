@@ -122,6 +122,7 @@ class Fault:
     status: int = 0  # answered instead, with `headers`
     headers: dict[str, str] = field(default_factory=dict)
     cut_after: int = -1  # bytes of the body; then the connection is closed
+    hangs: bool = False  # instead of an answer, or of being cut: nothing, until the client leaves
     wrong_byte: int = -1  # place in the file whose byte is another
 
 
@@ -229,6 +230,9 @@ class HubHandler(BaseHTTPRequestHandler):
         with self.hub.lock:
             self.hub.requests.append(request)
         fault = self.hub.fault_for(request)
+        if fault and fault.hangs and fault.cut_after < 0:
+            self.hang()
+            return
         if fault and fault.status:
             self.reply(fault.status, b"", fault.headers)
             return
@@ -455,6 +459,9 @@ class HubHandler(BaseHTTPRequestHandler):
                 self.wfile.flush()
                 with self.hub.lock:
                     self.hub.bytes_served += len(sent)
+                if fault.hangs:
+                    self.hang()
+                    return
                 self.connection.shutdown(socket.SHUT_RDWR)
                 self.close_connection = True
                 return
@@ -462,6 +469,12 @@ class HubHandler(BaseHTTPRequestHandler):
             index += len(block)
             with self.hub.lock:
                 self.hub.bytes_served += len(block)
+
+    def hang(self) -> None:
+        """Answer nothing for as long as the client waits."""
+        with contextlib.suppress(OSError):
+            self.rfile.read(1)
+        self.close_connection = True
 
     # ---- replies
 

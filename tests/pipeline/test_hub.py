@@ -4,12 +4,15 @@ import io
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from email.utils import formatdate
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -324,6 +327,145 @@ def test_a_lasting_fault_is_one_line_and_the_next_run_completes(hub, stage, name
 def test_no_hub_at_all_is_said_with_a_way_out(stage):
     message = stage(*WEIGHTS, fails=True, HF_ENDPOINT="http://127.0.0.1:9")
     assert message.startswith(f"error: {WHERE}: cannot reach http://127.0.0.1:9 (ConnectError); connect, set")
+
+
+IMPATIENT = {"HF_HUB_DOWNLOAD_TIMEOUT": "1", "HF_HUB_ETAG_TIMEOUT": "1"}
+HANGING = {  # which request of `weights` has no answer, and whose host the message names
+    "the revision": ("GET /api/models/.*/revision/", "127.0.0.1"),
+    "the listing": ("GET /api/models/.*/tree/", "127.0.0.1"),
+    "a file's head": ("HEAD .*/config.json", "127.0.0.1"),
+    "a small file": ("GET .*/config.json", "127.0.0.1"),
+    "the weights": (WEIGHTS_FILE, "localhost"),
+}
+
+
+@pytest.mark.usefixtures("from_hub")
+@pytest.mark.parametrize("name", HANGING)
+def test_a_hub_that_never_answers_is_asked_three_times_and_named(hub, stage, name):
+    pattern, host = HANGING[name]
+    hub.fail(pattern, times=99, hangs=True)
+    message = stage(*WEIGHTS, fails=True, **IMPATIENT)
+    assert message == (
+        f"error: {WHERE}: http://{host}:{hub.port} does not answer within 1 s; try again later, set "
+        "HF_ENDPOINT to a mirror, or HF_HUB_DOWNLOAD_TIMEOUT to more seconds"
+    )
+    assert sum(bool(re.search(pattern, request)) for request in hub.requests) == 3
+
+
+@pytest.mark.usefixtures("from_hub")
+def test_a_retry_is_said(hub, stage):
+    hub.fail("GET /api/models/.*/revision/", times=2, hangs=True)
+    message = stage(*WEIGHTS, **IMPATIENT)
+    asked = (
+        f"hub: GET {hub.url}/api/models/{FLAN['repo']}/revision/{FLAN['revision']}: no answer; trying again"
+    )
+    assert f"{asked} (2 of 3)\n{asked} (3 of 3)\n" in message
+
+
+@pytest.mark.usefixtures("from_hub")
+def test_weights_that_stall_each_time_are_given_up(hub, stage):
+    hub.fail(WEIGHTS_FILE, after=1, times=99, hangs=True, cut_after=5_000)
+    message = stage(*WEIGHTS, fails=True, **IMPATIENT)
+    assert message.startswith(f"error: {WHERE}: {hub.cdn} does not answer within 1 s; try again later, ")
+    assert sum(bool(re.search(WEIGHTS_FILE, request)) for request in hub.requests) < 9
+
+
+def too_many(seconds: str) -> dict[str, Any]:
+    return {"status": 429, "headers": {"Retry-After": seconds}}
+
+
+@pytest.mark.usefixtures("from_hub")
+@pytest.mark.parametrize("seconds", ["3", "a date", "the hub's own header"])
+def test_a_429_is_waited_out_as_long_as_it_says_and_said_once(hub, stage, seconds):
+    how = too_many(seconds)
+    if seconds == "a date":
+        how = too_many(formatdate(time.time() + 3.9, usegmt=True))
+    elif seconds != "3":
+        how["headers"] = {
+            "RateLimit": '"api";r=0;t=3',
+            "RateLimit-Policy": '"fixed window";"api";q=500;w=300',
+        }
+    hub.fail("HEAD .*json", times=3, **how)  # of several files, which are fetched side by side
+    message = stage(*WEIGHTS)
+    waits = [line for line in message.splitlines() if "429" in line]
+    wanted = (
+        r"hub: 127.0.0.1 answered 429, too many requests; waiting [23] s \(try 2 of 3\); HF_TOKEN raises the"
+    )
+    assert len([line for line in waits if re.match(wanted, line)]) == len(waits) == 1
+
+
+@pytest.mark.usefixtures("from_hub")
+def test_a_429_that_lasts_is_tried_three_times(hub, stage):
+    hub.fail("GET .*/tree/", times=99, **too_many("2"))
+    message = stage(*WEIGHTS, fails=True, HF_TOKEN=ALLOWED)
+    assert message == f"error: {WHERE}: 127.0.0.1 answered 429, too many requests; try again in 2 s"
+    assert sum("/tree/" in request for request in hub.requests) == 3
+
+
+@pytest.mark.usefixtures("from_hub")
+def test_a_429_of_an_hour_is_not_waited_for(hub, stage):
+    hub.fail("GET .*/tree/", times=99, **too_many("3600"))
+    message = stage(*WEIGHTS, fails=True)
+    assert message == (
+        f"error: {WHERE}: 127.0.0.1 answered 429, too many requests; try again in 3,600 s; HF_TOKEN raises "
+        "the limit"
+    )
+    assert sum("/tree/" in request for request in hub.requests) == 1
+
+
+# A proxy, and what the message says of it.
+PROXIES = {
+    "a dead one": (
+        {"http_proxy": "http://me:secret@127.0.0.1:9"},
+        "through the proxy http_proxy=http://127.0.0.1:9 (ConnectError: ",
+    ),
+    "a dead one for all": (
+        {"ALL_PROXY": "http://127.0.0.1:9"},
+        "through the proxy ALL_PROXY=http://127.0.0.1:9 (",
+    ),
+    "SOCKS without its package": (
+        {"ALL_PROXY": "socks5://me:secret@127.0.0.1:9"},
+        f"{WHERE}: ALL_PROXY=socks5://127.0.0.1:9: a SOCKS proxy needs a package: `pip install socksio`, or",
+    ),
+    "another kind": (
+        {"HTTPS_PROXY": "gopher://me:secret@127.0.0.1:9"},
+        f"{WHERE}: HTTPS_PROXY=gopher://127.0.0.1:9: no proxy's address (",
+    ),
+    "no address": (
+        {"HTTP_PROXY": "http://me:secret@127.0.0.1:port"},
+        f"{WHERE}: HTTP_PROXY=http://127.0.0.1:port: no proxy's address (",
+    ),
+}
+
+
+@pytest.mark.usefixtures("from_hub")
+@pytest.mark.parametrize("command", [WEIGHTS, ("stages.fetch",)])
+@pytest.mark.parametrize("name", PROXIES)
+def test_a_proxy_that_does_not_serve_is_named_without_its_password(stage, set_params, name, command):
+    variables, wanted = PROXIES[name]
+    set_params({"profile": "course", "weights": "hub"})
+    where = WHERE if command is WEIGHTS else "reciTAL/mlsum@refs/convert/parquet"
+    message = stage(*command, fails=True, **variables, no_proxy="")
+    assert wanted.replace(WHERE, where) in message
+    assert message.endswith("unset it")
+    assert "secret" not in message
+
+
+@pytest.mark.usefixtures("from_hub")
+def test_a_proxy_that_never_answers_is_named(stage):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        proxy = f"http://127.0.0.1:{server.getsockname()[1]}"
+        message = stage(*WEIGHTS, fails=True, http_proxy=proxy, **IMPATIENT)
+    assert f"does not answer within 1 s through the proxy http_proxy={proxy}; try again" in message
+
+
+@pytest.mark.usefixtures("from_hub")
+def test_a_warning_of_the_client_is_printed_once(hub, stage):
+    hub.fail("GET .*/tree/", times=2, status=500)
+    lines = stage(*WEIGHTS).splitlines()
+    warnings = [line for line in lines if "HTTP Error 500" in line or "Retrying in" in line]
+    assert len(warnings) == len(set(warnings)) == 3  # the error, and two waits of different length
+    assert all(line.startswith("huggingface_hub.") for line in warnings)
 
 
 @pytest.mark.usefixtures("from_hub")
