@@ -52,6 +52,8 @@ SMALL_FILES = (
 )
 WEIGHT_FILES = ("model.safetensors", "model-*-of-*.safetensors")
 HUB_FILES = (*SMALL_FILES, *WEIGHT_FILES)
+AS_SAVED = "; expected what save_pretrained writes"
+IN_CACHE = " in HF_HOME; unset HF_HUB_OFFLINE, and it is fetched"
 
 
 def unpack(miniature: Path, folder: Path) -> None:
@@ -90,13 +92,13 @@ def download(repo: str, commit: str, folder: Path) -> None:
         check_names(list(listed), where)
     small = fetch_files(repo, commit, "model", SMALL_FILES, listed)
     if "config.json" not in small:
-        raise InputError(f"{where}: lacks config.json in the cache of HF_HOME; unset HF_HUB_OFFLINE")
+        raise InputError(f"{where}: lacks config.json{IN_CACHE}")
     check_files(small, where)
     weights = [name for name in listed if any(fnmatch(name, pattern) for pattern in WEIGHT_FILES)]
     if not all(cached_file(repo, commit, "model", name) for name in weights):
         check_weights(small, {name: fetch_header(repo, commit, name) for name in weights}, where)
     files = fetch_files(repo, commit, "model", HUB_FILES, listed)
-    check_names(list(files), where)
+    check_names(list(files), where, AS_SAVED if listed else IN_CACHE)
     check_local_weights(files, where)
     folder.mkdir()
     for name, path in files.items():
@@ -119,8 +121,8 @@ def check_local_weights(files: dict[str, Path], where: str) -> None:
     check_weights(files, {name: header_of(path, where) for name, path in weights.items()}, where)
 
 
-def check_names(names: list[str], where: str) -> None:
-    """Raise InputError unless `names` are those of a model folder that we read."""
+def check_names(names: list[str], where: str, advice: str = AS_SAVED) -> None:
+    """Raise InputError, which ends with `advice`, unless `names` are those of a model folder that we read."""
     for needed in ("config.json", "model*.safetensors", "tokenizer.json"):
         if any(fnmatch(name, needed) for name in names):
             continue
@@ -130,7 +132,7 @@ def check_names(names: list[str], where: str) -> None:
                 f"{where}: has its weights as {pickles[0]} only, which can run code when it is read; take "
                 "a revision with model.safetensors, or save it as one and give the checkpoint its folder"
             )
-        raise InputError(f"{where}: lacks {needed}; expected what save_pretrained writes")
+        raise InputError(f"{where}: lacks {needed}{advice}")
 
 
 def link(source: Path, target: Path) -> None:

@@ -5,8 +5,8 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from hashlib import sha1
 from pathlib import Path
@@ -16,11 +16,13 @@ import httpx2
 from huggingface_hub import (
     HfApi,
     constants,
+    get_cached_repo_tree,
     set_client_factory,
     snapshot_download,
     try_to_load_from_cache,
 )
 from huggingface_hub.errors import (
+    CachedRepoTreeNotFoundError,
     EntryNotFoundError,
     GatedRepoError,
     HfHubHTTPError,
@@ -29,6 +31,7 @@ from huggingface_hub.errors import (
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
+    RevisionResolutionError,
     SafetensorsParsingError,
 )
 from huggingface_hub.hf_api import RepoFile
@@ -162,17 +165,54 @@ def with_retries(where: str, call: Callable[[], Result]) -> Result:
 def resolve_commit(repo: str, revision: str, repo_type: str) -> str:
     """Return the 40-digit commit that `revision` (a branch, a tag, a commit) names now.
 
-    A commit is asked for too, unless HF_HUB_OFFLINE is set: whether the hub answers is then known at once.
+    A commit is asked for too: whether the hub answers is then known at once. Under HF_HUB_OFFLINE a commit
+    is taken as it is, and a branch or a tag names the commit that it named when it was last asked for.
 
     Raises:
-        InputError: the hub cannot be reached, or has no such repository or revision.
+        InputError: the hub cannot be reached, or has no such repository or revision; or, offline, HF_HOME
+            does not know the branch or the tag.
     """
-    if COMMIT.fullmatch(revision) and constants.is_offline_mode():
-        return revision
-    where = f"{repo}@{revision}"
-    info = with_retries(where, lambda: HfApi().repo_info(repo, revision=revision, repo_type=repo_type))
+    where, api = f"{repo}@{revision}", HfApi()
+    if constants.is_offline_mode():
+        return cached_commit(repo, revision, repo_type)
+    info = with_retries(where, lambda: api.repo_info(repo, revision=revision, repo_type=repo_type))
     assert info.sha is not None  # it may be so in lists of repositories alone
+    if not COMMIT.fullmatch(revision):  # asked again by what notes the answer in HF_HOME
+        with hub_errors(where), suppress(RevisionResolutionError):
+            api.resolve_revision(repo, revision=revision, repo_type=repo_type)
     return info.sha
+
+
+def cached_commit(repo: str, revision: str, repo_type: str) -> str:
+    """Return the commit that `revision` named when huggingface_hub's cache last heard of it.
+
+    Raises:
+        InputError: the cache has not heard of it.
+    """
+    where, api = f"{repo}@{revision}", HfApi()
+    with hub_errors(where):
+        try:
+            commit = api.resolve_revision(
+                repo, revision=revision, repo_type=repo_type, local_files_only=True
+            ).resolved
+        except RevisionResolutionError as error:
+            raise InputError(f"{where}: {OFFLINE_MESSAGE}") from error
+    if not COMMIT.fullmatch(commit):  # a file that was cut short
+        raise InputError(f"{where}: {OFFLINE_MESSAGE}")
+    return commit
+
+
+def cached_listing(repo: str, commit: str, repo_type: str) -> list[str]:
+    """Return the paths of a repository's files at `commit`, as listed when one was fetched, or none.
+
+    Raises:
+        InputError: a path leads out of the repository.
+    """
+    try:
+        entries = get_cached_repo_tree(repo, revision=commit, repo_type=repo_type)
+    except CachedRepoTreeNotFoundError:
+        return []
+    return list(inside(f"{repo}@{commit}", entries))
 
 
 def list_repo_files(repo: str, commit: str, repo_type: str) -> dict[str, RepoFile]:
@@ -184,7 +224,16 @@ def list_repo_files(repo: str, commit: str, repo_type: str) -> dict[str, RepoFil
     where = f"{repo}@{commit}"
     with hub_errors(where):  # the client itself asks up to six times
         entries = list(HfApi().list_repo_tree(repo, revision=commit, repo_type=repo_type, recursive=True))
-    listed = {entry.path: entry for entry in entries if isinstance(entry, RepoFile)}
+    return inside(where, [entry for entry in entries if isinstance(entry, RepoFile)])
+
+
+def inside(where: str, entries: Iterable[RepoFile]) -> dict[str, RepoFile]:
+    """Return the files of a listing by path.
+
+    Raises:
+        InputError: a path leads out of the repository.
+    """
+    listed = {entry.path: entry for entry in entries}
     for path in listed:
         if {"", ".", ".."} & set(re.split(r"[/\\]", path)) or re.match("[A-Za-z]:", path):
             raise InputError(f"{where}: lists {path!r}, which leads out of a folder; take another repository")

@@ -38,7 +38,7 @@ class HubClient(httpx2.Client):
     """
 
     def __init__(self) -> None:
-        super().__init__(follow_redirects=True)
+        super().__init__(follow_redirects=True, timeout=None)  # `send` sets one
         self.lock = threading.Lock()
         self.resume_at = 0.0  # no request is sent before, by time.monotonic()
 

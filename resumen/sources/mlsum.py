@@ -5,15 +5,24 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
-from huggingface_hub import HfApi, HfFileSystem
+from huggingface_hub import DatasetCard, HfApi, HfFileSystem, constants
 from pyarrow.parquet import ParquetFile
 
 from resumen.formats.parquet import untrusted_rows
 from resumen.runtime.errors import InputError, first_line
-from resumen.runtime.hub import fetch_files, hub_errors, list_repo_files, resolve_commit, with_retries
+from resumen.runtime.hub import (
+    cached_file,
+    cached_listing,
+    fetch_files,
+    hub_errors,
+    list_repo_files,
+    resolve_commit,
+    with_retries,
+)
 from resumen.runtime.hubclient import log_once
 from resumen.schema.data import HubParams
 from resumen.schema.rows import SPLITS, TEXTS, parquet_errors
@@ -30,6 +39,11 @@ MLSUM_ROWS = {
     "ru": {"train": 25_556, "validation": 750, "test": 757},
     "tu": {"train": 249_277, "validation": 11_565, "test": 12_775},
 }
+CARD_FILES = ("README.md", "dataset_infos.json", ".huggingface.yaml")  # say which files belong to a name
+OFFLINE_ROWS = (
+    "HF_HUB_OFFLINE is set, and HF_HOME lacks it: the first rows of a split are streamed, and only files of "
+    "which all are wanted (data.train=all) are kept; unset it, or use profile=mini"
+)
 READ_AHEAD = 1 << 20  # bytes beyond what is asked for, of a file that is read by ranges
 MLSUM_LICENCE = "non-commercial research only; the articles remain the newspapers'"
 
@@ -54,13 +68,21 @@ def data_files(repo: str, commit: str, data_dir: str | None, config: str | None)
     log_once("datasets")
     where, key = f"{repo}@{commit}", "data_dir" if data_dir else "config"
 
-    def find() -> dict[str, list[str]]:
-        builder = load_dataset_builder(repo, config, data_dir=data_dir, revision=commit)
+    def find(path: str) -> dict[str, list[str]]:
+        builder = load_dataset_builder(path, config, data_dir=data_dir, revision=commit)
         return {str(split): list(files) for split, files in (builder.config.data_files or {}).items()}
 
-    with_retries(where, lambda: HfApi().auth_check(repo, repo_type="dataset"))  # `datasets` says less of it
     try:
-        result = with_retries(where, find)
+        if constants.is_offline_mode():
+            with listed_in_cache(repo, commit) as folder:
+                found, there = find(str(folder)), hub_path(repo, commit, "")
+                result = {
+                    split: [there + Path(file).relative_to(folder).as_posix() for file in files]
+                    for split, files in found.items()
+                }
+        else:  # `datasets` says less of what may not be read
+            with_retries(where, lambda: HfApi().auth_check(repo, repo_type="dataset"))
+            result = with_retries(where, lambda: find(repo))
     except (FileNotFoundError, ValueError, RuntimeError) as error:  # no folder; no name; a script
         if isinstance(error, InputError):
             raise
@@ -71,6 +93,33 @@ def data_files(repo: str, commit: str, data_dir: str | None, config: str | None)
         if others := [file for file in result[split] if not file.endswith(".parquet")]:
             raise InputError(f"{others[0]}: expected Parquet; take a branch or a repository that has it")
     return {split: result[split] for split in SPLITS}
+
+
+def hub_path(repo: str, commit: str, path: str) -> str:
+    """Return how `datasets` names a file of a dataset."""
+    return f"hf://datasets/{repo}@{commit}/{path}"
+
+
+@contextmanager
+def listed_in_cache(repo: str, commit: str) -> Iterator[Path]:
+    """Yield a folder with the files of a dataset by name, all empty but its card.
+
+    `datasets` tells by these which files are a split's; in huggingface_hub's cache, where the files are, it
+    does not look.
+
+    Raises:
+        InputError: HF_HOME has no listing of them, or lacks the card.
+    """
+    names = cached_listing(repo, commit, "dataset")
+    cards = {name: cached_file(repo, commit, "dataset", name) for name in CARD_FILES if name in names}
+    if not names or None in cards.values():
+        raise InputError(f"{repo}@{commit}: {OFFLINE_ROWS}")
+    with TemporaryDirectory() as folder:
+        for name in names:
+            path = Path(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(card.read_bytes() if (card := cards.get(name)) else b"")
+        yield Path(folder).resolve()
 
 
 def check_footers(split: str, paths: list[str], documented: int | None) -> None:
@@ -129,10 +178,13 @@ def hub_rows(paths: list[str], count: int | None) -> Iterator[dict[str, str]]:
 
 def card_licence(repo: str, commit: str, repo_type: str) -> str:
     """Return the licence that the repository's card names, several by commas, or that it names none."""
-    info = with_retries(
-        f"{repo}@{commit}", lambda: HfApi().repo_info(repo, revision=commit, repo_type=repo_type)
-    )
-    card = getattr(info, "card_data", None)  # a kernel has none
+    if constants.is_offline_mode():
+        path = cached_file(repo, commit, repo_type, "README.md")
+        card = DatasetCard.load(path).data if path else None
+    else:
+        where = f"{repo}@{commit}"
+        info = with_retries(where, lambda: HfApi().repo_info(repo, revision=commit, repo_type=repo_type))
+        card = getattr(info, "card_data", None)  # a kernel has none
     licence = card.get("license") if card else None
     named = ", ".join(licence) if isinstance(licence, list) else licence
     return str(named) if named else "none named in the repository's card"
@@ -142,7 +194,8 @@ def hub_splits(params: HubParams, origin: dict[str, Any]) -> Mapping[str, Iterab
     """Return the rows of each split at the commit of `origin`, in the repository's order.
 
     Where all rows are wanted, the files are fetched whole and verified; where the first few are, they
-    are streamed by ranges: no more is fetched than the row groups that hold them.
+    are streamed by ranges: no more is fetched than the row groups that hold them. What is streamed is not
+    kept, so under HF_HUB_OFFLINE the files have to lie in HF_HOME whole.
     """
     commit = origin["commit"]
     files = data_files(params.repo, commit, params.data_dir, params.config)
@@ -150,7 +203,7 @@ def hub_splits(params: HubParams, origin: dict[str, Any]) -> Mapping[str, Iterab
     splits = {}
     for split, paths in files.items():
         size = getattr(params, split)
-        if size == "all":
+        if size == "all" or constants.is_offline_mode():
             paths = download_files(params.repo, commit, paths)
         check_footers(split, paths, documented.get(split))
         splits[split] = numbered(hub_rows(paths, None if size == "all" else size), split)
@@ -158,9 +211,20 @@ def hub_splits(params: HubParams, origin: dict[str, Any]) -> Mapping[str, Iterab
 
 
 def download_files(repo: str, commit: str, paths: list[str]) -> list[str]:
-    """Return where the files at the `hf://` paths lie here, fetched and verified."""
-    names = [path.removeprefix(f"hf://datasets/{repo}@{commit}/") for path in paths]
-    fetched = fetch_files(repo, commit, "dataset", names, list_repo_files(repo, commit, "dataset"))
+    """Return where the files at the `hf://` paths lie here, fetched and verified.
+
+    Raises:
+        InputError: the hub fails; or, under HF_HUB_OFFLINE, one is not in HF_HOME, or is damaged.
+    """
+    names = [path.removeprefix(hub_path(repo, commit, "")) for path in paths]
+    if constants.is_offline_mode():
+        for name in names:
+            if not cached_file(repo, commit, "dataset", name):
+                raise InputError(f"{repo}@{commit}: {name}: {OFFLINE_ROWS}")
+        listed = {}
+    else:
+        listed = list_repo_files(repo, commit, "dataset")
+    fetched = fetch_files(repo, commit, "dataset", names, listed)
     return [str(fetched[name]) for name in names]
 
 

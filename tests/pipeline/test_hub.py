@@ -219,6 +219,39 @@ def test_offline_with_an_empty_cache_is_said(hub, stage):
     assert hub.requests == []
 
 
+@pytest.mark.parametrize("by", ["this project", "another program"])
+def test_offline_a_branch_names_the_commit_that_the_cache_knows(hub, stage, set_params, by):
+    set_params({"weights": "hub", "checkpoints.flan-small.revision": "main"})
+    if by == "this project":
+        stage(*WEIGHTS)
+    else:
+        python(f"from huggingface_hub import snapshot_download; snapshot_download({FLAN['repo']!r})", hub)
+    count = len(hub.requests)
+    hub.repos["models", FLAN["repo"]].branches["main"] = "f" * 40
+    stage(*WEIGHTS, HF_HUB_OFFLINE="1")
+    assert len(hub.requests) == count
+    assert read_json(FOLDER / "provenance.json")["commit"] == FLAN["revision"]
+
+
+def test_offline_a_branch_that_the_cache_does_not_know_is_said(hub, stage, set_params):
+    set_params({"weights": "hub"})
+    stage(*WEIGHTS)  # at the commit
+    set_params({"checkpoints.flan-small.revision": "main"})
+    assert stage(*WEIGHTS, fails=True, HF_HUB_OFFLINE="1") == (
+        f"error: {FLAN['repo']}@main: HF_HUB_OFFLINE is set, and HF_HOME lacks it; unset it, or use "
+        "profile=mini"
+    )
+
+
+def test_offline_what_a_branch_lacks_in_the_cache_is_said(hub, stage, set_params):
+    set_params({"weights": "hub", "checkpoints.flan-small.revision": "main"})
+    python(f"from huggingface_hub import hf_hub_download as get; get({FLAN['repo']!r}, 'config.json')", hub)
+    message = stage(*WEIGHTS, fails=True, HF_HUB_OFFLINE="1")
+    assert message == (
+        f"error: {WHERE}: lacks model*.safetensors in HF_HOME; unset HF_HUB_OFFLINE, and it is fetched"
+    )
+
+
 @pytest.mark.usefixtures("from_hub")
 @pytest.mark.parametrize("how", ["gated", "private"])
 def test_a_token_opens_gated_and_private_repositories(hub, stage, how):
@@ -664,6 +697,71 @@ def test_there_is_nothing_to_pin_without_the_hub(stage):
     )
 
 
+def by_name(profile: dict[str, Any]) -> dict[str, Any]:
+    """Return the params of a profile that takes its rows from mteb/mlsum, whose card has names."""
+    source = {"source": "hub", "repo": "mteb/mlsum", "revision": "main", "config": "es"}
+    return {"profile": "mlsum", "profiles.mlsum.data": source | profile}
+
+
+WHOLE = dict.fromkeys(("train", "validation", "test"), "all")
+OFFLINE = {"HF_HUB_OFFLINE": "1"}
+
+
+@pytest.mark.parametrize("params", [{"profile": "mlsum"}, by_name(WHOLE)], ids=["a folder", "a name"])
+def test_offline_a_dataset_that_lies_whole_in_the_cache_is_read_from_it(hub, stage, set_params, params):
+    set_params(params)
+    stage(*FETCH)
+    outputs = [*Path("data/raw").iterdir(), Path("metrics/data.json")]
+    before, count = [path.read_bytes() for path in outputs], len(hub.requests)
+    stage(*FETCH, **OFFLINE)
+    assert [path.read_bytes() for path in outputs] == before
+    assert len(hub.requests) == count
+
+
+def test_offline_the_first_rows_come_from_a_file_that_lies_whole_in_the_cache(hub, stage, set_params):
+    set_params({"profile": "mlsum"})
+    stage(*FETCH)
+    count = len(hub.requests)
+    set_params({"profile": "course", "data.train": 150, "data.validation": 50, "data.test": 20})
+    stage(*FETCH, **OFFLINE)
+    assert (len(rows_of("train")), len(hub.requests)) == (150, count)
+
+
+@pytest.mark.usefixtures("course")
+def test_offline_rows_that_were_streamed_are_said_not_to_be_kept(stage):
+    stage(*FETCH)
+    message = stage(*FETCH, fails=True, **OFFLINE)
+    assert message.startswith(
+        f"error: reciTAL/mlsum@{MLSUM}: HF_HUB_OFFLINE is set, and HF_HOME lacks it: the"
+    )
+
+
+def test_offline_a_file_that_the_cache_lacks_is_said(project, stage, set_params):
+    set_params({"profile": "mlsum"})
+    stage(*FETCH)
+    (file,) = project.glob("huggingface/hub/datasets--*/snapshots/*/es/test/0000.parquet")
+    file.unlink()
+    message = stage(*FETCH, fails=True, **OFFLINE)
+    assert message.startswith(
+        f"error: reciTAL/mlsum@{MLSUM}: es/test/0000.parquet: HF_HUB_OFFLINE is set, and"
+    )
+
+
+def test_offline_the_licence_is_that_of_the_card_in_the_cache(hub, stage, set_params):
+    files = {"README.md": b"---\nlicense: cc-by-4.0\n---\n"} | mlsum(("es",))
+    hub.add("me/noticias", "1" * 40, files, kind="datasets", card={"license": "cc-by-4.0"})
+    set_params({"profile": "mlsum"})
+    set_params(
+        {
+            f"profiles.mlsum.data.{key}": value
+            for key, value in (("repo", "me/noticias"), ("revision", "main"))
+        }
+    )
+    for environment in ({}, OFFLINE):
+        stage(*FETCH, **environment)
+        assert read_json(Path("metrics/data.json"))["provenance"][0]["licence"] == "cc-by-4.0"
+
+
 ROWS_MENDED = {
     "429, then fine": ("GET /api/datasets/.*/revision/", {"status": 429, "headers": {"Retry-After": "1"}}),
     "500 on the branch": ("GET /api/datasets/.*/revision/refs", {"status": 500}),
@@ -682,6 +780,25 @@ def test_a_passing_fault_of_the_dataset_is_mended(hub, stage, name):
     stage(*FETCH)
     assert not any(fault.times for fault in hub.faults), "the fault did not happen"
     assert len(rows_of("train")) == 150
+
+
+ROWS_HANGING = {
+    "the branch": "GET /api/datasets/.*/revision/refs",
+    "the check": "GET /api/datasets/.*/auth-check",
+    "the listing": "GET /api/datasets/.*/tree/",
+    "the rows": "GET /cdn/.*train",
+}
+
+
+@pytest.mark.usefixtures("course")
+@pytest.mark.parametrize("name", ROWS_HANGING)
+def test_a_hub_that_never_answers_for_a_dataset_is_asked_three_times_and_named(hub, stage, name):
+    hub.fail(ROWS_HANGING[name], times=99, hangs=True)
+    message = stage(*FETCH, fails=True, **IMPATIENT)
+    assert re.match(
+        r"error: .*reciTAL/mlsum@.*: http://\S+ does not answer within 1 s; try again later, ", message
+    )
+    assert sum(bool(re.search(ROWS_HANGING[name], request)) for request in hub.requests) == 3
 
 
 ROWS_REFUSED = {
