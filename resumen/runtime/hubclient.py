@@ -52,7 +52,9 @@ class HubClient(httpx2.Client):
         if constants.is_offline_mode():
             raise OfflineModeIsEnabled(f"cannot reach {request.url}: HF_HUB_OFFLINE is set")
         is_read = request.method in ("GET", "HEAD") or "/paths-info/" in request.url.path
-        if not any(request.extensions.get("timeout", {}).values()):
+        usual = min(constants.HF_HUB_DOWNLOAD_TIMEOUT, constants.HF_HUB_ETAG_TIMEOUT)
+        optional = 0 < seconds_given(request) < usual  # so libraries count uses, and go on without an answer
+        if not seconds_given(request):
             seconds = constants.HF_HUB_DOWNLOAD_TIMEOUT if is_read else UPLOAD_TIMEOUT
             request.extensions["timeout"] = httpx2.Timeout(seconds).as_dict()
         for number in range(1, MAX_TRIES + 1):
@@ -60,28 +62,27 @@ class HubClient(httpx2.Client):
             try:
                 response = super().send(request, **options)
             except httpx2.TimeoutException as error:
-                if is_count(request):
+                if optional:
                     raise
                 if not is_read or number == MAX_TRIES:
                     raise HubError(no_answer(error)) from error
-                asked = f"{request.method} {request.url.copy_with(query=None)}"
+                asked = f"{request.method} {origin(request.url)}{request.url.path}"
                 log.warning("%s: no answer; trying again (%d of %d)", asked, number + 1, MAX_TRIES)
             else:
-                if response.status_code != 429 or not is_read:
+                if response.status_code != 429 or optional or not is_read:
                     return response
-                self.wait(response, number)
+                response.close()
+                self.wait(request, seconds_to_wait(response, default=2 ** (number - 1)), number)
         raise AssertionError("the last try returns or raises")
 
-    def wait(self, response: httpx2.Response, number: int) -> None:
-        """Let no request be sent for as long as the 429 of try `number` asks; a line says so once.
+    def wait(self, request: httpx2.Request, seconds: float, number: int) -> None:
+        """Let nothing be sent for the `seconds` that a 429 asks for at try `number`; a line says so once.
 
         Raises:
-            HubError: it was the last try, or that is longer than MAX_WAIT.
+            HubError: it was the last try, or they are more than MAX_WAIT.
         """
-        response.close()
-        seconds = seconds_to_wait(response, default=2 ** (number - 1))
-        asked = f"{response.url.host} answered 429, too many requests"
-        advice = "" if "Authorization" in response.request.headers else "; HF_TOKEN raises the limit"
+        asked = f"{request.url.host} answered 429, too many requests"
+        advice = "" if "Authorization" in request.headers else "; HF_TOKEN raises the limit"
         if number == MAX_TRIES or seconds > MAX_WAIT:
             raise HubError(f"{asked}; try again in {seconds:,.0f} s{advice}")
         with self.lock:
@@ -145,20 +146,26 @@ def without_password(address: str) -> str:
     return re.sub(r"(\w+://)?[^\s'\"]*@", r"\1", address)
 
 
+def origin(url: httpx2.URL) -> str:
+    """Return the scheme, host and port of `url`, without a password."""
+    return f"{url.scheme}://{url.netloc.decode()}"
+
+
 def no_answer(error: httpx2.TimeoutException) -> str:
     """Return that a request had no answer in time, and what to do."""
     url, proxy = error.request.url, proxy_for(str(error.request.url))
     through = f" through the proxy {proxy}" if proxy else ""
-    seconds = max(value or 0 for value in error.request.extensions["timeout"].values())
+    seconds = seconds_given(error.request)
+    variable = "HF_HUB_ETAG_TIMEOUT" if error.request.method == "HEAD" else "HF_HUB_DOWNLOAD_TIMEOUT"
     return (
-        f"{url.scheme}://{url.netloc.decode()} does not answer within {seconds:g} s{through}; try again "
-        "later, set HF_ENDPOINT to a mirror, or HF_HUB_DOWNLOAD_TIMEOUT to more seconds"
+        f"{origin(url)} does not answer within {seconds:g} s{through}; try again later, set HF_ENDPOINT to a "
+        f"mirror, or {variable} to more seconds"
     )
 
 
-def is_count(request: httpx2.Request) -> bool:
-    """Return whether `request` is that by which datasets counts, elsewhere; it ignores what comes of it."""
-    return request.method == "HEAD" and request.url.host != httpx2.URL(constants.ENDPOINT).host
+def seconds_given(request: httpx2.Request) -> float:
+    """Return how long `request` waits for an answer; 0 if it does not say."""
+    return max((value or 0 for value in request.extensions.get("timeout", {}).values()), default=0)
 
 
 def seconds_to_wait(response: httpx2.Response, default: float) -> float:
