@@ -7,10 +7,14 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from resumen.runtime.errors import InputError, printable
+
+# git takes a changed params.yaml of the same size and second for the old one; touched, it looks again.
+WAY_BACK = "`touch params.yaml; git checkout HEAD . && dvc checkout`"
 
 
 class OneLine(logging.Formatter):
@@ -33,7 +37,8 @@ def parser(doc: str, example: str) -> argparse.ArgumentParser:
 def run(main: Callable[[], None]) -> None:
     """Call `main`; an InputError becomes a line a fault on stderr and exit code 1.
 
-    Anything else keeps its traceback, since it is our bug; RESUMEN_DEBUG=1 shows every one.
+    Anything else keeps its traceback, since it is our bug; RESUMEN_DEBUG=1 shows every one. Where that ends
+    an experiment, the way back is told.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(OneLine("%(name)s: %(message)s"))
@@ -44,8 +49,20 @@ def run(main: Callable[[], None]) -> None:
     try:
         with logging_redirect_tqdm():  # a line logged beside a bar does not break it
             main()
-    except (InputError, OSError) as error:
-        if os.environ.get("RESUMEN_DEBUG"):
+    except Exception as error:
+        if os.environ.get("RESUMEN_DEBUG") or not isinstance(error, InputError | OSError):
+            for line in way_back():
+                error.add_note(line)  # stands below the traceback
             raise
         messages = error.messages if isinstance(error, InputError) else [printable(str(error))]
-        sys.exit("\n".join(f"error: {message}" for message in messages))
+        sys.exit("\n".join([*(f"error: {message}" for message in messages), *way_back()]))
+
+
+def way_back() -> list[str]:
+    """Return how to undo what an experiment has changed here, if this process is a part of one.
+
+    Those of DVC's queue run in a folder of their own.
+    """
+    if "DVC_EXP_NAME" not in os.environ or ".dvc" in Path.cwd().parts:
+        return []
+    return [f"the experiment's params are in params.yaml still; the way back: {WAY_BACK}"]

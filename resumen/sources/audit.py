@@ -17,6 +17,7 @@ from rensa import RMinHash, RMinHashLSH
 from resumen.schema.data import DataParams
 from resumen.sources.damage import MIN_INNER_RUN, MIN_RUN, is_damaged
 from resumen.sources.rows import FAULT
+from resumen.text.characters import NO_VALUE, is_missing
 from resumen.text.language import (
     MAX_LANGUAGE_CHARACTERS,
     MIN_RELATIVE_WORDS,
@@ -30,7 +31,6 @@ NUM_HASHES = 128  # of a MinHash; the estimate of a similarity of 0.8 has a devi
 NUM_BANDS = 32  # of 4 hashes: texts alike by 0.8 are compared with a probability of 1 − 5e-8, by 0.6 of 0.99
 HASH_SEED = 1
 
-NO_VALUE = ("<na>", "n/a", "nan", "none", "null")  # what pandas, JSON and people write for no value
 
 # MLSUM es: "* Este artículo apareció en la edición impresa del Martes, 1 de junio de 2010"
 EDITION_NOTE_WORDS = "Este artículo apareció en la edición impresa"
@@ -58,15 +58,6 @@ class RowWords(NamedTuple):
     @classmethod
     def of(cls, row: dict[str, Any]) -> "RowWords":
         return cls(words(row["text"]), words(row["summary"]))
-
-
-def is_missing(text: str) -> bool:
-    """Return whether `text` is one of NO_VALUE, in small letters or capitals.
-
-    >>> is_missing(" NaN\\n"), is_missing("NaN y null")
-    (True, False)
-    """
-    return text.strip().lower() in NO_VALUE
 
 
 def own_defects(row: dict[str, Any], read: RowWords, params: DataParams) -> list[str]:

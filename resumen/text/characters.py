@@ -8,6 +8,8 @@ import unicodedata
 INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")
 NO_BREAK_SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")  # and their kin
 
+NO_VALUE = ("<na>", "n/a", "nan", "none", "null")  # what pandas, JSON and people write for no value
+
 
 def normalize(text: str) -> str:
     """Return `text` as all texts are that come in: NFC, without invisible characters, its spaces plain ones.
@@ -50,3 +52,12 @@ def is_visible(text: str) -> bool:
     [True, False, False, False]
     """
     return any(unicodedata.category(letter)[0] not in "CZ" for letter in text)
+
+
+def is_missing(text: str) -> bool:
+    """Return whether `text` is one of NO_VALUE, in small letters or capitals.
+
+    >>> is_missing(" NaN\\n"), is_missing("NaN y null")
+    (True, False)
+    """
+    return text.strip().lower() in NO_VALUE

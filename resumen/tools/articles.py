@@ -14,7 +14,7 @@ from resumen.runtime.guards import read_bounded
 from resumen.schema.jsonl import numbered_lines
 from resumen.schema.suffixes import SUFFIXES, known_suffix, stem_of
 from resumen.sources.userfiles import text_of
-from resumen.text.characters import normalize
+from resumen.text.characters import is_missing, is_visible, normalize
 
 log = logging.getLogger("summarize")
 
@@ -26,6 +26,11 @@ class Article(NamedTuple):
     location: str  # as messages name it: a file, or its line or row
     id: str
     values: dict[str, str]  # the text, and what else the template names
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to summarize."""
+        return not is_visible(self.values["text"]) or is_missing(self.values["text"])
 
 
 class StandardInput:

@@ -19,7 +19,6 @@ from resumen.runtime.errors import InputError, nearest
 from resumen.schema.params import parse_key, parse_section, read_params
 from resumen.schema.sections import FormatParams, GenerateParams, SourceParams
 from resumen.schema.systems import SystemParams, system_names, system_params
-from resumen.text.characters import is_visible
 from resumen.text.conversation import check_turn, render_conversation
 from resumen.text.prompts import fill_template
 from resumen.text.sentences import sentences
@@ -86,7 +85,7 @@ class Summarizer(NamedTuple):
         if self.in_windows:
             message = "not the end of a word that is longer than a window"
         for batch in chunks(articles, self.batch_size):
-            prompts = [self.prompts(article) for article in batch if is_visible(article.values["text"])]
+            prompts = [self.prompts(article) for article in batch if not article.is_empty]
             ids, were_cut = encode_truncated(
                 self.tokenizer,
                 [prompt for parts in prompts for prompt in parts],
@@ -99,7 +98,7 @@ class Summarizer(NamedTuple):
             seconds = (time.perf_counter() - start) / max(len(prompts), 1)
             written, by_article = iter(zip(texts, ids, were_cut, strict=True)), iter(prompts)
             for article in batch:
-                if not is_visible(article.values["text"]):
+                if article.is_empty:
                     log.warning("%s: no text, so the summary is empty", article.location)
                     yield {"id": article.id, "summary": "", "seconds": 0.0, "tokens": 0, "truncated": False}
                     continue

@@ -93,3 +93,20 @@ def test_help_is_there_before_what_takes_seconds_to_import():
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert shown.returncode == 0, shown.stderr
     assert shown.stdout.count("example:") == len(HAVE_HELP)
+
+
+@pytest.mark.parametrize("error", [InputError("x.csv:3: wrong"), KeyError("x")])
+def test_a_failed_experiment_says_the_way_back(error, monkeypatch, tmp_path):
+    def told():
+        with pytest.raises((SystemExit, KeyError)) as stopped:
+            run(raising(type(error)(*error.args)))
+        return "\n".join([str(stopped.value), *getattr(stopped.value, "__notes__", [])])
+
+    monkeypatch.delenv("DVC_EXP_NAME", raising=False)
+    assert "the way back" not in told()
+    monkeypatch.setenv("DVC_EXP_NAME", "silly-name")
+    assert "the way back: `touch params.yaml; git checkout HEAD . && dvc checkout`" in told()
+    queued = tmp_path / ".dvc/tmp/exps/tmpabc"
+    queued.mkdir(parents=True)
+    monkeypatch.chdir(queued)
+    assert "the way back" not in told()

@@ -356,7 +356,7 @@ EMPTY = [
     ("a.jsonl", f"{GOOD}\n" + '{"text": ""}\n' + GOOD, ["a.jsonl:3"]),
     ("a.jsonl", f"{GOOD}" + '{"id": 1}\n', ["a.jsonl:2"]),
     ("a.jsonl", '{"text": null}\n' * 2 + GOOD * 2, ["a.jsonl:1", "a.jsonl:2"]),
-    ("a.csv", f'id,text\n1,""\n2,{SHORT}\n', ["a.csv: row 1"]),
+    ("a.csv", f'id,text\n1,""\n2,{SHORT}\n3,NaN\n', ["a.csv: row 1", "a.csv: row 3"]),
 ]
 
 
