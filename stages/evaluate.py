@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from resumen.rouge.score import ROUGE_TYPES, SPLITTERS, rouge
+from resumen.rouge.score import ROUGE_TYPES, SPLITTERS, rouge_multi
 from resumen.runtime.cli import parser, run
 from resumen.runtime.cpu import num_threads
 from resumen.runtime.errors import InputError
@@ -229,7 +229,8 @@ def ceilings(
     result = []
     for spelled, systems in who.items():
         scores = [
-            rouge(text, row["summary"], SPLITTERS[stemming]) for text, row in zip(spelled, rows, strict=True)
+            rouge_multi(text, references_of(row), SPLITTERS[stemming])
+            for text, row in zip(spelled, rows, strict=True)
         ]
         means = np.mean(scores, axis=0).round(2).tolist()
         result.append({"systems": systems, **dict(zip(ROUGE_TYPES, means, strict=True))})

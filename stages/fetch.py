@@ -16,6 +16,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -57,31 +58,22 @@ def in_words(counts: Counter[str]) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in counts.most_common()) or "none"
 
 
-def pairs_of(rows: Iterable[RawRow], audit: Audit) -> Iterator[RawRow]:
-    """Yield each article as its split takes it.
-
-    In train a row a summary, each of which is learnt from (`of` is then the article's id); elsewhere one,
-    scored against the best of its summaries.
-    """
+def pairs_of(rows: Iterable[RawRow]) -> Iterator[RawRow]:
+    """Yield each article once for each of its summaries; `of` is its id, which the first of them keeps."""
     for row in rows:
-        others = row.get("references") or []
-        audit.several_references += bool(others)
-        if audit.split != "train" or not others:
-            yield row
-            continue
-        yield row | {"references": None}
+        article, others = row | {"of": row["id"]}, row.get("references") or []
+        if others:
+            article["references"] = None
+        yield dict(article)  # `clean` takes `of` out
         for number, summary in enumerate(others, start=2):
-            own = {"id": f"{row['id']}#{number}", "summary": summary, "of": row["id"]}
-            yield row | own | {"references": None}
+            yield article | {"id": f"{row['id']}#{number}", "summary": summary}
 
 
-def clean(rows: Iterable[RawRow], audit: Audit, seen: DuplicateIndex, params: DataParams) -> Iterator[RawRow]:
-    """Yield the rows of a split that are not to be dropped, in their order; count in `audit` what is wrong.
-
-    `seen` goes from split to split: a later one loses what an earlier one has, so that no test article was
-    trained on.
-    """
-    for given in pairs_of(rows, audit):
+def kept_pairs(
+    rows: Iterable[RawRow], audit: Audit, seen: DuplicateIndex, params: DataParams
+) -> Iterator[tuple[RawRow, RowWords]]:
+    """Yield the pairs of `rows` that are not to be dropped, with their words; count what is wrong."""
+    for given in pairs_of(rows):
         row, trimmed = normalized_row(given)
         if params.trim_edition_note and (text := without_edition_note(row["text"])) != row["text"]:
             row, trimmed = row | {"text": text}, ["edition note", *trimmed]
@@ -91,15 +83,37 @@ def clean(rows: Iterable[RawRow], audit: Audit, seen: DuplicateIndex, params: Da
         defects = dict.fromkeys(own_defects(row, read, params))
         if not defects.keys() & set(UNUSABLE):
             fingerprint = Fingerprint.of(read, params.min_near_duplicate_words)
-            repeated = seen.repeated(fingerprint, audit.split)
-            defects |= {name: first for name, first in repeated.items() if first.id != row.get("of")}
+            is_further, repeated = row["id"] != row["of"], seen.repeated(fingerprint, audit.split)
+            defects |= {
+                name: first for name, first in repeated.items() if not (is_further and first.id == row["of"])
+            }
         reason = next((name for name in defects if params.drops(name)), None)
         audit.count(row["id"], defects, reason)
         if reason is None:
-            audit.trimmed.update(trimmed)
-            audit.measure(read)
-            seen.keep(fingerprint, RowRef(audit.split, row.get("of") or row["id"]))
-            yield row
+            audit.trimmed.update(trimmed if row["id"] == row["of"] else [])
+            seen.keep(fingerprint, RowRef(audit.split, row["of"]))
+            yield row, read
+
+
+def clean(rows: Iterable[RawRow], audit: Audit, seen: DuplicateIndex, params: DataParams) -> Iterator[RawRow]:
+    """Yield the rows of a split that are not to be dropped, in their order; count in `audit` what is wrong.
+
+    Each summary of an article is judged by itself. Those that stay are a row each in train, and elsewhere the
+    references of one. `seen` goes from split to split: a later one loses what an earlier one has, so that no
+    test article was trained on.
+    """
+    by_article = groupby(kept_pairs(rows, audit, seen, params), key=lambda pair: pair[0].pop("of"))
+    for article, pairs in by_article:
+        (first, read), *others = pairs
+        audit.several_references += bool(others)
+        if audit.split != "train" and others:
+            first["references"] = [row["summary"] for row, _ in others]
+        audit.measure(read)
+        yield first | {"id": article}
+        if audit.split == "train":
+            for row, words_read in others:
+                audit.measure(words_read)
+                yield row
 
 
 def first_faults(audit: Audit) -> list[str]:

@@ -30,7 +30,7 @@ from resumen.schema.predictions import FOREIGN, write_meta
 from resumen.schema.rows import read_table
 from resumen.schema.sections import GenerateParams, SourceParams, StyleParams
 from resumen.schema.systems import system_params
-from resumen.text.characters import normalize
+from resumen.text.characters import is_missing, normalize
 
 log = logging.getLogger("generate")
 
@@ -58,7 +58,7 @@ def check_prediction(where: str, row_id: Any, text: Any) -> tuple[str, str]:
         raise InputError(f"{message} expected text, got {shown(text)}")
     if fault := summary_fault(text):
         raise InputError(f"{message} {fault}")
-    return str(row_id), normalize(text)
+    return str(row_id), "" if is_missing(text) else normalize(text)
 
 
 def read_external(path: Path, rows: list[dict[str, str]], system: str) -> list[dict[str, Any]]:
@@ -86,15 +86,14 @@ def read_external(path: Path, rows: list[dict[str, str]], system: str) -> list[d
     wanted = {row["id"] for row in rows}
     if missing := wanted - predictions.keys():
         raise InputError(
-            f"{path}: system {system}: lacks {len(missing)} ids, such as {min(missing)!r}, of {len(wanted)} "
-            f"articles; the ids are those of {RAW_TEST}"
+            f"{path}: system {system}: lacks the ids of {len(missing)} of {len(wanted)} articles, such as "
+            f"{min(missing)!r}, and has {sorted(predictions)[:3]}; the ids are those of {RAW_TEST}"
         )
     if others := predictions.keys() - wanted:
         log.warning(
-            "%s: %d predictions paired with the %d test articles; not %d others, such as %r: `fetch` dropped "
-            "them, or did not take so many",
+            "%s: %d predictions paired with the test articles; left out: %d, such as %r, of articles that "
+            "`fetch` dropped or did not take",
             system,
-            len(wanted),
             len(wanted),
             len(others),
             min(others),

@@ -43,10 +43,10 @@ def check_index(path: Path, where: str, files: Iterable[str]) -> None:
     """Raise InputError if the index of a checkpoint in shards names a file that is not among its `files`."""
     parts = read_object(path, f"{where}: {path.name}").get("weight_map")
     names, known = parts.values() if isinstance(parts, dict) else [parts], sorted(files)
-    if strangers := [name for name in names if name not in known]:
+    if absent := [name for name in names if name not in known]:
         raise InputError(
             f"{where}/{path.name}: weight_map: expected names of {', '.join(known)}, got "
-            f"{shown(strangers[0])}; fetch or save the checkpoint again"
+            f"{shown(absent[0])}; fetch or save the checkpoint again"
         )
 
 

@@ -13,6 +13,7 @@ from resumen.runtime.errors import InputError, shown
 from resumen.runtime.guards import MAX_BYTES
 from resumen.schema.data import SEPARATORS
 from resumen.schema.jsonl import numbered_lines
+from resumen.schema.suffixes import suffix_of
 
 
 def csv_records(path: Path, separator: str | None) -> Iterator[list[str]]:
@@ -76,16 +77,17 @@ def separator_of(path: Path, asked: str | None) -> tuple[str, int]:
     """
     with unpacked(path) as file:
         first = next((line for line in csv_lines(file, path) if line.strip()), "")
-    if declared := re.fullmatch(r"sep=(.)\s*", first):
+    if declared := re.fullmatch(r'"?sep=(.)"?\s*', first, re.IGNORECASE):
         return declared[1], 1
     others = sorted((sign for sign in SEPARATORS if sign in first), key=first.count, reverse=True)
     if asked is None:
         return (others or [","])[0], 0
     if asked not in first and others:
         name = "tab" if others[0] == "\t" else repr(others[0])
+        is_tsv = suffix_of(path) == ".tsv"
+        way = "name it .csv" if is_tsv else f"set profiles.files.data.separator to {name}"
         raise InputError(
-            f"{path}: its header has no {asked!r} and has {others[0]!r}: {shown(first.strip())}; set "
-            f"profiles.files.data.separator to {name}"
+            f"{path}: its header has no {asked!r} and has {others[0]!r}: {shown(first.strip())}; {way}"
         )
     return asked, 0
 

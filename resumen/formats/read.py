@@ -18,8 +18,10 @@ from resumen.runtime.jsonfiles import read_json
 from resumen.schema.jsonl import json_lines, json_value
 from resumen.schema.rows import NOT_PARQUET, open_parquet
 from resumen.schema.suffixes import known_suffix
+from resumen.text.characters import normalize
 
 MAX_ARRAY = 2**28  # bytes of a JSON array, which is read whole
+MAX_NAME = 1_000  # characters of a column's name that are looked at
 SAVED = "state.json"  # stands in each folder that Dataset.save_to_disk wrote
 
 LocatedRow = tuple[str, dict[str, Any]]  # where a row stands, as messages name it, and the row
@@ -56,14 +58,22 @@ def read_rows(path: Path, choose: Choose, separator: str | None) -> Iterator[Loc
             yield from line_rows(file, path, choose)
 
 
+def column_name(name: str) -> str:
+    """Return the name of a column as params.yaml has it: a spreadsheet of macOS writes "í" as two characters.
+
+    >>> column_name(" Ti\u0301tulo\u00a0largo")
+    'Título largo'
+    """
+    return normalize(name).strip() if len(name) < MAX_NAME else name
+
+
 def csv_rows(path: Path, choose: Choose, separator: str | None) -> Iterator[LocatedRow]:
     """Yield the records of a CSV; fields in quotes may hold line ends, a BOM is skipped."""
     records = csv_records(path, separator)
-    header = next(records)
-    wanted = choose(header)
-    indices = [(name, header.index(name)) for name in wanted]
+    header = list(map(column_name, next(records)))
+    indices = [(name, header.index(name)) for name in choose(header)]
     for number, record in enumerate(records, start=1):
-        row = {name: record[index] if index < len(record) else "" for name, index in indices}
+        row = {name: record[index] if index < len(record) else None for name, index in indices}
         yield f"{path}: row {number}", row
 
 
@@ -74,7 +84,8 @@ def line_rows(file: BinaryIO, where: object, choose: Choose) -> Iterator[Located
         InputError: a line is no JSON object, or there is none.
     """
     is_first = True
-    for number, row in json_lines(file, where, keys=()):
+    for number, values in json_lines(file, where, keys=()):
+        row = {column_name(name): value for name, value in values.items()}
         if is_first:
             choose(sorted(row))
         is_first = False
@@ -118,10 +129,13 @@ def array_rows(path: Path, choose: Choose) -> Iterator[LocatedRow]:
         raise InputError(not_utf8(str(path), error)) from error
     rows = json_value(text, str(path))
     if not rows:
-        raise InputError(f"{path}: empty; expected an array of objects")
-    for number, row in enumerate(rows, start=1):
-        if not isinstance(row, dict):
-            raise InputError(f"{path}: row {number}: expected an object, got {shown(json.dumps(row))}")
+        raise InputError(f"{path}: empty; expected an array of objects; add rows")
+    for number, values in enumerate(rows, start=1):
+        if not isinstance(values, dict):
+            raise InputError(
+                f"{path}: row {number}: expected keys and values, got {shown(json.dumps(values))}"
+            )
+        row = {column_name(name): value for name, value in values.items()}
         if number == 1:
             choose(sorted(row))
         yield f"{path}: row {number}", row
@@ -130,10 +144,11 @@ def array_rows(path: Path, choose: Choose) -> Iterator[LocatedRow]:
 def parquet_rows(path: Path, choose: Choose) -> Iterator[LocatedRow]:
     """Yield the rows of a Parquet file, one in memory at a time."""
     with open_parquet(path) as file:
-        wanted = choose(file.schema_arrow.names)
-        rows = untrusted_rows(file, str(path), path.stat().st_size, wanted)
+        names = {column_name(name): name for name in file.schema_arrow.names}
+        wanted = {names[name]: name for name in choose(list(names))}
+        rows = untrusted_rows(file, str(path), path.stat().st_size, list(wanted))
         for number, row in enumerate(rows, start=1):
-            yield f"{path}: row {number}", row
+            yield f"{path}: row {number}", {wanted[name]: value for name, value in row.items()}
 
 
 def saved_rows(folder: Path, choose: Choose) -> Iterator[LocatedRow]:
@@ -147,14 +162,15 @@ def saved_rows(folder: Path, choose: Choose) -> Iterator[LocatedRow]:
         budget = RowBudget(str(file), file.stat().st_size)
         try:
             with pa.OSFile(str(file)) as source, pa.ipc.open_stream(source) as reader:
-                wanted = choose(reader.schema.names)
+                names = {column_name(name): name for name in reader.schema.names}
+                wanted = {names[name]: name for name in choose(list(names))}
                 for batch in reader:
                     batch.validate(full=True)
                     if batch.nbytes > budget.maximum:
                         raise InputError(budget.too_much("got more"))
-                    for row in batch.select(wanted).to_pylist():
+                    for row in batch.select(list(wanted)).to_pylist():
                         number += 1
-                        yield f"{file}: row {number}", row
+                        yield f"{file}: row {number}", {wanted[name]: row[name] for name in wanted}
         except InputError:
             raise
         except NOT_PARQUET as error:

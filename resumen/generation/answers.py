@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from resumen.model.decoding import encode_prompts, generate_texts, greedy, make_generate
+from resumen.model.device import memory_errors
 from resumen.model.loading import check_vocabulary, load_t5
 from resumen.model.prepare import announce, prepare_torch
 from resumen.vocabulary.tokenizer import load_tokenizer
@@ -19,8 +20,9 @@ def answer(folder: Path, prompts: list[str], max_new_tokens: int, what: str) -> 
     """Return the answer of the model in `folder` to each prompt, in order."""
     device = prepare_torch(seed=0)  # greedy search draws nothing
     announce(log, device, torch.float32)
-    model, tokenizer = load_t5(folder, torch.float32, device), load_tokenizer(folder)
-    check_vocabulary(model.num_rows, tokenizer, folder)
-    generate = make_generate(model, greedy(max_new_tokens))
+    tokenizer = load_tokenizer(folder)
     ids, _ = encode_prompts(tokenizer, prompts, max_tokens=None)
-    return generate_texts(tokenizer, ids, generate, BATCH_SIZE, what)
+    with memory_errors("probe", 1):
+        model = load_t5(folder, torch.float32, device)
+        check_vocabulary(model.num_rows, tokenizer, folder)
+        return generate_texts(tokenizer, ids, make_generate(model, greedy(max_new_tokens)), BATCH_SIZE, what)

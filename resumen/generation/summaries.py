@@ -116,9 +116,9 @@ def generate(
     parts = fingerprint([system, params, source, style], paths, precision=f"{dtype} on {device.type}")
     check_same(parts)
     with locked_folder(f"generate-{name}", parts, log, rank(), world_size()) as folder:
-        model, journal = load_t5(system.path, dtype, device), folder / "batches.jsonl"
-        what = f"generate {name}"
+        journal, what = folder / "batches.jsonl", f"generate {name}"
         with memory_errors("generate.batch_size", params.batch_size):
+            model = load_t5(system.path, dtype, device)
             predictions = summarize_rows(system, rows, params, source, style, model, what, journal)
         if rank() == 0:
             write(predictions, made_with(system, params, dtype, device))

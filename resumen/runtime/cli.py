@@ -14,7 +14,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from resumen.runtime.errors import InputError, printable
 
 # git takes a changed params.yaml of the same size and second for the old one; touched, it looks again.
-WAY_BACK = "`touch params.yaml; git checkout HEAD . && dvc checkout`"
+WAY_BACK = "`touch params.yaml; git checkout HEAD params.yaml dvc.lock metrics && dvc checkout`"
 
 
 class OneLine(logging.Formatter):
@@ -65,4 +65,4 @@ def way_back() -> list[str]:
     """
     if "DVC_EXP_NAME" not in os.environ or ".dvc" in Path.cwd().parts:
         return []
-    return [f"the experiment's params are in params.yaml still; the way back: {WAY_BACK}"]
+    return [f"params.yaml still has the experiment's values; back to the last commit's: {WAY_BACK}"]

@@ -1,4 +1,4 @@
-"""How many cores this process may use."""
+"""The cores: how many this process may use, and how its threads share them with other processes."""
 
 import logging
 import os

@@ -59,7 +59,7 @@ def expanded_yaml_size(node: Any, known: dict[Any, float]) -> float:
 
 
 class RowBudget:
-    """How many bytes the rows of a Parquet file of `size` bytes may have."""
+    """How many bytes the rows of a compressed file of `size` bytes may have."""
 
     def __init__(self, where: str, size: int) -> None:
         self.where, self.size = where, size

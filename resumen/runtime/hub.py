@@ -47,6 +47,7 @@ from resumen.runtime.hubclient import (
     log_once,
     no_answer,
     proxy_for,
+    seconds_to_wait,
     without_password,
 )
 
@@ -115,6 +116,10 @@ def explain(error: BaseException) -> str:
         return f"no such file: {response.url.path.rpartition('/')[2]}"
     if status in (401, 403):
         return f"the hub answered {status}; set HF_TOKEN to a token that may read it"
+    if status == 429:
+        seconds = seconds_to_wait(response, default=60)  # type: ignore[arg-type]  # it has a status
+        advice = f"try again in {seconds:,.0f} s; HF_TOKEN raises the limit"
+        return f"the hub answered 429, too many requests; {advice}"
     if isinstance(error, HfHubHTTPError):
         return f"the hub answered {first_line(error)}; try again later"
     if isinstance(error, httpx2.TimeoutException):

@@ -15,6 +15,7 @@ from pydantic import (
 from resumen.runtime.errors import InputError, nearest
 from resumen.schema.params import Block, parse_section, profile_of, section_of
 from resumen.schema.rows import TEXTS
+from resumen.text.characters import normalize
 from resumen.text.language import identifier
 
 # Always dropped: turns that cannot be read, nothing to read, nothing to score against.
@@ -146,6 +147,7 @@ class FilesParams(DataParams):
         for name in columns:
             if name not in (known := [*TEXTS, "messages"]):
                 raise ValueError(f"unknown column {name!r}{nearest(name, known)}")
+        columns = {name: normalize(theirs).strip() for name, theirs in columns.items()}
         if "messages" in columns:
             if twice := [name for name in ("text", "summary") if name in columns]:
                 raise ValueError(f"messages hold text and summary; take {' and '.join(twice)} out")
@@ -179,7 +181,7 @@ PROFILE_KEYS = {"source"} | {
 def user_columns(params: dict[str, Any]) -> tuple[dict[str, str], str | None]:
     """Return how the profile `files` maps columns, and its separator if no header would tell it.
 
-    So a user's files are read alike wherever they are, whatever the profile.
+    They hold for a user's files wherever these are read, whatever the profile.
     """
     section: Any = params
     for key in ("profiles", "files", "data"):
@@ -190,7 +192,7 @@ def user_columns(params: dict[str, Any]) -> tuple[dict[str, str], str | None]:
         columns = {}
     if not isinstance(separator, str) or len(separator) != 1 or separator in SEPARATORS:
         separator = None
-    return columns, separator
+    return {name: normalize(theirs).strip() for name, theirs in columns.items()}, separator
 
 
 def data_params(params: dict[str, Any]) -> DataParams:

@@ -33,6 +33,11 @@ def json_lines(file: BinaryIO, where: object, keys: Iterable[str]) -> Iterator[t
     for number, line in numbered_lines(file, where):
         if not line.strip():
             continue
+        if line.lstrip().startswith("["):
+            raise InputError(
+                f"{where}:{number}: expected an object a line, got {shown(line.strip())}; if the file is one "
+                "array, name it .json"
+            )
         row = json_value(line, f"{where}:{number}")
         if not isinstance(row, dict):
             raise InputError(f"{where}:{number}: expected an object, got {shown(line.strip())}")
@@ -51,8 +56,11 @@ def json_value(text: str, where: str) -> Any:
         value = json.loads(text, object_pairs_hook=unique_keys)
         written = json.dumps(value, ensure_ascii=False) if "\\ud" in text.lower() else ""
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits, 10,000 brackets
-        message = getattr(error, "msg", first_line(error))
-        raise InputError(f"{where}: not JSON: {message}, got {shown(text.strip())}") from error
+        message, number = getattr(error, "msg", first_line(error)), getattr(error, "lineno", 1)
+        lines = text.split("\n")
+        where = where if len(lines) <= 2 else f"{where}:{number}"
+        got = shown((lines[number - 1] or text).strip())
+        raise InputError(f"{where}: not JSON: {message}, got {got}") from error
     if SURROGATE.search(written):
         raise InputError(f"{where}: holds half a character, a surrogate; write it whole")
     return value

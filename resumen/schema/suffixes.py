@@ -14,6 +14,7 @@ SUFFIXES = (
     ".parquet",
 )  # of files with rows, whatever their case
 COMPRESSED = ".gz"  # after any of them but Parquet's, which is compressed inside
+GZIPPED = tuple(suffix for suffix in SUFFIXES if suffix != ".parquet")
 CONVERSIONS = {  # of what people have instead
     ".arrow": "name the folder that save_to_disk wrote, or write it as Parquet (`to_parquet` of datasets)",
     ".bz2": "unpack it, and compress it with gzip",
@@ -61,9 +62,9 @@ def known_suffix(path: Path, known: Sequence[str] = SUFFIXES) -> str:
         InputError: it is not `known`; the message says how to convert what people have instead.
     """
     suffix, last = suffix_of(path), path.suffix.lower()
-    packed = last == COMPRESSED and suffix not in SUFFIXES[:-1]
+    packed = last == COMPRESSED and suffix not in GZIPPED
     if suffix not in known or packed:
-        way = CONVERSIONS.get(last if packed else suffix, "")
+        way = CONVERSIONS.get(last if packed else suffix, "name it .txt if it is text" * (".txt" in known))
         raise InputError(
             f"{path}: expected a name that ends in {', '.join(known)}{f'; {way}' if way else ''}"
         )

@@ -7,7 +7,7 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_va
 
 from resumen.runtime.errors import InputError, nearest
 from resumen.schema.params import Block, check_name, parse_block
-from resumen.schema.suffixes import SUFFIXES, suffix_of
+from resumen.schema.suffixes import CONVERSIONS, SUFFIXES, suffix_of
 from resumen.text.prompts import check_template
 
 EXTRACTIVE = ("lead-1", "lead-3", "oracle", "random-3")  # made by `extract`, no model needed
@@ -36,8 +36,8 @@ class SystemParams(Block):
 
     @property
     def is_foreign(self) -> bool:
-        """Whether the predictions were made elsewhere: `from` is a file with rows by its name."""
-        return suffix_of(self.path) in SUFFIXES
+        """Whether the predictions were made elsewhere: `from` is a file by its name."""
+        return suffix_of(self.path) in (*SUFFIXES, *CONVERSIONS)
 
     @property
     def path(self) -> Path:

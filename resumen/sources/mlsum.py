@@ -3,7 +3,7 @@
 import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 from huggingface_hub import DatasetCard, HfApi, HfFileSystem, constants
 from pyarrow.parquet import ParquetFile
+from yaml import YAMLError
 
 from resumen.formats.parquet import untrusted_rows
 from resumen.runtime.errors import InputError, first_line
@@ -179,8 +180,9 @@ def hub_rows(paths: list[str], count: int | None) -> Iterator[dict[str, str]]:
 def card_licence(repo: str, commit: str, repo_type: str) -> str:
     """Return the licence that the repository's card names, several by commas, or that it names none."""
     if constants.is_offline_mode():
-        path = cached_file(repo, commit, repo_type, "README.md")
-        card = DatasetCard.load(path).data if path else None
+        path, card = cached_file(repo, commit, repo_type, "README.md"), None
+        with suppress(ValueError, YAMLError):  # a header that is no YAML names none
+            card = DatasetCard.load(path).data if path else None
     else:
         where = f"{repo}@{commit}"
         info = with_retries(where, lambda: HfApi().repo_info(repo, revision=commit, repo_type=repo_type))

@@ -4,7 +4,6 @@ import math
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from hashlib import blake2b
 from itertools import chain
 from pathlib import Path
 from random import Random
@@ -14,13 +13,16 @@ from resumen.formats.read import LocatedRow, is_saved_dataset, read_rows
 from resumen.runtime.errors import InputError
 from resumen.runtime.guards import fault_of
 from resumen.schema.data import FilesParams
-from resumen.schema.rows import RAW, SPLITS
+from resumen.schema.rows import RAW, SPLITS, references_of
 from resumen.schema.suffixes import SUFFIXES, known_suffix, stem_of, suffix_of
+from resumen.sources.audit import words_digest
 from resumen.sources.rows import FAULT, RawRow
-from resumen.text.characters import is_visible
+from resumen.text.characters import is_missing, normalize
 from resumen.text.conversation import check_messages
+from resumen.text.words import words
 
 SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
+MAX_REFERENCES = 10  # rows with the same words, of which each is another summary
 SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})(?:-[0-9a-f]+)?")  # as datasets and the hub name them
 
 Row = TypeVar("Row")
@@ -40,13 +42,17 @@ def split_files(path: Path) -> dict[str, list[Path]] | None:
         raise InputError(f"{path}: not found; set profiles.files.data.path to a file or a folder")
     result = {}
     for split in SPLITS:
-        files: dict[str, list[Path]] = {}  # by their name without the shard's number
+        files: dict[str, list[Path]] = {}  # by their name, its shard's number left out
+        shards: dict[str, list[int]] = {}
         for entry in sorted(path.iterdir()):
             if (entry.is_file() and suffix_of(entry) in SUFFIXES) or is_saved_dataset(entry):
                 stem = entry.name if entry.is_dir() else stem_of(entry)
                 shard = SHARD.fullmatch(stem)
-                if (shard[1] if shard else stem) in SPLIT_NAMES[split]:
-                    files.setdefault(f"{shard[1]}-of-{shard[3]}" if shard else entry.name, []).append(entry)
+                if (shard[1] if shard else stem).lower() in SPLIT_NAMES[split]:
+                    name = f"{shard[1]}-*-of-{shard[3]}" if shard else entry.name
+                    files.setdefault(name, []).append(entry)
+                    if shard:
+                        shards.setdefault(name, []).append(int(shard[2]))
         if len(files) != 1:
             names = " or ".join(f"{name}.*" for name in SPLIT_NAMES[split])
             has = sorted(entry.name for entry in path.iterdir())
@@ -54,11 +60,10 @@ def split_files(path: Path) -> dict[str, list[Path]] | None:
                 f"{path}: expected one {names}, that ends in one of {', '.join(SUFFIXES)}; has {has}"
             )
         ((name, result[split]),) = files.items()
-        number = re.search(r"-of-(\d{5})$", name)
-        if number and len(result[split]) != int(number[1]):
+        if name in shards and sorted(shards[name]) != list(range(count := int(name[-5:]))):
             raise InputError(
-                f"{path}: expected {int(number[1])} shards of {split}, got {len(result[split])}: "
-                f"{[file.name for file in result[split]]}; add the missing ones"
+                f"{path}: expected the shards of {split} from 0 to {count - 1}, each once, got "
+                f"{[file.name for file in result[split]]}; add what is missing, take out what is twice"
             )
     return result
 
@@ -72,10 +77,11 @@ def require_columns(path: Path, wanted: list[str], has: list[str]) -> list[str]:
 
 def read_user_rows(
     files: Sequence[Path], columns: dict[str, str], separator: str, chosen: Container[int] | None = None
-) -> Iterator[tuple[int, RawRow]]:
-    """Yield the rows of a user's files under our names, in the files' order, each with its number, from 1.
+) -> Iterator[tuple[int, str, RawRow]]:
+    """Yield the rows of a user's files under our names, in the files' order, each with its number and place.
 
-    `columns` maps our names to the file's; `chosen` are the numbers of the rows that are wanted (None: all).
+    Numbers count from 1 throughout; `columns` maps our names to the file's; `chosen` are the numbers of the
+    rows that are wanted (None: all).
     Missing values become "", line ends become "\\n". With `messages` mapped, `text` and `summary` come from
     there; where they are no conversation, the row has FAULT.
 
@@ -94,7 +100,7 @@ def read_user_rows(
                 ours |= summaries_of(row.get(theirs), where, theirs)
             else:
                 ours[name] = text_of(row.get(theirs), where, theirs)
-        yield number, ours
+        yield number, where, ours
 
 
 def columns_of(path: Path, columns: dict[str, str], separator: str) -> Iterator[LocatedRow]:
@@ -121,8 +127,9 @@ def summaries_of(value: Any, where: str, column: str) -> RawRow:
     """Return a row's `summary`, and as `references` the others if the column holds a list."""
     if not isinstance(value, list):
         return {"summary": text_of(value, where, column)}
-    texts = [text for one in value if is_visible(text := text_of(one, where, column))]
-    summary, *others = texts or [""]
+    texts = [text_of(one, where, column) for one in value]
+    different = {digest_of(text): text for text in reversed(texts) if has_words(text)}
+    summary, *others = list(different.values())[::-1] or [""]
     return {"summary": summary, "references": others} if others else {"summary": summary}
 
 
@@ -143,44 +150,51 @@ def text_of(value: Any, where: str, column: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def has_words(text: str) -> bool:
+    """Return whether `text` is one, and not NaN or the like."""
+    return bool(words(text)) and not is_missing(text)
+
+
+def digest_of(text: str) -> bytes:
+    """Return what tells a text by its words, however they are written."""
+    return words_digest(words(normalize(text)))
+
+
 class UserArticles:
     """The articles of one or several files, each row of which has been read once.
 
-    What is wrong anywhere is known before any work. Rows with the text of an earlier one and another summary
-    are no articles of their own but further references of that one.
+    What is wrong anywhere is known before any work. Rows with the words of an earlier one and another summary
+    are no articles of their own but further references of that one, up to MAX_REFERENCES: a text with more
+    summaries is none (a paywall's), and the audit counts its rows as duplicates.
     """
 
     def __init__(self, files: Sequence[Path], prefix: str, params: FilesParams) -> None:
         self.files, self.prefix, self.params = files, prefix, params
-        self.further: dict[int, list[str]] = {}  # the summaries of later rows, by the article's number
+        self.further: dict[int, dict[int, list[str]]] = {}  # an article's: by the row, its new summaries
         self.numbers: list[int] = []  # of the rows that are articles
         by_text: dict[bytes, int] = {}
         by_id: dict[str, int] = {}
-        summaries: set[tuple[int, str]] = set()
-        for number, row in self.read():
-            text, summary = row["text"], row["summary"]
-            article = number
-            if not params.has_messages and is_visible(text) and is_visible(summary):
-                article = by_text.setdefault(blake2b(text.strip().encode(), digest_size=16).digest(), number)
-            is_further = article != number and (article, summary) not in summaries
+        known: set[tuple[int, bytes]] = set()  # the summaries of each article
+        for number, where, row in self.read():
+            new, article = {}, number
+            if not params.has_messages and has_words(row["text"]):
+                article = by_text.setdefault(digest_of(row["text"]), number)
+                given = {digest_of(text): text for text in references_of(row) if has_words(text)}
+                new = {digest: text for digest, text in given.items() if (article, digest) not in known}
+                known |= {(article, digest) for digest in new}
+            is_further = article != number and bool(new)
             if "id" in row:
-                self.check_id(row, number, by_id, article if is_further else number)
+                check_id(row["id"], where, by_id, article if is_further else number)
             if is_further:
-                self.further.setdefault(article, []).extend([summary, *row.get("references", [])])
+                self.further.setdefault(article, {})[number] = list(new.values())
             else:
                 self.numbers.append(number)
-            summaries.add((article, summary))
+        for article in [article for article, rows in self.further.items() if len(rows) > MAX_REFERENCES]:
+            self.numbers += self.further.pop(article)
+        self.numbers.sort()
 
-    def check_id(self, row: RawRow, number: int, by_id: dict[str, int], article: int) -> None:
-        """Raise InputError unless the row of an article has an id, and no other article has it."""
-        if not row["id"] or by_id.setdefault(row["id"], article) != article:
-            raise InputError(
-                f"{self.files[0]}: row {number}: expected an id of its own, got {row['id']!r}; leave "
-                "profiles.files.data.columns.id out to have the rows numbered"
-            )
-
-    def read(self, chosen: Container[int] | None = None) -> Iterator[tuple[int, RawRow]]:
-        """Yield the rows of all files, or the chosen ones, each with its number, from 1 throughout."""
+    def read(self, chosen: Container[int] | None = None) -> Iterator[tuple[int, str, RawRow]]:
+        """Yield the rows of all files, or the chosen ones, as `read_user_rows` does."""
         return read_user_rows(self.files, self.params.columns, self.params.separator, chosen)
 
     def rows(self, numbers: Iterable[int]) -> Iterator[RawRow]:
@@ -188,10 +202,20 @@ class UserArticles:
 
         The missing ones are empty; `messages` is there only if it is mapped.
         """
-        for number, row in self.read(set(numbers)):
-            references = [*row.get("references", []), *self.further.get(number, [])]
+        for number, _, row in self.read(set(numbers)):
+            further = chain.from_iterable(self.further.get(number, {}).values())
+            references = [*row.get("references", []), *further]
             own = {"id": f"{self.prefix}-{number}", **row}
             yield {**dict.fromkeys(RAW.names, ""), **own, "references": references or None}
+
+
+def check_id(row_id: str, where: str, by_id: dict[str, int], article: int) -> None:
+    """Raise InputError unless the row of an article has an id, and no other article has it."""
+    if not row_id or by_id.setdefault(row_id, article) != article:
+        raise InputError(
+            f"{where}: expected an id of its own, got {row_id!r}; leave profiles.files.data.columns.id out, "
+            "and the rows are numbered"
+        )
 
 
 def shuffled_shares(rows: Sequence[Row], params: FilesParams) -> dict[str, list[Row]]:

@@ -69,7 +69,11 @@ def check_messages(value: Any) -> list[Message]:
         raise ValueError(f"expected a list of turns, each with role and content, got {shown(value)}")
     if not value:
         raise ValueError("expected a question and its answer, got []; add them, or leave the row out")
-    messages = [check_turn(turn, number) for number, turn in enumerate(value, start=1)]
+    messages = [
+        check_turn(turn, number) for number, turn in enumerate(value, start=1) if not is_silent_system(turn)
+    ]
+    if not messages:
+        raise ValueError("expected a question and its answer, got a system's turn alone; leave the row out")
     num_before = int(messages[0]["role"] == "system")
     for number, message in enumerate(messages[num_before:]):
         expected = TAKE_TURNS[number % 2]
@@ -118,6 +122,13 @@ def check_turn(turn: Any, number: int) -> Message:
             "write it in another way, or leave the row out"
         )
     return {"role": role, "content": content.replace("\r\n", "\n").replace("\r", "\n")}
+
+
+def is_silent_system(turn: Any) -> bool:
+    """Return whether a turn is the system's and empty, as in many public sets."""
+    if not isinstance(turn, dict) or "system" not in (turn.get("role"), turn.get("from")):
+        return False
+    return not (turn.get("content") or turn.get("value"))
 
 
 def joined_parts(parts: list[Any], number: int) -> str:

@@ -66,13 +66,13 @@ def sources_of(names: list[str], stdin_suffix: str) -> list[TextSource]:
         elif is_saved_dataset(path):
             result.append(path)
         elif path.is_dir():
-            every = sorted(path.iterdir())
-            files = [file for file in every if file.is_file() and file.suffix.lower() in TEXT_SUFFIXES]
+            entries = sorted(path.iterdir())
+            files = [file for file in entries if file.is_file() and file.suffix.lower() in TEXT_SUFFIXES]
             if not files:
                 raise InputError(
                     f"{path}: no {' or '.join(TEXT_SUFFIXES)} in this folder; name the files themselves"
                 )
-            if others := [entry.name for entry in every if entry not in files]:
+            if others := [entry.name for entry in entries if entry not in files]:
                 log.warning("%s: not read: %s", path, ", ".join(others))
             result.extend(files)
         elif path.exists():

@@ -30,6 +30,7 @@ from resumen.schema.sections import (
     ProbeParams,
     TokenizeParams,
 )
+from resumen.schema.suffixes import known_suffix
 from resumen.schema.systems import EXTRACTIVE, SystemParams, system_names, system_params
 from resumen.scoring.comparisons import pairs
 from resumen.sources.userfiles import file_origin, file_splits
@@ -101,7 +102,9 @@ def check_source(name: str, system: SystemParams, params: dict[str, Any]) -> Non
         if system.path.name not in params["checkpoints"]:
             known = nearest(system.path.name, list(params["checkpoints"]))
             raise InputError(f"{where}: {system.path.name!r} is no key of checkpoints{known}")
-    elif not (system.path.is_file() if system.is_foreign else is_model_folder(system.path)):
+    elif system.is_foreign and system.path.is_file():
+        known_suffix(system.path)
+    elif system.is_foreign or not is_model_folder(system.path):
         raise InputError(
             f"{where}: expected models/pretrained/<checkpoint>, models/finetuned, a folder with "
             f"model.safetensors or a file of predictions that is there, got {system.source!r}"

@@ -70,8 +70,8 @@ PADDING = {
     "no loss), up to the longest row of all (tokenize.padding: longest)",
 }
 LEGEND = (
-    ": not in the article. ROUGE and chrF: points of 100, against the reference. Lost words: of the "
-    "reference, that the vocabulary cannot write. New bigrams: neighbouring words that are no neighbours "
+    ": not in the article. ROUGE and chrF: points of 100, against the best of the references. Lost words: of "
+    "the reference, that the vocabulary cannot write. New bigrams: neighbouring words that are no neighbours "
     "in the article. Repeated trigrams: runs of three words that came before. Length ratio: to the reference."
 )
 MINIATURE = " a miniature: a stand-in that knows only our made-up news."

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 
 from resumen.checkpoint.folder import reason_left_out
 from resumen.model.decoding import Generate, generate_texts, make_generate
-from resumen.model.device import choose_dtype
+from resumen.model.device import choose_dtype, memory_errors
 from resumen.model.loading import check_vocabulary, load_t5
 from resumen.model.prepare import prepare_torch
 from resumen.prompts.templates import template_pairs
@@ -94,7 +94,8 @@ class Summarizer(NamedTuple):
             )
             start = time.perf_counter()
             what = f"summarize {batch[0].id} to {batch[-1].id}"
-            texts = generate_texts(self.tokenizer, ids, self.generate, self.batch_size, what)
+            with memory_errors("generate.batch_size", self.batch_size):
+                texts = generate_texts(self.tokenizer, ids, self.generate, self.batch_size, what)
             seconds = (time.perf_counter() - start) / max(len(prompts), 1)
             written, by_article = iter(zip(texts, ids, were_cut, strict=True)), iter(prompts)
             for article in batch:
@@ -205,7 +206,8 @@ def load_summarizer(
     asking = prompt_style_of(all_params, system)
     chosen = system.decoding() | (decoding or {})
     device = prepare_torch(seed=0)  # greedy and beam search draw nothing
-    model = load_t5(system.path, choose_dtype(params.precision, device), device)
+    with memory_errors("summarize", 1):
+        model = load_t5(system.path, choose_dtype(params.precision, device), device)
     tokenizer = load_tokenizer(system.path)
     check_vocabulary(model.num_rows, tokenizer, system.path)
     return Summarizer(

@@ -194,7 +194,8 @@ def finetune(params: FinetuneParams) -> None:
     device = prepare_torch(params.seed)
     rows = TokenizedRows(load_table(TOKENIZED_TRAIN))
     base = PRETRAINED_DIR / params.base
-    model = load_model(base)
+    with memory_errors("finetune.base", 1):
+        model = load_model(base)
     tokenizer = load_tokenizer(TOKENIZER_DIR)
     check_vocabulary(model.shared.num_embeddings, tokenizer, base)
     init_letters(model, load_tokenizer(base), tokenizer)

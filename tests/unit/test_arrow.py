@@ -42,7 +42,7 @@ def test_every_stage_and_tool_lets_arrow_open_its_files(small_run, runs, native_
     runs(show, "test-1", "--json")
     assert json.loads(capsys.readouterr().out)["id"] == "test-1"
     assert len(native_alone) > 20
-    assert next(read_user_rows([TEST], {"text": "text", "summary": "summary"}, ","))[1]["text"]
+    assert next(read_user_rows([TEST], {"text": "text", "summary": "summary"}, ","))[2]["text"]
     assert next(articles_of([TEST], ["text"])).values["text"]
     assert next(mlsum.hub_rows([str(TEST)], 1))["text"]
 

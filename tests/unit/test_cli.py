@@ -103,10 +103,10 @@ def test_a_failed_experiment_says_the_way_back(error, monkeypatch, tmp_path):
         return "\n".join([str(stopped.value), *getattr(stopped.value, "__notes__", [])])
 
     monkeypatch.delenv("DVC_EXP_NAME", raising=False)
-    assert "the way back" not in told()
+    assert "back to the last" not in told()
     monkeypatch.setenv("DVC_EXP_NAME", "silly-name")
-    assert "the way back: `touch params.yaml; git checkout HEAD . && dvc checkout`" in told()
+    assert "`touch params.yaml; git checkout HEAD params.yaml dvc.lock metrics && dvc checkout`" in told()
     queued = tmp_path / ".dvc/tmp/exps/tmpabc"
     queued.mkdir(parents=True)
     monkeypatch.chdir(queued)
-    assert "the way back" not in told()
+    assert "back to the last" not in told()

@@ -310,7 +310,7 @@ def test_ids_that_occur_twice_or_are_empty_are_refused(write, use, fails, second
     use(path, columns={"text": "text", "summary": "summary", "id": "n"})
     assert fails(main) == (
         f"{path}: row 2: expected an id of its own, got {second!r}; leave "
-        "profiles.files.data.columns.id out to have the rows numbered"
+        "profiles.files.data.columns.id out, and the rows are numbered"
     )
 
 
@@ -526,5 +526,21 @@ def test_a_real_file_of_summaries_is_read_whole():
     columns = {"text": "Fuente", "summary": "Resumen"}
     given = file_splits(params(path=str(path), columns=columns), {})
     splits = {split: list(rows) for split, rows in given.items()}
-    assert {split: len(rows) for split, rows in splits.items()} == {"train": 86, "validation": 10, "test": 11}
+    assert {split: len(rows) for split, rows in splits.items()} == {"train": 85, "validation": 10, "test": 11}
     assert all(row["text"].strip() and row["summary"].strip() for rows in splits.values() for row in rows)
+
+
+def test_each_summary_of_a_test_article_is_judged_by_itself():
+    given = {
+        "id": "a",
+        "text": SPANISH,
+        "summary": "Sí.",
+        "references": ["Otro resumen corto.", "<p>El niÃ±o dijo</p>"],
+    }
+    kept, audit = cleaned([given], "test")
+    assert kept == [{**given, "summary": "Otro resumen corto.", "references": ["<p>El niÃ±o dijo</p>"]}]
+    assert (audit.dropped, audit.left) == ({"short summary": 1}, {"damaged text": 1})
+    assert (audit.several_references, audit.report()["kept"]) == (1, 1)
+    kept, audit = cleaned([given], "train")
+    assert [row["id"] for row in kept] == ["a", "a#3"]
+    assert audit.report()["kept"] == 2

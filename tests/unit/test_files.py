@@ -146,10 +146,10 @@ def test_a_column_that_is_not_there_is_named(tmp_path):
 BROKEN_LINES = [
     (b'{"id": 1}\n\nno\n', ":3: not JSON: Expecting value, got 'no'"),
     (b'{"id": 1}\n{"id": 2', ":2: not JSON: Expecting ',' delimiter"),
-    (b'{"id": 1}\n[2]\n', ":2: expected an object, got '[2]'"),
+    (b'{"id": 1}\n[2]\n', ":2: expected an object a line, got '[2]'; if"),
     (b'{"id": 1}\n{"text": ""}\n', ":2: lacks ['id'], has ['text']"),
     (b'{"id": 1}\n{"id": ' + b"7" * 5_000 + b"}\n", ":2: not JSON: Exceeds the limit"),
-    (b'{"id": 1}\n' + b"[" * 100_000, ":2: not JSON: maximum recursion depth exceeded"),
+    (b'{"id": 1}\n{"id": ' + b"[" * 100_000, ":2: not JSON: maximum recursion depth exceeded"),
     (b'{"id": 1}\n{"id": "\xf1"}\n', ":2: not UTF-8, got byte 0xf1; save the file as UTF-8 and try again"),
 ]
 

@@ -355,7 +355,7 @@ COLUMNS = {"text": "text", "summary": "summary"}
 
 def user_rows(path: Path, columns: dict[str, str], separator: str = ",") -> None:
     rows = read_or_refused(lambda: list(read_user_rows([path], columns, separator)), path.name)
-    for _, row in rows or []:
+    for _, _, row in rows or []:
         assert {"text", "summary"} <= row.keys()
         assert all(isinstance(row[name], str) for name in ("text", "summary"))
         assert isinstance(row.get("messages", []), list) or isinstance(row[FAULT], str)

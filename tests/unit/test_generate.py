@@ -298,8 +298,8 @@ def test_predictions_for_the_whole_published_split_are_paired_with_the_rows_that
     runs(main, "gpt")
     assert [row["id"] for row in made("gpt")] == [row["id"] for row in news["test"]]
     assert (
-        "gpt: 6 predictions paired with the 6 test articles; not 1 others, such as 'test-900': `fetch` "
-        "dropped them, or did not take so many"
+        "gpt: 6 predictions paired with the test articles; left out: 1, such as 'test-900', of articles that "
+        "`fetch` dropped or did not take"
     ) in caplog.messages
 
 
@@ -319,7 +319,7 @@ def test_what_summarize_writes_is_read_back(ready, write, set_params, runs, caps
 FOREIGN_FAULTS = [
     (
         lambda rows: rows[1:],
-        ": system gpt: lacks 1 ids, such as 'test-1', of 6 articles; the ids are those of",
+        ": system gpt: lacks the ids of 1 of 6 articles, such as 'test-1', and has [",
     ),
     (lambda rows: [*rows, rows[0]], ":7: system gpt: id 'test-1' occurs twice"),
     (
@@ -344,7 +344,7 @@ FOREIGN_FAULTS = [
     ),
     (
         lambda rows: [{**rows[0], "id": 1}, *rows[1:]],
-        ": system gpt: lacks 1 ids, such as 'test-1', of 6 articles; the ids are those of",
+        ": system gpt: lacks the ids of 1 of 6 articles, such as 'test-1', and has [",
     ),
     (
         lambda rows: [{**rows[0], "id": 1.5}, *rows[1:]],

@@ -23,7 +23,7 @@ from resumen.vocabulary.tokenizer import encode, load_tokenizer, round_trip
 from tests.unit.test_audit import params
 
 COUNT = 20_000
-LIMIT = 1.0  # seconds of processor; most take 0.05, and what is quadratic takes 5 and more
+LIMIT = 3.0  # seconds of processor; they take 0.05, the measures 0.7, and what is quadratic 5 and more
 CHARACTERS = {
     "blank": " ",
     "no-break space": "\u00a0",

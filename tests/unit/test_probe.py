@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from resumen.news.questions import news_probes
 from resumen.schema.jsonl import read_jsonl
@@ -120,3 +121,14 @@ def test_a_faulty_parameter_is_refused(base, set_params, fails, changes, message
 
 def test_an_unknown_system_is_refused(project, fails):
     assert "systems.flan-smal: no such system; did you mean flan-small?" in fails(main, "flan-smal")
+
+
+def test_out_of_memory_is_one_line(few, fails, monkeypatch):
+    def full(*given):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    for name in ("generate_texts", "load_t5"):
+        monkeypatch.setattr(f"resumen.generation.answers.{name}", full)
+        assert fails(main, "flan-small").startswith(
+            "probe: out of memory: 2.00 GiB more were asked for; take a"
+        )

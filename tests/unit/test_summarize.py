@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from resumen.schema.jsonl import read_jsonl
 from resumen.schema.rows import read_table
@@ -508,3 +509,17 @@ def test_help_has_an_example(runs, capsys):
         runs(main, "--help")
     assert stopped.value.code == 0
     assert "resumen summarize news.txt" in capsys.readouterr().out
+
+
+def test_out_of_memory_is_one_line(ready, write, fails, monkeypatch):
+    def full(*given):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr("resumen.tools.summarizer.generate_texts", full)
+    write("a.txt", SHORT)
+    message = "generate.batch_size: out of memory: 2.00 GiB more were asked for; lower"
+    assert fails(main, "a.txt", "--batch-size", "8") == f"{message} generate.batch_size from 8 to 4"
+    monkeypatch.setattr("resumen.tools.summarizer.load_t5", full)
+    assert fails(main, "a.txt").startswith(
+        "summarize: out of memory: 2.00 GiB more were asked for; take a smaller"
+    )

@@ -52,7 +52,7 @@ def as_parquet(rows):
 
 def read(path, separator=",", columns=COLUMNS):
     """Return the rows of a file, whose numbers are 1, 2, 3 …"""
-    numbers, rows = zip(*read_user_rows([path], columns, separator), strict=True)
+    numbers, _, rows = zip(*read_user_rows([path], columns, separator), strict=True)
     assert list(numbers) == list(range(1, len(rows) + 1))
     return list(rows)
 
@@ -159,7 +159,11 @@ FAULTS = [
     ),
     ("f.csv", b"sep=;\nFuente;Resumen\na;b;c\n", "f.csv:3: expected 2 fields, got 3; put quotes around fie"),
     ("f.jsonl", b'{"Fuente": "a", "Resumen": "b"}\n{"a"\n', "f.jsonl:2: not JSON: Expecting ':' delimiter"),
-    ("f.jsonl", b"[1]\n", "f.jsonl:1: expected an object, got '[1]'"),
+    (
+        "f.jsonl",
+        b"[1]\n",
+        "f.jsonl:1: expected an object a line, got '[1]'; if the file is",
+    ),
     ("f.jsonl", b'\n{"Fuente": "a\xf1o"}\n', "f.jsonl:2: not UTF-8, got byte 0xf1"),
     ("f.jsonl", b"", "f.jsonl: empty; expected a JSON object a line"),
     (
@@ -393,6 +397,17 @@ def test_the_formats_that_people_have_give_the_same_rows(write, name):
     assert read(write(name, MORE_WAYS[name])) == (ROWS if name != "mac.csv" else [ROWS[0], ROWS[2]])
 
 
+@pytest.mark.parametrize("name", ["Título (año)", "Ti\u0301tulo (an\u0303o)", " Título\u00a0(año) "])
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "json", "parquet"])
+def test_a_column_is_found_however_its_name_is_written(write, name, suffix):
+    rows = [{name: "Llueve.", "Resumen": "Agua."}]
+    render = {"csv": as_csv, "jsonl": as_json_lines, "json": as_array, "parquet": as_parquet}[suffix]
+    columns = {"text": "Título (año)", "summary": "Resumen"}
+    assert read(write(f"f.{suffix}", render(rows)), columns=columns) == [
+        {"text": "Llueve.", "summary": "Agua."}
+    ]
+
+
 def test_a_folder_that_datasets_saved_is_a_file(tmp_path):
     assert read(saved(tmp_path / "mine", ROWS)) == ROWS
     assert split_files(tmp_path / "mine") is None
@@ -415,20 +430,50 @@ def test_shards_are_read_in_their_order(write):
     assert [path.name for path in files["test"]] == [
         f"test-{number:05}-of-00003.jsonl" for number in range(3)
     ]
-    assert [row for _, row in read_user_rows(files["train"], COLUMNS, ",")] == ROWS
+    assert [row for _, _, row in read_user_rows(files["train"], COLUMNS, ",")] == ROWS
     files["train"][1].unlink()
-    with pytest.raises(InputError, match=r"expected 3 shards of train, got 2: .*add the missing ones"):
+    with pytest.raises(
+        InputError, match=r"expected the shards of train from 0 to 2, each once, got .*add what"
+    ):
         split_files(files["train"][0].parent)
 
 
+SHARDS_OF_TRAIN = [
+    [
+        "train-00000-of-00002.jsonl",
+        "train-00000-of-00002.jsonl.gz",
+    ],  # what `gunzip -k` leaves; one is missing
+    ["train-00005-of-00001.jsonl"],
+    ["train-00001-of-00002.jsonl", "train-00002-of-00002.jsonl"],
+]
+
+
+@pytest.mark.parametrize("names", SHARDS_OF_TRAIN)
+def test_each_shard_is_there_once(write, names):
+    for name in [*names, "dev.jsonl", "test.jsonl"]:
+        folder = write(f"own/{name}", b"").parent
+    with pytest.raises(InputError, match="expected the shards of train from 0 to "):
+        split_files(folder)
+
+
 UNREADABLE = [
+    (
+        "f.tsv",
+        b"Fuente;Resumen\na;b\n",
+        "f.tsv: its header has no '\\t' and has ';': 'Fuente;Resumen'; name it .csv",
+    ),
+    (
+        "f.json",
+        b'[\n {"Fuente": "a"},\n {"Fuente" "b"}\n]\n',
+        "f.json:3: not JSON: Expecting ':' delimiter, got '{\"F",
+    ),
     (
         "f.json",
         b'{\n  "data": []\n}\n',
         "f.json: expected an array of objects, or an object a line, got one ob",
     ),
     ("f.json", b'[{"Fuente": "a"}, 3]', "f.json: lacks columns ['Resumen'], has ['Fuente']; set profiles"),
-    ("f.json", b'[{"Fuente": "a", "Resumen": "b"}, 3]', "f.json: row 2: expected an object, got '3'"),
+    ("f.json", b'[{"Fuente": "a", "Resumen": "b"}, 3]', "f.json: row 2: expected keys and values, got '3'"),
     ("f.json", b'[{"Fuente": "a"', "f.json: not JSON: Expecting ',' delimiter"),
     ("f.json", b"[]", "f.json: empty; expected an array of objects"),
     ("f.json", b"", "f.json: empty; expected a JSON object a line"),
@@ -533,5 +578,41 @@ def test_repeated_rows_may_have_one_id_and_other_articles_may_not(write):
     rows = [{"text": "Llueve.", "summary": f"Resumen {number}.", "id": "a"} for number in range(3)]
     assert articles(write, rows, id="id") == {"a": ("Llueve.", "Resumen 0.", ["Resumen 1.", "Resumen 2."])}
     for other in ({"text": "Nieva.", "summary": "Otro.", "id": "a"}, rows[0]):
-        with pytest.raises(InputError, match="row 4: expected an id of its own, got 'a'"):
+        with pytest.raises(InputError, match=r"own.jsonl:4: expected an id of its own, got 'a'"):
             articles(write, [*rows, other], id="id")
+
+
+def test_references_are_told_by_their_words_however_they_are_written(write):
+    rows = [
+        {"text": "El nin\u0303o de Soria.", "summary": ["Un niño.", "Un nin\u0303o.", "UN NIÑO"]},
+        {"text": "El\u00a0niño  de Soria", "summary": "Otro resumen."},
+        {"text": "NaN", "summary": "Uno."},
+        {"text": "NaN", "summary": "Dos."},
+        {"text": "Nieva.", "summary": ["null", "", "Cae nieve."]},
+    ]
+    given = articles(write, rows)
+    assert {name: row[1:] for name, row in given.items()} == {
+        "row-1": ("Un niño.", ["Otro resumen."]),
+        "row-3": ("Uno.", None),
+        "row-4": ("Dos.", None),
+        "row-5": ("Cae nieve.", None),
+    }
+
+
+def test_a_text_with_more_summaries_than_people_write_is_no_article(write):
+    rows = [{"text": "Contenido para suscriptores.", "summary": f"Resumen {number}."} for number in range(12)]
+    assert len(articles(write, rows)) == 12  # the audit counts them as duplicates
+    assert len(articles(write, rows[:11])) == 1
+
+
+def test_an_id_that_two_articles_have_is_named_with_its_own_file(write):
+    for split in ("train", "dev", "test"):
+        for number in range(2):
+            rows = [{"Fuente": f"{split} {number} {row}", "Resumen": "a", "id": "x"} for row in range(1)]
+            write(f"own/{split}-{number:05}-of-00002.jsonl", as_json_lines(rows))
+    files = split_files(write("own/nota.md", "").parent)["train"]
+    given = FilesParams.model_validate({**FILES, "path": "own", "columns": {**COLUMNS, "id": "id"}})
+    with pytest.raises(
+        InputError, match=r"train-00001-of-00002\.jsonl:1: expected an id of its own, got 'x'"
+    ):
+        UserArticles(files, "train", given)
