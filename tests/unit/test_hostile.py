@@ -453,7 +453,7 @@ IDS = "".join(f'{{"id": "test-{number}", "prediction": "Llueve."}}\n' for number
 SUMMARIES: dict[str, tuple[str, str]] = {
     "an id that is a command": (
         IDS.replace("test-6", "\\u001b[2J\\u202e"),
-        "own.jsonl: system gpt: lacks 1 ids, such as 'test-6', of 6 articles; the ids are those of",
+        "own.jsonl: system gpt: lacks the ids of 1 of 6 articles, such as 'test-6', and has [",
     ),
     "an id in brackets": (
         IDS.replace('"test-6"', "[" * 900 + "]" * 900),
