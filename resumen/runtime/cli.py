@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -46,9 +47,15 @@ def run(main: Callable[[], None]) -> None:
     for library in ("absl", "datasets", "filelock", "httpx2", "transformers"):
         logging.getLogger(library).setLevel(logging.WARNING)
     atexit.register(gc.freeze)  # what is about to go is not collected first, which with torch takes 0.5 s
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # what its encoding lacks becomes a question mark
     try:
         with logging_redirect_tqdm():  # a line logged beside a bar does not break it
             main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # as by `| head`; the interpreter flushes once more as it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + 13)  # as a process that SIGPIPE ends
     except Exception as error:
         if os.environ.get("RESUMEN_DEBUG") or not isinstance(error, InputError | OSError):
             for line in way_back():

@@ -1,5 +1,6 @@
 """Templates: what a prompt may hold, and how a row fills it."""
 
+import re
 from string import Formatter
 
 TEMPLATE_FIELDS = ("text", "summary", "title", "topic")  # the raw columns that a template may name
@@ -12,8 +13,13 @@ def check_template(template: str, needed: str) -> str:
     one for the completion needs the summary and must not hold the text.
 
     Raises:
-        ValueError: it does not, or its braces do not match.
+        ValueError: it does not, its braces do not match, or a line end was not read as one.
     """
+    if unread := re.search(r"\\[nt]", template):
+        raise ValueError(
+            f"holds {unread[0]} as two characters; DVC's -S reads no escapes, so press Enter there, or write "
+            "it in params.yaml, between double quotes"
+        )
     fields = fields_of(template)
     other = "summary" if needed == "text" else "text"
     allowed = [name for name in TEMPLATE_FIELDS if name != other]

@@ -489,9 +489,4 @@ def main() -> None:
     output = (
         json.dumps(view, ensure_ascii=False, indent=2) + "\n" if given.json else rendered(view, given.full)
     )
-    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]  # typeshed: any TextIO
-    try:
-        sys.stdout.write(output)
-        sys.stdout.flush()
-    except BrokenPipeError:  # as by `| head`; the interpreter flushes once more as it ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.stdout.write(output)

@@ -20,7 +20,6 @@ Params  systems.S, generate, tokenize.source_tokens, format: as `generate` reads
 import argparse
 import json
 import logging
-import os
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -51,25 +50,22 @@ def warn_of_miniature(params: dict[str, Any], name: str, source: str) -> None:
 
 
 def write_summaries(summaries: Iterable[dict[str, Any]], as_json: bool) -> int:
-    """Write each summary as a line of standard output at once; a reader that goes away ends it.
+    """Write each summary as a line of standard output at once.
 
     Return how many articles there were of which nothing was read.
     """
     num_empty = 0
     # Piped on Windows, it is the code page's.
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]  # typeshed: any TextIO
-    try:
-        for output in summaries:
-            num_empty += output["tokens"] == 0
-            message = (
-                json.dumps(output, ensure_ascii=False)
-                if as_json
-                else printable(" ".join(output["summary"].splitlines()))
-            )
-            sys.stdout.write(f"{message}\n")
-            sys.stdout.flush()
-    except BrokenPipeError:  # as by `| head`; the interpreter flushes once more as it ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for output in summaries:
+        num_empty += output["tokens"] == 0
+        message = (
+            json.dumps(output, ensure_ascii=False)
+            if as_json
+            else printable(" ".join(output["summary"].splitlines()))
+        )
+        sys.stdout.write(f"{message}\n")
+        sys.stdout.flush()
     return num_empty
 
 

@@ -1,6 +1,7 @@
 """The command line: a user's fault is one line and exit code 1, ours a traceback."""
 
 import os
+import shlex
 import subprocess
 import sys
 from importlib import import_module
@@ -110,3 +111,29 @@ def test_a_failed_experiment_says_the_way_back(error, monkeypatch, tmp_path):
     queued.mkdir(parents=True)
     monkeypatch.chdir(queued)
     assert "back to the last" not in told()
+
+
+def printing(text, environment=(), then=""):
+    """Run a command that prints `text`, a piece of Python, in bash."""
+    code = f"from resumen.runtime.cli import run; run(lambda: print({text}))"
+    return subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {sys.executable} -c {shlex.quote(code)} {then}"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **dict(environment)},
+        capture_output=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("ascii", "? ?o a"), ("cp1252", "? ño a"), ("utf-8", "→ ño a")]
+)
+def test_standard_output_takes_what_its_encoding_has(encoding, shown):
+    done = printing(repr("→ ño a"), {"PYTHONIOENCODING": encoding})
+    assert (done.returncode, done.stdout.decode(encoding), done.stderr) == (0, f"{shown}\n", b"")
+
+
+@pytest.mark.parametrize("text", ["'a'", "'a' * 10_000_000"])
+def test_a_reader_that_goes_away_ends_it_in_silence(text):
+    done = printing(text, then="| true")
+    assert done.returncode in (0, 141)
+    assert done.stderr == b""

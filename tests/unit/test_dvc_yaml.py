@@ -1,6 +1,7 @@
 import ast
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -149,3 +150,12 @@ def test_the_template_of_the_plots_draws_fields_that_they_have():
     for path, options in plots.items():
         row = json.loads((ROOT / path).read_text(encoding="utf-8"))[0]
         assert drawn | {options["x"], options["y"]} <= row.keys()
+
+
+@pytest.mark.parametrize("name", ["data/mine.csv", "models/teacher"])
+def test_what_dvc_add_writes_beside_data_and_models_is_gits_and_they_are_not(name):
+    def ignored(path):
+        return subprocess.run(["git", "check-ignore", "-q", path], cwd=ROOT, check=False).returncode == 0
+
+    assert ignored(name)
+    assert not ignored(f"{name}.dvc")

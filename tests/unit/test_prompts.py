@@ -35,6 +35,11 @@ FAULTS = [
     ("{text[0]}", "unknown field {text[0]}, expected"),
     ("{} {text}", "unknown field {}, expected"),
     ("{autor}: {text}", "unknown field {autor}, expected"),
+    (
+        "Resume:\\n\\n{text}",
+        "holds \\n as two characters; DVC's -S reads no escapes, so press",
+    ),
+    ("Resume:\\t{text}", "holds \\t as two characters"),
     ("{text", "broken template (expected '}' before end of string); write a brace as {{ or }}"),
     ("} {text}", "broken template (Single '}' encountered in format string); write a brace as {{ or }}"),
 ]

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import sys
 from itertools import count, pairwise
 from pathlib import Path
@@ -492,16 +491,6 @@ def test_a_summary_is_written_before_the_next_is_made(capsys):
 
     write_summaries(summaries(), as_json=False)
     assert [*seen, capsys.readouterr().out] == ["", "dos líneas 0\n", "dos líneas 1\n", "dos líneas 2\n"]
-
-
-def test_a_reader_that_goes_away_ends_it_quietly(monkeypatch):
-    read_end, write_end = os.pipe()
-    os.close(read_end)
-    taken = count()
-    with os.fdopen(write_end, "w") as pipe:
-        monkeypatch.setattr(sys, "stdout", pipe)
-        write_summaries(({"summary": f"{number}", "tokens": 1} for number in taken), as_json=False)
-    assert next(taken) == 1
 
 
 def test_help_has_an_example(runs, capsys):
