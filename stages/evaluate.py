@@ -44,7 +44,7 @@ from resumen.runtime.progress import track
 from resumen.schema.answers import Answer, read_answers
 from resumen.schema.checkpoints import LEFT_OUT
 from resumen.schema.jsonl import read_jsonl
-from resumen.schema.params import parse_section, read_params
+from resumen.schema.params import checked_params, parse_section
 from resumen.schema.predictions import read_meta
 from resumen.schema.rows import read_table, references_of, write_table
 from resumen.schema.sections import EvaluateParams
@@ -346,7 +346,7 @@ def log_left_out(metas: dict[str, dict[str, Any]], asked: list[Comparison]) -> N
 
 def main() -> None:
     parser(__doc__, "python -m stages.evaluate").parse_args()
-    all_params = read_params()
+    all_params = checked_params()
     params, asked = parse_section(EvaluateParams, all_params, "evaluate"), pairs(all_params)
     metas = {name: read_meta(name) for name in system_names(all_params)}
     log_left_out(metas, asked)

@@ -19,7 +19,7 @@ from resumen.runtime.cli import parser, run
 from resumen.runtime.paths import PREDICTIONS_DIR, RAW_TEST
 from resumen.runtime.progress import track
 from resumen.schema.jsonl import write_jsonl
-from resumen.schema.params import load_params
+from resumen.schema.params import checked_params, parse_section
 from resumen.schema.rows import read_table, references_of
 from resumen.schema.sections import ExtractParams
 from resumen.schema.systems import EXTRACTIVE
@@ -101,7 +101,7 @@ def extract(rows: Iterable[dict[str, str]], choose: Choose) -> list[dict[str, An
 
 def main() -> None:
     parser(__doc__, "python -m stages.extract").parse_args()
-    params = load_params(ExtractParams, "extract")
+    params = parse_section(ExtractParams, checked_params(), "extract")
     rows = list(read_table(RAW_TEST, ["id", "text", "summary", "references"]))
     choices = (lead(1), lead(3), oracle, random_three(params.seed))
     for name, choose in zip(EXTRACTIVE, choices, strict=True):

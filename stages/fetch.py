@@ -29,7 +29,7 @@ from resumen.runtime.jsonfiles import write_json
 from resumen.runtime.paths import DATA_METRICS, PARAMS, RAW_DIR
 from resumen.runtime.progress import track
 from resumen.schema.data import UNUSABLE, DataParams, HubParams, data_params
-from resumen.schema.params import profile_of, read_params
+from resumen.schema.params import checked_params, profile_of
 from resumen.schema.rows import CONVERSATIONS, RAW, SPLITS, write_table
 from resumen.sources.audit import (
     Audit,
@@ -143,7 +143,7 @@ def pin() -> str:
     Raises:
         InputError: the profile takes no rows from the hub, or the hub cannot be reached.
     """
-    all_params = read_params()
+    all_params = checked_params()
     params, profile = data_params(all_params), profile_of(all_params)
     if not isinstance(params, HubParams):
         raise InputError(
@@ -168,7 +168,7 @@ def main() -> None:
     if arguments.parse_args().pin:
         log.info("%s", pin())
         return
-    params = data_params(read_params())
+    params = data_params(checked_params())
     source = source_of(params)
     origin = {"source": params.source, **source.origin(params)}
     splits = source.splits(params, origin)

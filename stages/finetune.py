@@ -20,7 +20,7 @@ from resumen.runtime.cli import parser, run
 from resumen.runtime.cpu import share_cores
 from resumen.runtime.errors import InputError
 from resumen.runtime.paths import TOKENIZED_TRAIN
-from resumen.schema.params import load_params
+from resumen.schema.params import checked_params, parse_section
 from resumen.schema.rows import num_rows
 from resumen.schema.sections import FinetuneParams
 
@@ -29,7 +29,7 @@ log = logging.getLogger("finetune")
 
 def main() -> None:
     parser(__doc__, "python -m stages.finetune").parse_args()
-    params = load_params(FinetuneParams, "finetune")
+    params = parse_section(FinetuneParams, checked_params(), "finetune")
     step, count = params.batch_size * params.gradient_accumulation, num_rows(TOKENIZED_TRAIN)
     if count < step:
         raise InputError(

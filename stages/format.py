@@ -19,7 +19,7 @@ from resumen.runtime.errors import InputError
 from resumen.runtime.files import atomic_write
 from resumen.runtime.paths import FORMATTED_DIR, RAW_DIR
 from resumen.runtime.progress import track
-from resumen.schema.params import load_params
+from resumen.schema.params import checked_params, parse_section
 from resumen.schema.rows import FORMATTED, SPLITS, column_names, read_table, write_table
 from resumen.schema.sections import FormatParams
 from resumen.text.conversation import check_messages, render_conversation
@@ -67,7 +67,7 @@ def format_rows(
 
 def main() -> None:
     parser(__doc__, "python -m stages.format").parse_args()
-    params = load_params(FormatParams, "format")
+    params = parse_section(FormatParams, checked_params(), "format")
     pairs = template_pairs(params)
     with atomic_write(FORMATTED_DIR) as partial:
         for split in SPLITS:

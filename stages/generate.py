@@ -25,7 +25,7 @@ from resumen.runtime.guards import summary_fault
 from resumen.runtime.paths import PREDICTIONS_DIR, RAW_TEST
 from resumen.schema.checkpoints import LEFT_OUT
 from resumen.schema.jsonl import write_jsonl
-from resumen.schema.params import parse_key, parse_section, read_params
+from resumen.schema.params import checked_params, parse_key, parse_section
 from resumen.schema.predictions import FOREIGN, write_meta
 from resumen.schema.rows import read_table
 from resumen.schema.sections import GenerateParams, SourceParams, StyleParams
@@ -125,7 +125,7 @@ def main() -> None:
     arguments = parser(__doc__, "python -m stages.generate flan-small")
     arguments.add_argument("system", help="a key of `systems` in params.yaml")
     name = arguments.parse_args().system
-    all_params = read_params()
+    all_params = checked_params()
     system = system_params(all_params, name)
     params = parse_section(GenerateParams, all_params, "generate")
     source = parse_key(SourceParams, all_params, "tokenize", "source_tokens")

@@ -17,7 +17,7 @@ from resumen.runtime.cpu import share_cores
 from resumen.runtime.paths import ANSWERS_DIR
 from resumen.schema.answers import Answer
 from resumen.schema.jsonl import write_jsonl
-from resumen.schema.params import parse_section, read_params
+from resumen.schema.params import checked_params, parse_section
 from resumen.schema.probes import read_probes
 from resumen.schema.sections import ProbeParams
 from resumen.schema.systems import system_params
@@ -29,7 +29,7 @@ def main() -> None:
     arguments = parser(__doc__, "python -m stages.probe flan-small")
     arguments.add_argument("system", help="a key of `systems` in params.yaml")
     name = arguments.parse_args().system
-    params = read_params()
+    params = checked_params()
     system, asked = system_params(params, name), parse_section(ProbeParams, params, "probe")
     max_new_tokens, probes = read_probes()
     probes |= news_probes(asked.generated, asked.seed)

@@ -56,7 +56,7 @@ from resumen.runtime.paths import (
 from resumen.schema.answers import NEWS, read_answers
 from resumen.schema.checkpoints import why_left_out
 from resumen.schema.jsonl import read_jsonl
-from resumen.schema.params import profile_of, read_params, section_of
+from resumen.schema.params import checked_params, profile_of, section_of
 from resumen.schema.rows import read_table
 from resumen.schema.systems import EXTRACTIVE, SystemParams, system_names, system_params
 from resumen.scoring.registry import metric_of, system_label
@@ -396,7 +396,7 @@ def render(values: dict[str, Any]) -> dict[str, str]:
 
 def main() -> None:
     parser(__doc__, "python -m stages.report").parse_args()
-    params = read_params()
+    params = checked_params()
     for name, text in render(page_values(params)).items():
         write_text(REPORTS_DIR / name, text)
     log.info("wrote %s and %s", REPORT, MODEL_CARD)

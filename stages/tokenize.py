@@ -37,7 +37,7 @@ from resumen.runtime.paths import (
 )
 from resumen.runtime.progress import track
 from resumen.runtime.provenance import check_hashes
-from resumen.schema.params import parse_key, parse_section, read_params
+from resumen.schema.params import checked_params, parse_key, parse_section
 from resumen.schema.rows import FORMATTED, SPLITS, num_rows, read_table, write_table
 from resumen.schema.sections import BaseParams, StyleParams, TokenizeParams
 from resumen.vocabulary.spelling import add_letters, count_letters, unknown_letters
@@ -265,7 +265,7 @@ def length_row(side: str, lengths: list[int], truncated: list[bool]) -> dict[str
 
 def main() -> None:
     parser(__doc__, "python -m stages.tokenize").parse_args()
-    all_params = read_params()
+    all_params = checked_params()
     params = parse_section(TokenizeParams, all_params, "tokenize")
     base = PRETRAINED_DIR / parse_key(BaseParams, all_params, "finetune", "base").base
     style = parse_key(StyleParams, all_params, "format", "style").style

@@ -36,7 +36,7 @@ from resumen.schema.checkpoints import (
     weights_source,
     why_left_out,
 )
-from resumen.schema.params import read_params
+from resumen.schema.params import checked_params
 
 log = logging.getLogger("weights")
 
@@ -177,7 +177,7 @@ def main() -> None:
     arguments = parser(__doc__, "python -m stages.weights flan-small")
     arguments.add_argument("checkpoint", help="a key of `checkpoints` in params.yaml")
     name = arguments.parse_args().checkpoint
-    params = read_params()
+    params = checked_params()
     checkpoint = checkpoint_params(params, name)
     with atomic_write(PRETRAINED_DIR / name) as partial:
         if checkpoint.folder is not None:

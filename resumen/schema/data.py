@@ -16,7 +16,7 @@ from resumen.runtime.errors import InputError, nearest
 from resumen.schema.params import Block, parse_section, profile_of, section_of
 from resumen.schema.rows import TEXTS
 from resumen.text.characters import normalize
-from resumen.text.language import identifier
+from resumen.text.language import LANGUAGES
 
 # Always dropped: turns that cannot be read, nothing to read, nothing to score against.
 UNUSABLE = ("broken conversation", "empty text", "empty summary")
@@ -86,7 +86,7 @@ class DataParams(Block):
     @field_validator("language")
     @classmethod
     def can_be_told(cls, language: str) -> str:
-        known = [*identifier().labels, "any"]
+        known = [*LANGUAGES, "any"]
         if language not in known:
             raise ValueError(f"unknown language{nearest(language, known)}")
         return language

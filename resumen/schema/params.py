@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Sequence
 from datetime import date
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -71,6 +72,20 @@ def read_params(path: Path = PARAMS) -> dict[str, Any]:
     params = read_yaml(path)
     if not isinstance(params, dict):
         raise InputError(f"{path}: expected keys and values, got {params!r}")
+    return params
+
+
+def checked_params() -> dict[str, Any]:
+    """Return the whole of params.yaml, each of its sections checked by itself.
+
+    A fault that only a later stage would meet is found in a second, not after the training.
+
+    Raises:
+        InputError: see `read_params`; or all faults of the sections.
+    """
+    params = read_params()
+    # By its name: a stage that only reads a section does not depend on what it is checked with.
+    import_module("resumen.schema.whole").check_whole(params)
     return params
 
 

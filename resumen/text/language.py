@@ -4,6 +4,14 @@ from functools import cache
 
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
+# Those that the identifier knows; it has 73 MB, which reading params.yaml does not need. zxx is no language.
+LANGUAGES = """
+af am ar as az be bg bn br bs ca cs cy da de el en eo es et eu fa fi fr fy ga gd gl gu ha he hi hr ht hu
+hy id ig is it ja jv ka kk km kn ko ku ky la lg ln lo lt lv mg mk ml mn mr ms my ne nl no om or pa pl ps
+pt qu ro ru sa si sk sl so sq sr sv sw ta te th tl tr ug uk ur uz vi xh yo zh zu zxx ace bcl dz ext gcf
+gom grc gug hbo kik nso pcm rw se sn st an ary crh fo fuv gcr guw kab lb lij ltg uzs wa sdh arz ba mt nn
+oc tg tk tt vec vo wuu yue
+""".split()
 MAX_LANGUAGE_CHARACTERS = 1_000  # characters by which the language is told
 MIN_RELATIVE_WORDS = 50  # in fewer words relatives are not told apart
 # Those that are found in short real texts of a language and seldom written beside it. Spanish has Galician,

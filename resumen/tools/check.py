@@ -6,7 +6,6 @@ What DVC itself would say less clearly is caught here too: `make repro` calls th
 """
 
 import logging
-from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,62 +16,21 @@ from resumen.runtime.cli import parser
 from resumen.runtime.errors import InputError, nearest
 from resumen.runtime.paths import FINETUNED_DIR, PRETRAINED_DIR
 from resumen.schema.checkpoints import checkpoint_params, weights_source, why_left_out
-from resumen.schema.comparisons import comparison_params
 from resumen.schema.data import EmbeddedParams, FilesParams, data_params
-from resumen.schema.params import Block, check_name, parse_section, profile_of, read_params
+from resumen.schema.params import check_name, parse_section, profile_of, read_params
 from resumen.schema.probes import read_probes
 from resumen.schema.sections import (
-    EvaluateParams,
-    ExtractParams,
     FinetuneParams,
     FormatParams,
-    GenerateParams,
     ProbeParams,
-    TokenizeParams,
 )
 from resumen.schema.suffixes import known_suffix
 from resumen.schema.systems import EXTRACTIVE, SystemParams, system_names, system_params
+from resumen.schema.whole import all_of, checks_of, section_checks
 from resumen.scoring.comparisons import pairs
 from resumen.sources.userfiles import file_origin, file_splits
 
 log = logging.getLogger("check")
-
-Check = Callable[[], object]  # raises InputError for what is wrong
-
-SECTION_PARAMS: dict[str, type[Block]] = {
-    "format": FormatParams,
-    "tokenize": TokenizeParams,
-    "finetune": FinetuneParams,
-    "generate": GenerateParams,
-    "probe": ProbeParams,
-    "extract": ExtractParams,
-    "evaluate": EvaluateParams,
-}
-KEYS = ("profile", "profiles", "data", "weights", "checkpoints", "systems", "comparisons", *SECTION_PARAMS)
-PROFILE_SECTIONS = ("data", "weights", *SECTION_PARAMS)
-
-
-def check_keys(section: dict[str, Any], known: tuple[str, ...], where: str) -> None:
-    """Raise InputError for the keys of `section` that are not `known`."""
-    unknown = [key for key in section if key not in known]
-    if unknown:
-        raise InputError(
-            *(f"params.yaml: {where}{key}: unknown key{nearest(str(key), list(known))}" for key in unknown)
-        )
-
-
-def section_checks(params: dict[str, Any]) -> list[Check]:
-    """Return the checks of every section under the profile that `params` names."""
-    profile = profile_of(params)
-    sections = params["profiles"][profile]
-    if not isinstance(sections, dict):
-        raise InputError(f"params.yaml: profiles.{profile}: expected sections, got {sections!r}")
-    return [
-        partial(data_params, params),
-        partial(check_keys, sections, PROFILE_SECTIONS, f"profiles.{profile}."),
-        partial(weights_source, params),
-        *(partial(parse_section, kind, params, name) for name, kind in SECTION_PARAMS.items()),
-    ]
 
 
 def check_checkpoints(params: dict[str, Any]) -> None:
@@ -181,18 +139,6 @@ def profile_alone(params: dict[str, Any], profile: str) -> dict[str, Any]:
     return {**params, **bare, "profile": profile}
 
 
-def all_of(checks: Iterable[Check]) -> None:
-    """Make every check, and raise InputError with all faults that they found, each once."""
-    messages: dict[str, None] = {}
-    for one in checks:
-        try:
-            one()
-        except InputError as error:
-            messages |= dict.fromkeys(error.messages)
-    if messages:
-        raise InputError(*messages)
-
-
 def check_first_rows(params: dict[str, Any]) -> None:
     """Check that the user's files are there, and the first row of each."""
     data = data_params(params)
@@ -209,20 +155,7 @@ def check(params: dict[str, Any]) -> str:
             none, all of how they go together.
     """
     chosen = profile_of(params)
-    for key in ("checkpoints", "systems"):
-        if not isinstance(params.get(key), dict) or not params[key]:
-            raise InputError(f"params.yaml: {key}: expected at least one, got {params.get(key)!r}")
-    all_of(
-        [
-            partial(check_keys, params, KEYS, ""),
-            *section_checks(params),
-            *(partial(checkpoint_params, params, name) for name in params["checkpoints"]),
-            *(partial(system_params, params, name) for name in params["systems"]),
-            partial(comparison_params, params),
-            read_sets,
-            read_probes,
-        ]
-    )
+    all_of([*checks_of(params), read_sets, read_probes])
     systems = {name: system_params(params, name) for name in system_names(params)}
     all_of(
         [

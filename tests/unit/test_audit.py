@@ -13,6 +13,7 @@ from resumen.schema.params import read_yaml
 from resumen.schema.rows import SPLITS
 from resumen.sources.audit import Audit, DuplicateIndex, RowWords, own_defects
 from resumen.sources.damage import is_damaged
+from resumen.text import language
 from resumen.text.characters import normalize
 from resumen.text.language import RELATIVES, identifier, is_another_language
 from resumen.text.sentences import sentences
@@ -439,3 +440,7 @@ def test_lengths_are_those_of_the_rows_that_stay():
     assert report["text_words"]["median"] == 6
     assert report["summary_words"]["median"] == 3
     assert report["compression"]["median"] == 2
+
+
+def test_the_languages_are_those_that_the_identifier_knows():
+    assert sorted(identifier().labels) == sorted(language.LANGUAGES)

@@ -41,12 +41,12 @@ from resumen.schema.probes import Probe, read_probes
 from resumen.schema.rows import column_names, load_table, num_rows, read_table
 from resumen.schema.sections import SourceParams
 from resumen.schema.systems import SystemParams, system_names, system_params
+from resumen.schema.whole import SECTION_PARAMS
 from resumen.sources.mlsum import check_footers, hub_rows
 from resumen.sources.rows import FAULT
 from resumen.sources.userfiles import read_user_rows
 from resumen.text.conversation import check_messages
 from resumen.tools.articles import Article, articles_of
-from resumen.tools.check import SECTION_PARAMS
 from resumen.training.pretrained import load_model
 from resumen.vocabulary.tokenizer import decode, encode, load_tokenizer
 from stages.generate import read_external

@@ -1,10 +1,15 @@
 """params.yaml: one merge rule, exact keys, and messages that name the key, the value and the next step."""
 
+import subprocess
+import sys
+from importlib import import_module
+
 import pytest
 
 from resumen.runtime.errors import InputError
 from resumen.schema.params import load_params, merge, parse_key, parse_section, read_params
 from resumen.schema.sections import BaseParams, FinetuneParams, TokenizeParams
+from tests.helpers.paths import ROOT
 
 # section, the profile's section, what holds
 MERGED = [
@@ -155,3 +160,27 @@ def test_a_missing_file_says_where_to_run_from(project):
     (project / "params.yaml").unlink()
     with pytest.raises(InputError, match=r"params\.yaml: not found; run from the folder that holds"):
         read_params()
+
+
+@pytest.mark.parametrize(
+    "stage", ["fetch", "format", "tokenize", "finetune", "extract", "evaluate", "report"]
+)
+def test_a_stage_finds_the_faults_of_the_others_before_it_works(project, set_params, fails, stage):
+    set_params({"evaluate.confidence": 95, "finetune.epochs": "many"})
+    message = fails(import_module(f"stages.{stage}").main)
+    assert "params.yaml: evaluate.confidence: expected" in message
+    assert "params.yaml: finetune.epochs: expected" in message
+
+
+IS_LIGHT = """
+import sys
+from resumen.schema.params import checked_params
+checked_params()
+from resumen.text.language import identifier
+assert identifier.cache_info().currsize == 0
+assert not {"torch", "pandas"} & sys.modules.keys()
+"""
+
+
+def test_what_params_are_checked_with_loads_nothing_large():
+    subprocess.run([sys.executable, "-c", IS_LIGHT], cwd=ROOT, check=True)

@@ -1,0 +1,96 @@
+"""The whole of params.yaml: each section by itself, as each stage reads it before it works.
+
+A fault that only a later stage would meet is found in a second, not after the training.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+from resumen.runtime.errors import InputError, nearest
+from resumen.schema.checkpoints import checkpoint_params, weights_source
+from resumen.schema.comparisons import comparison_params
+from resumen.schema.data import data_params
+from resumen.schema.params import Block, parse_section, profile_of
+from resumen.schema.sections import (
+    EvaluateParams,
+    ExtractParams,
+    FinetuneParams,
+    FormatParams,
+    GenerateParams,
+    ProbeParams,
+    TokenizeParams,
+)
+from resumen.schema.systems import system_params
+
+Check = Callable[[], object]  # raises InputError for what is wrong
+
+SECTION_PARAMS: dict[str, type[Block]] = {
+    "format": FormatParams,
+    "tokenize": TokenizeParams,
+    "finetune": FinetuneParams,
+    "generate": GenerateParams,
+    "probe": ProbeParams,
+    "extract": ExtractParams,
+    "evaluate": EvaluateParams,
+}
+KEYS = ("profile", "profiles", "data", "weights", "checkpoints", "systems", "comparisons", *SECTION_PARAMS)
+PROFILE_SECTIONS = ("data", "weights", *SECTION_PARAMS)
+
+
+def check_keys(section: dict[str, Any], known: tuple[str, ...], where: str) -> None:
+    """Raise InputError for the keys of `section` that are not `known`."""
+    unknown = [key for key in section if key not in known]
+    if unknown:
+        raise InputError(
+            *(f"params.yaml: {where}{key}: unknown key{nearest(str(key), list(known))}" for key in unknown)
+        )
+
+
+def section_checks(params: dict[str, Any]) -> list[Check]:
+    """Return the checks of every section under the profile that `params` names."""
+    profile = profile_of(params)
+    sections = params["profiles"][profile]
+    if not isinstance(sections, dict):
+        raise InputError(f"params.yaml: profiles.{profile}: expected sections, got {sections!r}")
+    return [
+        partial(data_params, params),
+        partial(check_keys, sections, PROFILE_SECTIONS, f"profiles.{profile}."),
+        partial(weights_source, params),
+        *(partial(parse_section, kind, params, name) for name, kind in SECTION_PARAMS.items()),
+    ]
+
+
+def all_of(checks: Iterable[Check]) -> None:
+    """Make every check, and raise InputError with all faults that they found, each once."""
+    messages: dict[str, None] = {}
+    for one in checks:
+        try:
+            one()
+        except InputError as error:
+            messages |= dict.fromkeys(error.messages)
+    if messages:
+        raise InputError(*messages)
+
+
+def checks_of(params: dict[str, Any]) -> list[Check]:
+    """Return the checks of all that stands in `params`, under the profile that they name."""
+    for key in ("checkpoints", "systems"):
+        if not isinstance(params.get(key), dict) or not params[key]:
+            raise InputError(f"params.yaml: {key}: expected at least one, got {params.get(key)!r}")
+    return [
+        partial(check_keys, params, KEYS, ""),
+        *section_checks(params),
+        *(partial(checkpoint_params, params, name) for name in params["checkpoints"]),
+        *(partial(system_params, params, name) for name in params["systems"]),
+        partial(comparison_params, params),
+    ]
+
+
+def check_whole(params: dict[str, Any]) -> None:
+    """Check all sections of `params`, each by itself.
+
+    Raises:
+        InputError: all their faults.
+    """
+    all_of(checks_of(params))
