@@ -30,7 +30,7 @@ def dvc_process() -> psutil.Process | None:
 def is_orphaned() -> bool:
     """Return whether DVC started this process, and is gone.
 
-    The way back, `git checkout HEAD . && dvc repro`, may then be taken meanwhile, and would be overwritten.
+    The way back (`git checkout HEAD . && dvc checkout`) may be taken meanwhile, and would be overwritten.
     """
     process = dvc_process()
     try:

@@ -200,6 +200,24 @@ def test_an_experiment_of_a_lent_machine_is_brought_home(clone, tmp_path, remote
     assert outputs(home) == outputs(lent)
 
 
+@pytest.mark.parametrize("remote", ["folder"], indirect=True)
+def test_the_way_back_computes_nothing_in_a_clone_that_has_pulled_and_no_run_cache(clone, tmp_path, remote):
+    remote.use(clone)
+    remote.dvc(clone, "push")
+    home = remote.cloned(clone, tmp_path / "home")
+    remote.dvc(home, "pull")
+    committed = outputs(home)
+    assert not list((home / ".dvc/cache/runs").glob("*"))
+    message = remote.dvc(home, "exp", "run", "-S", "extract.seed=6", "-S", "evaluate.confidence=0.9")
+    assert ran(message) >= {"extract", "evaluate"}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^touch params\.yaml; (git .*?)\s+#", readme, re.MULTILINE)
+    back = run(home, "bash", "-c", f"touch params.yaml; {line}")
+    assert ran(back) == set()
+    assert outputs(home) == committed
+    assert run(home, "git", "status", "--porcelain") == ""
+
+
 def test_dvc_takes_every_recipe_of_the_readme_and_git_no_secret(tmp_path, monkeypatch):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\|[^|]+\| `(\S+/resumen)` \|([^|]*)\|([^|]*)\|$", text, re.MULTILINE)
