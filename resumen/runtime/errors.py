@@ -3,6 +3,7 @@
 import difflib
 from typing import Any
 
+MAX_LISTED = 40  # of what there is to choose from
 MAX_MESSAGE = 2_000  # characters of a message; a file may have a name or a key of any length
 
 
@@ -61,4 +62,7 @@ def nearest(word: Any, known: list[str]) -> str:
     '; expected one of files, mini'
     """
     close = difflib.get_close_matches(word if isinstance(word, str) else shown(word), known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; expected one of {', '.join(sorted(known))}"
+    if close:
+        return f"; did you mean {close[0]}?"
+    listed = ", ".join(sorted(known)[:MAX_LISTED])
+    return f"; expected one of {listed}{', …' * (len(known) > MAX_LISTED)}"

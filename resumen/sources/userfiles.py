@@ -23,6 +23,7 @@ from resumen.text.words import words
 
 SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
 MAX_REFERENCES = 10  # rows with the same words, of which each is another summary
+TEXTS_ALONE = (".txt", ".md", ".pdf", ".doc", ".docx", ".odt", ".rtf", ".htm", ".html")
 SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})(?:-[0-9a-f]+)?")  # as datasets and the hub name them
 
 Row = TypeVar("Row")
@@ -103,8 +104,18 @@ def read_user_rows(
         yield number, where, ours
 
 
+def check_holds_rows(path: Path) -> None:
+    """Raise InputError if a file is a text, which `summarize` reads, and not rows."""
+    if suffix_of(path) in TEXTS_ALONE:
+        raise InputError(
+            f"{path}: a text, and no rows of articles and summaries; write them into a table, a row an "
+            f"article: {', '.join(SUFFIXES)}, or one of them gzipped"
+        )
+
+
 def columns_of(path: Path, columns: dict[str, str], separator: str) -> Iterator[LocatedRow]:
     """Yield the rows of a file in the columns that are mapped."""
+    check_holds_rows(path)
     if "messages" in columns and not is_saved_dataset(path) and known_suffix(path) in (".csv", ".tsv"):
         raise InputError(
             f"{path}: a CSV cannot hold messages, got columns.messages {columns['messages']!r}; save "

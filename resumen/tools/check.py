@@ -6,6 +6,7 @@ What DVC itself would say less clearly is caught here too: `make repro` calls th
 """
 
 import logging
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from resumen.runtime.errors import InputError, nearest
 from resumen.runtime.paths import FINETUNED_DIR, PRETRAINED_DIR
 from resumen.schema.checkpoints import checkpoint_params, weights_source, why_left_out
 from resumen.schema.data import EmbeddedParams, FilesParams, data_params
-from resumen.schema.params import check_name, parse_section, profile_of, read_params
+from resumen.schema.params import check_name, parse_block, parse_section, profile_of, read_params
 from resumen.schema.probes import read_probes
 from resumen.schema.sections import (
     FinetuneParams,
@@ -26,7 +27,7 @@ from resumen.schema.sections import (
 )
 from resumen.schema.suffixes import known_suffix
 from resumen.schema.systems import EXTRACTIVE, SystemParams, system_names, system_params
-from resumen.schema.whole import all_of, checks_of, section_checks
+from resumen.schema.whole import Check, all_of, checks_of, section_checks
 from resumen.scoring.comparisons import pairs
 from resumen.sources.userfiles import file_origin, file_splits
 
@@ -51,8 +52,9 @@ def check_checkpoints(params: dict[str, Any]) -> None:
         raise InputError(f"params.yaml: finetune.base: {base!r}: {reason}")
 
 
-def check_source(name: str, system: SystemParams, params: dict[str, Any]) -> None:
+def check_source(name: str, params: dict[str, Any]) -> None:
     """Check that what a system comes `from` is made by the pipeline, or is there."""
+    system = parse_block(SystemParams, params["systems"][name], f"systems.{name}")
     if system.path == FINETUNED_DIR:
         return
     where = f"params.yaml: systems.{name}.from"
@@ -147,31 +149,52 @@ def check_first_rows(params: dict[str, Any]) -> None:
             next(iter(rows), None)
 
 
+def checks_together(params: dict[str, Any]) -> list[Check]:
+    """Return the checks of how the sections go together."""
+    systems = params["systems"] if isinstance(params["systems"], dict) else {}
+    return [
+        partial(check_checkpoints, params),
+        partial(check_step, params),
+        lambda: template_pairs(parse_section(FormatParams, params, "format")),
+        partial(check_seeds, params),
+        partial(pairs, params),
+        *(partial(check_source, name, params) for name in systems),
+        partial(check_first_rows, params),
+    ]
+
+
+def told_of_the_rest(checks: Iterable[Check]) -> list[str]:
+    """Return the faults that `checks` find although a section is wrong; what breaks on that tells nothing."""
+    messages = []
+    for one in checks:
+        try:
+            one()
+        except InputError as error:
+            messages += error.messages
+        except (LookupError, TypeError, ValueError, AttributeError):
+            continue
+    return messages
+
+
 def check(params: dict[str, Any]) -> str:
     """Check all of `params`, and return what was found in a line.
 
     Raises:
-        InputError: all faults of the sections, of the chosen profile before the others'; or, where there are
-            none, all of how they go together.
+        InputError: all faults of the sections and of how they go together, of the chosen profile before the
+            others'.
     """
     chosen = profile_of(params)
-    all_of([*checks_of(params), read_sets, read_probes])
-    systems = {name: system_params(params, name) for name in system_names(params)}
-    all_of(
-        [
-            partial(check_checkpoints, params),
-            partial(check_step, params),
-            partial(template_pairs, parse_section(FormatParams, params, "format")),
-            partial(check_seeds, params),
-            partial(pairs, params),
-            *(partial(check_source, name, system, params) for name, system in systems.items()),
-            partial(check_first_rows, params),
-        ]
-    )
+    try:
+        all_of([*checks_of(params), read_sets, read_probes])
+    except InputError as error:
+        messages = [*error.messages, *told_of_the_rest(checks_together(params))]
+        raise InputError(*dict.fromkeys(messages)) from error
+    all_of(checks_together(params))
     for profile in params["profiles"]:
         all_of(section_checks(profile_alone(params, profile)))
     num_probes = len(read_probes()[1]) + parse_section(ProbeParams, params, "probe").generated
-    return f"params.yaml is fine: profile {chosen}, {len(systems)} systems, {num_probes} probes"
+    num_systems = len(system_names(params))
+    return f"params.yaml is fine: profile {chosen}, {num_systems} systems, {num_probes} probes"
 
 
 def main() -> None:

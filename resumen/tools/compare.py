@@ -14,6 +14,7 @@ Reads   data/scores.parquet, metrics/evaluation.json and params.yaml of both, th
 """
 
 import json
+import logging
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,7 +28,7 @@ from resumen.page.table import is_miniature
 from resumen.runtime.cli import parser
 from resumen.runtime.errors import InputError, first_line, nearest
 from resumen.runtime.paths import EVALUATION_FILE, PARAMS, SCORES_FILE
-from resumen.schema.params import NOT_YAML, load_params
+from resumen.schema.params import NOT_YAML, load_params, read_params
 from resumen.schema.rows import NOT_PARQUET
 from resumen.schema.sections import EvaluateParams
 from resumen.schema.systems import system_names
@@ -41,9 +42,12 @@ from resumen.scoring.bootstrap import (
     verdict,
 )
 from resumen.scoring.registry import MEASURES, PRIMARY
+from resumen.tools.results import changed_since_run
 
 if TYPE_CHECKING:
     import pandas as pd
+
+log = logging.getLogger("compare")
 
 READ = (SCORES_FILE, EVALUATION_FILE, PARAMS)
 WORKSPACE = "workspace"
@@ -319,6 +323,8 @@ def main() -> None:
     if alone := sorted(before.keys() ^ after.keys()):
         lines.append(f"in one of the two only, and not compared: {', '.join(alone)}")
     lines += miniature_lines([one, other], systems)
+    if WORKSPACE in (options.revision, options.other) and (changed := changed_since_run(read_params())):
+        log.warning("%s: %s", WORKSPACE, changed)
     sys.stdout.writelines(f"{line}\n" for line in lines)
 
 

@@ -1,20 +1,47 @@
 """Results: print the table of systems, or bring the one in README.md up to date.
 
-Reads   params.yaml, metrics/systems/, metrics/evaluation.json
+Reads   params.yaml, metrics/systems/, metrics/evaluation.json; dvc.lock, whether they are of these params
 Writes  standard output; with --readme, the table between the marks of README.md
 
     resumen results
     resumen results --readme
 """
 
+import logging
 import sys
+from typing import Any
 
 from resumen.page.table import system_rows, text_table, with_results
 from resumen.runtime.cli import parser
+from resumen.runtime.errors import InputError
 from resumen.runtime.files import write_text
 from resumen.runtime.jsonfiles import read_json
-from resumen.runtime.paths import EVALUATION_FILE, README, REPORT
-from resumen.schema.params import read_params
+from resumen.runtime.paths import EVALUATION_FILE, LOCK, PARAMS, README, REPORT
+from resumen.schema.params import read_params, read_yaml
+
+log = logging.getLogger("results")
+
+
+def changed_since_run(params: dict[str, Any]) -> str:
+    """Return in a line what has changed in params.yaml since the results were made, or "".
+
+    An experiment that failed, or ran a part of the pipeline, leaves its params beside the results of others.
+    """
+    if not LOCK.exists():
+        return ""
+    report = read_yaml(LOCK).get("stages", {}).get("report", {})
+    made_with = report.get("params", {}).get(PARAMS.as_posix(), {})
+    changed = []
+    for key, value in made_with.items():
+        now: Any = params
+        for name in key.split("."):
+            now = now.get(name) if isinstance(now, dict) else None
+        if now != value:
+            changed.append(key)
+    if not changed:
+        return ""
+    way = "`dvc repro` makes those of these params"
+    return f"params.yaml: {', '.join(changed)}: not what the results in metrics/ were made with; {way}"
 
 
 def main() -> None:
@@ -22,9 +49,14 @@ def main() -> None:
     arguments.add_argument("--readme", action="store_true", help="write the table into README.md instead")
     options = arguments.parse_args()
     params = read_params()
+    changed = changed_since_run(params)
     if options.readme:
+        if changed:
+            raise InputError(changed)
         write_text(README, with_results(README.read_text(encoding="utf-8"), params))
         return
+    if changed:
+        log.warning("%s", changed)
     rows = system_rows(params, read_json(EVALUATION_FILE))
     title = f"profile {params['profile']}, F1 in points"
     where = f"\nThe report: {REPORT}\n" if REPORT.exists() else ""

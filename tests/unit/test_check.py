@@ -413,3 +413,22 @@ def test_nothing_but_params_and_probes_is_needed(project, runs):
 def test_a_value_set_for_one_profile_is_not_held_against_the_others(set_params, set_here):
     set_params(set_here)
     assert check(read_params()).startswith(f"params.yaml is fine: profile {set_here['profile']}")
+
+
+def test_faults_of_sections_do_not_hide_how_the_others_go_together(set_params, fails):
+    set_params(
+        {
+            "evaluate.confidence": 95,
+            "finetune.base": "flan-smal",
+            "format.templates": "flann",
+            "systems.flan-large.from": "models/pretrained/flan-xl",
+        }
+    )
+    message = fails(main)
+    for fault in (
+        "evaluate.confidence: expected",
+        "finetune.base: 'flan-smal' is no key of checkpoints",
+        "format.templates: ",
+        "systems.flan-large.from: 'flan-xl' is no key of checkpoints",
+    ):
+        assert f"params.yaml: {fault}" in message

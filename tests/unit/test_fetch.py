@@ -476,7 +476,7 @@ BROKEN = [
     (
         "own.txt",
         b"text,summary\n",
-        ": expected a name that ends in .csv, .tsv, .json, .jsonl, .ndjson, .parquet",
+        ": a text, and no rows of articles and summaries; write them",
     ),
 ]
 

@@ -541,3 +541,26 @@ def test_the_readme_shows_the_committed_metrics(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     readme = Path("README.md").read_text(encoding="utf-8")
     assert with_results(readme, read_params()) == readme, "run `make readme`"
+
+
+def test_results_of_other_params_are_not_shown_as_those_of_these(
+    small_run, write, runs, fails, caplog, capsys
+):
+    write("README.md", f"{RESULT_MARKS[0]}\n{RESULT_MARKS[1]}\n")
+    made_with = {
+        "profile": "mini",
+        "evaluate": read_params()["evaluate"],
+        "profiles.mini.weights": "embedded",
+    }
+    write("dvc.lock", json.dumps({"stages": {"report": {"params": {"params.yaml": made_with}}}}))
+    runs(results)
+    runs(results, "--readme")
+    assert caplog.messages == []
+    write(
+        "dvc.lock",
+        json.dumps({"stages": {"report": {"params": {"params.yaml": {**made_with, "profile": "course"}}}}}),
+    )
+    message = "params.yaml: profile: not what the results in metrics/ were made with; `dvc repro` makes those"
+    runs(results)
+    assert caplog.messages[-1].startswith(message)
+    assert fails(results, "--readme").startswith(message)

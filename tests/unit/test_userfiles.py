@@ -492,7 +492,7 @@ UNREADABLE = [
     (
         "f.txt.gz",
         b"",
-        "f.txt.gz: expected a name that ends in .csv, .tsv, .json, .jsonl, .ndjson, .parquet; unp",
+        "f.txt.gz: a text, and no rows of articles and summaries; write them into a table, a row an",
     ),
 ]
 
@@ -515,8 +515,9 @@ def test_a_gzip_holds_no_more_than_text_compresses_to(write, monkeypatch, name):
 
 CONVERTED = {
     ".arrow": "save_to_disk",
-    ".docx": "plain text",
-    ".pdf": "pdftotext",
+    ".docx": "a row an article",
+    ".pdf": "a row an article",
+    ".txt": "a row an article",
     ".xls": "as CSV",
     ".xlsx": "as CSV",
     ".zip": "unpack it",
