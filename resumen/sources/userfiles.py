@@ -19,7 +19,6 @@ from resumen.sources.audit import words_digest
 from resumen.sources.rows import FAULT, RawRow
 from resumen.text.characters import is_missing, normalize
 from resumen.text.conversation import check_messages
-from resumen.text.words import words
 
 SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
 MAX_REFERENCES = 10  # rows with the same words, of which each is another summary
@@ -163,18 +162,21 @@ def text_of(value: Any, where: str, column: str) -> str:
 
 def has_words(text: str) -> bool:
     """Return whether `text` is one, and not NaN or the like."""
-    return bool(words(text)) and not is_missing(text)
+    return any(map(str.isalnum, text)) and not is_missing(text)
 
 
 def digest_of(text: str) -> bytes:
-    """Return what tells a text by its words, however they are written."""
-    return words_digest(words(normalize(text)))
+    """Return what tells a text, whatever its spaces, its capitals and how its accents are written.
+
+    To find its words would take half of the time of `fetch`.
+    """
+    return words_digest(normalize(text).lower().split())
 
 
 class UserArticles:
     """The articles of one or several files, each row of which has been read once.
 
-    What is wrong anywhere is known before any work. Rows with the words of an earlier one and another summary
+    What is wrong anywhere is known before any work. Rows with the text of an earlier one and another summary
     are no articles of their own but further references of that one, up to MAX_REFERENCES: a text with more
     summaries is none (a paywall's), and the audit counts its rows as duplicates.
     """

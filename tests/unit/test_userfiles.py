@@ -583,10 +583,10 @@ def test_repeated_rows_may_have_one_id_and_other_articles_may_not(write):
             articles(write, [*rows, other], id="id")
 
 
-def test_references_are_told_by_their_words_however_they_are_written(write):
+def test_references_are_told_by_their_text_however_it_is_written(write):
     rows = [
-        {"text": "El nin\u0303o de Soria.", "summary": ["Un niño.", "Un nin\u0303o.", "UN NIÑO"]},
-        {"text": "El\u00a0niño  de Soria", "summary": "Otro resumen."},
+        {"text": "El nin\u0303o de Soria.", "summary": ["Un niño.", "Un nin\u0303o.", "UN NIÑO."]},
+        {"text": "El\u00a0niño  de Soria.", "summary": "Otro resumen."},
         {"text": "NaN", "summary": "Uno."},
         {"text": "NaN", "summary": "Dos."},
         {"text": "Nieva.", "summary": ["null", "", "Cae nieve."]},
