@@ -17,10 +17,10 @@ repro: $(BIN)/.installed  ## install, run what has changed, print the table of s
 	@dvc repro
 	@resumen results
 
-test: $(BIN)/.installed  ## the unit tests, and the pipeline scaled down (6 to 7 minutes)
+test: $(BIN)/.installed  ## the unit tests, and the pipeline scaled down (8 minutes)
 	@pytest -q -n 2 --dist worksteal --durations=10
 
-test-fast: $(BIN)/.installed  ## the unit tests alone (a minute)
+test-fast: $(BIN)/.installed  ## the unit tests alone (two minutes)
 	@pytest -q -n 2 --dist worksteal --durations=10 stages resumen miniatures tests/unit
 
 browser: $(BIN)/.installed  ## what the tests of the page need: playwright, and chromium where apt gives it

@@ -21,7 +21,7 @@ from resumen.text.characters import is_missing, normalize
 from resumen.text.conversation import check_messages
 
 SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
-MAX_REFERENCES = 10  # rows with the same words, of which each is another summary
+MAX_REFERENCES = 10  # rows with the text of an earlier one, each with another summary
 TEXTS_ALONE = (".txt", ".md", ".pdf", ".doc", ".docx", ".odt", ".rtf", ".htm", ".html")
 SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})(?:-[0-9a-f]+)?")  # as datasets and the hub name them
 
@@ -137,9 +137,11 @@ def summaries_of(value: Any, where: str, column: str) -> RawRow:
     """Return a row's `summary`, and as `references` the others if the column holds a list."""
     if not isinstance(value, list):
         return {"summary": text_of(value, where, column)}
-    texts = [text_of(one, where, column) for one in value]
-    different = {digest_of(text): text for text in reversed(texts) if has_words(text)}
-    summary, *others = list(different.values())[::-1] or [""]
+    different: dict[bytes, str] = {}
+    for text in (text_of(one, where, column) for one in value):
+        if has_words(text):
+            different.setdefault(digest_of(text), text)
+    summary, *others = different.values() or [""]
     return {"summary": summary, "references": others} if others else {"summary": summary}
 
 
@@ -168,7 +170,7 @@ def has_words(text: str) -> bool:
 def digest_of(text: str) -> bytes:
     """Return what tells a text, whatever its spaces, its capitals and how its accents are written.
 
-    To find its words would take half of the time of `fetch`.
+    To find its words would take a fifth of the time of `fetch`.
     """
     return words_digest(normalize(text).lower().split())
 

@@ -600,6 +600,11 @@ def test_references_are_told_by_their_text_however_it_is_written(write):
     }
 
 
+def test_the_first_summary_of_a_list_stays_the_first_though_it_comes_again(write):
+    rows = [{"text": "Llueve.", "summary": ["Cae agua.", "Hay lluvia.", "CAE AGUA."]}]
+    assert articles(write, rows) == {"row-1": ("Llueve.", "Cae agua.", ["Hay lluvia."])}
+
+
 def test_a_text_with_more_summaries_than_people_write_is_no_article(write):
     rows = [{"text": "Contenido para suscriptores.", "summary": f"Resumen {number}."} for number in range(12)]
     assert len(articles(write, rows)) == 12  # the audit counts them as duplicates
