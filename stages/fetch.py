@@ -24,7 +24,6 @@ from ruamel.yaml import YAML
 from resumen.runtime.cli import parser, run
 from resumen.runtime.errors import InputError
 from resumen.runtime.files import atomic_write, write_text
-from resumen.runtime.hub import resolve_commit
 from resumen.runtime.jsonfiles import write_json
 from resumen.runtime.paths import DATA_METRICS, PARAMS, RAW_DIR
 from resumen.runtime.progress import track
@@ -143,6 +142,8 @@ def pin() -> str:
     Raises:
         InputError: the profile takes no rows from the hub, or the hub cannot be reached.
     """
+    from resumen.runtime.hub import resolve_commit  # the hub's client, for this alone
+
     all_params = checked_params()
     params, profile = data_params(all_params), profile_of(all_params)
     if not isinstance(params, HubParams):

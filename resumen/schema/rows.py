@@ -119,4 +119,5 @@ def write_table(path: Path, rows: Iterable[dict[str, Any]], schema: pa.Schema) -
         while group := list(islice(remaining, ROWS_PER_GROUP)):
             writer.write_table(pa.Table.from_pylist(group, schema))
             count += len(group)
+            group.clear()  # or two groups are in memory as the next is read
     return count

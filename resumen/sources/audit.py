@@ -15,11 +15,12 @@ import numpy as np
 from rensa import RMinHash, RMinHashLSH
 
 from resumen.schema.data import DataParams
+from resumen.schema.rows import SPLITS
 from resumen.sources.damage import MIN_INNER_RUN, MIN_RUN, is_damaged
 from resumen.sources.rows import FAULT
 from resumen.text.characters import NO_VALUE, is_missing
 from resumen.text.language import (
-    MAX_LANGUAGE_CHARACTERS,
+    LANGUAGE_CHARACTERS,
     MIN_RELATIVE_WORDS,
     RELATIVES,
     is_another_language,
@@ -27,8 +28,8 @@ from resumen.text.language import (
 from resumen.text.words import words
 
 NUM_EXAMPLES = 3  # of each reason, by id
-NUM_HASHES = 128  # of a MinHash; the estimate of a similarity of 0.8 has a deviation of 0.035
-NUM_BANDS = 32  # of 4 hashes: texts alike by 0.8 are compared with a probability of 1 − 5e-8, by 0.6 of 0.99
+NUM_HASHES = 120  # of a MinHash; the estimate of a similarity of 0.8 has a deviation of 0.037
+MAX_MISSED = 0.005  # of the texts that are alike just as much as near duplicates have to be
 HASH_SEED = 1
 
 
@@ -72,7 +73,7 @@ def own_defects(row: dict[str, Any], read: RowWords, params: DataParams) -> list
     result = []
     if len(summary) < params.min_summary_words:
         result.append("short summary")
-    if is_damaged(row["text"]) or is_damaged(row["summary"]):
+    if is_damaged(row["text"], text) or is_damaged(row["summary"], summary):
         result.append("damaged text")
     can_be_told = params.language != "any" and len(text) >= params.min_language_words
     if can_be_told and is_another_language(row["text"], params.language, len(text), params.language_margin):
@@ -115,6 +116,20 @@ def words_digest(tokens: list[str]) -> bytes:
     return blake2b(" ".join(tokens).encode(), digest_size=16).digest()
 
 
+def num_bands(similarity: float) -> int:
+    """Return the fewest bands of hashes by which no more than MAX_MISSED of such texts are not compared.
+
+    Texts are compared if all hashes of a band are equal; a row takes 110 bytes of memory a band.
+
+    >>> num_bands(0.8), num_bands(0.6)
+    (20, 40)
+    """
+    for bands in range(1, NUM_HASHES + 1):
+        if NUM_HASHES % bands == 0 and (1 - similarity ** (NUM_HASHES // bands)) ** bands <= MAX_MISSED:
+            return bands
+    return NUM_HASHES
+
+
 class DuplicateIndex:
     """The rows that were kept so far, in this split and in earlier ones.
 
@@ -124,9 +139,10 @@ class DuplicateIndex:
     def __init__(self, similarity: float) -> None:
         self.similarity = similarity
         self.texts: dict[bytes, RowRef] = {}
-        self.summaries: dict[tuple[str, bytes], RowRef] = {}
-        self.near = RMinHashLSH(threshold=similarity, num_perm=NUM_HASHES, num_bands=NUM_BANDS)
-        self.sketched: list[tuple[RowRef, RMinHash]] = []  # by their key in `near`
+        self.summaries: dict[str, dict[bytes, RowRef]] = {split: {} for split in SPLITS}
+        self.near = RMinHashLSH(threshold=similarity, num_perm=NUM_HASHES, num_bands=num_bands(similarity))
+        self.sketches: list[RMinHash] = []  # by their key in `near`
+        self.sketched: list[RowRef] = []  # whose they are
 
     def repeated(self, row: Fingerprint, split: str) -> dict[str, RowRef]:
         """Return in what a row repeats an earlier one, and which."""
@@ -136,7 +152,7 @@ class DuplicateIndex:
         elif first := self.nearest(row.sketch):
             same = first.split == split
             result["near duplicate" if same else "near duplicate in earlier split"] = first
-        if first := self.summaries.get((split, row.summary)):
+        if first := self.summaries[split].get(row.summary):
             result["repeated summary"] = first
         return result
 
@@ -144,18 +160,20 @@ class DuplicateIndex:
         """Return the first row that is a near duplicate."""
         if sketch is None:
             return None
-        for ref, other in map(self.sketched.__getitem__, sorted(self.near.query(sketch))):
-            if sketch.jaccard(other) >= self.similarity:
-                return ref
+        keys: list[int] = sorted(self.near.query(sketch))
+        for key in keys:
+            if sketch.jaccard(self.sketches[key]) >= self.similarity:
+                return self.sketched[key]
         return None
 
     def keep(self, row: Fingerprint, ref: RowRef) -> None:
         """Remember a row."""
         self.texts.setdefault(row.text, ref)
-        self.summaries.setdefault((ref.split, row.summary), ref)
+        self.summaries[ref.split].setdefault(row.summary, ref)
         if row.sketch is not None:
-            self.near.insert(len(self.sketched), row.sketch)
-            self.sketched.append((ref, row.sketch))
+            self.near.insert(len(self.sketches), row.sketch)
+            self.sketches.append(row.sketch)
+            self.sketched.append(ref)
 
 
 class Audit:
@@ -212,10 +230,10 @@ def audit_signature() -> list[str]:
     """Return what else decides which rows are empty, damaged, in another language or repeat one another."""
     parts = {
         "hashes": NUM_HASHES,
-        "bands": NUM_BANDS,
+        "missed": MAX_MISSED,
         "seed": HASH_SEED,
         "no-value": ",".join(NO_VALUE),
-        "language-characters": MAX_LANGUAGE_CHARACTERS,
+        "language-characters": ",".join(map(str, LANGUAGE_CHARACTERS)),
         "relative-words": MIN_RELATIVE_WORDS,
         "relatives": ",".join(f"{code}={'+'.join(sorted(RELATIVES[code]))}" for code in sorted(RELATIVES)),
         "letter-run": f"{MIN_RUN}/{MIN_INNER_RUN}",

@@ -24,16 +24,17 @@ MAY_BE_MOJIBAKE = re.compile(r"[^\0-\x7f](?:(?<=[ÃÂ])|(?<![à-ÿ¿¡«»“”
 LOST_SOFT_HYPHEN = re.compile("[a-z]Ã[a-z]")  # `normalize` takes the second character of "Ã\u00ad" (í) away
 
 
-def repeats_a_letter(text: str) -> bool:
-    """Return whether one letter stands in `text` more often in a row than anybody means it.
+def repeats_a_letter(tokens: list[str]) -> bool:
+    """Return whether a letter stands in one of these words more often in a row than anybody means it.
 
-    >>> repeats_a_letter("aaaaaaaaaaaa"), repeats_a_letter("¡Gooooooooooooool! ————————————")
+    >>> repeats_a_letter(["aaaaaaaaaaaa"]), repeats_a_letter(["gooooooooooooool", "000000000000"])
     (True, False)
     """
-    for run in RUN.finditer(text):
-        starts_a_word = not text[run.start() - 1 : run.start()].isalpha()
-        if run[1].isalpha() and (starts_a_word or len(run[0]) >= MIN_INNER_RUN):
-            return True
+    for word in tokens:
+        for run in RUN.finditer(word) if len(word) >= MIN_RUN else ():
+            starts_a_word = not word[run.start() - 1 : run.start()].isalpha()
+            if run[1].isalpha() and (starts_a_word or len(run[0]) >= MIN_INNER_RUN):
+                return True
     return False
 
 
@@ -48,15 +49,15 @@ def is_mojibake(text: str) -> bool:
     return bool(LOST_SOFT_HYPHEN.search(text)) or ftfy.fix_encoding(text) != text
 
 
-def is_damaged(text: str) -> bool:
-    """Return whether `text` has lost letters, mojibake, HTML, or one letter repeated.
+def is_damaged(text: str, tokens: list[str]) -> bool:
+    """Return whether a text with the words `tokens` has lost letters, mojibake, HTML, or a letter repeated.
 
-    >>> [is_damaged(text) for text in ("<p>Llueve.</p>", "Llueve&nbsp;hoy.", "llueve en A&B; a < b")]
+    >>> [is_damaged(text, []) for text in ("<p>Llueve.</p>", "Llueve&nbsp;hoy.", "llueve en A&B; a < b")]
     [True, True, False]
     """
     return (
         "\ufffd" in text
         or bool(TAG.search(text) or ENTITY.search(text))
-        or repeats_a_letter(text)
+        or repeats_a_letter(tokens)
         or is_mojibake(text)
     )

@@ -12,7 +12,7 @@ pt qu ro ru sa si sk sl so sq sr sv sw ta te th tl tr ug uk ur uz vi xh yo zh zu
 gom grc gug hbo kik nso pcm rw se sn st an ary crh fo fuv gcr guw kab lb lij ltg uzs wa sdh arz ba mt nn
 oc tg tk tt vec vo wuu yue
 """.split()
-MAX_LANGUAGE_CHARACTERS = 1_000  # characters by which the language is told
+LANGUAGE_CHARACTERS = (300, 1_000)  # the beginnings by which the language is told, the short one first
 MIN_RELATIVE_WORDS = 50  # in fewer words relatives are not told apart
 # Those that are found in short real texts of a language and seldom written beside it. Spanish has Galician,
 # Catalan and Portuguese beside it: by a margin of 10 nats, 20 words of them are found in 99 of 100 texts.
@@ -37,7 +37,8 @@ def identifier() -> LanguageIdentifier:
 def is_another_language(text: str, language: str, num_words: int, margin: float) -> bool:
     """Return whether `text` is likelier in another language, by more than `margin` (nats of log-likelihood).
 
-    Its beginning tells, in lower case: texts in capitals pass for other languages otherwise. Of fewer than
+    Both of its beginnings have to say so; the short one clears nearly all texts, in a third of the time. They
+    are put in lower case: texts in capitals pass for other languages otherwise. Of fewer than
     MIN_RELATIVE_WORDS words, RELATIVES count for no other language.
 
     >>> is_another_language("La alcaldesa dijo que el río está en el valle.", "es", 10, 10)
@@ -45,7 +46,11 @@ def is_another_language(text: str, language: str, num_words: int, margin: float)
     >>> is_another_language("The mayor said that the river is in the valley.", "es", 10, 10)
     True
     """
-    score: dict[str, float] = dict(identifier().rank(text[:MAX_LANGUAGE_CHARACTERS].lower()))
     relatives = RELATIVES.get(language, ()) if num_words < MIN_RELATIVE_WORDS else ()
-    best = max(value for code, value in score.items() if code not in relatives)
-    return best - score[language] > margin
+
+    def is_likelier(beginning: str) -> bool:
+        score: dict[str, float] = dict(identifier().rank(beginning.lower()))
+        best = max(value for code, value in score.items() if code not in relatives)
+        return best - score[language] > margin
+
+    return all(is_likelier(text[:size]) for size in LANGUAGE_CHARACTERS)

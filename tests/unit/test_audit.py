@@ -17,6 +17,7 @@ from resumen.text import language
 from resumen.text.characters import normalize
 from resumen.text.language import RELATIVES, identifier, is_another_language
 from resumen.text.sentences import sentences
+from resumen.text.words import words
 from stages.fetch import clean
 from tests.helpers.paths import ROOT, SHARED
 
@@ -299,23 +300,31 @@ SOUND = [
 
 @pytest.mark.parametrize("text", DAMAGED)
 def test_damage_is_seen(text):
-    assert is_damaged(normalize(text))
+    assert is_damaged(normalize(text), words(normalize(text)))
 
 
 @pytest.mark.parametrize("text", SOUND)
 def test_what_looks_like_damage_is_none(text):
-    assert not is_damaged(normalize(text))
+    assert not is_damaged(normalize(text), words(normalize(text)))
 
 
 @pytest.mark.skipif(not HEADLINES.exists(), reason="the real articles are not here")
 def test_no_real_article_is_damaged():
-    assert not [row["id"] for row in real_rows() if is_damaged(normalize(row["text"]))]
+    assert not [row["id"] for row in real_rows() if is_damaged(text := normalize(row["text"]), words(text))]
 
 
 def test_languages_are_told_apart():
     for code, text in LANGUAGES.items():
         assert [other for other in LANGUAGES if not is_another_language(text, other, 50, MARGIN)] == [code]
     assert not is_another_language(our_rows(1)[0]["text"].upper(), "es", 100, MARGIN)
+
+
+def test_a_text_that_goes_on_in_spanish_or_begins_in_it_is_spanish():
+    spanish, english = our_rows(1)[0]["text"][:200] + " ", LANGUAGES["en"] + " "
+    assert len(spanish) < 300 < len(english * 2)  # characters of the short beginning
+    for text in (spanish * 2 + english * 9, english * 2 + spanish * 9):
+        assert not is_another_language(text, "es", 100, MARGIN)
+    assert is_another_language(spanish[:60] + english * 9, "es", 100, MARGIN)
 
 
 # Spanish of 10 to 15 words that the identifier tells as Aragonese or Extremaduran, by a few nats.
