@@ -3,7 +3,8 @@
 Reads   data/tokenized/ without its test split, models/pretrained/<base>/, data/raw/validation.parquet
         (the references)
 Writes  models/finetuned/              what AutoModelForSeq2SeqLM and AutoTokenizer load; provenance.json
-        metrics/finetune.json          steps, losses, validation ROUGE, best epoch, precision
+        metrics/finetune.json          steps, losses, validation ROUGE, best epoch, precision, and
+                                       the learning rate, epochs and batch size that the profile supplied
         metrics/plots/training.json    the curve, a row an epoch; epoch 0 is the base
 Params  finetune
 

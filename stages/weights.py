@@ -23,6 +23,7 @@ from safetensors.numpy import save_file
 from resumen.checkpoint.folder import check_files, read_config
 from resumen.checkpoint.tensors import INDEX, Header, check_index, check_tensors, header_of
 from resumen.runtime.cli import parser, run
+from resumen.runtime.commands import output_of
 from resumen.runtime.errors import InputError
 from resumen.runtime.files import atomic_write
 from resumen.runtime.hub import cached_file, fetch_files, fetch_header, list_repo_files, resolve_commit
@@ -162,15 +163,25 @@ def copy_folder(source: Path, folder: Path) -> None:
 
 
 def check_links(files: dict[str, Path], folder: Path) -> None:
-    """Raise InputError if one of the `files` is a link out of its folder, or out of huggingface_hub's cache.
+    """Raise InputError if one of the `files` is a link out of its folder, huggingface_hub's cache or DVC's.
 
     A model that was sent to somebody may hold a link to what is theirs; a copy would publish it.
     """
     home = folder.resolve()
     for path in files.values():
         file = path.resolve()
-        if not any(file.is_relative_to(root) for root in (home, home.parent.parent / "blobs")):
+        near = any(file.is_relative_to(root) for root in (home, home.parent.parent / "blobs"))
+        if not near and not is_in_dvc_cache(file):
             raise InputError(f"{path}: a link out of its folder, to {file}; put the file itself there")
+
+
+def is_in_dvc_cache(file: Path) -> bool:
+    """Return whether a file, its links followed, lies in DVC's cache: `cache.type` may be symlink."""
+    try:
+        cache = output_of("dvc", "cache", "dir").strip()
+    except InputError:  # no repository of DVC
+        return False
+    return file.is_relative_to(Path(cache).resolve())
 
 
 def main() -> None:

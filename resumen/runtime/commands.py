@@ -21,7 +21,9 @@ def output_of(program: str, *arguments: str) -> str:
         InputError: it failed, as outside a repository.
     """
     command = [*PROGRAMS[program], *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run(  # noqa: S603
+        command, capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
     if done.returncode:
         message = re.search("(?:ERROR|fatal): (.*)", done.stderr)
         what = message[1] if message else f"exit code {done.returncode}"
@@ -31,8 +33,14 @@ def output_of(program: str, *arguments: str) -> str:
 
 def call(program: str, *arguments: str) -> bool:
     """Run `dvc` or `git`, its output being the user's, and return whether it ended well."""
+    with started(program, *arguments) as process:
+        return not process.wait()
+
+
+def started(program: str, *arguments: str) -> "subprocess.Popen[bytes]":
+    """Start `dvc` or `git`, its output being the user's."""
     log.info("%s %s", program, " ".join(arguments))
     sys.stdout.flush()
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # `python` of the stages
     command = [*PROGRAMS[program], *arguments]
-    return not subprocess.run(command, env={**os.environ, "PATH": path}, check=False).returncode  # noqa: S603
+    return subprocess.Popen(command, env={**os.environ, "PATH": path})  # noqa: S603

@@ -14,6 +14,7 @@ from typing import Any
 from resumen.news.stories import TRAINING_SEED, VOCABULARY_SEED
 from resumen.prompts.templates import read_sets, template_pairs
 from resumen.runtime.cli import parser
+from resumen.runtime.commands import output_of
 from resumen.runtime.errors import InputError, nearest
 from resumen.runtime.paths import FINETUNED_DIR, PRETRAINED_DIR
 from resumen.schema.checkpoints import checkpoint_params, weights_source, why_left_out
@@ -197,10 +198,22 @@ def check(params: dict[str, Any]) -> str:
     return f"params.yaml is fine: profile {chosen}, {num_systems} systems, {num_probes} probes"
 
 
+def git_notes() -> list[str]:
+    """Return what is missing outside a repository of git, as in a ZIP from GitHub."""
+    try:
+        output_of("git", "rev-parse", "--git-dir")
+    except (InputError, OSError):
+        return [
+            'no git repository here, and DVC wants one: `git init && git add . && git commit -m "Start"`, or '
+            "`git clone` instead of a ZIP"
+        ]
+    return []
+
+
 def main() -> None:
     parser(__doc__, "resumen check").parse_args()
     params = read_params()
     result = check(params)
-    for note in notes(params):
-        log.warning("params.yaml: %s", note)
+    for note in [*(f"params.yaml: {note}" for note in notes(params)), *git_notes()]:
+        log.warning("%s", note)
     log.info("%s", result)

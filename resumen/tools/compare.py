@@ -16,6 +16,7 @@ Reads   data/scores.parquet, metrics/evaluation.json and params.yaml of both, th
 import json
 import logging
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ from scipy.special import stdtrit
 
 from resumen.page.table import is_miniature
 from resumen.runtime.cli import parser
+from resumen.runtime.commands import output_of
 from resumen.runtime.errors import InputError, first_line, nearest
 from resumen.runtime.paths import EVALUATION_FILE, PARAMS, SCORES_FILE
 from resumen.schema.params import NOT_YAML, load_params, read_params
@@ -62,25 +64,36 @@ class Scored(NamedTuple):
     miniatures: frozenset[str] = frozenset()  # systems for which a miniature stands in
 
 
+def read_at(revision: str, path: Path) -> bytes:
+    """Return a file as it is in the workspace, a commit or an experiment.
+
+    DVC takes the paths of a revision from git's root, which may lie above this project.
+
+    Raises:
+        InputError: there is no such revision, or the file is neither here nor in the cache.
+    """
+    import dvc.api  # 1 s to import
+
+    try:
+        if revision == WORKSPACE:
+            return bytes(dvc.api.read(path.as_posix(), mode="rb"))
+        prefix = output_of("git", "rev-parse", "--show-prefix").strip()
+        return bytes(dvc.api.read(prefix + path.as_posix(), rev=revision, mode="rb"))
+    except Exception as error:  # DVC's, git's and the file system's have no class in common
+        message = str(error).strip().split("\n")[0]
+        raise InputError(
+            f"{revision}: cannot read {path} ({message}); take a commit or an experiment that has run, "
+            "and `dvc pull` or `dvc repro` it if its data are elsewhere"
+        ) from error
+
+
 def read_scored(revision: str) -> Scored:
     """Return what a commit, a branch, an experiment or the workspace scored.
 
     Raises:
         InputError: there is no such revision, or its scores are neither here nor in the cache.
     """
-    import dvc.api  # 1 s to import
-
-    content = {}
-    for path in READ:
-        try:
-            rev = None if revision == WORKSPACE else revision
-            content[path] = dvc.api.read(path.as_posix(), rev=rev, mode="rb")
-        except Exception as error:  # DVC's, git's and the file system's have no class in common
-            message = str(error).strip().split("\n")[0]
-            raise InputError(
-                f"{revision}: cannot read {path} ({message}); take a commit or an experiment that has run, "
-                "and `dvc pull` or `dvc repro` it if its data are elsewhere"
-            ) from error
+    content = {path: read_at(revision, path) for path in READ}
     try:
         signature = [str(part) for part in json.loads(content[EVALUATION_FILE])["signature"]]
         table = pq.read_table(pa.BufferReader(content[SCORES_FILE]))

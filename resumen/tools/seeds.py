@@ -23,14 +23,23 @@ import numpy as np
 from resumen.runtime.cli import parser
 from resumen.runtime.commands import call, output_of
 from resumen.runtime.errors import InputError
-from resumen.runtime.paths import FINETUNED_DIR
+from resumen.runtime.paths import FINETUNED_DIR, PARAMS
 from resumen.schema.params import ENTRY_NAME, parse_section, read_params
 from resumen.schema.sections import EvaluateParams
 from resumen.schema.systems import system_names, system_params
 from resumen.scoring.bootstrap import bootstrap_means, percentile_interval
 from resumen.scoring.comparisons import pairs
 from resumen.scoring.registry import PRIMARY
-from resumen.tools.compare import Group, check_comparable, compared, miniature_lines, read_scored, table_lines
+from resumen.tools.compare import (
+    Group,
+    check_comparable,
+    compared,
+    miniature_lines,
+    read_at,
+    read_scored,
+    table_lines,
+)
+from resumen.tools.queue import PENDING, check_queue, queue_states, run_queued
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,10 +76,9 @@ def experiments() -> set[str]:
 
 def params_of(revision: str) -> dict[str, Any]:
     """Return the params.yaml of an experiment without the seed."""
-    import dvc.api
     from ruamel.yaml import YAML
 
-    params: dict[str, Any] = YAML(typ="safe", pure=True).load(dvc.api.read("params.yaml", rev=revision))
+    params: dict[str, Any] = YAML(typ="safe", pure=True).load(read_at(revision, PARAMS))
     params["finetune"].pop("seed")
     return params
 
@@ -141,15 +149,14 @@ def main() -> None:
     missing = [name for name in names if name not in done]
     log.info("%d of %d seeds have run", len(names) - len(missing), len(names))
     changes = [part for change in options.set_param for part in ("-S", change)]
-    for name in missing:
-        seed = f"finetune.seed={names[name]}"
-        if not call("dvc", "exp", "run", "--queue", "--quiet", "-n", name, "-S", seed, *changes):
-            raise InputError(f"{name}: not queued; what DVC said stands above")
     if missing:
-        call("dvc", "exp", "run", "--run-all", "--jobs", str(options.jobs))
-    done = experiments()
-    if failed := [name for name in missing if name not in done]:
-        raise InputError(f"{', '.join(failed)} did not run to its end; `dvc queue logs {failed[0]}` says why")
+        check_queue()
+        states = queue_states()
+        for name in [name for name in missing if states.get(name) not in PENDING]:
+            seed = f"finetune.seed={names[name]}"
+            if not call("dvc", "exp", "run", "--queue", "--quiet", "-n", name, "-S", seed, *changes):
+                raise InputError(f"{name}: not queued; what DVC said stands above")
+        run_queued(missing, options.jobs, experiments)
     all_params["finetune"].pop("seed")
     check_same_params(list(names), None if changes else all_params)
     group = Group(options.name, [read_scored(name) for name in names])

@@ -169,6 +169,9 @@ def write_best(
     metrics = {
         "base": params.base,
         "precision": precision,
+        "learning_rate": params.learning_rate,  # the profile's, where params.yaml leaves it empty
+        "epochs": params.epochs,
+        "batch_size": params.batch_size,
         "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
         "steps": steps,
         "best_epoch": best["epoch"],

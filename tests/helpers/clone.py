@@ -126,3 +126,15 @@ def copied(clone: Path, folder: Path) -> Path:
     """Return a copy of a clone at `folder`; what DVC keeps as hard links are hard links there too."""
     run(clone, "cp", "-a", str(clone), str(folder))
     return folder
+
+
+def moved_into_a_repository(clone: Path) -> Path:
+    """Return the clone as a subfolder of a larger repository, as `dvc init --subdir` makes one."""
+    folder = clone.with_name("home") / "resumen"
+    folder.parent.mkdir()
+    clone.rename(folder)
+    shutil.rmtree(folder / ".git")
+    run(folder.parent, "git", "init", "--quiet", "--initial-branch=main")
+    run(folder.parent, "git", "add", "resumen")
+    run(folder.parent, "git", "commit", "--quiet", "--message=in a subfolder")
+    return folder

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 
 import pytest
 
@@ -290,7 +291,7 @@ def test_what_a_profile_cannot_serve_is_said_and_stops_nothing(set_params, runs,
     )
     caplog.set_level("INFO", "check")
     runs(main)
-    left_out, base, first, pair, fine = caplog.messages
+    left_out, base, first, pair, *_, fine = caplog.messages
     assert left_out.startswith(
         "params.yaml: checkpoints.flan-xl: left out, and the systems on it: weights is"
     )
@@ -400,6 +401,15 @@ def test_nothing_but_params_and_probes_is_needed(project, runs):
     shutil.rmtree(project / "data")
     runs(main)
     assert not (project / "data").exists()
+
+
+def test_outside_a_repository_of_git_check_says_how_to_make_one(project, runs, caplog):
+    runs(main)
+    assert any("`git init && git add . && git commit" in message for message in caplog.messages)
+    caplog.clear()
+    subprocess.run(("git", "init", "--quiet"), check=True)
+    runs(main)
+    assert not any("git init" in message for message in caplog.messages)
 
 
 @pytest.mark.parametrize(

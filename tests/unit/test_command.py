@@ -10,7 +10,7 @@ from resumen import __main__ as command
 from tests.helpers.paths import ROOT
 
 TOOLS = [name for group in command.GROUPS.values() for name in group]
-HELPERS = {"private", "articles", "summarizer"}  # of doctor, of summarize and playground
+HELPERS = {"private", "articles", "queue", "summarizer"}  # of doctor, of seeds, of summarize and playground
 
 
 @pytest.fixture

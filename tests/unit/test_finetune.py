@@ -187,6 +187,7 @@ def test_the_curve_and_the_best_epoch_are_recorded(quick, runs, schedule):
     assert metrics["best_epoch"] == best["epoch"]
     assert metrics["validation_rougeL"] == best["rougeL"]
     assert metrics["precision"] == "float32"
+    assert [metrics[key] for key in ("learning_rate", "epochs", "batch_size")] == [4e-3, 2, 4]
 
 
 def scores(points):

@@ -5,6 +5,7 @@ import os
 import pickle
 import shutil
 import struct
+import subprocess
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -509,6 +510,7 @@ SCORED: dict[str, dict[str, bytes]] = {
 
 @pytest.mark.parametrize("name", SCORED)
 def test_scores_of_another_revision_that_are_damaged_are_refused(project, fails, monkeypatch, name):
+    subprocess.run(("git", "init", "--quiet"), check=True)
     pq.write_table(pa.table({"a": [1]}), "a.parquet")
     scores = Path("a.parquet").read_bytes()
     content = {"params.yaml": b"a", "data/scores.parquet": scores, "metrics/evaluation.json": SIGNED}
