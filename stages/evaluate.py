@@ -161,13 +161,22 @@ def exact_pct(answers: list[Answer]) -> float:
     return round(100 * sum(bool(answer.is_exact) for answer in answers) / len(answers), 2)
 
 
-def probe_summary(system: str, answers: list[Answer], params: EvaluateParams) -> dict[str, Any]:
-    """Return how many probes with one right answer a system was asked, and the % answered exactly.
+def probe_summaries(answers: dict[str, list[Answer]], params: EvaluateParams) -> list[dict[str, Any]]:
+    """Return how many probes with one right answer each system was asked, and the % answered exactly.
 
-    `answers`, at least one, all have a reference. Probes are drawn with replacement for the interval.
+    The `answers` of a system all have a reference; one without any is left out. Probes are drawn with
+    replacement for the intervals, the same ones for all systems that were asked as many.
     """
-    right = np.array([[100.0 * bool(answer.is_exact)] for answer in answers])
-    (lower,), (upper,) = bootstrap(right, params)
+    bounds: dict[str, tuple[float, float]] = {}
+    for count in {len(given) for given in answers.values() if given}:
+        names = [system for system, given in answers.items() if len(given) == count]
+        right = [[100.0 * bool(answer.is_exact) for answer in answers[system]] for system in names]
+        bounds |= dict(zip(names, zip(*bootstrap(np.array(right).T, params), strict=True), strict=True))
+    return [probe_summary(system, answers[system], *bounds[system]) for system in answers if system in bounds]
+
+
+def probe_summary(system: str, answers: list[Answer], lower: float, upper: float) -> dict[str, Any]:
+    """Return a system's entry; `lower` and `upper` are the bounds of its %."""
     by_kind: dict[str, list[Answer]] = {}
     for answer in answers:
         by_kind.setdefault(answer.kind, []).append(answer)
@@ -359,7 +368,7 @@ def main() -> None:
         score_all(rows, output, params.stemming), key=lambda score: systems.index(score["system"])
     )
     answers = {system: with_reference(read_answers(system)) for system in names}
-    probes = [probe_summary(system, given, params) for system, given in answers.items() if given]
+    probes = probe_summaries(answers, params)
     known = [*EXTRACTIVE, *metas]
     if orphans := [*remove_orphans(PREDICTIONS_DIR, known), *remove_orphans(ANSWERS_DIR, metas)]:
         log.info("removed %s, of systems that are gone", ", ".join(orphans))

@@ -22,7 +22,7 @@ from stages.evaluate import (
     exact_pct,
     intervals,
     main,
-    probe_summary,
+    probe_summaries,
     read_predictions,
     score_all,
     signature,
@@ -284,7 +284,7 @@ def test_exact_answers_are_worked_by_hand():
 
 
 def test_the_probes_are_summed_up_by_kind():
-    output = probe_summary("s", ANSWERS[1:], params())
+    (output,) = probe_summaries({"s": ANSWERS[1:], "asked nothing": []}, params())
     assert output.pop("lower") <= 60.0 <= output.pop("upper")
     assert output == {
         "system": "s",
@@ -299,11 +299,17 @@ def test_the_probes_are_summed_up_by_kind():
 
 def test_all_right_gives_an_interval_without_width_and_half_right_a_wide_one():
     right, wrong = answered("news-other", "Soria", "Soria"), answered("news-other", "Lugo", "Soria")
-    output = probe_summary("s", [right] * 40, params())
+    output, half = probe_summaries({"s": [right] * 40, "t": [right, wrong] * 50}, params())
     assert (output["lower"], output["exact_pct"], output["upper"]) == (100.0, 100.0, 100.0)
-    half = probe_summary("s", [right, wrong] * 50, params())
     assert half["lower"] == pytest.approx(50 - 1.96 * 5, abs=1.5)
     assert half["upper"] == pytest.approx(50 + 1.96 * 5, abs=1.5)
+
+
+def test_the_interval_of_a_system_is_the_same_beside_others():
+    right, wrong = answered("news-other", "Soria", "Soria"), answered("news-other", "Lugo", "Soria")
+    answers = {"a": [right, wrong] * 9, "b": [right] * 7, "c": [wrong, right, right] * 6}
+    alone = [row for system, given in answers.items() for row in probe_summaries({system: given}, params())]
+    assert probe_summaries(answers, params()) == alone
 
 
 def jsonl(rows):
