@@ -16,7 +16,7 @@ KINDS = ("finetuned", "other_models", "probes")  # its keys
 
 # The metrics that a model's arithmetic decides; all the others have to be equal.
 ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
-EXTRACTIVE = ("lead-1", "lead-3", "oracle", "random-3")
+EXTRACTIVE = ("lead-1", "lead-3", "textrank", "random-3", "oracle")
 
 
 def committed(path: str) -> dict:

@@ -14,8 +14,9 @@ from resumen.scoring.registry import PRIMARY, measures_in, metric_of, system_lab
 BASELINES = {
     "lead-1": "the first sentence",
     "lead-3": "the first three sentences",
-    "oracle": "the three sentences nearest to the reference: a ceiling, no system",
+    "textrank": "the three sentences that share most words with the others (TextRank)",
     "random-3": "three sentences at random",
+    "oracle": "the three sentences nearest to the reference: a ceiling, no system",
 }
 AS_TRAINED = {"from": FINETUNED_DIR.as_posix()}  # the fine-tuned model, in our template
 RESULT_MARKS = ("<!-- results: made by `make readme` -->", "<!-- /results -->")

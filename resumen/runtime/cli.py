@@ -53,6 +53,8 @@ def run(main: Callable[[], None]) -> None:
         with logging_redirect_tqdm():  # a line logged beside a bar does not break it
             main()
         sys.stdout.flush()
+    except KeyboardInterrupt:  # who pressed Ctrl-C wants no traceback
+        sys.exit(128 + 2)
     except BrokenPipeError:  # as by `| head`; the interpreter flushes once more as it ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + 13)  # as a process that SIGPIPE ends

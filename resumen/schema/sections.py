@@ -13,7 +13,9 @@ from pydantic import (
     PositiveInt,
     field_validator,
 )
+from stop_words import LANGUAGE_MAPPING
 
+from resumen.runtime.errors import nearest
 from resumen.schema.params import Block
 from resumen.text.prompts import check_template
 
@@ -127,6 +129,15 @@ class ProbeParams(Block):
 
 class ExtractParams(Block):
     seed: NonNegativeInt  # of random-3
+    stop_words: str  # ISO 639-1 code of the language whose stop words TextRank passes over, or none
+
+    @field_validator("stop_words")
+    @classmethod
+    def are_known(cls, language: str) -> str:
+        known = [*LANGUAGE_MAPPING, "none"]
+        if language not in known:
+            raise ValueError(f"no stop words of that language{nearest(language, known)}")
+        return language
 
 
 class EvaluateParams(Block):

@@ -10,7 +10,7 @@ from resumen.schema.params import Block, check_name, parse_block
 from resumen.schema.suffixes import CONVERSIONS, SUFFIXES, suffix_of
 from resumen.text.prompts import check_template
 
-EXTRACTIVE = ("lead-1", "lead-3", "oracle", "random-3")  # made by `extract`, no model needed
+EXTRACTIVE = ("lead-1", "lead-3", "textrank", "random-3", "oracle")  # made by `extract`, no model needed
 
 
 class SystemParams(Block):

@@ -1,5 +1,6 @@
 """DVC's queue of experiments: what would stop it is told before it starts, and one that stands still ends."""
 
+import logging
 import re
 import subprocess
 from collections.abc import Callable, Collection
@@ -9,6 +10,8 @@ import psutil
 
 from resumen.runtime.commands import output_of, started
 from resumen.runtime.errors import InputError
+
+log = logging.getLogger("queue")
 
 LOCAL_CONFIG = Path(".dvc/config.local")
 WORKER_LOGS = Path(".dvc/tmp/exps/celery")
@@ -92,6 +95,7 @@ def run_queued(
     Raises:
         InputError: an experiment failed, or nothing runs any more; with the last words of it.
     """
+    log.info("Ctrl-C ends the watching alone: what is queued goes on, and the same command watches it again")
     num_still = 0
     with started("dvc", "exp", "run", "--run-all", "--jobs", str(jobs)) as process:
         while num_still < MAX_STILL:

@@ -1,12 +1,13 @@
 """Extract: lead, oracle and random sentences, worked by hand."""
 
+import math
 from pathlib import Path
 
 import pytest
 
 from resumen.schema.jsonl import read_jsonl
 from resumen.schema.systems import EXTRACTIVE
-from stages.extract import bigrams, extract, lead, main, oracle, random_three
+from stages.extract import bigrams, extract, lead, main, oracle, random_three, ranked, textrank
 
 ARTICLE = [
     "El alcalde habló ayer.",
@@ -68,7 +69,49 @@ def test_one_seed_draws_the_same_sentences_and_another_others():
     assert drawn[0] == drawn[1] != drawn[2]
 
 
-@pytest.mark.parametrize("choose", [lead(1), lead(3), oracle, random_three(1)])
+def test_textrank_is_worked_by_hand():
+    # The second shares two words with the first and three with the third, which share one; the others none.
+    tokens = [["a", "b", "x"], ["a", "b", "c", "d"], ["c", "d", "a"], ["e", "f"], ["g", "h", "i"]]
+    assert ranked(tokens) == [0, 1, 2]
+    assert ranked([["a", "b"], ["c", "d"], ["e", "f"], ["g", "h"]]) == [0, 1, 2]  # all alike: the first
+    assert ranked([["z"], ["z"], [], ["z"], ["a", "b"], ["a", "c"], ["b", "a"]]) == [4, 5, 6]
+
+
+def test_textrank_passes_over_stop_words_as_params_say():
+    article = [
+        "El perro de la de al lado y el gato de la de enfrente.",
+        "La alcaldesa inaugura el puente nuevo.",
+        "El puente nuevo costó un millón.",
+        "Y el de la otra, y el de la que no está.",
+        "El millón del puente es de la alcaldesa.",
+    ]
+    assert textrank("es")(article, []) == [1, 2, 4]
+    assert textrank("none")(article, []) == [1, 3, 4]
+
+
+def test_textrank_agrees_with_pagerank_written_out():
+    tokens = [sentence.split() for sentence in ("a b c", "b c d e", "c x", "a e x y", "q r", "y z a")]
+    weights = [
+        [len({*one} & {*other}) / math.log(len(one) * len(other)) * (one is not other) for other in tokens]
+        for one in tokens
+    ]
+    rank = [1 / 6] * 6
+    for _ in range(200):
+        dangling = sum(rank[index] for index in range(6) if not any(weights[index])) / 6
+        rank = [
+            0.15 / 6
+            + 0.85 * (dangling + sum(rank[j] * weights[j][i] / (sum(weights[j]) or 1) for j in range(6)))
+            for i in range(6)
+        ]
+    best = sorted(range(6), key=lambda index: -rank[index])[:3]
+    assert ranked(tokens) == sorted(best)
+
+
+def test_a_book_is_ranked_by_its_first_sentences():
+    assert textrank("es")(["Una frase."] * 20_000, []) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("choose", [lead(1), lead(3), oracle, random_three(1), textrank("es")])
 @pytest.mark.parametrize("text", ["", "Una sola."])
 def test_an_article_may_have_few_sentences_or_none(choose, text):
     (row,) = extract([{"id": "1", "text": text, "summary": "Otra cosa distinta."}], choose)

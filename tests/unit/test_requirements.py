@@ -11,6 +11,7 @@ NOT_IMPORTED = {
     "mypy": "the command",
     "ruff": "the command",
     "pytest-xdist": "pytest's -n",
+    "ruamel-yaml-clib": "ruamel.yaml loads it, and with it reads in C",
 }
 
 
