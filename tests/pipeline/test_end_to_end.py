@@ -16,6 +16,7 @@ import pytest
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from resumen.schema.params import read_yaml
+from resumen.schema.systems import EXTRACTIVE
 from tests.helpers.clone import KEPT_SYSTEMS, ran, repro, run, set_params
 from tests.helpers.processes import ended, start
 
@@ -69,7 +70,7 @@ def test_no_reference_loses_a_letter_after_the_repair(clone):
 
 def test_scores_hold_every_system_and_article_once(clone):
     scores = pd.read_parquet(clone / "data/scores.parquet")
-    assert len(scores) == (4 + 3) * 12
+    assert len(scores) == (len(EXTRACTIVE) + 3) * 12
     assert not scores.duplicated(["system", "id"]).any()
 
 
