@@ -13,6 +13,7 @@ import logging
 import os
 import shutil
 from fnmatch import fnmatch
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -170,18 +171,19 @@ def check_links(files: dict[str, Path], folder: Path) -> None:
     home = folder.resolve()
     for path in files.values():
         file = path.resolve()
-        near = any(file.is_relative_to(root) for root in (home, home.parent.parent / "blobs"))
-        if not near and not is_in_dvc_cache(file):
+        if any(file.is_relative_to(root) for root in (home, home.parent.parent / "blobs")):
+            continue
+        if not (root := dvc_cache()) or not file.is_relative_to(root):  # `cache.type` may be symlink
             raise InputError(f"{path}: a link out of its folder, to {file}; put the file itself there")
 
 
-def is_in_dvc_cache(file: Path) -> bool:
-    """Return whether a file, its links followed, lies in DVC's cache: `cache.type` may be symlink."""
+@cache
+def dvc_cache() -> Path | None:
+    """Return where DVC's cache lies, None outside a repository of DVC."""
     try:
-        cache = output_of("dvc", "cache", "dir").strip()
-    except InputError:  # no repository of DVC
-        return False
-    return file.is_relative_to(Path(cache).resolve())
+        return Path(output_of("dvc", "cache", "dir").strip()).resolve()
+    except InputError:
+        return None
 
 
 def main() -> None:

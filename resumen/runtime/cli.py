@@ -5,6 +5,7 @@ import atexit
 import gc
 import logging
 import os
+import select
 import sys
 from collections.abc import Callable
 from io import TextIOWrapper
@@ -15,7 +16,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from resumen.runtime.errors import InputError, printable
 
 # git takes a changed params.yaml of the same size and second for the old one; touched, it looks again.
-WAY_BACK = "`touch params.yaml; git checkout HEAD params.yaml dvc.lock metrics && dvc checkout`"
+WAY_BACK = "`touch params.yaml; git checkout HEAD params.yaml dvc.lock metrics && dvc checkout && dvc repro`"
 
 
 class OneLine(logging.Formatter):
@@ -47,6 +48,8 @@ def run(main: Callable[[], None]) -> None:
     for library in ("absl", "datasets", "filelock", "httpx2", "transformers"):
         logging.getLogger(library).setLevel(logging.WARNING)
     atexit.register(gc.freeze)  # what is about to go is not collected first, which with torch takes 0.5 s
+    if sys.stdout is None:  # closed, as by `>&-`
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # what its encoding lacks becomes a question mark
     try:
@@ -55,16 +58,25 @@ def run(main: Callable[[], None]) -> None:
         sys.stdout.flush()
     except KeyboardInterrupt:  # who pressed Ctrl-C wants no traceback
         sys.exit(128 + 2)
-    except BrokenPipeError:  # as by `| head`; the interpreter flushes once more as it ends
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + 13)  # as a process that SIGPIPE ends
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and reader_is_gone():
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # flushed once more at the end
+            sys.exit(128 + 13)  # as a process that SIGPIPE ends
         if os.environ.get("RESUMEN_DEBUG") or not isinstance(error, InputError | OSError):
             for line in way_back():
                 error.add_note(line)  # stands below the traceback
             raise
         messages = error.messages if isinstance(error, InputError) else [printable(str(error))]
         sys.exit("\n".join([*(f"error: {message}" for message in messages), *way_back()]))
+
+
+def reader_is_gone() -> bool:
+    """Return whether nobody reads standard output any more, as after `| head`."""
+    if not hasattr(select, "poll"):  # Windows
+        return True
+    poll = select.poll()
+    poll.register(sys.stdout, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def way_back() -> list[str]:

@@ -2,31 +2,36 @@
 
 import logging
 import re
+import shlex
 import subprocess
 from collections.abc import Callable, Collection
+from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
-from resumen.runtime.commands import output_of, started
+from resumen.runtime.commands import call, output_of, started
 from resumen.runtime.errors import InputError
 
 log = logging.getLogger("queue")
 
 LOCAL_CONFIG = Path(".dvc/config.local")
-WORKER_LOGS = Path(".dvc/tmp/exps/celery")
+WORKERS = Path(".dvc/tmp/exps/celery")
 SECONDS = 10  # between two looks at the queue
-MAX_STILL = 3  # looks in a row at which nothing runs; a worker takes some seconds to start
+MAX_STILL = 3  # looks in a row at which nothing runs
+MAX_STILL_AT_START = 6  # the same, before a worker was seen
 MAX_LINES = 5  # of a failed experiment's output
-TASK = re.compile(r"^[0-9a-f]{7} +(\S+) .*\b(Queued|Running|Success|Failed) *$", re.MULTILINE)
+TASK = re.compile(r"^([0-9a-f]{7}) +(\S+) .*\b(Queued|Running|Success|Failed) *$", re.MULTILINE)
 LAST_ERROR = re.compile(r"^\w+(?:Error|Exception): .*", re.MULTILINE)
-PENDING = ("Queued", "Running")
+# DVC writes these into the copy of its config as absolute paths.
+RELATIVE = re.compile(r"^\s*(?:url|dir)\s*=\s*(?![/~]|\w+://|\w:)(.*)", re.MULTILINE)
 
 
 def check_queue() -> None:
     """Raise InputError if DVC's queue cannot run an experiment here, or loses it once it has run.
 
-    DVC writes git's config of the clone, its own and its cache's path anew, in ASCII. A shallow clone cannot
+    DVC rewrites git's config of the clone, its own and its cache's path, in ASCII. A shallow clone cannot
     take the commits of the queue.
     """
     faults = []
@@ -34,18 +39,20 @@ def check_queue() -> None:
         if not entry.isascii():
             key, _, value = entry.partition("\n")
             faults.append(
-                f"git's config of this clone: {key}: {value!r} is not ASCII, and DVC's queue writes it so; "
+                f"git's config of this clone: {key}={value}: not ASCII, and DVC's queue writes it so; "
                 + remedy_for(key, value)
             )
     cache = output_of("dvc", "cache", "dir").strip()
     if not cache.isascii():
         faults.append(
-            f"DVC's cache: {cache!r} is not ASCII, and DVC's queue writes it so; move the clone to a path "
-            "that is, or the cache: `dvc cache dir --local …`"
+            f"DVC's cache: {cache}: not ASCII, and DVC's queue writes it so; move the clone to a path that "
+            "is, or the cache: `dvc cache dir --local …`"
         )
-    if LOCAL_CONFIG.exists() and not LOCAL_CONFIG.read_bytes().isascii():
+    local = LOCAL_CONFIG.read_bytes().decode("utf-8", "replace") if LOCAL_CONFIG.exists() else ""
+    if not local.isascii() or (RELATIVE.search(local) and not str(Path.cwd()).isascii()):
         faults.append(
-            f"{LOCAL_CONFIG}: is not ASCII, and DVC's queue writes it so; write its values in ASCII"
+            f"{LOCAL_CONFIG}: a value that is not ASCII, or a path relative to one, and DVC's queue writes "
+            "it so; write it absolute and in ASCII"
         )
     if output_of("git", "rev-parse", "--is-shallow-repository").strip() == "true":
         faults.append(
@@ -57,32 +64,60 @@ def check_queue() -> None:
 
 
 def remedy_for(key: str, value: str) -> str:
-    """Return what to do with a value of git's config that is not ASCII.
+    """Return what to do with an entry of git's config that is not ASCII.
 
-    >>> remedy_for("user.name", "Íñigo")
-    'put it where DVC does not copy it: `git config --global user.name "Íñigo"; git config --unset user.name`'
+    >>> remedy_for("user.name", "Íñigo Núñez")
+    "`git config --global user.name 'Íñigo Núñez'; git config --unset user.name`: DVC does not copy that one"
     """
     if key.startswith(("user.", "author.", "committer.")):
         return (
-            f'put it where DVC does not copy it: `git config --global {key} "{value}"; '
-            f"git config --unset {key}`"
+            f"`git config --global {key} {shlex.quote(value)}; git config --unset {key}`: DVC does not copy "
+            "that one"
         )
+    if key.startswith("branch."):
+        return "give the branch a name in ASCII: `git branch -m …`"
     return f"write it in ASCII: `git config {key} …`, a path by way of a link"
 
 
-def queue_states() -> dict[str, str]:
-    """Return the state of each named experiment in DVC's queue: Queued, Running, Success or Failed."""
-    return dict(TASK.findall(output_of("dvc", "queue", "status")))
+class Task(NamedTuple):
+    """An experiment of DVC's queue."""
+
+    id: str
+    state: str  # Queued, Running, Success or Failed
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether it runs or will."""
+        return self.state in ("Queued", "Running")
+
+
+def queue_tasks() -> dict[str, Task]:
+    """Return the latest task of each named experiment; DVC lists those that run or wait first."""
+    tasks: dict[str, Task] = {}
+    for id_, name, state in TASK.findall(output_of("dvc", "queue", "status")):
+        tasks.setdefault(name, Task(id_, state))
+    return tasks
 
 
 def has_worker() -> bool:
-    """Return whether a worker of this clone's queue is alive, by its process: a busy one may not answer."""
-    here = Path.cwd()
-    for process in psutil.process_iter(["cmdline", "cwd"]):
-        command, folder = process.info["cmdline"] or [], process.info["cwd"]
-        if "queue-worker" in command and folder and here in (Path(folder), *Path(folder).parents):
-            return True
-    return False
+    """Return whether a worker of this clone's queue lives, by its process: a busy one may not answer DVC.
+
+    A worker has in its name what DVC makes of the folder of the queue.
+    """
+    node = f"dvc-exp-{sha256(str(WORKERS.absolute()).encode()).hexdigest()[:6]}-"
+    commands = (process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"]))
+    return any("queue-worker" in command and any(node in part for part in command) for command in commands)
+
+
+def pending(names: Collection[str]) -> set[str]:
+    """Return which of `names` run or wait; one whose worker was killed does not, and DVC is told so."""
+    tasks = queue_tasks()
+    result = {name for name in names if name in tasks and tasks[name].is_pending}
+    lost = {name for name in result if tasks[name].state == "Running"} if not has_worker() else set()
+    for name in sorted(lost):
+        log.warning("%s: its worker is gone; it is queued again", name)
+        call("dvc", "queue", "kill", name)
+    return result - lost
 
 
 def run_queued(
@@ -93,30 +128,41 @@ def run_queued(
     `dvc exp run --run-all` waits for ever for an experiment that could not be set up or whose worker died.
 
     Raises:
-        InputError: an experiment failed, or nothing runs any more; with the last words of it.
+        InputError: an experiment failed, or nothing runs any more; with its last words.
     """
     log.info("Ctrl-C ends the watching alone: what is queued goes on, and the same command watches it again")
-    num_still = 0
+    num_still, seen = 0, False
     with started("dvc", "exp", "run", "--run-all", "--jobs", str(jobs)) as process:
-        while num_still < MAX_STILL:
-            try:
-                process.wait(seconds)
-                break
-            except subprocess.TimeoutExpired:
-                states = queue_states()
-                runs = any(states.get(name) in PENDING for name in names) and has_worker()
-                num_still = 0 if runs else num_still + 1
-        process.terminate()
-    if failed := [name for name in names if name not in has_run()]:
-        what = f"{', '.join(failed)}: did not run to its end; what {failed[0]} said last:"
-        raise InputError(what, *last_words(failed[0]))
+        try:
+            while num_still < (MAX_STILL if seen else MAX_STILL_AT_START):
+                try:
+                    process.wait(seconds)
+                    break
+                except subprocess.TimeoutExpired:
+                    tasks, works = queue_tasks(), has_worker()
+                    seen |= works
+                    runs = works and any(name in tasks and tasks[name].is_pending for name in names)
+                    num_still = 0 if runs else num_still + 1
+        finally:
+            process.terminate()
+    done = has_run()
+    if failed := [name for name in names if name not in done]:
+        raise InputError(
+            f"{', '.join(failed)}: not finished; what {failed[0]} said last stands below, the same command "
+            "tries again",
+            *last_words(failed[0]),
+        )
 
 
 def last_words(name: str) -> list[str]:
     """Return the last lines that an experiment wrote; what its worker said, if it was never set up."""
+    tasks = queue_tasks()
+    if name in tasks and tasks[name].is_pending and not has_worker():
+        return [f"{name}: its worker is gone, killed perhaps"]
     try:
-        lines = output_of("dvc", "queue", "logs", name).split("\n")
-    except InputError as error:
-        written = "\n".join(path.read_text("utf-8", "replace") for path in WORKER_LOGS.glob("*.out"))
-        lines = [*error.messages, *LAST_ERROR.findall(written)[-1:]]
-    return [line for line in lines if line.strip()][-MAX_LINES:]
+        lines = output_of("dvc", "queue", "logs", tasks[name].id if name in tasks else name).split("\n")
+    except InputError:
+        newest = sorted(WORKERS.glob("*.out"), key=lambda path: path.stat().st_mtime)[-1:]
+        lines = LAST_ERROR.findall("".join(path.read_text("utf-8", "replace") for path in newest))[-1:]
+    said = [line.removeprefix("error: ") for line in lines if line.strip()][-MAX_LINES:]
+    return said or [f"{name}: nothing; see {WORKERS}/*.out"]

@@ -39,7 +39,7 @@ from resumen.tools.compare import (
     read_scored,
     table_lines,
 )
-from resumen.tools.queue import PENDING, check_queue, queue_states, run_queued
+from resumen.tools.queue import check_queue, pending, run_queued
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,6 +140,8 @@ def main() -> None:
     options = arguments.parse_args()
     if options.set_param and options.name == "seed":
         raise InputError("-S: the runs need a name of their own; add --name, such as --name slow")
+    if options.jobs < 1:
+        raise InputError(f"--jobs: expected experiments at a time, 1 or more, got {options.jobs}")
     if not ENTRY_NAME.fullmatch(options.name):
         raise InputError(f"--name: expected letters, digits, - and _, got {options.name!r}")
     all_params = read_params()
@@ -151,8 +153,8 @@ def main() -> None:
     changes = [part for change in options.set_param for part in ("-S", change)]
     if missing:
         check_queue()
-        states = queue_states()
-        for name in [name for name in missing if states.get(name) not in PENDING]:
+        under_way = pending(missing)
+        for name in [name for name in missing if name not in under_way]:
             seed = f"finetune.seed={names[name]}"
             if not call("dvc", "exp", "run", "--queue", "--quiet", "-n", name, "-S", seed, *changes):
                 raise InputError(f"{name}: not queued; what DVC said stands above")

@@ -129,7 +129,7 @@ def copied(clone: Path, folder: Path) -> Path:
 
 
 def moved_into_a_repository(clone: Path) -> Path:
-    """Return the clone as a subfolder of a larger repository, as `dvc init --subdir` makes one."""
+    """Return the clone as a subfolder of a larger repository."""
     folder = clone.with_name("home") / "resumen"
     folder.parent.mkdir()
     clone.rename(folder)

@@ -19,6 +19,15 @@ from resumen.tools.queue import run_queued
 run(lambda: run_queued(["one"], 1, set, 1))
 """
 
+AGAIN = """
+from resumen.runtime.commands import call
+from resumen.tools.queue import pending, run_queued
+from resumen.tools.seeds import experiments
+if not pending(["one"]):
+    call("dvc", "exp", "run", "--queue", "-n", "one", "-S", "evaluate.seed=6")
+run_queued(["one"], 1, experiments, 1)
+"""
+
 
 @pytest.fixture
 def clone(finished_run, tmp_path) -> Path:
@@ -28,11 +37,11 @@ def clone(finished_run, tmp_path) -> Path:
 
 def kill_worker(clone: Path) -> None:
     """Kill the worker of a clone's queue as soon as there is one."""
-    while True:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
         for process in psutil.process_iter(["cmdline", "cwd"]):
-            if "queue-worker" in (process.info["cmdline"] or []) and str(clone) in (
-                process.info["cwd"] or ""
-            ):
+            command, folder = process.info["cmdline"] or [], process.info["cwd"] or ""
+            if "queue-worker" in command and str(clone) in folder:
                 process.kill()
                 return
         time.sleep(0.1)
@@ -41,10 +50,12 @@ def kill_worker(clone: Path) -> None:
 def test_accents_are_told_before_anything_is_queued_and_the_workspace_works(clone):
     clone = clone.rename(clone.with_name("año"))
     run(clone, "git", "config", "user.name", "Íñigo Núñez")
+    run(clone, "dvc", "remote", "add", "--local", "team", "team")
     message = run(clone, "python", "-m", "resumen", "seeds", "--seeds", "13,14", fails=True)
-    assert "error: git's config of this clone: user.name: 'Íñigo Núñez' is not ASCII, and" in message
-    assert '`git config --global user.name "Íñigo Núñez"; git config --unset user.name`' in message
-    assert f"error: DVC's cache: '{clone / '.dvc/cache'}' is not ASCII" in message
+    assert "error: git's config of this clone: user.name=Íñigo Núñez: not ASCII, and" in message
+    assert "`git config --global user.name 'Íñigo Núñez'; git config --unset user.name`" in message
+    assert f"error: DVC's cache: {clone / '.dvc/cache'}: not ASCII" in message
+    assert "error: .dvc/config.local: a value that is not ASCII, or a path relative to one" in message
     assert "No experiment tasks in the queue" in run(clone, "dvc", "queue", "status")
     assert ran(run(clone, "dvc", "exp", "run", "-S", "evaluate.seed=5")) == {"evaluate", "report"}
 
@@ -53,16 +64,19 @@ def test_a_queue_whose_experiment_cannot_be_set_up_ends_with_what_the_worker_sai
     run(clone, "git", "config", "user.name", "Íñigo Núñez")
     run(clone, "dvc", "exp", "run", "--queue", "-n", "one", "-S", "evaluate.seed=6")
     message = run(clone, "python", "-c", WATCH, fails=True)
-    assert "error: one: did not run to its end; what one said last:" in message
+    assert "error: one: not finished; what one said last stands below" in message
     assert message.splitlines()[-1].startswith("error: UnicodeEncodeError: 'ascii' codec can't encode")
 
 
-def test_a_queue_whose_worker_is_killed_ends(clone):
-    run(clone, "dvc", "exp", "run", "--queue", "-n", "one", "-S", "generate.num_beams=2")
-    killer = Thread(target=kill_worker, args=(clone,))
+def test_a_queue_whose_worker_is_killed_ends_and_the_next_run_queues_it_again(clone):
+    run(clone, "dvc", "exp", "run", "--queue", "-n", "one", "-S", "evaluate.seed=6")
+    killer = Thread(target=kill_worker, args=(clone,), daemon=True)
     killer.start()
-    assert "error: one: did not run to its end" in run(clone, "python", "-c", WATCH, fails=True)
+    message = run(clone, "python", "-c", WATCH, fails=True)
     killer.join()
+    assert message.endswith("error: one: its worker is gone, killed perhaps\n")
+    run(clone, "python", "-c", AGAIN)
+    assert "one" in run(clone, "dvc", "exp", "list", "--name-only")
 
 
 def test_a_shallow_clone_is_told_before_anything_is_queued(clone):
@@ -87,3 +101,18 @@ def test_a_folder_that_dvc_linked_is_a_checkpoint(clone):
     folder = "+checkpoints.teacher={folder: models/teacher}"
     message = run(clone, "dvc", "exp", "run", "-S", folder, "weights@teacher")
     assert "weights: teacher: folder, " in message
+
+
+def test_what_dvc_add_tracks_beside_data_and_models_is_checked_out(clone):
+    shutil.copyfile(clone / "data/example.csv", clone / "data/mine.csv")
+    run(clone, "dvc", "add", "data/mine.csv")
+    run(clone, "git", "add", "data/mine.csv.dvc")
+    run(clone, "git", "commit", "--quiet", "--message=mine")
+    assert run(clone, "git", "status", "--porcelain") == ""
+    (clone / "data/mine.csv").unlink()
+    run(clone, "dvc", "checkout")
+    assert (clone / "data/mine.csv").read_bytes() == (clone / "data/example.csv").read_bytes()
+    values = {"profile": "files", "profiles.files.data.path": "data/mine.csv"}
+    values |= {"data.train": 0.5, "data.validation": 0.25, "data.test": 0.25}
+    changes = [part for key, value in values.items() for part in ("-S", f"{key}={value}")]
+    assert ran(run(clone, "dvc", "exp", "run", "--temp", *changes, "fetch")) == {"fetch"}
