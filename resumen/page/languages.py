@@ -16,6 +16,9 @@ TRANSLATIONS = {  # of fixed words of ours
     "the three sentences nearest to the reference: a ceiling, no system": (
         "las tres frases más cercanas a la referencia: un techo, no un sistema"
     ),
+    "the three sentences that share most words with the others (TextRank)": (
+        "las tres frases que comparten más palabras con las demás (TextRank)"
+    ),
     "three sentences at random": "tres frases al azar",
     "foreign: predictions made elsewhere": "ajeno: resúmenes hechos en otro lugar",
     "a local folder": "una carpeta local",

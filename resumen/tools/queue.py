@@ -109,6 +109,15 @@ def has_worker() -> bool:
     return any("queue-worker" in command and any(node in part for part in command) for command in commands)
 
 
+def any_pending(names: Collection[str]) -> bool:
+    """Return whether one of `names` runs or waits, as far as DVC can tell while others use the queue."""
+    try:
+        tasks = queue_tasks()
+    except InputError:
+        return False
+    return any(name in tasks and tasks[name].is_pending for name in names)
+
+
 def pending(names: Collection[str]) -> set[str]:
     """Return which of `names` run or wait; one whose worker was killed does not, and DVC is told so."""
     tasks = queue_tasks()
@@ -139,10 +148,9 @@ def run_queued(
                     process.wait(seconds)
                     break
                 except subprocess.TimeoutExpired:
-                    tasks, works = queue_tasks(), has_worker()
+                    works = has_worker()
                     seen |= works
-                    runs = works and any(name in tasks and tasks[name].is_pending for name in names)
-                    num_still = 0 if runs else num_still + 1
+                    num_still = 0 if works and any_pending(names) else num_still + 1
         finally:
             process.terminate()
     done = has_run()

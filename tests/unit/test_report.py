@@ -15,7 +15,15 @@ from jinja2 import Environment
 from resumen.news.questions import NEWS_KINDS
 from resumen.page.explorer import lost_letters
 from resumen.page.languages import QUESTIONS, TRANSLATIONS, bilingual, verdict_of
-from resumen.page.table import RESULT_MARKS, markdown_table, marks_of, text_table, what_is, with_results
+from resumen.page.table import (
+    BASELINES,
+    RESULT_MARKS,
+    markdown_table,
+    marks_of,
+    text_table,
+    what_is,
+    with_results,
+)
 from resumen.runtime.jsonfiles import read_json, write_json
 from resumen.schema.data import SWITCHED, TRIMMED, UNUSABLE
 from resumen.schema.params import read_params
@@ -444,7 +452,7 @@ def test_the_answer_is_two_sentences_with_both_numbers_the_difference_and_the_ve
 
 
 def test_every_fixed_word_of_another_module_has_its_spanish():
-    assert {*UNUSABLE, *SWITCHED, *TRIMMED, *KINDS, *NEWS_KINDS} <= TRANSLATIONS.keys()
+    assert {*UNUSABLE, *SWITCHED, *TRIMMED, *KINDS, *NEWS_KINDS, *BASELINES.values()} <= TRANSLATIONS.keys()
     assert {pair.question for pair in pairs(read_params(ROOT / "params.yaml"))} == QUESTIONS.keys()
 
 
