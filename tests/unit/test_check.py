@@ -291,7 +291,8 @@ def test_what_a_profile_cannot_serve_is_said_and_stops_nothing(set_params, runs,
     )
     caplog.set_level("INFO", "check")
     runs(main)
-    left_out, base, first, pair, *_, fine = caplog.messages
+    left_out, base, first, pair, no_git, fine = caplog.messages
+    assert no_git.startswith("no git repository here, and DVC wants one")
     assert left_out.startswith(
         "params.yaml: checkpoints.flan-xl: left out, and the systems on it: weights is"
     )

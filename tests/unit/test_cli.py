@@ -138,3 +138,18 @@ def test_a_reader_that_goes_away_ends_it_in_silence(text):
     done = printing(text, then="| true")
     assert done.returncode in (0, 141)
     assert done.stderr == b""
+
+
+def test_another_broken_pipe_than_that_of_standard_output_is_told():
+    done = printing("(_ for _ in ()).throw(BrokenPipeError('upload'))")
+    assert (done.returncode, done.stderr) == (1, b"error: upload\n")
+
+
+def test_ctrl_c_ends_it_without_a_traceback():
+    done = printing("(_ for _ in ()).throw(KeyboardInterrupt)")
+    assert (done.returncode, done.stderr) == (130, b"")
+
+
+def test_standard_output_may_be_closed():
+    done = printing("'a'", then=">&-")
+    assert (done.returncode, done.stderr) == (0, b"")
