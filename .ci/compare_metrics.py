@@ -53,7 +53,8 @@ def names(*command: str) -> set[str]:
 
 def faults_of_system(path: str, now: dict, before: dict, tolerance: float, probes: float) -> list[str]:
     """Return what of a system's metrics differs by more than `tolerance` points, `probes` for probes."""
-    allowed = {**dict.fromkeys(ROUGE, tolerance), "lost_words_pct": 0.0, "probe_exact_pct": probes}
+    exact = {"lost_words_pct": 0.0, "parameters": 0.0}
+    allowed = {**dict.fromkeys(ROUGE, tolerance), **exact, "probe_exact_pct": probes}
     if now.keys() != before.keys():
         return [f"{path}: has {sorted(now)}, committed {sorted(before)}"]
     off = [
@@ -62,6 +63,12 @@ def faults_of_system(path: str, now: dict, before: dict, tolerance: float, probe
         if round(abs(now[name] - before[name]), 2) > allowed[name]
     ]
     return [f"{path}: {name} {now[name]}, committed {before[name]} ± {allowed[name]}" for name in sorted(off)]
+
+
+def is_trained(system: str) -> bool:
+    """Return whether a system runs a fine-tuned model."""
+    systems = YAML(typ="safe").load(Path("params.yaml"))["systems"]
+    return system in systems and systems[system]["from"].startswith("models/finetuned/")
 
 
 def main() -> None:
@@ -75,14 +82,14 @@ def main() -> None:
         now, before = json.loads(Path(path).read_text(encoding="utf-8")), committed(path)
         system = Path(path).stem
         if path.startswith("metrics/systems/") and system not in EXTRACTIVE:
-            kind = "finetuned" if system == "finetuned" else "other_models"
+            kind = "finetuned" if is_trained(system) else "other_models"
             faults += faults_of_system(path, now, before, tolerances[kind], tolerances["probes"])
-        elif path == "metrics/finetune.json":
+        elif path.startswith("metrics/finetune/"):
             apart = round(abs(now["validation_rougeL"] - before["validation_rougeL"]), 2)
             if apart > tolerances["finetuned"]:
                 faults.append(f"{path}: validation_rougeL is {apart} points off")
-        elif path in ("metrics/evaluation.json",) or path.startswith("metrics/plots/"):
-            continue  # the same numbers as metrics/systems and metrics/finetune.json
+        elif path == "metrics/evaluation.json" or path.startswith(("metrics/plots/", "metrics/curves/")):
+            continue  # the same numbers as metrics/systems and metrics/finetune
         elif now != before:
             faults.append(f"{path}: expected {before}, got {now}")
     sys.stdout.write("\n".join(faults) + "\n" if faults else f"metrics agree, within {tolerances}\n")

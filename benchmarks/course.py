@@ -47,6 +47,7 @@ from resumen.model.prepare import prepare_torch
 from resumen.rouge.metric import SpanishRouge
 from resumen.runtime.cli import parser, run
 from resumen.runtime.files import flush, sha256_of
+from resumen.runtime.paths import FINETUNED_DIR
 from resumen.runtime.provenance import write_provenance
 from resumen.schema.params import read_params
 from resumen.sources.mlsum import MLSUM_ROWS
@@ -87,17 +88,21 @@ def job_of(profile: str, params: dict[str, Any]) -> Job:
     counts = {
         split: count if data[split] == "all" else data[split] for split, count in MLSUM_ROWS["es"].items()
     }
-    base = params["finetune"]["base"]
-    output = [Path(system["from"]).name for system in params["systems"].values()]
+    num_finetunings, scored = len(params["finetunings"]), recipe["validation_rows"]
+    sources = [Path(system["from"]) for system in params["systems"].values()]
+    output = [
+        params["finetunings"][source.name]["base"] if source.parent == FINETUNED_DIR else source.name
+        for source in sources
+    ]
     return Job(
-        articles=counts["train"],
+        articles=counts["train"] * num_finetunings,
         epochs=recipe["epochs"],
         batch_size=recipe["batch_size"],
-        validation=counts["validation"] if recipe["validation_rows"] == "all" else recipe["validation_rows"],
+        validation=num_finetunings * (counts["validation"] if scored == "all" else scored),
         test=counts["test"],
         compile=recipe["compile"],
         share=SHARES[profile],
-        systems=dict(sorted(Counter(base if name == "finetuned" else name for name in output).items())),
+        systems=dict(sorted(Counter(output).items())),
     )
 
 

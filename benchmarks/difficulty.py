@@ -34,7 +34,7 @@ from resumen.vocabulary.tokenizer import load_tokenizer
 from stages.format import format_row
 
 RAW = Path("data/raw")
-TUNED = Path("models/finetuned")
+TUNED = Path("models/finetuned/flan-small")
 SLOT = re.compile(r"\d+|\b[A-ZÁÉÍÓÚÑ]\w*(?: [A-ZÁÉÍÓÚÑ]\w*)*")
 SHUFFLE_SEED = 1
 

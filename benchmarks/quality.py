@@ -63,6 +63,7 @@ PRECISION = {
 }
 CONFIDENCE = 0.95  # of the one-sided bound
 
+FINETUNING = "flan-small"  # of params.yaml, whose recipe is `finetune`'s; its base is of that name
 Score = Callable[[T5ForConditionalGeneration, TokenizedRows, Validation, FinetuneParams, torch.device], float]
 
 
@@ -112,7 +113,7 @@ def plain(model, rows, validation, params, device) -> float:
             args=arguments,
             train_dataset=rows,
             data_collator=DataCollatorForSeq2Seq(
-                AutoTokenizer.from_pretrained(TOKENIZED_DIR / "tokenizer"), model
+                AutoTokenizer.from_pretrained(TOKENIZED_DIR / FINETUNING / "tokenizer"), model
             ),
             callbacks=[scores],
         )
@@ -124,7 +125,8 @@ def plain(model, rows, validation, params, device) -> float:
 def ours(model, rows, validation, params, device) -> float:
     """Return what the stage comes to."""
     with tempfile.TemporaryDirectory() as scratch:
-        history, _ = fine_tune(model, rows, validation, params, device, Path(scratch))
+        tokenizer = TOKENIZED_DIR / FINETUNING / "tokenizer"
+        history, _ = fine_tune(model, rows, validation, params, device, tokenizer, Path(scratch))
     return history.best["rougeL"]
 
 
@@ -135,8 +137,8 @@ def score(name: str, seed: int, device: torch.device) -> float:
     if params.dropout:
         raise InputError("params.yaml: finetune.dropout: expected 0 (transformers' draws other masks)")
     torch.manual_seed(seed)
-    base = PRETRAINED_DIR / params.base
-    model, tokenizer = load_model(base), load_tokenizer(TOKENIZED_DIR / "tokenizer")
+    base, tokenized = PRETRAINED_DIR / FINETUNING, TOKENIZED_DIR / FINETUNING
+    model, tokenizer = load_model(base), load_tokenizer(tokenized / "tokenizer")
     init_letters(model, load_tokenizer(base), tokenizer)
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
@@ -144,9 +146,9 @@ def score(name: str, seed: int, device: torch.device) -> float:
         elif isinstance(getattr(module, "dropout", None), float):  # the attention's
             module.dropout = 0.0
     references = {row["id"]: row["summary"] for row in read_table(RAW_VALIDATION, ["id", "summary"])}
-    held_out = TokenizedRows(load_table(TOKENIZED_DIR / "validation.parquet"))
+    held_out = TokenizedRows(load_table(tokenized / "validation.parquet"))
     validation = Validation(held_out, references, tokenizer, params)
-    rows = TokenizedRows(load_table(TOKENIZED_DIR / "train.parquet"))
+    rows = TokenizedRows(load_table(tokenized / "train.parquet"))
     run_of: Score = plain if name == "plain" else ours
     return round(run_of(model, rows, validation, params, device), 2)
 

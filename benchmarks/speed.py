@@ -66,7 +66,6 @@ from resumen.training.loop import train as train_loop
 from resumen.training.pretrained import load_model
 
 FINETUNE = FinetuneParams(
-    base="flan-small",
     epochs=1,
     learning_rate=LEARNING_RATE,
     batch_size=BATCH_SIZE,

@@ -20,7 +20,7 @@ log = logging.getLogger("resumen")
 TOOLS = Path(__file__).with_name("tools")
 GROUPS = {
     "Before and after a run": ("check", "doctor"),
-    "Read the results": ("results", "compare", "seeds", "show"),
+    "Read the results": ("results", "compare", "seeds", "curve", "show"),
     "Use the models": ("summarize", "playground", "publish"),
 }
 

@@ -1,13 +1,16 @@
 """Evaluate: score every system's predictions and answers, with intervals and paired differences.
 
 Reads   data/predictions/{system}.jsonl and {system}.meta.json, data/answers/{system}.jsonl,
-        data/raw/test.parquet
+        data/raw/test.parquet, metrics/curves/
 Writes  data/scores.parquet             system, id, and every measure of resumen/scoring/registry.py
         metrics/systems/{system}.json   what `dvc metrics show` prints, a row a system
         metrics/evaluation.json         intervals, differences with verdicts, breakdown, probes, signature
         metrics/plots/scores.json       ROUGE with its interval, a row a system
         metrics/plots/lengths.json      words of the summaries, a row a system
-Params  evaluate, comparisons, finetune.base, systems
+        metrics/plots/training.json     the curves of all fine-tunings
+Params  evaluate, comparisons, finetunings, systems
+
+What is left of systems and fine-tunings that are no entry any more is removed: a fresh clone has none of it.
 
     python -m stages.evaluate
 """
@@ -28,29 +31,37 @@ from resumen.rouge.score import ROUGE_TYPES, SPLITTERS, rouge_multi
 from resumen.runtime.cli import parser, run
 from resumen.runtime.cpu import num_threads
 from resumen.runtime.errors import InputError
-from resumen.runtime.files import atomic_write, remove_orphans
-from resumen.runtime.jsonfiles import write_json
+from resumen.runtime.files import atomic_write, remove, remove_orphans
+from resumen.runtime.jsonfiles import read_json, write_json
 from resumen.runtime.paths import (
     ANSWERS_DIR,
+    CURVES_DIR,
+    CURVES_PLOT,
     EVALUATION_FILE,
+    FINETUNE_METRICS,
+    FINETUNED_DIR,
     LENGTHS_PLOT,
     PREDICTIONS_DIR,
     RAW_TEST,
     SCORES_FILE,
     SCORES_PLOT,
     SYSTEMS_DIR,
+    TOKENIZE_METRICS,
+    TOKENIZED_DIR,
 )
 from resumen.runtime.progress import track
+from resumen.runtime.provenance import PROVENANCE
 from resumen.schema.answers import Answer, read_answers
 from resumen.schema.checkpoints import LEFT_OUT
+from resumen.schema.finetunings import finetuning_names
 from resumen.schema.jsonl import read_jsonl
 from resumen.schema.params import checked_params, parse_section
-from resumen.schema.predictions import read_meta
+from resumen.schema.predictions import COST, read_meta
 from resumen.schema.rows import read_table, references_of, write_table
 from resumen.schema.sections import EvaluateParams
 from resumen.schema.systems import EXTRACTIVE, system_names
 from resumen.scoring.bootstrap import bootstrap_means, percentile_interval
-from resumen.scoring.comparisons import Comparison, compare_pairs, pairs
+from resumen.scoring.comparisons import Tested, compare_all, comparisons_of
 from resumen.scoring.measures import ArticleIndex, Summary
 from resumen.scoring.registry import MEASURES, PRIMARY, measures_in, metric_of, system_value
 from resumen.text.words import words
@@ -62,7 +73,7 @@ log = logging.getLogger("evaluate")
 
 log.setLevel(logging.INFO)  # the library of that name has set it to warnings
 
-BASE = "that runs finetune.base as it was published"
+BASE = "that runs the base as it was published"
 ARTICLES_CHUNK = 50  # that a worker is given
 MIN_FOR_WORKERS = 20_000  # summaries; below, starting processes costs more than it saves
 Predictions = dict[str, dict[str, Any]]  # of one article, by system
@@ -128,6 +139,18 @@ def score_all(
 def summary_of(scores: "pd.DataFrame") -> dict[str, float]:
     """Return a system's entry in metrics/systems."""
     return {metric_of(name): system_value(scores, name) for name in measures_in("metrics")}
+
+
+def cost_of(meta: dict[str, Any]) -> dict[str, float]:
+    """Return what a model costs as metrics/systems has it; nothing of one that is not ours to count.
+
+    >>> cost_of({"cost": {"parameters": 699008, "operations": 281473920}})
+    {'parameters': 699008, 'gflops_per_article': 0.2815}
+    """
+    cost = meta.get(COST)
+    if cost is None:
+        return {}
+    return {"parameters": cost["parameters"], "gflops_per_article": round(cost["operations"] / 1e9, 4)}
 
 
 def scores_schema() -> pa.Schema:
@@ -215,12 +238,12 @@ def intervals(by_system: "dict[str, pd.DataFrame]", params: EvaluateParams) -> l
 
 
 def differences(
-    by_system: "dict[str, pd.DataFrame]", asked: list[Comparison], params: EvaluateParams
+    by_system: "dict[str, pd.DataFrame]", asked: list[Tested], params: EvaluateParams
 ) -> list[dict[str, Any]]:
-    """Return the paired differences of the pairs `asked`, with verdicts."""
+    """Return the paired differences that are `asked`, with verdicts."""
     values = {system: scores[PRIMARY].to_numpy() for system, scores in by_system.items()}
     drawn = bootstrap_means(np.stack(list(values.values()), axis=1), params.bootstrap_samples, params.seed)
-    return compare_pairs(asked, values, dict(zip(values, drawn.T, strict=True)), params.confidence)
+    return compare_all(asked, values, dict(zip(values, drawn.T, strict=True)), params.confidence)
 
 
 def ceilings(
@@ -285,7 +308,8 @@ def decoding_of(system: str, meta: dict[str, Any]) -> str:
     """
     if system in EXTRACTIVE:
         return "none"
-    return meta.get("source") or "|".join(f"{name}:{value}" for name, value in meta.items())
+    made_with = {name: value for name, value in meta.items() if name != COST}
+    return meta.get("source") or "|".join(f"{name}:{value}" for name, value in made_with.items())
 
 
 def hash_of(rows: list[dict[str, str]]) -> str:
@@ -341,22 +365,48 @@ def scores_plot(systems: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def log_left_out(metas: dict[str, dict[str, Any]], asked: list[Comparison]) -> None:
-    """Say which systems and which pairs `asked` are left out, and why."""
+def log_left_out(metas: dict[str, dict[str, Any]], asked: list[Tested]) -> None:
+    """Say which systems and which comparisons `asked` are left out, and why."""
     for name, meta in metas.items():
         if LEFT_OUT in meta:
             log.warning("%s: left out: %s", name, meta[LEFT_OUT])
     there = {*EXTRACTIVE, *(name for name, meta in metas.items() if LEFT_OUT not in meta)}
-    for pair in asked:
-        missing = {pair.system, pair.against or BASE} - there
+    for one in asked:
+        missing = {system or BASE for system in one.systems} - there
         if missing:
-            log.warning("comparisons.%s: left out: no system %s", pair.name, ", ".join(sorted(missing)))
+            log.warning("comparisons.%s: left out: no system %s", one.name, ", ".join(sorted(missing)))
+
+
+def curves(names: list[str]) -> list[dict[str, Any]]:
+    """Return the training curves of fine-tunings, each row with the name of its own.
+
+    Raises:
+        InputError: one is not there.
+    """
+    return [{"finetuning": name, **row} for name in names for row in read_json(CURVES_DIR / f"{name}.json")]
+
+
+def remove_what_is_gone(systems: list[str], finetunings: list[str]) -> None:
+    """Remove what earlier runs wrote of systems and fine-tunings that are no entry of params.yaml any more.
+
+    Of models/finetuned that is what `finetune` put there: a folder of the user's own stays.
+    """
+    orphans = remove_orphans(PREDICTIONS_DIR, [*EXTRACTIVE, *systems]) + remove_orphans(ANSWERS_DIR, systems)
+    for folder in (TOKENIZED_DIR, TOKENIZE_METRICS, FINETUNE_METRICS, CURVES_DIR):
+        orphans += remove_orphans(folder, finetunings)
+    for path in sorted(FINETUNED_DIR.glob(f"*/{PROVENANCE}")):
+        if path.parent.name not in finetunings:
+            remove(path.parent)
+            orphans.append(str(path.parent))
+    if orphans:
+        log.info("removed %s, of entries that are gone", ", ".join(orphans))
 
 
 def main() -> None:
     parser(__doc__, "python -m stages.evaluate").parse_args()
     all_params = checked_params()
-    params, asked = parse_section(EvaluateParams, all_params, "evaluate"), pairs(all_params)
+    params, asked = parse_section(EvaluateParams, all_params, "evaluate"), comparisons_of(all_params)
+    finetunings = finetuning_names(all_params)
     metas = {name: read_meta(name) for name in system_names(all_params)}
     log_left_out(metas, asked)
     names = [name for name, meta in metas.items() if LEFT_OUT not in meta]
@@ -369,9 +419,8 @@ def main() -> None:
     )
     answers = {system: with_reference(read_answers(system)) for system in names}
     probes = probe_summaries(answers, params)
-    known = [*EXTRACTIVE, *metas]
-    if orphans := [*remove_orphans(PREDICTIONS_DIR, known), *remove_orphans(ANSWERS_DIR, metas)]:
-        log.info("removed %s, of systems that are gone", ", ".join(orphans))
+    training = curves(finetunings)
+    remove_what_is_gone(list(metas), finetunings)
 
     import pandas as pd  # half a second
 
@@ -380,11 +429,13 @@ def main() -> None:
     answered = {row["system"]: {"probe_exact_pct": row["exact_pct"]} for row in probes}
     with atomic_write(SYSTEMS_DIR) as partial:
         for system, group in by_system.items():
-            write_json(partial / f"{system}.json", {**summary_of(group), **answered.get(system, {})})
+            costs = cost_of(metas.get(system, {}))
+            write_json(partial / f"{system}.json", {**summary_of(group), **answered.get(system, {}), **costs})
     with_intervals = [
         {**row, "decoding": decoding_of(row["system"], metas.get(row["system"], {}))}
         for row in intervals(by_system, params)
     ]
+    compared = differences(by_system, asked, params)
     cut = {row["id"] for rows_made in output.values() for row in rows_made if row.get("truncated")}
     evaluation = {  # lists, which `dvc metrics show` leaves out of its table
         "num_articles": len(rows),
@@ -394,7 +445,8 @@ def main() -> None:
         "left_out": [
             {"system": name, "why": meta[LEFT_OUT]} for name, meta in metas.items() if LEFT_OUT in meta
         ],
-        "differences": differences(by_system, asked, params),
+        "differences": [row for row in compared if "system" in row],
+        "interactions": [row for row in compared if "comparison" in row],
         "ceilings": ceilings(rows, output, params.stemming),
         "breakdown": breakdown(rows, cut, by_system),
         "probes": probes,
@@ -402,6 +454,7 @@ def main() -> None:
     write_json(EVALUATION_FILE, evaluation)
     write_json(SCORES_PLOT, scores_plot(with_intervals))
     write_json(LENGTHS_PLOT, lengths(by_system))
+    write_json(CURVES_PLOT, training)
     write_table(SCORES_FILE, scores, scores_schema())
     log.info("scored %d systems on %d articles", len(systems), len(rows))
 

@@ -128,6 +128,7 @@ def extract(rows: Iterable[dict[str, str]], choose: Choose) -> list[dict[str, An
                 "id": row["id"],
                 "prediction": " ".join(article[index] for index in choose(article, references_of(row))),
                 "source_tokens": None,
+                "summary_tokens": None,
                 "truncated": False,
                 "spelled_reference": row["summary"],
             }

@@ -3,9 +3,10 @@
 Reads   data/formatted/test.parquet (for our template), data/raw/test.parquet (for ids, references, and a
         template of the system's own), and systems.S.from: a model folder, or a file of id and prediction (or
         summary), in any format that `fetch` reads, such as what `resumen summarize --json` writes
-Writes  data/predictions/S.jsonl      id, prediction, source_tokens (read), truncated, spelled_reference
-        data/predictions/S.meta.json  what they were made with: decoding, precision, device, versions; or
-                                      that they are foreign, or why the system was left out (no rows then)
+Writes  data/predictions/S.jsonl      id, prediction, source_tokens (read), summary_tokens (written),
+                                      truncated, spelled_reference
+        data/predictions/S.meta.json  what they were made with: decoding, precision, device, versions, and
+                                      what they cost; that they are foreign, or why the system was left out
 Params  systems.S, generate, tokenize.source_tokens, format.style
 
     python -m stages.generate flan-small
@@ -103,6 +104,7 @@ def read_external(path: Path, rows: list[dict[str, str]], system: str) -> list[d
             "id": row["id"],
             "prediction": predictions[row["id"]],
             "source_tokens": None,
+            "summary_tokens": None,
             "truncated": None,
             "spelled_reference": row["summary"],
         }

@@ -1,12 +1,12 @@
 """Tokenize: teach the base's vocabulary to spell, then turn prompts and completions into token ids.
 
 Reads   data/formatted/{split}.parquet, models/pretrained/<base>/ (tokenizer.json, config.json)
-Writes  data/tokenized/{split}.parquet   id, input_ids, labels (and attention_mask with padding: longest)
-        data/tokenized/tokenizer/        what the fine-tuned model will carry
-        metrics/tokenize.json            spelling before and after; lengths, truncation, padding
-Params  tokenize, finetune.base, format.style
+Writes  data/tokenized/F/{split}.parquet   id, input_ids, labels (and attention_mask with padding: longest)
+        data/tokenized/F/tokenizer/        what the fine-tuned model will carry
+        metrics/tokenize/F.json            spelling before and after; lengths, truncation, padding
+Params  finetunings.F, tokenize, format.style
 
-    python -m stages.tokenize
+    python -m stages.tokenize flan-small
 """
 
 import logging
@@ -36,10 +36,12 @@ from resumen.runtime.paths import (
     TOKENIZED_DIR,
 )
 from resumen.runtime.progress import track
-from resumen.runtime.provenance import check_hashes
-from resumen.schema.params import checked_params, parse_key, parse_section
+from resumen.runtime.provenance import check_hashes, write_provenance
+from resumen.schema.checkpoints import LEFT_OUT
+from resumen.schema.finetunings import finetuning_params, vocabulary_of
+from resumen.schema.params import checked_params, parse_key
 from resumen.schema.rows import FORMATTED, SPLITS, num_rows, read_table, write_table
-from resumen.schema.sections import BaseParams, StyleParams, TokenizeParams
+from resumen.schema.sections import StyleParams, TokenizeParams
 from resumen.vocabulary.spelling import add_letters, count_letters, unknown_letters
 from resumen.vocabulary.tokenizer import (
     IGNORE_INDEX,
@@ -197,7 +199,7 @@ def check_spare_rows(base: Path, spare: int, left_out: list[tuple[str, int]], nu
         raise InputError(
             f"{base}: its vocabulary lacks {spare + len(left_out)} characters that are to be written, and "
             f"its embedding has {spare} spare rows, {len(left_out)} too few for {named}; set "
-            "tokenize.spell_spanish=false to do without, or finetune.base to a model of it"
+            "tokenize.spell_spanish=false (or the fine-tuning's own) to do without, or take a base of it"
         )
 
 
@@ -263,19 +265,33 @@ def length_row(side: str, lengths: list[int], truncated: list[bool]) -> dict[str
     }
 
 
+def leave_out(name: str, reason: str) -> None:
+    """Write splits without rows, and why: the base of fine-tuning `name` has no weights here."""
+    with atomic_write(TOKENIZED_DIR / name) as partial:
+        (partial / "tokenizer").mkdir(parents=True)
+        write_provenance(partial / "tokenizer", **{"source": "none", LEFT_OUT: reason})
+        for split in SPLITS:
+            write_table(partial / f"{split}.parquet", iter(()), DYNAMIC)
+    write_json(TOKENIZE_METRICS / f"{name}.json", {LEFT_OUT: reason})
+    log.warning("%s: left out: %s", name, reason)
+
+
 def main() -> None:
-    parser(__doc__, "python -m stages.tokenize").parse_args()
+    arguments = parser(__doc__, "python -m stages.tokenize flan-small")
+    arguments.add_argument("finetuning", help="a key of `finetunings` in params.yaml")
+    name = arguments.parse_args().finetuning
     all_params = checked_params()
-    params = parse_section(TokenizeParams, all_params, "tokenize")
-    base = PRETRAINED_DIR / parse_key(BaseParams, all_params, "finetune", "base").base
+    base = PRETRAINED_DIR / finetuning_params(all_params, name).base
+    params, folder = vocabulary_of(all_params, name), TOKENIZED_DIR / name
     style = parse_key(StyleParams, all_params, "format", "style").style
     if not base.is_dir():
-        raise InputError(f"{base}: not found; finetune.base must name a checkpoint with weights")
+        raise InputError(f"{base}: not found; `dvc repro weights@{base.name}` makes it")
     if reason := reason_left_out(base):
-        raise InputError(f"params.yaml: finetune.base: {base.name!r} is left out: {reason}")
+        leave_out(name, reason)
+        return
     check_hashes(base)
 
-    with atomic_write(TOKENIZED_DIR) as partial:
+    with atomic_write(folder) as partial:
         before_repair, letters, left_out = repair(base, partial / "tokenizer", params)
         tokenizer = load_tokenizer(partial / "tokenizer")
         pad_id = tokenizer.token_to_id(PAD) if params.padding == "longest" else None
@@ -300,10 +316,10 @@ def main() -> None:
         "left_out": [{"letter": letter, "count": count} for letter, count in left_out],
         **measured,
     }
-    write_json(TOKENIZE_METRICS, metrics)
+    write_json(TOKENIZE_METRICS / f"{name}.json", metrics)
     log.info(
         "wrote %s: %d letters added (%s), %.1f%% of references survive, %.1f%% before",
-        TOKENIZED_DIR,
+        folder,
         len(letters),
         "".join(letters),
         after["exact_round_trip_pct"],

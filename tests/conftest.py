@@ -17,6 +17,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
@@ -254,11 +255,11 @@ def base(project, tiny) -> Path:
 
 @pytest.fixture
 def tokenized(formatted, base, set_params, kept, runs) -> dict[str, list[dict[str, str]]]:
-    """data/tokenized of the project at 60 source and 24 target tokens, and the raw rows behind it."""
+    """data/tokenized/flan-small at 60 source and 24 target tokens, and the raw rows behind it."""
     from stages.tokenize import main
 
     set_params({"tokenize.source_tokens": 60, "tokenize.target_tokens": 24})
-    once(kept / "tokenized", lambda: runs(main))
+    once(kept / "tokenized", lambda: runs(main, "flan-small"))
     return formatted
 
 
@@ -272,8 +273,10 @@ def small_run(project, kept, base, set_params, runs) -> Path:
 
 def run_every_stage(runs: Run) -> None:
     stage = {name: import_module(f"stages.{name}").main for name in STAGES}
-    for name in ("fetch", "format", "tokenize", "finetune", "extract"):
+    for name in ("fetch", "format", "extract"):
         runs(stage[name])
+    for name in ("tokenize", "finetune"):
+        runs(stage[name], "flan-small")
     rows = read_table(Path("data/raw/test.parquet"), RAW.names)
     write_jsonl(Path("others/gpt.jsonl"), ({"id": row["id"], "prediction": SCRIPT} for row in rows))
     for system in SMALL["systems"]:
@@ -295,7 +298,7 @@ def trained(training, kept, runs) -> dict[str, bytes]:
     """The project after that training, as the next run finds it, and the bytes that it wrote."""
     from stages.finetune import main
 
-    once(kept / "trained", lambda: runs(main), ("models/finetuned", "metrics", ".resumen"))
+    once(kept / "trained", lambda: runs(main, "flan-small"), ("models/finetuned", "metrics", ".resumen"))
     return outputs()
 
 
@@ -316,7 +319,7 @@ def cut_alike(tokenized, set_params, runs):
     from stages.tokenize import main
 
     set_params({"tokenize.source_tokens": 16})
-    runs(main)
+    runs(main, "flan-small")
 
 
 @pytest.fixture
@@ -398,6 +401,7 @@ def asked_at(monkeypatch):
             if step == wanted:
                 signal.raise_signal(signal.SIGTERM)
 
-        monkeypatch.setattr("resumen.training.finetuning.fine_tune", lambda *given: plain(*given, ask))
+        asking = partial(plain, before_step=ask)
+        monkeypatch.setattr("resumen.training.finetuning.fine_tune", asking)
 
     return choose

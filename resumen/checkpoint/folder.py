@@ -9,7 +9,7 @@ from resumen.checkpoint.config import MAX_CONFIG_NUMBER, require_int
 from resumen.runtime.errors import InputError, shown
 from resumen.runtime.files import require_file
 from resumen.runtime.jsonfiles import read_json
-from resumen.runtime.paths import PRETRAINED_DIR
+from resumen.runtime.paths import FINETUNED_DIR, PRETRAINED_DIR
 from resumen.runtime.provenance import PROVENANCE
 from resumen.schema.checkpoints import LEFT_OUT
 
@@ -76,9 +76,9 @@ def read_object(path: Path, where: str) -> dict[str, Any]:
 
 
 def reason_left_out(folder: Path) -> str:
-    """Return why `weights` left a checkpoint out, or "" where it did not, or where the folder is not its."""
+    """Return why a checkpoint or a fine-tuning was left out, or "" where it was not, or is a user's own."""
     path = folder / PROVENANCE
-    content = read_json(path) if folder.parent == PRETRAINED_DIR and path.is_file() else {}
+    content = read_json(path) if folder.parent in (PRETRAINED_DIR, FINETUNED_DIR) and path.is_file() else {}
     reason = content.get(LEFT_OUT) if isinstance(content, dict) else None
     return reason if isinstance(reason, str) else ""
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 
-from resumen.model.decoding import generate_texts, make_generate
+from resumen.model.decoding import generate_in_batches, make_generate
 from resumen.model.device import PRECISIONS, choose_dtype, memory_errors
 from resumen.model.distributed import check_same, rank, world_size
 from resumen.model.loading import check_vocabulary, load_t5
+from resumen.model.operations import num_parameters, summary_operations
 from resumen.model.prepare import announce, prepare_torch
 from resumen.model.t5 import T5
 from resumen.prompts.truncation import encode_truncated
@@ -19,11 +20,12 @@ from resumen.runtime.errors import InputError
 from resumen.runtime.fingerprint import fingerprint
 from resumen.runtime.locks import finish, locked_folder
 from resumen.runtime.paths import FORMATTED_TEST, RAW_TEST
+from resumen.schema.predictions import COST
 from resumen.schema.rows import read_table
 from resumen.schema.sections import GenerateParams, SourceParams, StyleParams
 from resumen.schema.systems import SystemParams
 from resumen.text.prompts import TEMPLATE_FIELDS, fill_template
-from resumen.vocabulary.tokenizer import load_tokenizer, round_trip
+from resumen.vocabulary.tokenizer import decode, load_tokenizer, round_trip
 
 log = logging.getLogger("generate")
 
@@ -60,21 +62,33 @@ def summarize_rows(
     prompts = system_prompts(system, rows)
     cut_as = style.style if system.template is None else "instruction"
     ids, were_cut = encode_truncated(tokenizer, prompts, source.source_tokens, cut_as)
-    generate = make_generate(model, params.model_copy(update=system.decoding()))
-    texts = generate_texts(tokenizer, ids, generate, params.batch_size, what, journal)
+    chosen = params.model_copy(update=system.decoding())
+    written = generate_in_batches(ids, make_generate(model, chosen), params.batch_size, what, journal)
+    texts = decode(tokenizer, written)
     spelled_references = round_trip(tokenizer, [row["summary"] for row in rows])
     return [
         {
             "id": row["id"],
             "prediction": text,
             "source_tokens": len(read),
+            "summary_tokens": min(len(output) + 1, chosen.max_new_tokens),
             "truncated": was_cut,
             "spelled_reference": spelled_reference,
         }
-        for row, text, read, was_cut, spelled_reference in zip(
-            rows, texts, ids, were_cut, spelled_references, strict=True
+        for row, text, read, output, was_cut, spelled_reference in zip(
+            rows, texts, ids, written, were_cut, spelled_references, strict=True
         )
     ]
+
+
+def summary_cost(model: T5, predictions: list[dict[str, Any]], num_beams: int) -> dict[str, int]:
+    """Return the parameters of a model, and its operations an article, the mean over `predictions`."""
+    lengths = [(row["source_tokens"], row["summary_tokens"]) for row in predictions]
+    total = sum(summary_operations(model.config, model.num_rows, *pair, num_beams) for pair in lengths)
+    return {
+        "parameters": num_parameters(model.config, model.num_rows),
+        "operations": round(total / len(lengths)),
+    }
 
 
 def made_with(
@@ -121,5 +135,6 @@ def generate(
             model = load_t5(system.path, dtype, device)
             predictions = summarize_rows(system, rows, params, source, style, model, what, journal)
         if rank() == 0:
-            write(predictions, made_with(system, params, dtype, device))
+            meta = made_with(system, params, dtype, device)
+            write(predictions, {**meta, COST: summary_cost(model, predictions, meta["num_beams"])})
             finish(folder)

@@ -1,6 +1,7 @@
 """Spanish: what the report says in both languages, put together from values, so that what it quotes stays."""
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple
 
 CANNOT_TELL = re.compile(r"cannot tell at n = ([\d,]+)(?:; about ([\d,]+) articles would be needed)?")
@@ -10,6 +11,8 @@ TRANSLATIONS = {  # of fixed words of ours
     "foreign": "ajeno",
     "better": "mejor",
     "worse": "peor",
+    "larger": "mayor",
+    "smaller": "menor",
     # baselines, and what a system is
     "the first sentence": "la primera frase",
     "the first three sentences": "las tres primeras frases",
@@ -80,11 +83,23 @@ QUESTIONS = {
         "¿Cuánto aporta el ajuste por instrucciones, según la comparación del curso?"
     ),
     "What does instruction tuning buy?": "¿Cuánto aporta el ajuste por instrucciones?",
+    "What does instruction tuning buy after fine-tuning?": (
+        "¿Cuánto aporta el ajuste por instrucciones tras el ajuste fino?"
+    ),
     "What does T5's own prompt buy?": "¿Cuánto aporta la instrucción propia de T5?",
     "What does a larger model buy?": "¿Cuánto aporta un modelo más grande?",
     "What does fine-tuning buy?": "¿Cuánto aporta el ajuste fino?",
+    "What does fine-tuning buy T5?": "¿Cuánto aporta el ajuste fino a T5?",
+    "Does instruction tuning buy more after fine-tuning?": (
+        "¿Aporta más el ajuste por instrucciones tras el ajuste fino?"
+    ),
     "Is the fine-tuned model of more use than copying?": "¿Sirve más el modelo ajustado que copiar?",
 }
+
+
+def in_both_languages(draw: Callable[[str], str]) -> Bilingual:
+    """Return what `draw` makes of each language of the page."""
+    return Bilingual(*map(draw, Bilingual._fields))
 
 
 def bilingual(words: str) -> Bilingual:

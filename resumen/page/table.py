@@ -1,12 +1,14 @@
 """The table of systems: what each is, its scores, the interval of ROUGE-L."""
 
-import re
+from collections.abc import Iterable
+from functools import partial as bound
 from typing import Any
 
-from resumen.page.languages import Bilingual, bilingual
+from resumen.page.languages import Bilingual, bilingual, in_both_languages
 from resumen.runtime.errors import InputError
 from resumen.runtime.jsonfiles import read_json
-from resumen.runtime.paths import EVALUATION_FILE, FINETUNED_DIR, PRETRAINED_DIR, README, SYSTEMS_DIR
+from resumen.runtime.paths import SYSTEMS_DIR
+from resumen.schema.finetunings import finetuning_names, finetuning_params
 from resumen.schema.params import section_of
 from resumen.schema.systems import system_names, system_params
 from resumen.scoring.registry import PRIMARY, measures_in, metric_of, system_label
@@ -18,8 +20,7 @@ BASELINES = {
     "random-3": "three sentences at random",
     "oracle": "the three sentences nearest to the reference: a ceiling, no system",
 }
-AS_TRAINED = {"from": FINETUNED_DIR.as_posix()}  # the fine-tuned model, in our template
-RESULT_MARKS = ("<!-- results: made by `make readme` -->", "<!-- /results -->")
+TRAINED_SYSTEM = "finetuned"
 
 
 def is_miniature(params: dict[str, Any], name: str) -> bool:
@@ -30,13 +31,19 @@ def is_miniature(params: dict[str, Any], name: str) -> bool:
     Raises:
         InputError: a section is missing.
     """
-    source = system_params(params, name).path
-    if source == FINETUNED_DIR:
-        checkpoint = section_of(params, "finetune").get("base")
-    elif source.parent == PRETRAINED_DIR:
-        checkpoint = source.name
-    else:
-        return False
+    system = system_params(params, name)
+    if system.finetuning:
+        return is_base_miniature(params, system.finetuning)
+    return system.checkpoint is not None and is_played_by_miniature(params, system.checkpoint)
+
+
+def is_base_miniature(params: dict[str, Any], finetuning: str) -> bool:
+    """Return whether a shipped miniature stands in for the base of a fine-tuning."""
+    return is_played_by_miniature(params, finetuning_params(params, finetuning).base)
+
+
+def is_played_by_miniature(params: dict[str, Any], checkpoint: str) -> bool:
+    """Return whether a shipped miniature stands in for a key of `checkpoints`."""
     entry = section_of(params, "checkpoints").get(checkpoint, {})
     return section_of(params, "weights") == "embedded" and "folder" not in entry
 
@@ -57,14 +64,10 @@ def what_is(params: dict[str, Any], name: str) -> Bilingual:
     system = system_params(params, name)
     if system.is_foreign:
         return bilingual("foreign: predictions made elsewhere")
-    if system.path == FINETUNED_DIR:
-        base, small = params["finetune"]["base"], is_miniature(params, name)
-        what = Bilingual(
-            f"{base}, fine-tuned{': a miniature' if small else ''}",
-            f"{base}, con ajuste fino{': una miniatura' if small else ''}",
-        )
-    elif system.path.parent == PRETRAINED_DIR:
-        what = played_by(params, system.path.name)
+    if system.finetuning:
+        what = recipe_in_words(params, system.finetuning)
+    elif system.checkpoint:
+        what = played_by(params, system.checkpoint)
     else:
         what = bilingual("a local model folder")
     decoding = "".join(f"; {key} {value}" for key, value in system.decoding().items())
@@ -72,6 +75,19 @@ def what_is(params: dict[str, Any], name: str) -> Bilingual:
     if system.template is not None:
         asked = Bilingual(f"; prompt “{system.template}”", f"; instrucción “{system.template}”")
     return Bilingual(what.en + asked.en + decoding, what.es + asked.es + decoding)
+
+
+def recipe_in_words(params: dict[str, Any], finetuning: str) -> Bilingual:
+    """Return a fine-tuning in words: its base, and what of its recipe is its own."""
+    entry, small = finetuning_params(params, finetuning), is_base_miniature(params, finetuning)
+    own = "".join(
+        f"; {key} {'true' if value is True else 'false' if value is False else value}"
+        for key, value in entry.model_dump(exclude={"base"}, exclude_none=True).items()
+    )
+    return Bilingual(
+        f"{entry.base}, fine-tuned{': a miniature' if small else ''}{own}",
+        f"{entry.base}, con ajuste fino{': una miniatura' if small else ''}{own}",
+    )
 
 
 def marks_of(params: dict[str, Any]) -> dict[str, str]:
@@ -108,9 +124,23 @@ def system_rows(params: dict[str, Any], evaluation: dict[str, Any]) -> list[dict
     return rows
 
 
-def is_finetuned_miniature(params: dict[str, Any]) -> bool:
-    """Return whether the fine-tuned model is a miniature."""
-    return is_miniature(params | {"systems": {"finetuned": AS_TRAINED}}, "finetuned")
+def main_finetuning(params: dict[str, Any]) -> str:
+    """Return the fine-tuning that the model card tells of: that of system `finetuned`, or else the first."""
+    names = finetuning_names(params)
+    if TRAINED_SYSTEM in system_names(params):
+        return system_params(params, TRAINED_SYSTEM).finetuning or names[0]
+    return names[0]
+
+
+def system_of(params: dict[str, Any], finetuning: str) -> str | None:
+    """Return the system that runs a fine-tuning, with our template and decoding if there is such a one."""
+    runs = [name for name in system_names(params) if system_params(params, name).finetuning == finetuning]
+    return min(runs, key=lambda name: len(params["systems"][name]), default=None)
+
+
+def measure_heads(measures: Iterable[str]) -> dict[str, Bilingual]:
+    """Return the heads of the table of systems, by the name in metrics/systems."""
+    return {metric_of(name): in_both_languages(bound(system_label, name)) for name in measures}
 
 
 def two_places(value: float | None) -> str:
@@ -156,22 +186,3 @@ def text_table(rows: list[dict[str, Any]]) -> str:
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = ([name.ljust(widths[0]), *map(str.rjust, line, widths[1:])] for name, *line in table)
     return "\n".join("  ".join(line) for line in lines)
-
-
-def with_results(readme: str, params: dict[str, Any]) -> str:
-    """Return README's text with the results between its marks those of `metrics/`.
-
-    Raises:
-        InputError: the marks are gone.
-    """
-    pattern = re.compile(f"{re.escape(RESULT_MARKS[0])}.*?{re.escape(RESULT_MARKS[1])}", re.DOTALL)
-    if len(pattern.findall(readme)) != 1:
-        raise InputError(f"{README}: expected the marks {RESULT_MARKS[0]} and {RESULT_MARKS[1]} once")
-    evaluation = read_json(EVALUATION_FILE)
-    title = "Miniature" if is_finetuned_miniature(params) else f"Profile {params['profile']}"
-    body = (
-        f"**{title}**, {evaluation['num_articles']} test articles, F1 in points, ROUGE-L with its "
-        f"{100 * evaluation['confidence']:g} % interval:\n\n"
-        f"{markdown_table(system_rows(params, evaluation))}"
-    )
-    return pattern.sub(lambda _: f"{RESULT_MARKS[0]}\n{body}\n{RESULT_MARKS[1]}", readme)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
@@ -26,6 +26,7 @@ class Block(BaseModel):
     """A section of params.yaml: frozen, strictly typed, no key that it does not know, no .inf or .nan."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    moved: ClassVar[dict[str, str]] = {}  # keys of old, and where they stand now
 
 
 AnyBlock = TypeVar("AnyBlock", bound=Block)
@@ -209,6 +210,8 @@ def parse_block(
 def fault_message(same: list[Any], path: Sequence[str], kind: type[Block], profile_where: str) -> str:
     """Return what is wrong with the key at `path`, of which pydantic found `same`."""
     fault = same[0]
+    if fault["type"] == "extra_forbidden" and path[-1] in kind.moved:
+        return f"stands in {kind.moved[path[-1]]} now, got {fault['input']!r}; set that instead"
     if fault["type"] == "extra_forbidden":
         return f"unknown key{nearest(path[-1], list(kind.model_fields))}"
     if fault["type"] == "missing" or (fault["input"] is None and profile_where):

@@ -10,6 +10,7 @@ from resumen.runtime.errors import InputError, shown
 from resumen.runtime.jsonfiles import read_json, write_json
 from resumen.runtime.paths import PREDICTIONS_DIR
 
+COST = "cost"  # parameters of the model, and floating-point operations an article, no part of the decoding
 FOREIGN = "foreign"  # the predictions were made elsewhere, nobody here knows with what
 
 

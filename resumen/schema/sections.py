@@ -1,6 +1,6 @@
 """The sections of params.yaml, a class each; units stand in the comments."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -86,7 +86,8 @@ class SourceParams(Block):
 
 
 class FinetuneParams(Block):
-    base: str  # a key of `checkpoints`
+    moved: ClassVar = {"base": "finetunings.F.base"}
+
     epochs: PositiveInt
     learning_rate: PositiveFloat  # peak
     batch_size: PositiveInt  # token budget of a forward pass: batch_size × the longest article
@@ -102,10 +103,6 @@ class FinetuneParams(Block):
     max_new_tokens: PositiveInt  # of a validation summary, which is greedy
     validation_rows: Annotated[int | Literal["all"], BeforeValidator(check_rows)]  # scored each epoch
     seed: Seed
-
-
-class BaseParams(Block):
-    base: str  # the checkpoint whose vocabulary is taught to spell
 
 
 class Decoding(Block):

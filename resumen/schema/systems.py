@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from resumen.runtime.errors import InputError, nearest
+from resumen.runtime.paths import FINETUNED_DIR, PRETRAINED_DIR
 from resumen.schema.params import Block, check_name, parse_block
 from resumen.schema.suffixes import CONVERSIONS, SUFFIXES, suffix_of
 from resumen.text.prompts import check_template
@@ -42,6 +43,16 @@ class SystemParams(Block):
     @property
     def path(self) -> Path:
         return Path(self.source)
+
+    @property
+    def checkpoint(self) -> str | None:
+        """The key of `checkpoints` that it runs as published, if it does."""
+        return self.path.name if self.path.parent == PRETRAINED_DIR else None
+
+    @property
+    def finetuning(self) -> str | None:
+        """The key of `finetunings` that it runs, if it does."""
+        return self.path.name if self.path.parent == FINETUNED_DIR else None
 
     def decoding(self) -> dict[str, Any]:
         """Return what this entry says of decoding, to be laid over `generate`."""

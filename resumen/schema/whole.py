@@ -11,6 +11,7 @@ from resumen.runtime.errors import InputError, nearest
 from resumen.schema.checkpoints import checkpoint_params, weights_source
 from resumen.schema.comparisons import comparison_params
 from resumen.schema.data import data_params
+from resumen.schema.finetunings import finetuning_names, finetuning_params
 from resumen.schema.params import Block, parse_section, profile_of
 from resumen.schema.sections import (
     EvaluateParams,
@@ -34,7 +35,17 @@ SECTION_PARAMS: dict[str, type[Block]] = {
     "extract": ExtractParams,
     "evaluate": EvaluateParams,
 }
-KEYS = ("profile", "profiles", "data", "weights", "checkpoints", "systems", "comparisons", *SECTION_PARAMS)
+KEYS = (
+    "profile",
+    "profiles",
+    "data",
+    "weights",
+    "checkpoints",
+    "finetunings",
+    "systems",
+    "comparisons",
+    *SECTION_PARAMS,
+)
 PROFILE_SECTIONS = ("data", "weights", *SECTION_PARAMS)
 
 
@@ -82,6 +93,7 @@ def checks_of(params: dict[str, Any]) -> list[Check]:
         partial(check_keys, params, KEYS, ""),
         *section_checks(params),
         *(partial(checkpoint_params, params, name) for name in params["checkpoints"]),
+        *(partial(finetuning_params, params, name) for name in finetuning_names(params)),
         *(partial(system_params, params, name) for name in params["systems"]),
         partial(comparison_params, params),
     ]

@@ -1,4 +1,4 @@
-"""The pairs of systems that are tested, and what their difference says."""
+"""What is tested, pairs of systems and interactions, and what their differences say."""
 
 from typing import Any, NamedTuple
 
@@ -6,14 +6,20 @@ import numpy as np
 
 from resumen.runtime.errors import InputError
 from resumen.runtime.paths import PRETRAINED_DIR
-from resumen.schema.comparisons import comparison_params
+from resumen.schema.comparisons import ComparisonParams, comparison_params
+from resumen.schema.finetunings import finetuning_params
+from resumen.schema.systems import system_params
 from resumen.scoring.bootstrap import comparisons_left, difference, holm, minimum_detectable_effect, verdict
 
 
-def base_system(params: dict[str, Any]) -> str | None:
-    """Return the system that runs the base of the fine-tuning with our template, if there is one."""
-    base = {"from": (PRETRAINED_DIR / params["finetune"]["base"]).as_posix()}
-    return next((name for name, entry in params["systems"].items() if entry == base), None)
+def base_system(params: dict[str, Any], system: str | None) -> str | None:
+    """Return the system that runs the base of fine-tuned `system` with our template, if there is one."""
+    entry = params["systems"].get(system)
+    name = system_params(params, str(system)).finetuning if entry else None
+    if name is None or name not in params["finetunings"]:
+        return None
+    base = {"from": (PRETRAINED_DIR / finetuning_params(params, name).base).as_posix()}
+    return next((other for other, its in params["systems"].items() if its == base), None)
 
 
 class Comparison(NamedTuple):
@@ -22,60 +28,119 @@ class Comparison(NamedTuple):
     name: str
     question: str
     system: str  # the one that is to be better
-    against: str | None  # None: no system runs the base of the fine-tuning as it was published
+    against: str | None  # None: no system runs the base as it was published
+
+    @property
+    def systems(self) -> list[str | None]:
+        return [self.system, self.against]
+
+    def of(self, values: dict[str, np.ndarray]) -> np.ndarray:
+        """Return the difference of two systems' `values`."""
+        assert self.against is not None
+        difference: np.ndarray = values[self.system] - values[self.against]
+        return difference
 
 
-def pairs(params: dict[str, Any]) -> list[Comparison]:
-    """Return the pairs of `comparisons`.
+class Interaction(NamedTuple):
+    """Two pairs of systems: whether the difference of the first is larger than that of the other."""
+
+    name: str
+    question: str
+    comparison: Comparison
+    against: Comparison
+
+    @property
+    def systems(self) -> list[str | None]:
+        return [*self.comparison.systems, *self.against.systems]
+
+    def of(self, values: dict[str, np.ndarray]) -> np.ndarray:
+        """Return the difference of the two differences of `values`, by system."""
+        apart: np.ndarray = self.comparison.of(values) - self.against.of(values)
+        return apart
+
+
+Tested = Comparison | Interaction
+
+
+def pair_of(params: dict[str, Any], name: str, entry: ComparisonParams) -> Comparison:
+    """Return the pair of an entry that has a system."""
+    assert entry.system is not None
+    against = base_system(params, entry.system) if entry.against is None else entry.against
+    return Comparison(name, entry.question, entry.system, against)
+
+
+def comparisons_of(params: dict[str, Any]) -> list[Tested]:
+    """Return the pairs and interactions of `comparisons`, in their order.
 
     Raises:
-        InputError: a fault in the section, or a pair that stands there twice.
+        InputError: a fault in the section, or what stands there twice.
     """
-    result: dict[tuple[str, str | None], Comparison] = {}
-    for name, entry in comparison_params(params).items():
-        against = base_system(params) if entry.against is None else entry.against
-        first = result.setdefault(
-            (entry.system, against), Comparison(name, entry.question, entry.system, against)
+    entries = comparison_params(params)
+    pairs = {name: pair_of(params, name, entry) for name, entry in entries.items() if entry.system}
+    result: dict[tuple[str | None, ...], Tested] = {}
+    for name, entry in entries.items():
+        one: Tested = (
+            pairs[name]
+            if name in pairs
+            else Interaction(name, entry.question, pairs[str(entry.comparison)], pairs[str(entry.against)])
         )
+        first = result.setdefault(tuple(one.systems), one)
         if first.name != name:
+            what = (
+                " − ".join(map(str, one.systems)) if isinstance(one, Comparison) else "the same interaction"
+            )
             raise InputError(
-                f"params.yaml: comparisons.{name}: the pair of comparisons.{first.name}, {entry.system} − "
-                f"{against}; leave one out, since each takes its share of the error rate"
+                f"params.yaml: comparisons.{name}: the pair of comparisons.{first.name}, {what}; leave one "
+                "out, since each takes its share of the error rate"
             )
     return list(result.values())
 
 
-def compare_pairs(
-    asked: list[Comparison],
+def pairs(params: dict[str, Any]) -> list[Comparison]:
+    """Return the pairs of `comparisons`; see `comparisons_of`."""
+    return [one for one in comparisons_of(params) if isinstance(one, Comparison)]
+
+
+def compare_all(
+    asked: list[Tested],
     values: dict[str, np.ndarray],
     means: dict[str, np.ndarray],
     confidence: float,
 ) -> list[dict[str, Any]]:
-    """Return those of `asked` whose systems are both there: difference, interval, p, corrected p, verdict.
+    """Return those of `asked` whose systems are all there: difference, interval, p, corrected p, verdict.
 
-    `values` has each system's scores (articles,), `means` its drawn means (samples,).
+    `values` has each system's scores (articles,), `means` its drawn means (samples,). All share the
+    error rate. An interaction has `comparison` for `system`, and names the pairs.
     """
-    there = [(pair, pair.against) for pair in asked if pair.system in values and pair.against in values]
-    result = [
-        difference(values[pair.system] - values[other], means[pair.system] - means[other], confidence)
-        for pair, other in there
-    ]
+    there = [one for one in asked if all(system in values for system in one.systems)]
+    result = [difference(one.of(values), one.of(means), confidence) for one in there]
     p_values = [row.p for row in result]
     return [
         {
-            "name": pair.name,
-            "question": pair.question,
-            "system": pair.system,
-            "against": other,
+            "name": one.name,
+            "question": one.question,
+            **sides_of(one),
             "difference": round(row.mean, 2),
             "lower": round(row.lower, 2),
             "upper": round(row.upper, 2),
             "p": round(row.p, 4),
             "p_holm": round(p, 4),
             "detectable": round(minimum_detectable_effect(row, confidence, tests), 2),
-            "verdict": verdict(row, p, confidence, tests),
+            "verdict": in_words(one, verdict(row, p, confidence, tests)),
         }
-        for (pair, other), row, p, tests in zip(
-            there, result, holm(p_values), comparisons_left(p_values), strict=True
-        )
+        for one, row, p, tests in zip(there, result, holm(p_values), comparisons_left(p_values), strict=True)
     ]
+
+
+def in_words(one: Tested, verdict: str) -> str:
+    """Return a verdict as it is said of `one`: an interaction is larger or smaller, not better."""
+    if isinstance(one, Interaction):
+        return {"better": "larger", "worse": "smaller"}.get(verdict, verdict)
+    return verdict
+
+
+def sides_of(one: Tested) -> dict[str, Any]:
+    """Return the two sides as metrics/evaluation.json has them: systems, or the names of pairs."""
+    if isinstance(one, Comparison):
+        return {"system": one.system, "against": one.against}
+    return {"comparison": one.comparison.name, "against": one.against.name, "systems": one.systems}

@@ -19,24 +19,24 @@ from resumen.runtime.errors import InputError, nearest
 from resumen.runtime.paths import FINETUNED_DIR, PRETRAINED_DIR
 from resumen.schema.checkpoints import checkpoint_params, weights_source, why_left_out
 from resumen.schema.data import EmbeddedParams, FilesParams, data_params
+from resumen.schema.finetunings import finetuning_names, finetuning_params, is_a_system, recipe_of
 from resumen.schema.params import check_name, parse_block, parse_section, profile_of, read_params
 from resumen.schema.probes import read_probes
 from resumen.schema.sections import (
-    FinetuneParams,
     FormatParams,
     ProbeParams,
 )
 from resumen.schema.suffixes import known_suffix
 from resumen.schema.systems import EXTRACTIVE, SystemParams, system_names, system_params
 from resumen.schema.whole import Check, all_of, checks_of, section_checks
-from resumen.scoring.comparisons import pairs
+from resumen.scoring.comparisons import comparisons_of
 from resumen.sources.userfiles import file_origin, file_splits
 
 log = logging.getLogger("check")
 
 
 def check_checkpoints(params: dict[str, Any]) -> None:
-    """Check that each checkpoint has weights to come from, and that the base is one of them."""
+    """Check that each checkpoint has weights to come from."""
     for name in params["checkpoints"]:
         check_name("checkpoints", name)
         checkpoint = checkpoint_params(params, name)
@@ -45,47 +45,48 @@ def check_checkpoints(params: dict[str, Any]) -> None:
                 f"params.yaml: checkpoints.{name}.folder: expected a folder with model.safetensors, "
                 f"got {checkpoint.folder!r}"
             )
-    base = params["finetune"]["base"]
-    if base not in params["checkpoints"]:
-        known = nearest(base, list(params["checkpoints"]))
-        raise InputError(f"params.yaml: finetune.base: {base!r} is no key of checkpoints{known}")
-    if reason := why_left_out(params, base):
-        raise InputError(f"params.yaml: finetune.base: {base!r}: {reason}")
 
 
 def check_source(name: str, params: dict[str, Any]) -> None:
     """Check that what a system comes `from` is made by the pipeline, or is there."""
     system = parse_block(SystemParams, params["systems"][name], f"systems.{name}")
-    if system.path == FINETUNED_DIR:
-        return
-    where = f"params.yaml: systems.{name}.from"
-    if system.path.parent == PRETRAINED_DIR:
-        if system.path.name not in params["checkpoints"]:
-            known = nearest(system.path.name, list(params["checkpoints"]))
-            raise InputError(f"{where}: {system.path.name!r} is no key of checkpoints{known}")
+    where, names = f"params.yaml: systems.{name}.from", finetuning_names(params)
+    if system.finetuning:
+        if system.finetuning not in names:
+            known = is_a_system(params, system.finetuning) or nearest(system.finetuning, names)
+            raise InputError(f"{where}: {system.finetuning!r} is no key of finetunings{known}")
+    elif system.checkpoint:
+        if system.checkpoint not in params["checkpoints"]:
+            known = nearest(system.checkpoint, list(params["checkpoints"]))
+            raise InputError(f"{where}: {system.checkpoint!r} is no key of checkpoints{known}")
     elif system.is_foreign and system.path.is_file():
         known_suffix(system.path)
     elif system.is_foreign or not is_model_folder(system.path):
         raise InputError(
-            f"{where}: expected models/pretrained/<checkpoint>, models/finetuned, a folder with "
-            f"model.safetensors or a file of predictions that is there, got {system.source!r}"
+            f"{where}: expected models/pretrained/<checkpoint>, models/finetuned/<fine-tuning>, a folder "
+            f"with model.safetensors or a file of predictions that is there, got {system.source!r}"
         )
 
 
 def notes(params: dict[str, Any]) -> list[str]:
-    """Return what a run will leave out: checkpoints that the profile cannot serve, pairs without a system."""
+    """Return what a run will leave out: checkpoints that the profile cannot serve, tests without a system."""
     result, left_out = [], set()
     for name in params["checkpoints"]:
         if reason := why_left_out(params, name):
             left_out.add(PRETRAINED_DIR / name)
-            result.append(f"checkpoints.{name}: left out, and the systems on it: {reason}")
+            left_out |= {
+                FINETUNED_DIR / one
+                for one in finetuning_names(params)
+                if finetuning_params(params, one).base == name
+            }
+            result.append(f"checkpoints.{name}: left out, and what is on it: {reason}")
     known = [*EXTRACTIVE]
     known += [name for name in system_names(params) if system_params(params, name).path not in left_out]
-    for pair in pairs(params):
-        for key, system in (("system", pair.system), ("against", pair.against)):
-            where = f"comparisons.{pair.name}.{key}: left out: no system"
+    for one in comparisons_of(params):
+        for system in dict.fromkeys(one.systems):
+            where = f"comparisons.{one.name}: left out: no system"
             if system is None:
-                result.append(f"{where} runs finetune.base as it was published")
+                result.append(f"{where} runs the base as it was published")
             elif system not in known:
                 result.append(f"{where} {system!r}{nearest(system, known)}")
     return result
@@ -97,14 +98,23 @@ def is_model_folder(path: Path) -> bool:
 
 
 def check_step(params: dict[str, Any]) -> None:
-    """Check that a step of training has enough articles, where their number is known beforehand."""
-    finetune, train = parse_section(FinetuneParams, params, "finetune"), data_params(params).train
-    step = finetune.batch_size * finetune.gradient_accumulation
-    if isinstance(train, int) and train < step:
-        raise InputError(
-            f"params.yaml: data.train: a step takes {step} articles (finetune.batch_size × "
-            f"gradient_accumulation), got {train}; raise it, or lower the batch size"
-        )
+    """Check that a training has the articles that it asks for, where their number is known beforehand."""
+    train = data_params(params).train
+    if not isinstance(train, int):
+        return
+    for name in finetuning_names(params):
+        recipe, rows = recipe_of(params, name), finetuning_params(params, name).rows
+        step = recipe.batch_size * recipe.gradient_accumulation
+        if train < step:
+            raise InputError(
+                f"params.yaml: data.train: a step takes {step} articles (finetune.batch_size × "
+                f"gradient_accumulation), got {train}; raise it, or lower the batch size"
+            )
+        if rows and rows > train:
+            raise InputError(
+                f"params.yaml: finetunings.{name}.rows: the training split has {train} articles (data.train)"
+                f", got {rows}; lower it, or leave it empty for all"
+            )
 
 
 def check_seeds(params: dict[str, Any]) -> None:
@@ -158,7 +168,7 @@ def checks_together(params: dict[str, Any]) -> list[Check]:
         partial(check_step, params),
         lambda: template_pairs(parse_section(FormatParams, params, "format")),
         partial(check_seeds, params),
-        partial(pairs, params),
+        partial(comparisons_of, params),
         *(partial(check_source, name, params) for name in systems),
         partial(check_first_rows, params),
     ]

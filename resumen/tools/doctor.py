@@ -67,8 +67,17 @@ class Copy(NamedTuple):
     opens: Callable[[str, str], Any] = open
 
 
+def stages_now() -> set[str] | None:
+    """Return the stages of dvc.yaml, or None; dvc.lock keeps those of entries that are gone."""
+    try:
+        return set(output_of("dvc", "stage", "list", "--name-only").split())
+    except InputError:
+        return None
+
+
 def recorded() -> list[Out]:
     """Return the outs of dvc.lock and of the files of `dvc add`; a stage that has not run has none."""
+    now = stages_now()
     names = output_of("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
     of_git = {str(path) for name in names for path in (Path(name), *Path(name).parents)}
     outs = []
@@ -76,7 +85,8 @@ def recorded() -> list[Out]:
         try:
             content = read_yaml(file)
             for stage, entry in content.get("stages", {str(file): content}).items():
-                for out in entry.get("outs", []):
+                is_gone = file == LOCK and now is not None and stage not in now
+                for out in [] if is_gone else entry.get("outs", []):
                     path = str(file.parent / entry.get("wdir", "") / out["path"])
                     if out.get("hash") == "md5" and "md5" in out:
                         outs.append(Out(stage, path, out["md5"], path not in of_git))

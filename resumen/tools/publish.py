@@ -1,12 +1,13 @@
-"""Publish: put the fine-tuned model and its card together, check them, and copy or push them.
+"""Publish: put a fine-tuned model and its card together, check them, and copy or push them.
 
-Reads   models/finetuned/, reports/model_card.md, metrics/systems/finetuned.json, metrics/evaluation.json;
-        dvc.lock, data/predictions: whether the card tells of this model
+Reads   models/finetuned/F/, the metrics, params.yaml; dvc.lock, data/predictions: whether the card tells of
+        this model; of system `finetuned` reports/model_card.md too, of others the card is written here
 Writes  a folder, or a repository on the hub (HF_TOKEN, or `hf auth login`)
 
     resumen publish --to ../resumen-flan-small
     resumen publish --to me/resumen-flan-small --dry-run
     resumen publish --to me/resumen-flan-small --private
+    resumen publish --to ../resumen-t5-small --finetuning t5-small
 """
 
 import logging
@@ -23,6 +24,8 @@ from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import disable_progress_bars, validate_repo_id
 from safetensors import SafetensorError, safe_open
 
+from resumen.page.card import card_of
+from resumen.page.table import main_finetuning, system_of
 from resumen.runtime.cli import parser
 from resumen.runtime.errors import InputError, first_line
 from resumen.runtime.files import atomic_write, md5_of, write_text
@@ -37,11 +40,11 @@ from resumen.runtime.paths import (
     PUBLISH_DIR,
     SYSTEMS_DIR,
 )
-from resumen.schema.params import read_yaml
+from resumen.schema.finetunings import finetuning_params
+from resumen.schema.params import read_params, read_yaml
 
 log = logging.getLogger("publish")
 
-SYSTEM_SCORES = SYSTEMS_DIR / f"{FINETUNED_DIR.name}.json"
 REQUIRED_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 PUBLISHED_SUFFIXES = {".json", ".safetensors", ".model", ".txt"}  # no pickle, no code
 REPO = re.compile(r"[\w.-]+/[\w.-]+")
@@ -60,28 +63,31 @@ def checked_files(model: Path) -> list[Path]:
     files = sorted(path for path in model.iterdir() if path.is_file())
     if others := [path.name for path in files if path.suffix not in PUBLISHED_SUFFIXES]:
         raise InputError(
-            f"{model}: holds {others[0]}, which is not published; run `dvc repro --force finetune`"
+            f"{model}: holds {others[0]}, which is not published; "
+            f"run `dvc repro --force finetune@{model.name}`"
         )
     weights = model / "model.safetensors"
     try:
         with safe_open(weights, "numpy") as tensors:
             if not list(tensors.keys()):
-                raise InputError(f"{weights}: holds no tensors; run `dvc repro --force finetune`")
+                raise InputError(
+                    f"{weights}: holds no tensors; run `dvc repro --force finetune@{model.name}`"
+                )
     except SafetensorError as error:
         raise InputError(
-            f"{weights}: damaged: {first_line(error)}; run `dvc repro --force finetune`"
+            f"{weights}: damaged: {first_line(error)}; run `dvc repro --force finetune@{model.name}`"
         ) from error
     return files
 
 
-def check_run(lock: dict[str, Any]) -> None:
-    """Raise InputError unless the card was written of summaries that these very weights wrote.
+def check_run(lock: dict[str, Any], model: Path, system: str) -> None:
+    """Raise InputError unless the card is written of summaries that the very weights in `model` wrote.
 
     `lock` is dvc.lock: what each stage of the last run read and wrote.
     """
     for path, stage, side in (
-        (FINETUNED_DIR, "generate@finetuned", "deps"),
-        (PREDICTIONS_DIR / f"{FINETUNED_DIR.name}.jsonl", "generate@finetuned", "outs"),
+        (model, f"generate@{system}", "deps"),
+        (PREDICTIONS_DIR / f"{system}.jsonl", f"generate@{system}", "outs"),
         (PREDICTIONS_DIR, "evaluate", "deps"),
         (PREDICTIONS_DIR, "report", "deps"),
         (EVALUATION_FILE, "evaluate", "outs"),
@@ -100,18 +106,17 @@ def check_run(lock: dict[str, Any]) -> None:
             )
 
 
-def checked_card(card: Path, scores: dict[str, float], intervals: dict[str, Any]) -> str:
-    """Return the card's text, its header read as the Hub reads it.
+def check_card(card: Path, text: str, system: str, evaluation: dict[str, Any]) -> None:
+    """Check the text of the card of a system, its header read as the Hub reads it.
 
     Raises:
-        InputError: there is no card, its header is faulty, or its numbers are not those of the metrics.
+        InputError: its header is faulty, or its numbers are not those of the metrics.
     """
+    system_scores = SYSTEMS_DIR / f"{system}.json"
+    scores, intervals = read_json(system_scores), intervals_of(evaluation, system)
     try:
-        text = card.read_text(encoding="utf-8")
         data = ModelCard(text).data
         results = data.eval_results or []  # type: ignore[attr-defined]  # it is a ModelCardData
-    except FileNotFoundError as error:
-        raise InputError(f"{card}: not found; `dvc repro` makes it") from error
     except ValueError as error:
         raise InputError(
             f"{card}: its header is faulty: {first_line(error)}; `dvc repro --force report`"
@@ -121,7 +126,7 @@ def checked_card(card: Path, scores: dict[str, float], intervals: dict[str, Any]
         result = found.get(name)
         stated = {"value": result.metric_value, **(result.metric_args or {})} if result else {}
         for key, number, path in (
-            ("value", scores[name], SYSTEM_SCORES),
+            ("value", scores[name], system_scores),
             ("lower", intervals[name]["lower"], EVALUATION_FILE),
             ("upper", intervals[name]["upper"], EVALUATION_FILE),
         ):
@@ -130,31 +135,37 @@ def checked_card(card: Path, scores: dict[str, float], intervals: dict[str, Any]
                     f"{card}: says {name} {key} {stated.get(key)}, {path} says {number}; "
                     "run `dvc repro` first"
                 )
-    return text
 
 
-def intervals_of(evaluation: dict[str, Any]) -> dict[str, Any]:
-    """Return the scores of the fine-tuned model with their intervals.
+def intervals_of(evaluation: dict[str, Any], system: str) -> dict[str, Any]:
+    """Return the scores of a system with their intervals.
 
     Raises:
         InputError: it was not scored.
     """
-    result: list[dict[str, Any]] = [
-        row for row in evaluation["systems"] if row["system"] == FINETUNED_DIR.name
-    ]
+    result: list[dict[str, Any]] = [row for row in evaluation["systems"] if row["system"] == system]
     if not result:
-        raise InputError(f"{EVALUATION_FILE}: lacks system {FINETUNED_DIR.name}; run `dvc repro`")
+        raise InputError(f"{EVALUATION_FILE}: lacks system {system}; run `dvc repro`")
     return result[0]
 
 
-def card_of_this_model() -> str:
-    """Return the text of the card.
+def checked_card(params: dict[str, Any], finetuning: str) -> str:
+    """Return the text of the card of a fine-tuning: that of the report, or one of its own.
 
     Raises:
-        InputError: it is faulty, or tells of another model.
+        InputError: no system runs it, or the card is faulty, or tells of another model.
     """
-    check_run(read_yaml(LOCK) or {})
-    return checked_card(MODEL_CARD, read_json(SYSTEM_SCORES), intervals_of(read_json(EVALUATION_FILE)))
+    system = system_of(params, finetuning)
+    if system is None:
+        raise InputError(
+            f"params.yaml: systems: none is from {FINETUNED_DIR / finetuning}, so the card has no scores; "
+            "add one"
+        )
+    check_run(read_yaml(LOCK) or {}, FINETUNED_DIR / finetuning, system)
+    is_main = finetuning == main_finetuning(params)
+    text = MODEL_CARD.read_text(encoding="utf-8") if is_main else card_of(params, finetuning)
+    check_card(MODEL_CARD, text, system, read_json(EVALUATION_FILE))
+    return text
 
 
 def repo_of(to: str) -> str | None:
@@ -233,6 +244,9 @@ def main() -> None:
     arguments = parser(__doc__, "resumen publish --to me/resumen-flan-small --dry-run")
     to = "a new folder, such as ./mine, or a repository on the hub as owner/name"
     arguments.add_argument("--to", required=True, metavar="DIR|REPO", help=to)
+    arguments.add_argument(
+        "--finetuning", metavar="F", help="a key of `finetunings` (default: that of system finetuned)"
+    )
     arguments.add_argument("--private", action="store_true", help="make the repository private")
     arguments.add_argument("--dry-run", action="store_true", help="check, say what would go, send nothing")
     options = arguments.parse_args()
@@ -245,8 +259,12 @@ def main() -> None:
         raise InputError(f"--private: is said of a repository, got the {where}")
     elif folder.exists():
         raise InputError(f"--to: {where} is there already; name a new folder, or remove it")
-    files = checked_files(FINETUNED_DIR)
-    card = card_of_this_model().replace('"models/finetuned"', f'"{repo or folder.name}"')
+    params = read_params()
+    finetuning = options.finetuning or main_finetuning(params)
+    finetuning_params(params, finetuning)
+    model = FINETUNED_DIR / finetuning
+    files = checked_files(model)
+    card = checked_card(params, finetuning).replace(f'"{model.as_posix()}"', f'"{repo or folder.name}"')
     if "**Miniature.**" in card:
         log.warning("this is a miniature: its card says so; `dvc exp run -S profile=course` makes a real one")
     size = sum(file.stat().st_size for file in files)

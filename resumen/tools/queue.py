@@ -4,15 +4,19 @@ import logging
 import re
 import shlex
 import subprocess
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
+from copy import deepcopy
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
+from ruamel.yaml import YAML
 
 from resumen.runtime.commands import call, output_of, started
 from resumen.runtime.errors import InputError
+from resumen.runtime.paths import PARAMS
+from resumen.tools.compare import read_at
 
 log = logging.getLogger("queue")
 
@@ -160,6 +164,72 @@ def run_queued(
             "tries again",
             *last_words(failed[0]),
         )
+
+
+def experiments() -> set[str]:
+    """Return the names of the experiments of the last commit that have run.
+
+    Read from git, where DVC keeps them (refs/exps/…): `dvc exp list` would wait for the lock of a run.
+    """
+    head = output_of("git", "rev-parse", "HEAD").strip()
+    refs = f"refs/exps/{head[:2]}/{head[2:]}"
+    return set(output_of("git", "for-each-ref", "--format=%(refname:lstrip=4)", refs).split())
+
+
+def run_missing(wanted: dict[str, list[str]], jobs: int) -> None:
+    """Queue and run those of `wanted`, experiments with the options that change params, that have not run.
+
+    Raises:
+        InputError: see `check_queue` and `run_queued`; or DVC does not queue one.
+    """
+    done = experiments()
+    missing = [name for name in wanted if name not in done]
+    log.info("%d of %d experiments have run", len(wanted) - len(missing), len(wanted))
+    if not missing:
+        return
+    check_queue()
+    under_way = pending(missing)
+    for name in [name for name in missing if name not in under_way]:
+        if not call("dvc", "exp", "run", "--queue", "--quiet", "-n", name, *wanted[name]):
+            raise InputError(f"{name}: not queued; what DVC said stands above")
+    run_queued(missing, jobs, experiments)
+
+
+def params_of(revision: str) -> dict[str, Any]:
+    """Return the params.yaml of an experiment."""
+    params: dict[str, Any] = YAML(typ="safe", pure=True).load(read_at(revision, PARAMS))
+    return params
+
+
+def check_same_params(names: Iterable[str], own: dict[str, Any], whose: str, moved: list[str]) -> None:
+    """Raise InputError unless the runs differ from `own` params in the keys that are `moved` alone.
+
+    A key is written with dots; `whose` the params are is for the message.
+    """
+    expected = without(own, moved)
+    for name in names:
+        if without(params_of(name), moved) != expected:
+            raise InputError(
+                f"experiment {name} was run with other params than {whose} has; take another --name, or "
+                f"`dvc exp remove {name}` and run it again"
+            )
+
+
+def without(params: dict[str, Any], keys: list[str]) -> dict[str, Any]:
+    """Return `params` without some keys, written with dots.
+
+    >>> without({"finetune": {"seed": 13, "epochs": 4}}, ["finetune.seed"])
+    {'finetune': {'epochs': 4}}
+    """
+    result = deepcopy(params)
+    for key in keys:
+        *sections, last = key.split(".")
+        section: Any = result
+        for name in sections:
+            section = section.get(name, {}) if isinstance(section, dict) else {}
+        if isinstance(section, dict):
+            section.pop(last, None)
+    return result
 
 
 def last_words(name: str) -> list[str]:

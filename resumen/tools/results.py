@@ -1,7 +1,7 @@
-"""Results: print the table of systems, or bring the one in README.md up to date.
+"""Results: print the table of systems, or bring the answer and the table in README.md up to date.
 
 Reads   params.yaml, metrics/systems/, metrics/evaluation.json; dvc.lock, whether they are of these params
-Writes  standard output; with --readme, the table between the marks of README.md
+Writes  standard output; with --readme, what stands between the marks of README.md
 
     resumen results
     resumen results --readme
@@ -11,7 +11,8 @@ import logging
 import sys
 from typing import Any
 
-from resumen.page.table import system_rows, text_table, with_results
+from resumen.page.readme import with_results
+from resumen.page.table import system_rows, text_table
 from resumen.runtime.cli import parser
 from resumen.runtime.errors import InputError
 from resumen.runtime.files import write_text
@@ -46,7 +47,9 @@ def changed_since_run(params: dict[str, Any]) -> str:
 
 def main() -> None:
     arguments = parser(__doc__, "resumen results")
-    arguments.add_argument("--readme", action="store_true", help="write the table into README.md instead")
+    arguments.add_argument(
+        "--readme", action="store_true", help="write answer and table into README.md instead"
+    )
     options = arguments.parse_args()
     params = read_params()
     changed = changed_since_run(params)

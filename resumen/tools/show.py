@@ -1,13 +1,14 @@
 """Show: follow one row through the pipeline, from the article to what each system made of it.
 
 Reads   data/raw, data/formatted, data/tokenized, data/predictions, data/scores.parquet, and tokenizer.json
-        of data/tokenized/tokenizer and models/pretrained/<base>; what is not there yet is named
+        of data/tokenized/F/tokenizer and models/pretrained/<base>; what is not there yet is named
 Writes  nothing
-Params  systems, finetune.base, format.style; which are miniatures: checkpoints, weights
+Params  systems, finetunings, format.style; which are miniatures: checkpoints, weights
 
     resumen show                        the first test article
     resumen show train-5 --full         a training row, its texts whole
     resumen show test-1 --system finetuned
+    resumen show train-5 --finetuning t5-small
     resumen show test-1 --json          the same as one JSON object
 """
 
@@ -27,7 +28,8 @@ from rich.console import Console
 from rich.text import Text
 from tokenizers import Encoding, Tokenizer
 
-from resumen.page.table import BASELINES, is_miniature
+from resumen.checkpoint.folder import reason_left_out
+from resumen.page.table import BASELINES, is_miniature, main_finetuning
 from resumen.prompts.truncation import encode_lines, truncate_turns
 from resumen.runtime.cli import parser
 from resumen.runtime.errors import InputError, nearest
@@ -38,14 +40,14 @@ from resumen.runtime.paths import (
     RAW_DIR,
     SCORES_FILE,
     TOKENIZED_DIR,
-    TOKENIZER_DIR,
 )
 from resumen.schema.checkpoints import LEFT_OUT
+from resumen.schema.finetunings import finetuning_params
 from resumen.schema.jsonl import read_jsonl
 from resumen.schema.params import parse_key, read_params
 from resumen.schema.predictions import read_meta
 from resumen.schema.rows import SPLITS, load_table, open_parquet, read_table, references_of
-from resumen.schema.sections import BaseParams, StyleParams
+from resumen.schema.sections import StyleParams
 from resumen.schema.systems import EXTRACTIVE, system_names, system_params
 from resumen.scoring.registry import measures_in
 from resumen.text.words import word_pattern, words
@@ -203,19 +205,23 @@ def formatted_view(split: str, row_id: str) -> View:
     return {name: row[name] for name in ("prompt", "completion")}
 
 
-def tokenized_view(split: str, row_id: str, all_params: View) -> View:
-    """Return what is shown of a row of data/tokenized; `all_params` is params.yaml."""
-    base = parse_key(BaseParams, all_params, "finetune", "base").base
+def tokenized_view(split: str, row_id: str, all_params: View, finetuning: str) -> View:
+    """Return what is shown of a row of data/tokenized/F; `all_params` is params.yaml."""
+    base, folder = finetuning_params(all_params, finetuning).base, TOKENIZED_DIR / finetuning
+    if reason := reason_left_out(PRETRAINED_DIR / base):
+        raise InputError(f"{finetuning}: left out: {reason}")
+    stage = f"tokenize@{finetuning}"
     style = parse_key(StyleParams, all_params, "format", "style").style
-    row = read_row(TOKENIZED_DIR / f"{split}.parquet", "tokenize", row_id)
+    row = read_row(folder / f"{split}.parquet", stage, row_id)
     prompt, completion = formatted_view(split, row_id).values()
-    own = load_tokenizer(require_output(TOKENIZER_DIR, "tokenize"))
+    own = load_tokenizer(require_output(folder / "tokenizer", stage))
     pretrained = load_tokenizer(require_output(PRETRAINED_DIR / base, f"weights@{base}"))
     mask, labels = row.get("attention_mask"), [token for token in row["labels"] if token != IGNORE_INDEX]
     ids = row["input_ids"] if mask is None else row["input_ids"][: sum(mask)]
     source = side_view(own, prompt, ids, style)
     everywhere, cut = Counter(words(prompt)), Counter(words(" ".join(gap["text"] for gap in source["gaps"])))
     return {
+        "finetuning": finetuning,
         "source": source,
         "wanted_and_cut": [
             word for word in dict.fromkeys(words(completion)) if 0 < everywhere[word] <= cut[word]
@@ -229,7 +235,7 @@ def tokenized_view(split: str, row_id: str, all_params: View) -> View:
         "source_unk_of_base": count_unknown(pretrained, pretrained.encode(prompt).ids),
         "vocabularies": [
             vocabulary_view(base, pretrained, completion),
-            vocabulary_view(str(TOKENIZER_DIR), own, completion),
+            vocabulary_view(str(folder / "tokenizer"), own, completion),
         ],
     }
 
@@ -276,7 +282,7 @@ def predictions_view(split: str, raw: View, all_params: View, systems: Sequence[
     }
 
 
-def view_of(row_id: str | None, split: str | None, system: str | None) -> View:
+def view_of(row_id: str | None, split: str | None, system: str | None, finetuning: str | None = None) -> View:
     """Return all that is shown of a row.
 
     Raises:
@@ -286,6 +292,10 @@ def view_of(row_id: str | None, split: str | None, system: str | None) -> View:
     systems = [*EXTRACTIVE, *system_names(all_params)]
     if system is not None and system not in systems:
         raise InputError(f"--system: no such system, got {system!r}{nearest(system, systems)}")
+    if finetuning is None:  # the one behind the system that is shown, if it is one
+        own = system_params(all_params, system).finetuning if system and system not in EXTRACTIVE else None
+        finetuning = own or main_finetuning(all_params)
+    finetuning_params(all_params, finetuning)
     split, raw = locate(row_id, [split] if split else SPLITS[::-1])
     kept = {name: value for name, value in raw.items() if value and name not in ("id", "text", "summary")}
     for name in ("text", "summary"):
@@ -295,7 +305,7 @@ def view_of(row_id: str | None, split: str | None, system: str | None) -> View:
         "split": split,
         "raw": kept,
         "formatted": attempt(formatted_view, split, raw["id"]),
-        "tokenized": attempt(tokenized_view, split, raw["id"], all_params),
+        "tokenized": attempt(tokenized_view, split, raw["id"], all_params, finetuning),
         "predictions": attempt(predictions_view, split, raw, all_params, [system] if system else systems),
     }
 
@@ -375,7 +385,7 @@ def tokenized_fields(view: View) -> Iterator[Field]:
     yield from side_fields("labels", "learnt", view["labels"])
     yield "spelling", "the completion to pieces and back, in two vocabularies:", ""
     base, own = view["vocabularies"]
-    for label, vocabulary in ((base["vocabulary"], base), ("finetuned", own)):
+    for label, vocabulary in ((base["vocabulary"], base), ("fine-tuned", own)):
         if lost := [f"{word['word']} → {word['written'] or '(nothing)'}" for word in vocabulary["lost"]]:
             message = f"{len(lost)} words, signs included, do not come back as they were:"
             yield f"  {label}", f"{vocabulary['num_unk']} <unk>; {message}", ""
@@ -430,10 +440,11 @@ def predictions_fields(view: View, raw: View) -> Iterator[Field]:
 def all_fields(view: View) -> Iterator[Field]:
     """Yield all that is shown of a row."""
     split, raw = view["split"], view["raw"]
+    tokenized = TOKENIZED_DIR / view["tokenized"].get("finetuning", "")
     messages = {
         "raw": f"`fetch` brought the news into one shape: {RAW_DIR}/{split}.parquet",
         "formatted": f"`format` put it inside its prompt: {FORMATTED_DIR}/{split}.parquet",
-        "tokenized": f"`tokenize` made pieces and their ids of it: {TOKENIZED_DIR}/{split}.parquet; "
+        "tokenized": f"`tokenize` made pieces and their ids of it: {tokenized}/{split}.parquet; "
         "▁ begins a word, </s> is the end",
         "predictions": "`extract` and `generate` summarized it, `evaluate` scored it: "
         f"{PREDICTIONS_DIR}, {SCORES_FILE}",
@@ -482,10 +493,11 @@ def main() -> None:
     options.add_argument("id", nargs="?", help="of a row of data/raw; without it, the first of the split")
     options.add_argument("--split", choices=SPLITS, help="look in this split only (without an id: test)")
     options.add_argument("--system", help="show this system's summary only")
+    options.add_argument("--finetuning", metavar="F", help="show the pieces of this one's vocabulary")
     options.add_argument("--full", action="store_true", help="leave nothing out of long texts")
     options.add_argument("--json", action="store_true", help="write one JSON object with all of it")
     given = options.parse_args()
-    view = view_of(given.id, given.split, given.system)
+    view = view_of(given.id, given.split, given.system, given.finetuning)
     output = (
         json.dumps(view, ensure_ascii=False, indent=2) + "\n" if given.json else rendered(view, given.full)
     )

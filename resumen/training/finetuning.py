@@ -4,11 +4,13 @@ import logging
 import os
 import shutil
 import sys
-from collections import ChainMap
+from collections import ChainMap, Counter
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
+import pyarrow.compute as pc
 import torch
 from tokenizers import Tokenizer
 from torch.nn.utils.rnn import pad_sequence
@@ -24,6 +26,7 @@ from resumen.model.distributed import (
     world_size,
 )
 from resumen.model.loading import check_vocabulary
+from resumen.model.operations import training_operations
 from resumen.model.prepare import announce, prepare_torch
 from resumen.model.t5 import T5
 from resumen.rouge.metric import SpanishRouge
@@ -34,23 +37,21 @@ from resumen.runtime.fingerprint import fingerprint
 from resumen.runtime.jsonfiles import write_json
 from resumen.runtime.locks import finish, locked_folder
 from resumen.runtime.paths import (
-    CURVE,
+    CURVES_DIR,
     FINETUNE_METRICS,
     FINETUNED_DIR,
     PRETRAINED_DIR,
     RAW_VALIDATION,
     TOKENIZED_DIR,
-    TOKENIZED_TRAIN,
-    TOKENIZED_VALIDATION,
-    TOKENIZER_DIR,
 )
 from resumen.runtime.progress import track
 from resumen.runtime.provenance import write_provenance
+from resumen.schema.finetunings import FinetuningParams
 from resumen.schema.rows import load_table, read_table, references_of
 from resumen.schema.sections import FinetuneParams
 from resumen.training.checkpoints import MANIFEST, History, Interrupted, epoch_folder
-from resumen.training.loop import TokenizedRows, TrainedT5, train
-from resumen.training.pretrained import init_letters, load_model, save_model
+from resumen.training.loop import EpochSampler, TokenizedRows, TrainedT5, chosen_rows, train
+from resumen.training.pretrained import init_letters, load_model, model_config, save_model
 from resumen.vocabulary.tokenizer import PAD, decode, load_tokenizer
 
 log = logging.getLogger("finetune")
@@ -128,8 +129,10 @@ def fine_tune(
     validation: Callable[[T5], dict[str, float]],
     params: FinetuneParams,
     device: torch.device,
+    tokenizer: Path,
     folder: Path,
     before_step: Callable[[int], None] = lambda step: None,
+    chosen: list[int] | None = None,
 ) -> tuple[History, int]:
     """Train `model` as `train` does; asked to stop by a signal, end the process, its work kept in `folder`.
 
@@ -140,10 +143,10 @@ def fine_tune(
 
     def save(epoch: int) -> None:
         require_space(folder, 4 * model.num_parameters())
-        save_model(model, TOKENIZER_DIR, epoch_folder(folder, epoch))
+        save_model(model, tokenizer, epoch_folder(folder, epoch))
 
     try:
-        return train(model, trained, rows, validation, params, folder, save, before_step)
+        return train(model, trained, rows, validation, params, folder, save, before_step, chosen)
     except Interrupted as wish:
         is_kept = any(folder.glob(f"checkpoint-*/{MANIFEST}"))
         then = f"resumes from the last checkpoint, in {folder}" if is_kept else "starts over"
@@ -151,39 +154,56 @@ def fine_tune(
         sys.exit(128 + wish.args[0])
 
 
+def training_cost(
+    model: T5ForConditionalGeneration, rows: TokenizedRows, params: FinetuneParams, chosen: list[int]
+) -> dict[str, float]:
+    """Return what a training takes, its validations apart: articles read, and operations in units of 10¹²."""
+    sampler, read = EpochSampler(rows.lengths, params.batch_size, params.seed, chosen), Counter[int]()
+    for epoch in range(params.epochs):
+        sampler.set_epoch(epoch)
+        for batch in sampler:
+            read.update(batch)
+    targets = pc.list_value_length(rows.table["labels"]).to_pylist()
+    config, vocabulary = model_config(model), model.shared.num_embeddings
+    operations = sum(
+        count * training_operations(config, vocabulary, rows.lengths[index], targets[index])
+        for index, count in read.items()
+    )
+    return {"articles_read": read.total(), "training_tflops": round(operations / 1e12, 4)}
+
+
 def write_best(
+    name: str,
+    entry: FinetuningParams,
     history: History,
-    steps: int,
-    model: T5ForConditionalGeneration,
     params: FinetuneParams,
-    precision: str,
+    training: dict[str, Any],
     folder: Path,
 ) -> None:
-    """Write the model of the best epoch, the metrics and the curve."""
-    best = history.best
-    with atomic_write(FINETUNED_DIR) as partial:
+    """Write the model of the best epoch, the metrics, which say what `training` does too, and the curve."""
+    best, steps = history.best, history.curve[-1]["step"]
+    with atomic_write(FINETUNED_DIR / name) as partial:
         best_model = epoch_folder(folder, best["epoch"])
-        require_space(FINETUNED_DIR.parent, size_of(best_model))
+        require_space(FINETUNED_DIR, size_of(best_model))
         shutil.copytree(best_model, partial)
-        write_provenance(partial, source="finetune", base=params.base)
+        write_provenance(partial, source="finetune", base=entry.base)
     metrics = {
-        "base": params.base,
-        "precision": precision,
+        "base": entry.base,
         "learning_rate": params.learning_rate,  # the profile's, where params.yaml leaves it empty
         "epochs": params.epochs,
         "batch_size": params.batch_size,
-        "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
+        **training,
         "steps": steps,
         "best_epoch": best["epoch"],
         "train_loss": best["train_loss"],
         "validation_loss": best["validation_loss"],
         **{f"validation_{name}": best[name] for name in ROUGE_TYPES},
     }
-    write_json(CURVE, history.curve)
-    write_json(FINETUNE_METRICS, metrics)
+    write_json(CURVES_DIR / f"{name}.json", history.curve)
+    write_json(FINETUNE_METRICS / f"{name}.json", metrics)
     log.info(
         "wrote %s: %d steps; best epoch %d: validation loss %.3f, ROUGE-L %.2f (%.2f before)",
-        FINETUNED_DIR,
+        FINETUNED_DIR / name,
         steps,
         best["epoch"],
         best["validation_loss"],
@@ -192,29 +212,41 @@ def write_best(
     )
 
 
-def finetune(params: FinetuneParams) -> None:
-    """Fine-tune the base, or resume it, and write the model of the best epoch, its metrics and the curve."""
+def finetune(name: str, entry: FinetuningParams, params: FinetuneParams) -> None:
+    """Do fine-tuning `name`, or resume it; write the model of the best epoch, its metrics and the curve."""
     device = prepare_torch(params.seed)
-    rows = TokenizedRows(load_table(TOKENIZED_TRAIN))
-    base = PRETRAINED_DIR / params.base
-    with memory_errors("finetune.base", 1):
+    tokenized, base = TOKENIZED_DIR / name, PRETRAINED_DIR / entry.base
+    inputs = [tokenized / part for part in ("train.parquet", "validation.parquet", "tokenizer")]
+    train_rows, validation_rows, tokenizer_folder = inputs
+    rows = TokenizedRows(load_table(train_rows))
+    chosen = chosen_rows(rows.ids, entry.rows, params.seed)
+    with memory_errors(f"finetunings.{name}.base", 1):
         model = load_model(base)
-    tokenizer = load_tokenizer(TOKENIZER_DIR)
+    tokenizer = load_tokenizer(tokenizer_folder)
     check_vocabulary(model.shared.num_embeddings, tokenizer, base)
     init_letters(model, load_tokenizer(base), tokenizer)
     references = {
         row["id"]: references_of(row) for row in read_table(RAW_VALIDATION, ["id", "summary", "references"])
     }
-    validation = Validation(TokenizedRows(load_table(TOKENIZED_VALIDATION)), references, tokenizer, params)
+    validation = Validation(TokenizedRows(load_table(validation_rows)), references, tokenizer, params)
     dtype = choose_dtype(params.precision, device)
     announce(log, device, dtype)
     precision = str(dtype).removeprefix("torch.")
-    inputs = [TOKENIZED_TRAIN, TOKENIZED_VALIDATION, TOKENIZER_DIR, base, RAW_VALIDATION]
-    parts = fingerprint([params], inputs, precision=f"{precision} on {device.type}")
+    parts = fingerprint(
+        [params, entry.rows], [*inputs, base, RAW_VALIDATION], precision=f"{precision} on {device.type}"
+    )
     check_same(parts)
-    with locked_folder("finetune", parts, log, rank(), world_size()) as folder:
+    with locked_folder(f"finetune-{name}", parts, log, rank(), world_size()) as folder:
         with memory_errors("finetune.batch_size", params.batch_size):
-            history, steps = fine_tune(model, rows, validation, params, device, folder)
+            history, _ = fine_tune(
+                model, rows, validation, params, device, tokenizer_folder, folder, chosen=chosen
+            )
         if rank() == 0:
-            write_best(history, steps, model, params, precision, folder)
+            training = {
+                "rows": len(chosen),
+                "precision": precision,
+                "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
+                **training_cost(model, rows, params, chosen),
+            }
+            write_best(name, entry, history, params, training, folder)
             finish(folder)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from transformers import AutoTokenizer, DataCollatorForSeq2Seq
 
-TRAIN = Path("data/tokenized/train.parquet")
-TOKENIZER = Path("data/tokenized/tokenizer")
+TRAIN = Path("data/tokenized/flan-small/train.parquet")
+TOKENIZER = Path("data/tokenized/flan-small/tokenizer")
 
 
 def collator(model):

@@ -26,6 +26,7 @@ SMALL = {
     "evaluate.bootstrap_samples": 200,
 }
 KEPT_SYSTEMS = ("t5-base-prefix", "flan-small", "finetuned")
+KEPT_FINETUNINGS = ("flan-small",)
 KEPT_CHECKPOINTS = ("t5-base", "flan-small")
 
 
@@ -70,7 +71,11 @@ def keep_few(folder: Path) -> None:
     yaml = YAML()
     path = folder / "params.yaml"
     params = yaml.load(path.read_text(encoding="utf-8"))
-    for section, kept in (("systems", KEPT_SYSTEMS), ("checkpoints", KEPT_CHECKPOINTS)):
+    for section, kept in (
+        ("systems", KEPT_SYSTEMS),
+        ("finetunings", KEPT_FINETUNINGS),
+        ("checkpoints", KEPT_CHECKPOINTS),
+    ):
         for name in [name for name in params[section] if name not in kept]:
             del params[section][name]
     with path.open("w", encoding="utf-8") as file:
@@ -115,7 +120,13 @@ def finished_clone(folder: Path) -> Path:
             shutil.rmtree(clone, ignore_errors=True)
             small_clone(clone)
             first = repro(clone)
-            assert {"fetch", "finetune", "generate@finetuned", "probe@flan-small", "report"} <= first
+            assert {
+                "fetch",
+                "finetune@flan-small",
+                "generate@finetuned",
+                "probe@flan-small",
+                "report",
+            } <= first
             run(clone, "git", "add", "--all")
             run(clone, "git", "commit", "--quiet", "--message=run")
             done.touch()

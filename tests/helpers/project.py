@@ -3,6 +3,7 @@
 READ_BESIDE_THE_CODE = (
     "params.yaml",
     "data/example.csv",
+    "metrics/curve.json",
     "prompts/probes.yaml",
     "prompts/templates.yaml",
 )
@@ -42,9 +43,10 @@ SMALL = {
     "generate.max_new_tokens": 3,
     "probe.generated": 12,
     "evaluate.bootstrap_samples": 50,
+    "finetunings": {"flan-small": {"base": "flan-small"}},
     "systems": {
         "flan-small": {"from": "models/pretrained/flan-small"},
-        "finetuned": {"from": "models/finetuned", "num_beams": 2},
+        "finetuned": {"from": "models/finetuned/flan-small", "num_beams": 2},
         "gpt": {"from": "others/gpt.jsonl"},
     },
 }

@@ -38,8 +38,9 @@ class NoValidation:
 def main():
     params = load_params(FinetuneParams, "finetune")
     device = prepare_torch(params.seed)
-    model = load_model(PRETRAINED_DIR / params.base)
-    rows = TokenizedRows(load_table(TOKENIZED_DIR / "train.parquet"))
+    model = load_model(PRETRAINED_DIR / "flan-small")
+    tokenizer = TOKENIZED_DIR / "flan-small" / "tokenizer"
+    rows = TokenizedRows(load_table(tokenizer.with_name("train.parquet")))
 
     def write(step):
         """Write the gradients of the wanted step, from 0, and end the training."""
@@ -49,7 +50,7 @@ def main():
             raise Enough
 
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Enough):
-        fine_tune(model, rows, NoValidation(rows), params, device, Path(folder), write)
+        fine_tune(model, rows, NoValidation(rows), params, device, tokenizer, Path(folder), write)
 
 
 if __name__ == "__main__":

@@ -31,5 +31,5 @@ def outputs() -> dict[str, bytes]:
 
 
 def forget() -> None:
-    for folder in ("models/finetuned", "metrics/plots", "data/predictions", ".resumen"):
+    for folder in ("models/finetuned", "metrics/curves", "data/predictions", ".resumen"):
         shutil.rmtree(folder, ignore_errors=True)

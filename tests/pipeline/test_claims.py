@@ -44,6 +44,16 @@ def test_fine_tuning_beats_every_pretrained_checkpoint():
     assert max(of(system, "rougeL") for system in pretrained) < of("finetuned", "rougeL")
 
 
+def test_instruction_tuning_buys_more_after_fine_tuning():
+    (row,) = committed("metrics/evaluation.json")["interactions"]
+    assert row["verdict"] == "larger"
+    assert row["lower"] > 5
+
+
+def test_either_fine_tuned_model_beats_copying():
+    assert of("lead-3", "rougeL") < of("t5-small-finetuned", "rougeL") < of("finetuned", "rougeL")
+
+
 def test_the_task_is_neither_out_of_reach_nor_solved():
     assert of("finetuned", "rougeL") >= of("lead-3", "rougeL") + 10
     assert of("finetuned", "rougeL") >= of("flan-small", "rougeL") + 15

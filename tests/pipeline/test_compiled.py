@@ -26,16 +26,16 @@ def test_compiled_training_repeats_itself_and_is_the_plain_one(cut_alike, quick,
 
     monkeypatch.setattr(torch, "compile", watched)
     quick(compile=True)
-    runs(main)
+    runs(main, "flan-small")
     first = outputs()
     assert len(calls) == 6  # 24 articles in batches of 8, twice
     assert set(calls) == {(8, 16, 16)}
-    runs(main)
+    runs(main, "flan-small")
     assert outputs() == first
-    curve = read_json(Path("metrics/plots/training.json"))
+    curve = read_json(Path("metrics/curves/flan-small.json"))
     quick(compile=False)
-    runs(main)
-    plain = read_json(Path("metrics/plots/training.json"))
+    runs(main, "flan-small")
+    plain = read_json(Path("metrics/curves/flan-small.json"))
     for row, other in zip(curve, plain, strict=True):  # dropout draws other numbers
         assert row["validation_loss"] == pytest.approx(other["validation_loss"], rel=0.1)
 

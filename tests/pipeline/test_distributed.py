@@ -16,11 +16,11 @@ from safetensors.torch import load_file
 
 from resumen.runtime.jsonfiles import read_json
 from resumen.runtime.locks import FINISHED, resume_dir
-from resumen.runtime.paths import CURVE
+from resumen.runtime.paths import CURVES_DIR
 from tests.helpers.processes import Started, ended, free_port, start, start_together
 from tests.helpers.training import forget, outputs
 
-FINETUNE = ["stages.finetune"]
+FINETUNE = ["stages.finetune", "flan-small"]
 GENERATE = ["stages.generate", "flan-small"]
 
 
@@ -118,7 +118,7 @@ def children(process: Started) -> list[int]:
 @pytest.mark.skipif(not shutil.which("pgrep"), reason="needs pgrep")
 def test_a_process_that_dies_ends_the_run_which_resumes_with_another_number(training):
     ended(start(*FINETUNE))
-    alone = read_json(CURVE)
+    alone = read_json(CURVES_DIR / "flan-small.json")
     forget()
     process = start(*FINETUNE, RESUMEN_LAUNCH="--nproc-per-node 2")
     while not list(Path(".resumen").glob("finetune/*/checkpoint-*/manifest.json")):
@@ -128,14 +128,14 @@ def test_a_process_that_dies_ends_the_run_which_resumes_with_another_number(trai
     said = ended(process, 1)
     message = re.findall(r"^error: (.*)$", said, re.MULTILINE)[-1]
     assert re.match(r"process [01] of stages.finetune ended with (SIGKILL|exit code 1), and with it", message)
-    assert not Path("models/finetuned").exists()
+    assert not Path("models/finetuned/flan-small").exists()
     said, *others = map(ended, start_together(3, *FINETUNE))
     assert "resuming from step" in said
     assert not any("finetune: " in other for other in others)
-    for row, other in zip(read_json(CURVE), alone, strict=True):
+    for row, other in zip(read_json(CURVES_DIR / "flan-small.json"), alone, strict=True):
         assert (row["epoch"], row["step"]) == (other["epoch"], other["step"])
         assert row["validation_loss"] == pytest.approx(other["validation_loss"], rel=1e-3)
-    assert Path("models/finetuned/model.safetensors").is_file()
+    assert Path("models/finetuned/flan-small/model.safetensors").is_file()
 
 
 @pytest.fixture
@@ -160,8 +160,8 @@ def test_two_machines_that_share_no_disk_train_and_go_on_together(two_machines):
     message, quiet = map(ended, start_together(2, *FINETUNE, folders=(Path(), there)))
     assert "resuming from step" in message
     assert "finetune: " not in quiet
-    assert Path("models/finetuned/model.safetensors").is_file()
-    assert not (there / "models/finetuned").exists()
+    assert Path("models/finetuned/flan-small/model.safetensors").is_file()
+    assert not (there / "models/finetuned/flan-small").exists()
 
 
 def test_a_machine_with_other_inputs_is_named(two_machines, set_params):

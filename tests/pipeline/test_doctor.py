@@ -123,6 +123,15 @@ def test_a_healthy_repository_passes(doctor):
     assert lines[-1].endswith("files read: no fault")
 
 
+def test_a_stage_that_is_gone_is_missed_by_nobody(doctor):
+    """DVC leaves it in dvc.lock."""
+    text = Path("dvc.yaml").read_text(encoding="utf-8")
+    Path("dvc.yaml").write_text(text[: text.index("  generate:")], encoding="utf-8")
+    Path("data/predictions.jsonl").unlink()
+    assert "  generate:" in Path("dvc.lock").read_text(encoding="utf-8")
+    assert doctor()[0] == 0
+
+
 def flip_a_key(path: Path) -> None:
     flip(path, at=path.read_bytes().index(b"relpath"))  # `dvc status` then fails with a KeyError
 

@@ -53,7 +53,7 @@ def test_a_speed_variable_runs_nothing(clone, monkeypatch):
 
 
 def test_the_finetuned_folder_loads_and_writes_spanish(clone):
-    folder = clone / "models/finetuned"
+    folder = clone / "models/finetuned/flan-small"
     model = AutoModelForSeq2SeqLM.from_pretrained(folder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     ids = tokenizer("El niño llegó según lo previsto.", return_tensors="pt").input_ids
@@ -62,7 +62,7 @@ def test_the_finetuned_folder_loads_and_writes_spanish(clone):
 
 
 def test_no_reference_loses_a_letter_after_the_repair(clone):
-    metrics = json.loads((clone / "metrics/tokenize.json").read_text(encoding="utf-8"))
+    metrics = json.loads((clone / "metrics/tokenize/flan-small.json").read_text(encoding="utf-8"))
     before, after = metrics["spelling"]
     assert before["exact_round_trip_pct"] < 50
     assert after["exact_round_trip_pct"] == 100
@@ -117,11 +117,17 @@ def test_a_clone_with_line_ends_of_windows_finds_nothing_stale(clone, tmp_path):
 
 def test_an_experiment_is_compared_with_the_committed_run(clone):
     message = run(clone, "dvc", "exp", "run", "-S", "finetune.learning_rate=1e-5")
-    assert ran(message) == {"finetune", "generate@finetuned", "probe@finetuned", "evaluate", "report"}
+    assert ran(message) == {
+        "finetune@flan-small",
+        "generate@finetuned",
+        "probe@finetuned",
+        "evaluate",
+        "report",
+    }
     params = json.loads(run(clone, "dvc", "params", "diff", "--json"))["params.yaml"]
     assert params["finetune.learning_rate"] == {"old": None, "new": 1e-05}
     metrics = json.loads(run(clone, "dvc", "metrics", "diff", "--json"))
-    assert "metrics/finetune.json" in metrics
+    assert "metrics/finetune/flan-small.json" in metrics
     message = run(clone, sys.executable, "-m", "resumen", "compare", "HEAD")
     assert re.search(r"^finetuned .*, p = ", message, re.MULTILINE)
     assert re.search(r"^equal in both, article by article: flan-small, lead-1", message, re.MULTILINE)
@@ -146,7 +152,7 @@ def test_conversations_of_ones_own_run_as_the_readme_says(clone):
             ]
             file.write(json.dumps({"turnos": turns}, ensure_ascii=False) + "\n")
     set_params(clone, {"data.train": 0.8, "data.validation": 0.1, "data.test": 0.1})  # the clone has rows
-    systems = {"flan-small": "models/pretrained/flan-small", "finetuned": "models/finetuned"}
+    systems = {"flan-small": "models/pretrained/flan-small", "finetuned": "models/finetuned/flan-small"}
     set_params(clone, {"systems": {name: {"from": source} for name, source in systems.items()}})
     command = re.search(
         r"^dvc exp run -S profile=files -S profiles\.files\.data\.path=data/mine\.jsonl[^`]*",
@@ -159,7 +165,14 @@ def test_conversations_of_ones_own_run_as_the_readme_says(clone):
     run(clone, "git", "checkout", "--quiet", ".")
     run(clone, "dvc", "checkout")
     (clone / "data/mine.jsonl").unlink()
-    assert {"fetch", "format", "tokenize", "finetune", "generate@finetuned", "report"} <= ran(message)
+    assert {
+        "fetch",
+        "format",
+        "tokenize@flan-small",
+        "finetune@flan-small",
+        "generate@finetuned",
+        "report",
+    } <= ran(message)
     assert len(prompts) == len(predictions.splitlines()) == 4
     assert all(re.match(r"Conversación:\n\[Usuario\] .*\n\[Asistente\] Por aquí .*\n", p) for p in prompts)
     assert all(prompt.endswith("[Usuario] ¿Y en qué mar desemboca?\n[Asistente]") for prompt in prompts)
@@ -167,12 +180,12 @@ def test_conversations_of_ones_own_run_as_the_readme_says(clone):
 
 def test_a_set_of_templates_runs_what_formats_reach(clone):
     set_params(clone, {"format.templates": "flan"})
-    assert ran(run(clone, "dvc", "repro", "tokenize")) == {"format", "tokenize"}
+    assert ran(run(clone, "dvc", "repro", "tokenize")) == {"format", "tokenize@flan-small"}
     prompts = pd.read_parquet(clone / "data/formatted/train.parquet")["prompt"]
     stale = json.loads(run(clone, "dvc", "status", "--json"))
     run(clone, "git", "checkout", "--quiet", ".")
     run(clone, "dvc", "checkout")
-    assert stale.keys() == {"finetune", "report", *(f"generate@{name}" for name in KEPT_SYSTEMS)}
+    assert stale.keys() == {"finetune@flan-small", "report", *(f"generate@{name}" for name in KEPT_SYSTEMS)}
     assert len({prompt[:12] for prompt in prompts}) >= 5
 
 
@@ -193,7 +206,7 @@ def test_params_are_checked_before_any_work(clone):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGKILL there")
-@pytest.mark.parametrize("stage", ["finetune", "generate@flan-small"])
+@pytest.mark.parametrize("stage", ["finetune@flan-small", "generate@flan-small"])
 def test_a_stage_whose_dvc_is_killed_keeps_its_work_and_stops(clone, stage):
     set_params(clone, {"finetune.epochs": 15, "generate.batch_size": 1, "generate.max_new_tokens": 90})
     shutil.rmtree(clone / ".resumen", ignore_errors=True)
@@ -206,7 +219,7 @@ def test_a_stage_whose_dvc_is_killed_keeps_its_work_and_stops(clone, stage):
     dvc = subprocess.Popen(
         command, cwd=clone, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    kept = "finetune/*/checkpoint-*/manifest.json" if stage == "finetune" else "generate-*/*/batches.jsonl"
+    kept = "finetune-*/*/checkpoint-*/manifest.json" if "finetune" in stage else "generate-*/*/batches.jsonl"
     while not list((clone / ".resumen").glob(kept)):
         assert dvc.poll() is None
         time.sleep(0.02)
@@ -214,9 +227,11 @@ def test_a_stage_whose_dvc_is_killed_keeps_its_work_and_stops(clone, stage):
     dvc.kill()
     dvc.wait()
     assert worker in psutil.wait_procs([worker], timeout=60)[0]
-    output = clone / ("models/finetuned" if stage == "finetune" else "data/predictions/flan-small.jsonl")
+    output = clone / (
+        "models/finetuned/flan-small" if "finetune" in stage else "data/predictions/flan-small.jsonl"
+    )
     assert not output.exists()  # DVC removed it before it started the stage
     assert list((clone / ".resumen").glob(kept))
     said = run(clone, *command)
-    assert ("resuming from step" if stage == "finetune" else "are there from an earlier run") in said
+    assert ("resuming from step" if "finetune" in stage else "are there from an earlier run") in said
     assert output.exists()

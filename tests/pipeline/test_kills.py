@@ -15,11 +15,11 @@ from tests.helpers.training import outputs
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGSTOP there")
 def test_a_second_run_waits_and_takes_over_what_the_first_has_made(training):
-    first = start("stages.finetune")
+    first = start("stages.finetune", "flan-small")
     while not list(resume_dir().glob("finetune/*/checkpoint-*/manifest.json")):
         time.sleep(0.02)
     first.send_signal(signal.SIGSTOP)
-    second = start("stages.finetune")
+    second = start("stages.finetune", "flan-small")
     second.wait_for("finetune is under way in this folder")
     first.send_signal(signal.SIGCONT)
     ended(first)

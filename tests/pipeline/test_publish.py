@@ -17,8 +17,8 @@ from tests.helpers.paths import ROOT
 from tests.helpers.processes import start
 
 RUN = {
-    "finetune": ([], ["models/finetuned"]),
-    "generate@finetuned": (["models/finetuned"], ["data/predictions/finetuned.jsonl"]),
+    "finetune": ([], ["models/finetuned/flan-small"]),
+    "generate@finetuned": (["models/finetuned/flan-small"], ["data/predictions/finetuned.jsonl"]),
     "evaluate": (["data/predictions"], ["metrics/systems", "metrics/evaluation.json"]),
     "report": (["data/predictions", "metrics/systems", "metrics/evaluation.json"], ["reports/model_card.md"]),
 }
@@ -51,7 +51,7 @@ def test_a_folder_is_hashed_as_dvc_does():
 def test_a_folder_holds_the_model_and_its_card(reported, runs):
     runs(main, "--to", "./out/mine")
     assert {path.name for path in Path("out/mine").iterdir()} == {
-        *(path.name for path in Path("models/finetuned").iterdir()),
+        *(path.name for path in Path("models/finetuned/flan-small").iterdir()),
         "README.md",
     }
     AutoModelForSeq2SeqLM.from_pretrained("out/mine")
@@ -142,15 +142,17 @@ def test_a_card_with_other_numbers_than_the_metrics_is_refused(reported, fails):
 
 def swap_weights():
     """Put another model's weights, which load as well, in the place of ours."""
-    shutil.copyfile("models/pretrained/flan-small/model.safetensors", "models/finetuned/model.safetensors")
+    shutil.copyfile(
+        "models/pretrained/flan-small/model.safetensors", "models/finetuned/flan-small/model.safetensors"
+    )
 
 
 def test_other_weights_than_those_that_were_scored_are_refused(reported, fails):
     swap_weights()
-    message = (
-        "models/finetuned: not what `generate@finetuned` read when reports/model_card.md was made, so the "
+    message = "models/finetuned/flan-small: not what `generate@finetuned` read when reports/model_card.md was"
+    assert (
+        fails(main, "--to", "./out") == f"{message} made, so the card tells of another model; run `dvc repro`"
     )
-    assert fails(main, "--to", "./out") == f"{message}card tells of another model; run `dvc repro`"
     lock("finetune")  # fine-tuned again, and nothing after it
     assert fails(main, "--to", "./out").startswith(message)
     assert not Path("out").exists()
@@ -172,7 +174,9 @@ def test_a_card_from_before_the_last_summaries_or_scores_is_refused(reported, fa
 
 def test_a_run_that_is_not_recorded_is_refused(reported, fails):
     write_json(Path("dvc.lock"), {})
-    assert fails(main, "--to", "./out").startswith("models/finetuned: not what `generate@finetuned` read")
+    assert fails(main, "--to", "./out").startswith(
+        "models/finetuned/flan-small: not what `generate@finetuned` read"
+    )
     Path("dvc.lock").unlink()
     assert fails(main, "--to", "./out").startswith("dvc.lock: not found")
 
@@ -180,13 +184,17 @@ def test_a_run_that_is_not_recorded_is_refused(reported, fails):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("training_args.bin", b"pickle", "models/finetuned: holds training_args.bin, which is not published"),
-        ("model.safetensors", b"\x08" * 40, "models/finetuned/model.safetensors: damaged: "),
-        ("config.json", None, "models/finetuned: lacks config.json; `dvc repro` makes them"),
+        (
+            "training_args.bin",
+            b"pickle",
+            "models/finetuned/flan-small: holds training_args.bin, which is not published",
+        ),
+        ("model.safetensors", b"\x08" * 40, "models/finetuned/flan-small/model.safetensors: damaged: "),
+        ("config.json", None, "models/finetuned/flan-small: lacks config.json; `dvc repro` makes them"),
     ],
 )
 def test_a_folder_that_is_not_as_it_was_made_is_refused(reported, fails, name, content, message):
-    path = Path("models/finetuned") / name
+    path = Path("models/finetuned/flan-small") / name
     path.unlink(missing_ok=True)
     if content is not None:
         path.write_bytes(content)
@@ -233,7 +241,7 @@ def test_the_files_arrive_whole_and_a_second_push_of_the_same_adds_nothing(push,
     assert "pushed to the repository me/resumen, public: http" in message
     result = pushed(hub)
     card = result.pop("README.md").decode()
-    assert result == {path.name: path.read_bytes() for path in Path("models/finetuned").iterdir()}
+    assert result == {path.name: path.read_bytes() for path in Path("models/finetuned/flan-small").iterdir()}
     assert 'from_pretrained("me/resumen")' in card
     assert ModelCard(card).data.license == "apache-2.0"
     assert list(hub.objects.values()) == [result["model.safetensors"]]
@@ -288,4 +296,6 @@ def test_a_push_that_fails_is_said_in_a_line_and_succeeds_when_it_is_repeated(
     assert pushed(hub) == {}
     code, said = push()
     assert code == 0, said
-    assert pushed(hub)["model.safetensors"] == Path("models/finetuned/model.safetensors").read_bytes()
+    assert (
+        pushed(hub)["model.safetensors"] == Path("models/finetuned/flan-small/model.safetensors").read_bytes()
+    )

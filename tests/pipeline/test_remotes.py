@@ -175,12 +175,12 @@ def test_what_is_pushed_comes_back_whole_after_a_cut_too_but_no_wrong_byte_does(
     assert repro(other) == set()
     assert run(other, "git", "status", "--porcelain") == ""
 
-    model = (clone / "models/finetuned/model.safetensors").read_bytes()
+    model = (clone / "models/finetuned/flan-small/model.safetensors").read_bytes()
     name = next(name for name, content in pushed.items() if content == model)
     remote.replace(name, model[:-1] + bytes([model[-1] ^ 1]))
     third = remote.cloned(clone, tmp_path / "third")
     remote.dvc(third, "pull", fails=True)
-    assert not (third / "models/finetuned/model.safetensors").exists()
+    assert not (third / "models/finetuned/flan-small/model.safetensors").exists()
     assert name not in objects_in_cache(third)
 
 

@@ -7,7 +7,7 @@ from tests.helpers.clone import run, set_params
 
 SYSTEMS = ("t5-base-prefix", "flan-small", "finetuned")
 SCHEMA_USERS = {
-    *("fetch", "format", "tokenize", "finetune", "extract", "evaluate", "report"),
+    *("fetch", "format", "tokenize@flan-small", "finetune@flan-small", "extract", "evaluate", "report"),
     *("weights@t5-base", "weights@flan-small"),
     *(f"{stage}@{name}" for stage in ("generate", "probe") for name in SYSTEMS),
 }
@@ -23,7 +23,7 @@ CHANGES = {
     "README.md": ("More.\n", set()),
     "resumen/page/report.js": ("// a comment\n", {"report"}),
     "resumen/scoring/bootstrap.py": ("# a comment\n", {"evaluate", "report"}),
-    "resumen/training/loop.py": ("# a comment\n", {"finetune"}),
+    "resumen/training/loop.py": ("# a comment\n", {"finetune@flan-small"}),
     "stages/extract.py": ("# a comment\n", {"extract"}),
     "resumen/schema/sections.py": ("# a comment\n", SCHEMA_USERS),
 }
@@ -52,6 +52,11 @@ def test_a_change_makes_stale_the_stages_that_use_its_room(clone, name):
     with path.open("a", encoding="utf-8") as file:
         file.write(addition)
     assert stale() == expected
+
+
+def test_a_recipe_of_ones_own_makes_stale_what_is_trained_by_it(clone):
+    set_params(clone, {"finetunings.flan-small.epochs": 2})
+    assert stale() == {"tokenize@flan-small", "finetune@flan-small", "evaluate", "report"}
 
 
 def test_a_changed_default_of_the_schema_makes_its_stages_stale(clone):

@@ -17,14 +17,16 @@ KILLS = int(os.environ.get("RESUMEN_KILLS", "100"))  # of the slow test, in all
 @pytest.mark.skipif(os.name == "nt" or not shutil.which("g++"), reason="needs process groups and g++")
 def test_kills_of_a_compiled_training_change_no_byte(training, set_params, runs):
     set_params({"finetune.compile": True, "finetune.precision": "bf16", "tokenize.source_tokens": 16})
-    runs(tokenize)
-    survived, with_work = survives(["stages.finetune"], 4, random.Random(5), started_fresh)
+    runs(tokenize, "flan-small")
+    survived, with_work = survives(["stages.finetune", "flan-small"], 4, random.Random(5), started_fresh)
     assert survived == 4
     assert with_work
 
 
 @pytest.mark.parametrize(
-    ("stage", "share"), [(["stages.finetune"], 0.6), (["stages.generate", "flan-small"], 0.4)], ids=str
+    ("stage", "share"),
+    [(["stages.finetune", "flan-small"], 0.6), (["stages.generate", "flan-small"], 0.4)],
+    ids=str,
 )
 @pytest.mark.skipif(os.name == "nt", reason="no process groups there")
 def test_a_hundred_kills_change_no_byte(training, stage, share):

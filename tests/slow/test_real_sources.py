@@ -28,10 +28,10 @@ def test_the_courses_way_and_ours_are_compared_as_the_readme_says(fresh_clone, p
     assert run(fresh_clone, "git", "diff", "--name-only") == ""  # as --temp promises
     (compare,) = commands("dvc metrics diff as-the-course")
     diff = json.loads(run(fresh_clone, *shlex.split(compare), "--json"))
-    letters = diff["metrics/tokenize.json"]["letters_added"]
+    letters = diff["metrics/tokenize/flan-small.json"]["letters_added"]
     assert letters["old"] == ""
     assert "ñ" in letters["new"]
-    assert diff["metrics/tokenize.json"]["padding_pct"]["new"] == 0.0
+    assert diff["metrics/tokenize/flan-small.json"]["padding_pct"]["new"] == 0.0
     assert diff["metrics/systems/finetuned.json"]["lost_words_pct"]["new"] == 0.0
 
 
@@ -83,10 +83,16 @@ def test_true_shapes_go_through_and_no_second_copy_stays(tmp_path):
         serve_mlsum(hub, tmp_path)
         run(clone, "git", "commit", "--quiet", "--all", "--message=true shapes")
         message = run(clone, "dvc", "exp", "run", "-S", "profile=course", **environment(clone, hub))
-        assert {"weights@t5-base", "tokenize", "finetune", "generate@finetuned", "evaluate"} <= ran(message)
-    metrics = read_json(clone / "metrics/finetune.json")
+        assert {
+            "weights@t5-base",
+            "tokenize@flan-small",
+            "finetune@flan-small",
+            "generate@finetuned",
+            "evaluate",
+        } <= ran(message)
+    metrics = read_json(clone / "metrics/finetune/flan-small.json")
     assert metrics["num_parameters"] == 76_961_152
-    assert read_json(clone / "metrics/tokenize.json")["exact_round_trip_pct"] == 100.0
+    assert read_json(clone / "metrics/tokenize/flan-small.json")["exact_round_trip_pct"] == 100.0
     assert read_json(clone / "metrics/systems/finetuned.json")["lost_words_pct"] == 0.0
     assert {path.stem for path in (clone / "data/predictions").iterdir()} >= {"flan-small", "finetuned"}
     kept = bytes_on_disk(clone, clone.parent / "huggingface")

@@ -13,16 +13,17 @@ GENERATE = {f"generate@{name}" for name in KEPT_SYSTEMS}
 PROBE = {f"probe@{name}" for name in KEPT_SYSTEMS}
 FINETUNED = {"generate@finetuned", "probe@finetuned"}
 END = {"evaluate", "report"}
-BRANCH = {"finetune", *FINETUNED, *END}
+TOKENIZE = "tokenize@flan-small"
+BRANCH = {"finetune@flan-small", *FINETUNED, *END}
 
 # What changes, and exactly what runs. A system with a template of its own still runs when
 # format.template changes: a foreach of DVC cannot have a dep for some entries alone.
 ROWS = {
     "nothing": ({}, set()),
     "finetune": ({"finetune.label_smoothing": 0.1}, BRANCH),
-    "finetune.base": ({"finetune.base": "t5-base"}, {"tokenize", *BRANCH}),
-    "tokenize for the fine-tuning": ({"tokenize.spell_spanish": False}, {"tokenize", *BRANCH}),
-    "tokenize for every system": ({"tokenize.source_tokens": 64}, {"tokenize", *BRANCH, *GENERATE}),
+    "finetunings.flan-small.base": ({"finetunings.flan-small.base": "t5-base"}, {TOKENIZE, *BRANCH}),
+    "tokenize for the fine-tuning": ({"tokenize.spell_spanish": False}, {TOKENIZE, *BRANCH}),
+    "tokenize for every system": ({"tokenize.source_tokens": 64}, {TOKENIZE, *BRANCH, *GENERATE}),
     "generate": ({"generate.max_new_tokens": 10}, {*GENERATE, *END}),
     "one system": (
         {"systems.t5-base-prefix.template": "Summary: {text}"},
@@ -30,9 +31,9 @@ ROWS = {
     ),
     "format.template": (
         {"format.template": "Resumen breve:\n\n{text}"},
-        {"format", "tokenize", *BRANCH, *GENERATE},
+        {"format", TOKENIZE, *BRANCH, *GENERATE},
     ),
-    "format.templates": ({"format.templates": "flan"}, {"format", "tokenize", *BRANCH, *GENERATE}),
+    "format.templates": ({"format.templates": "flan"}, {"format", TOKENIZE, *BRANCH, *GENERATE}),
     "probe": ({"probe.generated": 9}, {*PROBE, *END}),
     "evaluate": ({"evaluate.bootstrap_samples": 300}, END),
     "another profile's values": ({"profiles.course.finetune.epochs": 9}, set()),
@@ -103,7 +104,16 @@ def test_a_comment_runs_its_stage_and_no_more(clone):
     assert repro(clone) == {"extract"}
 
 
-EVERYTHING = {"fetch", "format", "tokenize", "finetune", "extract", *GENERATE, *PROBE, *END}
+EVERYTHING = {
+    "fetch",
+    "format",
+    "tokenize@flan-small",
+    "finetune@flan-small",
+    "extract",
+    *GENERATE,
+    *PROBE,
+    *END,
+}
 WEIGHTS = {f"weights@{name}" for name in KEPT_CHECKPOINTS}
 # A comment in a module, and exactly what runs: its outputs are equal, so nothing that follows does.
 MODULES = {
@@ -135,7 +145,7 @@ def test_the_test_split_alone_runs_no_training(clone):
         write_jsonl(folder / f"{split}.jsonl", rows)
     sizes = {f"data.{split}": "all" for split in SPLITS}
     set_params(clone, {"profile": "files", "profiles.files.data.path": "own", **sizes})
-    assert "finetune" in repro(clone)
+    assert "finetune@flan-small" in repro(clone)
     rows = (folder / "test.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
     (folder / "test.jsonl").write_text("".join(rows[:-1]), encoding="utf-8")
     assert repro(clone) == {"fetch", "format", "tokenize", "extract", *GENERATE, *END}

@@ -16,7 +16,7 @@ from resumen.tools.check import check, main, notes
 )
 def test_every_profile_as_written_is_valid(set_params, profile, num_probes):
     set_params({"profile": profile})
-    assert check(read_params()) == f"params.yaml is fine: profile {profile}, 8 systems, {num_probes} probes"
+    assert check(read_params()) == f"params.yaml is fine: profile {profile}, 9 systems, {num_probes} probes"
 
 
 FAULTS = [
@@ -82,18 +82,18 @@ FAULTS = [
     ({"systems.t5-small": {}}, "systems.t5-small.from: missing; add it"),
     ({"systems": {}}, "systems: expected at least one, got {}"),
     (
-        {"systems": {"flan.xl": {"from": "models/finetuned"}}},
+        {"systems": {"flan.xl": {"from": "models/finetuned/flan-small"}}},
         "systems.flan.xl: expected letters, digits, - and _",
     ),
     (
-        {"systems": {"flan xl": {"from": "models/finetuned"}}},
+        {"systems": {"flan xl": {"from": "models/finetuned/flan-small"}}},
         "systems.flan xl: expected letters, digits, - and _",
     ),
     (
-        {"systems": {3: {"from": "models/finetuned"}}},
+        {"systems": {3: {"from": "models/finetuned/flan-small"}}},
         "systems.3: expected letters, digits, - and _ in a name, got 3",
     ),
-    ({"systems": {"lead-3": {"from": "models/finetuned"}}}, "systems.lead-3: taken by a baseline"),
+    ({"systems": {"lead-3": {"from": "models/finetuned/flan-small"}}}, "systems.lead-3: taken by a baseline"),
     ({"systems.t5-small.from": "others/gpt.jsonl"}, "systems.t5-small.from: expected models/pretrained/"),
     (
         {"systems.t5-small.from": "models/pretrained/t5-smal"},
@@ -101,14 +101,70 @@ FAULTS = [
     ),
     ({"checkpoints": None}, "checkpoints: expected at least one, got None"),
     ({"checkpoints.t5-small": {}}, "checkpoints.t5-small: expected repo and revision, or folder alone"),
+    ({"finetune": ...}, "finetune: missing; add the section"),
+    (
+        {"finetune.base": "t5-base"},
+        "finetune.base: stands in finetunings.F.base now, got 't5-base'; set that",
+    ),
+    ({"finetunings": ...}, "finetunings: expected at least one, got None"),
+    ({"finetunings": {}}, "finetunings: expected at least one, got {}"),
+    ({"finetunings.flan xl": {}}, "finetunings.flan xl: expected letters, digits, - and _ in a name"),
+    ({"finetunings.t5-small.base": ...}, "finetunings.t5-small.base: missing; add it"),
+    (
+        {"finetunings.t5-small.base": "flan-base-english"},
+        "finetunings.t5-small.base: 'flan-base-english' is no key of checkpoints; it is a system, ",
+    ),
+    ({"finetunings.t5-small.epoch": 3}, "finetunings.t5-small.epoch: unknown key; did you mean epochs?"),
+    (
+        {"finetunings.t5-small.rows": 0},
+        "finetunings.t5-small.rows: expected greater than 0, got 0",
+    ),
+    (
+        {"finetunings.t5-small.rows": 1501},
+        "finetunings.t5-small.rows: the training split has 1500 articles (data.train), got 1501; lower it",
+    ),
+    (
+        {"finetunings.t5-small.batch_size": 2000},
+        "data.train: a step takes 2000 articles (finetune.batch_size × gradient_accumulation), got 1500",
+    ),
+    (
+        {"systems.finetuned.from": "models/finetuned/flan-smal"},
+        "systems.finetuned.from: 'flan-smal' is no key of finetunings; did you mean flan-small?",
+    ),
+    (
+        {"systems.finetuned.from": "models/finetuned/t5-small-finetuned"},
+        "systems.finetuned.from: 't5-small-finetuned' is no key of finetunings; it is a system, from models/",
+    ),
+    (
+        {"systems.finetuned.from": "models/finetuned"},
+        "systems.finetuned.from: expected models/pretrained/<checkpoint>, models/finetuned/<fine-tuning>, a",
+    ),
+    (
+        {"comparisons.interaction.against": "lead-3"},
+        "comparisons.interaction.against: expected an entry of comparisons that has a system, got 'lead-3'",
+    ),
+    (
+        {"comparisons.interaction.comparison": "instruction-tunin"},
+        "comparisons.interaction.comparison: expected an entry of comparisons that has a system, got 'ins",
+    ),
+    (
+        {"comparisons.interaction.against": None},
+        "comparisons.interaction: a comparison needs another in against, got ",
+    ),
+    (
+        {"comparisons.interaction.system": "finetuned"},
+        "comparisons.interaction: expected system and against, or comparison and against, got ",
+    ),
     (
         {
-            "checkpoints.flan-xl": {"repo": "google/flan-t5-xl", "revision": "main"},
-            "finetune.base": "flan-xl",
+            "comparisons.again": {
+                "question": "?",
+                "comparison": "instruction-tuning-finetuned",
+                "against": "instruction-tuning",
+            }
         },
-        "finetune.base: 'flan-xl': weights is embedded, and no miniature of that name is shipped (there are",
+        "comparisons.again: the pair of comparisons.interaction, the same interaction; leave one out",
     ),
-    ({"finetune": ...}, "finetune: missing; add the section"),
     ({"finetune": 3}, "finetune: expected keys and values, got 3"),
     ({"comparisons": []}, "comparisons: expected a mapping of pairs, got []; {} is none"),
     (
@@ -140,7 +196,7 @@ FAULTS = [
     ({"checkpoints": {3: {"folder": "own"}}}, "checkpoints.3: expected letters, digits, - and _ in a name"),
     (
         {"systems.t5-small.from": "stages"},
-        "systems.t5-small.from: expected models/pretrained/<checkpoint>, models/finetuned, a folder with",
+        "systems.t5-small.from: expected models/pretrained/<checkpoint>, models/finetuned/<fine-tuning>, a",
     ),
     ({"generate.num_beams": ...}, "generate.num_beams: no value here nor in profiles.mini.generate; set one"),
     (
@@ -163,8 +219,8 @@ FAULTS = [
         "data.train: a step takes 28 articles (finetune.batch_size × gradient_accumulation), got 20",
     ),
     (
-        {"finetune.base": "flan-smal"},
-        "finetune.base: 'flan-smal' is no key of checkpoints; did you mean flan-small?",
+        {"finetunings.flan-small.base": "flan-smal"},
+        "finetunings.flan-small.base: 'flan-smal' is no key of checkpoints; did you mean flan-small?",
     ),
     (
         {"profiles.mini.probe.generated": -1},
@@ -243,7 +299,7 @@ def test_predictions_made_elsewhere_take_no_template_and_no_decoding(set_params,
 def test_predictions_made_elsewhere_are_a_system(set_params, write):
     write("others/gpt.jsonl", "")
     set_params({"systems.gpt": {"from": "others/gpt.jsonl"}})
-    assert "9 systems" in check(read_params())
+    assert "10 systems" in check(read_params())
 
 
 def test_predictions_made_elsewhere_are_a_file(project, set_params, fails):
@@ -277,7 +333,7 @@ def test_a_columns_name_is_checked_against_the_file(set_params, fails):
 def test_a_checkpoint_in_a_local_folder_needs_no_miniature(write, set_params, weights):
     write(f"own/{weights}", "")
     set_params({"checkpoints.own": {"folder": "own"}, "systems.own": {"from": "models/pretrained/own"}})
-    assert "9 systems" in check(read_params())
+    assert "10 systems" in check(read_params())
 
 
 def test_what_a_profile_cannot_serve_is_said_and_stops_nothing(set_params, runs, caplog):
@@ -285,7 +341,9 @@ def test_what_a_profile_cannot_serve_is_said_and_stops_nothing(set_params, runs,
         {
             "checkpoints.flan-xl": {"repo": "google/flan-t5-xl", "revision": "main"},
             "systems.flan-xl": {"from": "models/pretrained/flan-xl"},
-            "comparisons.mine": {"question": "mine", "system": "flan-xl", "against": "flan-bas"},
+            "finetunings.flan-xl": {"base": "flan-xl"},
+            "systems.flan-xl-finetuned": {"from": "models/finetuned/flan-xl"},
+            "comparisons.mine": {"question": "mine", "system": "flan-xl-finetuned", "against": "flan-bas"},
             "systems.flan-small.num_beams": 4,
         }
     )
@@ -293,17 +351,13 @@ def test_what_a_profile_cannot_serve_is_said_and_stops_nothing(set_params, runs,
     runs(main)
     left_out, base, first, pair, no_git, fine = caplog.messages
     assert no_git.startswith("no git repository here, and DVC wants one")
-    assert left_out.startswith(
-        "params.yaml: checkpoints.flan-xl: left out, and the systems on it: weights is"
-    )
+    assert left_out.startswith("params.yaml: checkpoints.flan-xl: left out, and what is on it: weights is")
     assert base.startswith(
-        "params.yaml: comparisons.fine-tuning.against: left out: no system runs finetune.ba"
+        "params.yaml: comparisons.fine-tuning: left out: no system runs the base as it was published"
     )
-    assert first.startswith("params.yaml: comparisons.mine.system: left out: no system 'flan-xl'")
-    assert pair == (
-        "params.yaml: comparisons.mine.against: left out: no system 'flan-bas'; did you mean flan-base?"
-    )
-    assert fine.startswith("params.yaml is fine: profile mini, 9 systems")
+    assert first.startswith("params.yaml: comparisons.mine: left out: no system 'flan-xl-finetuned'")
+    assert pair == ("params.yaml: comparisons.mine: left out: no system 'flan-bas'; did you mean flan-base?")
+    assert fine.startswith("params.yaml is fine: profile mini, 11 systems")
 
 
 def test_under_weights_of_the_hub_nothing_is_left_out(set_params):
@@ -316,7 +370,7 @@ def test_under_weights_of_the_hub_nothing_is_left_out(set_params):
 def test_a_local_folder_with_weights_is_a_system(write, set_params):
     write("own/model.safetensors", "")
     set_params({"systems.own": {"from": "own"}})
-    assert "9 systems" in check(read_params())
+    assert "10 systems" in check(read_params())
 
 
 GOOD = {"kind": "open-question", "prompt": "Why?"}
@@ -430,7 +484,7 @@ def test_faults_of_sections_do_not_hide_how_the_others_go_together(set_params, f
     set_params(
         {
             "evaluate.confidence": 95,
-            "finetune.base": "flan-smal",
+            "finetunings.flan-small.base": "flan-smal",
             "format.templates": "flann",
             "systems.flan-large.from": "models/pretrained/flan-xl",
         }
@@ -438,7 +492,7 @@ def test_faults_of_sections_do_not_hide_how_the_others_go_together(set_params, f
     message = fails(main)
     for fault in (
         "evaluate.confidence: expected",
-        "finetune.base: 'flan-smal' is no key of checkpoints",
+        "finetunings.flan-small.base: 'flan-smal' is no key of checkpoints",
         "format.templates: ",
         "systems.flan-large.from: 'flan-xl' is no key of checkpoints",
     ):

@@ -128,7 +128,7 @@ def test_which_are_miniatures_is_read_from_the_params_of_a_revision(project, set
     assert "gpt" not in result
     set_params({"weights": "hub"})
     assert miniatures_of(path.read_bytes()) == frozenset()
-    for other in (b"systems: {a: {from: models/finetuned}}", b"model: t5", b"- 1", b"{", b""):
+    for other in (b"systems: {a: {from: models/finetuned/flan-small}}", b"model: t5", b"- 1", b"{", b""):
         assert miniatures_of(other) == frozenset()
 
 

@@ -18,8 +18,8 @@ COPIED = {"rouge1": 40.0, "rouge2": 20.0, "rougeL": 30.0, "rougeLsum": 35.0, "lo
 SCORES = {**COPIED, "probe_exact_pct": 60.0}  # an extractive system answers no probes
 METRICS = {
     "data.json": {"splits": [{"split": "train", "kept": 1500}]},
-    "tokenize.json": {"letters_added": "ñ"},
-    "finetune.json": {"validation_rougeL": 30.0, "train_loss": 1.0},
+    "tokenize/flan-small.json": {"letters_added": "ñ"},
+    "finetune/flan-small.json": {"validation_rougeL": 30.0, "train_loss": 1.0},
     "evaluation.json": {"num_articles": 200},
     "plots/training.json": [{"epoch": 0}],
     "systems/lead-3.json": COPIED,
@@ -45,6 +45,8 @@ def metrics(tmp_path, monkeypatch):
     """The folder of metrics of a repository that has them committed, as the working directory."""
     (tmp_path / ".ci").mkdir()
     (tmp_path / ".ci/tolerances.yaml").write_text(TOLERANCES, encoding="utf-8")
+    systems = {"systems": {"finetuned": {"from": "models/finetuned/flan-small"}, "flan-small": {"from": "x"}}}
+    (tmp_path / "params.yaml").write_text(json.dumps(systems), encoding="utf-8")
     for name, value in METRICS.items():
         put(tmp_path / "metrics" / name, value)
     run(tmp_path, "git", "init", "--quiet")
@@ -152,11 +154,11 @@ def test_a_system_may_be_off_by_its_own_tolerance(metrics, faults, system, name,
 @pytest.mark.parametrize(("points", "too_much"), [(0.0, False), (1.12, False), (1.13, True), (-1.13, True)])
 def test_the_validation_score_may_be_off_as_the_test_score_may(metrics, faults, points, too_much):
     now = {"validation_rougeL": round(30.0 + points, 2), "train_loss": 9.0}
-    put(metrics / "finetune.json", now)
+    put(metrics / "finetune/flan-small.json", now)
     assert len(faults()) == too_much
 
 
-@pytest.mark.parametrize("name", ["data.json", "tokenize.json"])
+@pytest.mark.parametrize("name", ["data.json", "tokenize/flan-small.json"])
 def test_what_no_model_decides_is_equal(metrics, faults, name):
     put(metrics / name, {**METRICS[name], "num_rows": 1})
     (line,) = faults()

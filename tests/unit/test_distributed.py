@@ -60,9 +60,9 @@ def test_an_exit_reason_is_a_signal_or_a_code():
 def test_wrong_options_are_refused(training, fails, monkeypatch, pytestconfig, message, why):
     monkeypatch.setenv("RESUMEN_LAUNCH", message)
     if pytestconfig.getoption("--without-private"):
-        assert fails(finetune).startswith("RESUMEN_LAUNCH: ")  # torchrun itself says why
+        assert fails(finetune, "flan-small").startswith("RESUMEN_LAUNCH: ")  # torchrun itself says why
         return
-    assert fails(finetune) == (
+    assert fails(finetune, "flan-small") == (
         f"RESUMEN_LAUNCH: not options of torchrun: {message!r}{why}; for two processes: --nproc-per-node 2"
     )
 
@@ -70,7 +70,7 @@ def test_wrong_options_are_refused(training, fails, monkeypatch, pytestconfig, m
 @pytest.mark.parametrize(
     ("main", "work", "argv"),
     [
-        (finetune, "resumen.training.finetuning.finetune", ()),
+        (finetune, "resumen.training.finetuning.finetune", ("flan-small",)),
         (generate, "resumen.generation.summaries.generate", ("flan-small",)),
     ],
 )

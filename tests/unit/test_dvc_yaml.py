@@ -8,6 +8,7 @@ import pytest
 
 from resumen.runtime import paths
 from resumen.schema.params import read_yaml
+from resumen.schema.rows import SPLITS
 from stages.report import SECTIONS
 from tests.helpers.imports import modules, reached_from, room_of
 from tests.helpers.paths import ROOT
@@ -22,13 +23,13 @@ READS = {
     "fetch": {"data"},
     "format": {"format"},
     "weights": {"weights", "checkpoints.${key}"},
-    "tokenize": {"tokenize", "finetune.base", "format.style"},
-    "finetune": {"finetune"},
+    "tokenize": {"tokenize", "finetunings.${key}", "format.style"},
+    "finetune": {"finetune", "finetunings.${key}"},
     "extract": {"extract"},
     "generate": {"systems.${key}", "generate", "tokenize.source_tokens", "format.style"},
     "probe": {"systems.${key}", "probe"},
-    "evaluate": {"comparisons", "evaluate", "finetune.base", "systems"},
-    "report": {"checkpoints", "profile", "systems", "weights", *SECTIONS},
+    "evaluate": {"comparisons", "evaluate", "finetunings", "systems"},
+    "report": {"checkpoints", "comparisons", "profile", "systems", "weights", *SECTIONS},
 }
 
 
@@ -48,7 +49,7 @@ def profile_keys(stage: dict) -> set[str]:
 
 def test_the_stages_are_all_there():
     assert set(STAGES) == set(READS)
-    assert {"weights", "generate", "probe"} == FOREACH
+    assert {"weights", "tokenize", "finetune", "generate", "probe"} == FOREACH
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -70,19 +71,14 @@ def test_every_file_beside_the_code_in_deps_is_one_that_it_reads(name):
 
 
 def test_a_stage_depends_on_what_it_reads_and_not_on_the_folder_around_it():
-    read = {"tokenizer", "train.parquet", "validation.parquet"}
-    tokenized = {dep for dep in STAGES["finetune"]["deps"] if dep.startswith("data/tokenized")}
-    assert tokenized == {f"data/tokenized/{name}" for name in read}
     code = "".join(
         (ROOT / path).read_text(encoding="utf-8")
         for path in ("stages/finetune.py", "resumen/training/finetuning.py")
     )
-    assert set(re.findall(r"\bTOKENIZE[DR]_\w+", code)) == {
-        "TOKENIZED_DIR",  # a message names it
-        "TOKENIZED_TRAIN",
-        "TOKENIZED_VALIDATION",
-        "TOKENIZER_DIR",
-    }
+    read = {name for name in ("tokenizer", *(f"{split}.parquet" for split in SPLITS)) if f'"{name}"' in code}
+    assert read == {"tokenizer", "train.parquet", "validation.parquet"}
+    tokenized = {dep for dep in STAGES["finetune"]["deps"] if dep.startswith("data/tokenized")}
+    assert tokenized == {f"data/tokenized/${{key}}/{name}" for name in read}
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -140,15 +136,18 @@ def test_metrics_are_kept_by_git_and_data_by_dvc():
             ((path, options),) = out.items()
             assert path.startswith("metrics/")
             assert options["cache"] is False
-        assert all(out.split("/")[0] in ("data", "models", "reports") for out in stage["outs"])
+        for out in stage["outs"]:
+            path, options = next(iter(out.items())) if isinstance(out, dict) else (out, {})
+            assert path.split("/")[0] == "metrics" or path.startswith(("data/", "models/", "reports/"))
+            assert options.get("cache", True) is not path.startswith("metrics/")
 
 
 def test_the_template_of_the_plots_draws_fields_that_they_have():
-    template = (ROOT / ".dvc/plots/intervals.json").read_text(encoding="utf-8")
-    drawn = {field for field in re.findall(r'"field": "(\w+)"', template) if field != "rev"}
     plots = {path: options for plot in STAGES["evaluate"]["plots"] for path, options in plot.items()}
-    assert all(options["template"] == "intervals" for options in plots.values())
+    assert {options["template"] for options in plots.values()} == {"intervals", "curves"}
     for path, options in plots.items():
+        template = (ROOT / f".dvc/plots/{options['template']}.json").read_text(encoding="utf-8")
+        drawn = {field for field in re.findall(r'"field": "(\w+)"', template) if field != "rev"}
         row = json.loads((ROOT / path).read_text(encoding="utf-8"))[0]
         assert drawn | {options["x"], options["y"]} <= row.keys()
 

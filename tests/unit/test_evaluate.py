@@ -322,6 +322,8 @@ def predicted(news, write, set_params, runs):
     set_params({"systems": {"copy": {"from": "others/copy.jsonl"}}, "evaluate.bootstrap_samples": 200})
     write("data/answers/copy.jsonl", "")
     write("data/predictions/copy.meta.json", '{"source": "foreign"}')
+    for name in ("flan-small", "t5-small"):
+        write(f"metrics/curves/{name}.json", json.dumps([{"epoch": 0, "rougeL": 9.5}]))
     runs(extract)
     rows = [
         {"id": row["id"], "prediction": row["summary"], "spelled_reference": row["summary"]}
@@ -449,7 +451,7 @@ def test_a_missing_file_of_predictions_is_named(predicted, fails):
 
 
 def test_differences_name_the_pairs_that_are_there(predicted, write, set_params, runs):
-    systems = {"finetuned": "models/finetuned", "flan-small": "models/pretrained/flan-small"}
+    systems = {"finetuned": "models/finetuned/flan-small", "flan-small": "models/pretrained/flan-small"}
     set_params({"systems": {name: {"from": source} for name, source in systems.items()}})
     good = Path("data/predictions/copy.jsonl").read_text(encoding="utf-8")
     write("data/predictions/finetuned.jsonl", good)
@@ -485,12 +487,10 @@ def test_a_pair_against_the_base_is_left_out_with_a_line_where_no_system_runs_it
     answering, set_params, runs, caplog
 ):
     set_params({"comparisons": {"mine": {"question": "mine", "system": "own", "against": None}}})
-    set_params({"finetune.base": "flan-large"})
+    set_params({"finetunings.flan-small.base": "flan-large"})
     runs(main)
     assert read_json(Path("metrics/evaluation.json"))["differences"] == []
-    assert (
-        "comparisons.mine: left out: no system that runs finetune.base as it was published" in caplog.messages
-    )
+    assert "comparisons.mine: left out: no system that runs the base as it was published" in caplog.messages
 
 
 def test_the_decoding_is_the_one_that_generate_wrote(answering, runs):

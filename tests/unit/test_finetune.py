@@ -25,7 +25,7 @@ from stages.tokenize import IDS
 from tests.helpers.batches import TOKENIZER, TRAIN, collator
 from tests.helpers.training import forget, outputs
 
-VALIDATION = Path("data/tokenized/validation.parquet")
+VALIDATION = Path("data/tokenized/flan-small/validation.parquet")
 
 
 def first_step(folder, params, work):
@@ -41,7 +41,7 @@ def first_step(folder, params, work):
     def remember(step):
         gradients.update({name: parameter.grad.clone() for name, parameter in model.named_parameters()})
 
-    history, steps = fine_tune(model, rows, validation, params, device, work, remember)
+    history, steps = fine_tune(model, rows, validation, params, device, TOKENIZER, work, remember)
     assert steps == 1
     return gradients, history.curve[1]["train_loss"]
 
@@ -129,13 +129,13 @@ def test_shuffled_raw_rows_meet_their_own_id(tokenized, quick, fails, monkeypatc
     quick()
     seen = {}
 
-    def stop(model, rows, validation, *rest):
+    def stop(model, rows, validation, *rest, **options):
         seen.update(zip(validation.rows.dataset.ids, validation.references, strict=True))
         raise InputError("enough")
 
     monkeypatch.setattr("resumen.training.finetuning.fine_tune", stop)
     write_table(RAW_VALIDATION, tokenized["validation"][::-1], RAW)
-    assert fails(main) == "enough"
+    assert fails(main, "flan-small") == "enough"
     assert seen == {row["id"]: [row["summary"]] for row in tokenized["validation"]}
     assert len({summary for (summary,) in seen.values()}) > 1
 
@@ -144,16 +144,16 @@ def test_a_validation_row_without_a_raw_reference_is_refused(tokenized, quick, f
     quick()
     write_table(RAW_VALIDATION, tokenized["validation"][1:], RAW)
     message = "lacks id 'validation-1' of data/tokenized; run `dvc repro`"
-    assert fails(main) == f"{RAW_VALIDATION}: {message}"
+    assert fails(main, "flan-small") == f"{RAW_VALIDATION}: {message}"
 
 
 def test_two_runs_give_equal_bytes_and_nothing_that_differs_between_runs(quick, runs):
     quick()
-    runs(main)
+    runs(main, "flan-small")
     first = outputs()
-    runs(main)
+    runs(main, "flan-small")
     assert outputs() == first
-    assert sorted(path.name for path in Path("models/finetuned").iterdir()) == [
+    assert sorted(path.name for path in Path("models/finetuned/flan-small").iterdir()) == [
         "config.json",
         "generation_config.json",
         "model.safetensors",
@@ -161,8 +161,8 @@ def test_two_runs_give_equal_bytes_and_nothing_that_differs_between_runs(quick, 
         "tokenizer.json",
         "tokenizer_config.json",
     ]
-    check_hashes(Path("models/finetuned"))
-    origin = read_json(Path("models/finetuned/provenance.json"))
+    check_hashes(Path("models/finetuned/flan-small"))
+    origin = read_json(Path("models/finetuned/flan-small/provenance.json"))
     assert (origin["source"], origin["base"], len(origin["sha256"])) == ("finetune", "flan-small", 5)
 
 
@@ -170,16 +170,19 @@ def test_another_seed_gives_another_model(quick, runs):
     models = []
     for seed in (1, 2):
         quick(seed=seed, epochs=1)
-        runs(main)
-        models.append(Path("models/finetuned/model.safetensors").read_bytes())
+        runs(main, "flan-small")
+        models.append(Path("models/finetuned/flan-small/model.safetensors").read_bytes())
     assert models[0] != models[1]
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine", "constant"])
 def test_the_curve_and_the_best_epoch_are_recorded(quick, runs, schedule):
     quick(schedule=schedule, validation_rows=4, gradient_accumulation=2, batch_size=4)
-    runs(main)
-    metrics, curve = read_json(Path("metrics/finetune.json")), read_json(Path("metrics/plots/training.json"))
+    runs(main, "flan-small")
+    metrics, curve = (
+        read_json(Path("metrics/finetune/flan-small.json")),
+        read_json(Path("metrics/curves/flan-small.json")),
+    )
     assert [(row["epoch"], row["step"]) for row in curve] == [(0, 0), (1, 3), (2, 6)]
     assert curve[0]["train_loss"] is None
     assert metrics["steps"] == 6
@@ -187,7 +190,7 @@ def test_the_curve_and_the_best_epoch_are_recorded(quick, runs, schedule):
     assert metrics["best_epoch"] == best["epoch"]
     assert metrics["validation_rougeL"] == best["rougeL"]
     assert metrics["precision"] == "float32"
-    assert [metrics[key] for key in ("learning_rate", "epochs", "batch_size")] == [4e-3, 2, 4]
+    assert [metrics[key] for key in ("learning_rate", "epochs", "batch_size")] == [6e-3, 2, 4]
 
 
 def scores(points):
@@ -248,17 +251,17 @@ def test_batches_depend_on_seed_and_epoch_alone():
 
 def test_training_lowers_the_loss(quick, runs):
     quick(learning_rate=0.02, epochs=3, dropout=0.0)
-    runs(main)
-    curve = read_json(Path("metrics/plots/training.json"))
+    runs(main, "flan-small")
+    curve = read_json(Path("metrics/curves/flan-small.json"))
     assert curve[-1]["train_loss"] < curve[1]["train_loss"]
     assert curve[-1]["validation_loss"] < curve[0]["validation_loss"]
 
 
 def test_bf16_is_used_when_asked_for(quick, runs):
     quick(precision="bf16", epochs=1)
-    runs(main)
-    assert read_json(Path("metrics/finetune.json"))["precision"] == "bfloat16"
-    assert {p.dtype for p in load_model(Path("models/finetuned")).parameters()} == {torch.float32}
+    runs(main, "flan-small")
+    assert read_json(Path("metrics/finetune/flan-small.json"))["precision"] == "bfloat16"
+    assert {p.dtype for p in load_model(Path("models/finetuned/flan-small")).parameters()} == {torch.float32}
 
 
 def test_a_split_smaller_than_one_step_is_refused(quick, fails):
@@ -266,25 +269,28 @@ def test_a_split_smaller_than_one_step_is_refused(quick, fails):
     message = (
         "params.yaml: finetune.batch_size: a step takes 30 articles (batch_size × gradient_accumulation), "
     )
-    assert fails(main) == f"{message}and the training split has 24; lower it"
+    assert fails(main, "flan-small") == f"{message}and the training split has 24; lower it"
 
 
-def test_a_missing_base_is_refused(quick, fails):
-    quick(base="flan-large")
-    assert fails(main).startswith("models/pretrained/flan-large: no model*.safetensors; expected what")
+def test_a_missing_base_is_refused(quick, set_params, fails):
+    quick()
+    set_params({"finetunings.flan-small.base": "flan-large"})
+    assert fails(main, "flan-small").startswith(
+        "models/pretrained/flan-large: no model*.safetensors; expected what"
+    )
 
 
 def test_missing_tokenized_rows_are_named(quick, fails):
     quick()
     TRAIN.unlink()
-    assert fails(main) == f"{TRAIN}: not found; `dvc repro` makes what is missing"
+    assert fails(main, "flan-small") == f"{TRAIN}: not found; `dvc repro` makes what is missing"
 
 
 def test_without_a_compiler_compile_is_refused(cut_alike, quick, fails, monkeypatch):
     quick(compile=True)
     message = "no C++ compiler here; install g++ or clang++, or set it to false"
     monkeypatch.setattr("resumen.training.finetuning.shutil.which", lambda name: None)
-    assert fails(main) == f"params.yaml: finetune.compile: {message}"
+    assert fails(main, "flan-small") == f"params.yaml: finetune.compile: {message}"
 
 
 @pytest.mark.parametrize("padding", ["dynamic", "longest"])
@@ -323,12 +329,12 @@ def test_a_training_that_resumes_computes_what_it_would_have_computed(
     set_params(
         {f"finetune.{key}": value for key, value in {"weight_decay": 0.01, "schedule": schedule}.items()}
     )
-    runs(main)
+    runs(main, "flan-small")
     whole = outputs()
     forget()
     asked_at(interrupted)
     with pytest.raises(SystemExit):
-        runs(main)
+        runs(main, "flan-small")
     asked_at(None)
-    runs(main)
+    runs(main, "flan-small")
     assert outputs() == whole

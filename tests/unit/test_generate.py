@@ -18,7 +18,7 @@ from stages.generate import main
 from tests.helpers.conversations import random_messages
 
 FORMATTED_TEST = Path("data/formatted/test.parquet")
-KEYS = ("id", "prediction", "source_tokens", "truncated", "spelled_reference")
+KEYS = ("id", "prediction", "source_tokens", "summary_tokens", "truncated", "spelled_reference")
 
 
 @pytest.fixture
@@ -121,11 +121,11 @@ def seen(monkeypatch):
 
     rows = []
 
-    def remember(tokenizer, ids, generate, batch_size, what, journal):
+    def remember(ids, generate, batch_size, what, journal):
         rows.extend(ids)
-        return [""] * len(ids)
+        return [[]] * len(ids)
 
-    monkeypatch.setattr(resumen.generation.summaries, "generate_texts", remember)
+    monkeypatch.setattr(resumen.generation.summaries, "generate_in_batches", remember)
     return rows
 
 
@@ -217,6 +217,7 @@ def test_what_summaries_are_made_with_stands_beside_them(ready, set_params, runs
     runs(main, "flan-small")
     meta = read_meta("flan-small")
     assert meta.pop("precision") in ("bf16", "fp32")  # as it was chosen here
+    assert meta.pop("cost").keys() == {"parameters", "operations"}
     assert meta == {
         **{"num_beams": 2, "max_new_tokens": 5, "no_repeat_ngram_size": 6, "length_penalty": 1.0},
         **{"device": "cpu", "torch": "2.13.0", "transformers": "5.23.0"},
@@ -251,6 +252,7 @@ def test_predictions_made_elsewhere_come_in_any_order(news, foreign, runs):
             "id": row["id"],
             "prediction": f"Sobre {row['id']}",
             "source_tokens": None,
+            "summary_tokens": None,
             "truncated": None,
             "spelled_reference": row["summary"],
         }

@@ -8,7 +8,7 @@ import pytest
 
 from resumen.runtime.errors import InputError
 from resumen.schema.params import load_params, merge, parse_key, parse_section, read_params
-from resumen.schema.sections import BaseParams, FinetuneParams, TokenizeParams
+from resumen.schema.sections import FinetuneParams, SourceParams, TokenizeParams
 from tests.helpers.paths import ROOT
 
 # section, the profile's section, what holds
@@ -59,7 +59,7 @@ def test_another_profile_gives_other_values(set_params):
 MINI = "profiles.mini"
 FINETUNE_FAULTS = [
     ({"finetune.learning_rat": 1.0}, "finetune.learning_rat: unknown key; did you mean learning_rate?"),
-    ({"finetune.zzz": 1}, "finetune.zzz: unknown key; expected one of base, batch_size"),
+    ({"finetune.zzz": 1}, "finetune.zzz: unknown key; expected one of batch_size, compile"),
     ({f"{MINI}.finetune.epoch": 1}, f"{MINI}.finetune.epoch: unknown key; did you mean epochs?"),
     ({"finetune.seed": ...}, f"finetune.seed: no value here nor in {MINI}.finetune; set one"),
     ({f"{MINI}.finetune.epochs": ...}, f"finetune.epochs: no value here nor in {MINI}.finetune; set one"),
@@ -108,32 +108,36 @@ def test_a_key_is_missing_from_the_section_not_from_a_value_of_none():
 
 
 KEYS = [
-    ({"base": "a"}, {}, "a"),
-    ({"base": None, "epochs": 0}, {"base": "b"}, "b"),  # what else stands there is not looked at
-    ({"base": "a"}, {"base": "b"}, "a"),
+    ({"source_tokens": 1}, {}, 1),
+    (
+        {"source_tokens": None, "padding": 0},
+        {"source_tokens": 2},
+        2,
+    ),  # what else stands there is not looked at
+    ({"source_tokens": 1}, {"source_tokens": 2}, 1),
 ]
 
 
 @pytest.mark.parametrize(("section", "profile", "expected"), KEYS)
 def test_a_key_of_another_stage_is_read_alone(section, profile, expected):
-    params = {"profile": "p", "profiles": {"p": {"finetune": profile}}, "finetune": section}
-    assert parse_key(BaseParams, params, "finetune", "base").base == expected
+    params = {"profile": "p", "profiles": {"p": {"tokenize": profile}}, "tokenize": section}
+    assert parse_key(SourceParams, params, "tokenize", "source_tokens").source_tokens == expected
 
 
 KEY_FAULTS = [
-    (3, "finetune: expected keys and values, got 3"),
-    (["base"], "finetune: expected keys and values, got ['base']"),
-    (None, "finetune: expected keys and values, got None"),
-    ({}, "finetune.base: no value here nor in profiles.p.finetune; set one"),
-    ({"base": 3}, "finetune.base: expected a valid string, got 3; put it in quotes"),
+    (3, "tokenize: expected keys and values, got 3"),
+    (["padding"], "tokenize: expected keys and values, got ['padding']"),
+    (None, "tokenize: expected keys and values, got None"),
+    ({}, "tokenize.source_tokens: no value here nor in profiles.p.tokenize; set one"),
+    ({"source_tokens": "all"}, "tokenize.source_tokens: expected a valid integer, got 'all'"),
 ]
 
 
 @pytest.mark.parametrize(("section", "message"), KEY_FAULTS)
 def test_a_faulty_key_of_another_stage_is_named(section, message):
-    params = {"profile": "p", "profiles": {"p": {}}, "finetune": section}
+    params = {"profile": "p", "profiles": {"p": {}}, "tokenize": section}
     with pytest.raises(InputError) as error:
-        parse_key(BaseParams, params, "finetune", "base")
+        parse_key(SourceParams, params, "tokenize", "source_tokens")
     assert str(error.value) == f"params.yaml: {message}"
 
 
@@ -167,7 +171,8 @@ def test_a_missing_file_says_where_to_run_from(project):
 )
 def test_a_stage_finds_the_faults_of_the_others_before_it_works(project, set_params, fails, stage):
     set_params({"evaluate.confidence": 95, "finetune.epochs": "many"})
-    message = fails(import_module(f"stages.{stage}").main)
+    name = ["flan-small"] * (stage in ("tokenize", "finetune"))
+    message = fails(import_module(f"stages.{stage}").main, *name)
     assert "params.yaml: evaluate.confidence: expected" in message
     assert "params.yaml: finetune.epochs: expected" in message
 

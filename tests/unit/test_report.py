@@ -13,29 +13,31 @@ from huggingface_hub import ModelCard
 from jinja2 import Environment
 
 from resumen.news.questions import NEWS_KINDS
+from resumen.page.answer import answer_of, grids_of
+from resumen.page.card import asked_how, card_values, metadata
 from resumen.page.explorer import lost_letters
 from resumen.page.languages import QUESTIONS, TRANSLATIONS, bilingual, verdict_of
+from resumen.page.readme import RESULT_MARKS, with_results
 from resumen.page.table import (
     BASELINES,
-    RESULT_MARKS,
     markdown_table,
     marks_of,
     text_table,
     what_is,
-    with_results,
 )
+from resumen.page.templates import filled_in
 from resumen.runtime.jsonfiles import read_json, write_json
 from resumen.schema.data import SWITCHED, TRIMMED, UNUSABLE
 from resumen.schema.params import read_params
 from resumen.schema.probes import KINDS
 from resumen.schema.systems import system_params
 from resumen.scoring.bootstrap import Difference, verdict
-from resumen.scoring.comparisons import base_system, pairs
+from resumen.scoring.comparisons import base_system, comparisons_of
 from resumen.sources.mlsum import MLSUM_LICENCE
 from resumen.tools.results import main as results
 from resumen.tools.summarizer import prompt_style_of
 from resumen.vocabulary.tokenizer import load_tokenizer, round_trip
-from stages.report import answer_of, asked_how, exact_table, main, metadata, page_values, render
+from stages.report import exact_table, main
 from tests.helpers.paths import ROOT
 from tests.helpers.project import SCRIPT
 
@@ -43,6 +45,9 @@ from tests.helpers.project import SCRIPT
 def escaped(text: str) -> str:
     """Return `text` as the page's templates write it."""
     return Environment(autoescape=True).from_string("{{ text }}").render(text=text)
+
+
+UNSCORED = {"systems": []}  # metrics/evaluation.json without a system
 
 
 def report():
@@ -102,16 +107,15 @@ def test_the_card_is_read_by_the_hub(small_run, runs):
     ("changes", "base_model"),
     [
         ({"weights": "hub"}, "google/flan-t5-small"),
-        ({"profile": "mlsum", "finetune.base": "t5-base"}, "google-t5/t5-base"),
+        ({"profile": "mlsum", "finetunings.flan-small.base": "t5-base"}, "google-t5/t5-base"),
         ({"weights": "embedded"}, None),
         ({"weights": "hub", "checkpoints.flan-small": {"folder": "own"}}, None),
     ],
 )
 def test_the_card_names_a_base_only_where_its_weights_are_the_hubs(set_params, changes, base_model):
     set_params(changes)
-    assert (
-        yaml.safe_load(metadata(read_params(), [], {}, {"source": "files"})).get("base_model") == base_model
-    )
+    header = yaml.safe_load(metadata(read_params(), "flan-small", UNSCORED, {"source": "files"}))
+    assert header.get("base_model") == base_model
 
 
 NONE_NAMED = "none named in the repository's card"
@@ -132,7 +136,7 @@ LICENCES = [
 @pytest.mark.parametrize(("provenance", "licence", "name"), LICENCES)
 def test_the_card_has_the_licence_of_its_dataset_and_of_no_other(set_params, provenance, licence, name):
     set_params({"profile": "course"} if provenance["source"] == "hub" else {})
-    header = yaml.safe_load(metadata(read_params(), [], {}, provenance))
+    header = yaml.safe_load(metadata(read_params(), "flan-small", UNSCORED, provenance))
     assert (header.get("license"), header.get("license_name")) == (licence, name)
     link = f"https://huggingface.co/datasets/{provenance.get('repo')}" if licence else None
     assert header.get("license_link") == (link if provenance["source"] == "hub" else None)
@@ -169,7 +173,7 @@ def test_the_card_and_the_page_have_the_language_of_the_data(small_run, set_para
     assert f'"language":"{language}"' in report()
 
 
-TUNED = {"from": "models/finetuned"}
+TUNED = {"from": "models/finetuned/flan-small"}
 ASKED = [  # what is changed, and the system that the card is to ask as
     ({}, "finetuned"),
     ({"format.templates": "flan"}, "finetuned"),
@@ -186,11 +190,11 @@ ASKED = [  # what is changed, and the system that the card is to ask as
 
 @pytest.mark.parametrize(("changes", "name"), ASKED)
 def test_the_cards_code_asks_as_summarize_does(small_run, set_params, changes, name):
-    values = page_values(read_params())
+    values = card_values(read_params(), "flan-small")
     set_params(changes)
     params = read_params()
-    values |= {"how": asked_how(params)}
-    code = render(values)["model_card.md"].split("```python\n")[1].split("```")[0]
+    values |= {"how": asked_how(params, "flan-small")}
+    code = filled_in("model_card.md.j2", values).split("```python\n")[1].split("```")[0]
     article = "Llueve {mucho}\n\nen  Logroño."
     lines = code.split('article = "…"\n')[1].split("ids = ")[0]
     output = {"article": article}
@@ -364,7 +368,11 @@ def test_the_systems_table_has_an_empty_cell_where_nothing_was_asked(small_run, 
     runs(main)
     systems = report().split('<h2 id="systems">')[1].split("</table>")[0]
     cells = dict(
-        re.findall(r'class="system">([\w-]+)<.*?<td class="n">([\d.]*)</td></tr>', systems, re.DOTALL)
+        re.findall(
+            r'class="system">([\w-]+)<.*?<td class="n">([\d.]*)</td>(?:<td class="n">[\d.]*</td>){2}</tr>',
+            systems,
+            re.DOTALL,
+        )
     )
     assert cells["flan-small"] == "43.21"
     assert cells["lead-3"] == cells["gpt"] == ""
@@ -412,8 +420,8 @@ def test_a_readme_without_the_marks_is_left_alone(small_run, write, fails, text)
 
 
 def test_a_missing_metric_is_named(small_run, fails):
-    Path("metrics/finetune.json").unlink()
-    assert fails(main) == "metrics/finetune.json: not found; `dvc repro` makes what is missing"
+    Path("metrics/finetune/flan-small.json").unlink()
+    assert fails(main) == "metrics/finetune/flan-small.json: not found; `dvc repro` makes what is missing"
 
 
 def row(name, score):
@@ -426,18 +434,27 @@ def apart(name, system, against, difference, message="better"):
     return {"name": name, "question": "?", "system": system, "against": against, **bounds, "verdict": message}
 
 
-def test_the_answer_is_two_sentences_with_both_numbers_the_difference_and_the_verdict():
-    rows = [row("t5-small", 10.0), row("a-better-one", 15.5), row("finetuned", 15.0)]
+def scored(**means):
+    """Return `systems` of metrics/evaluation.json with these means of ROUGE-L."""
+    return [
+        {"system": name, "rougeL": {"mean": mean, "lower": mean - 1, "upper": mean + 1}}
+        for name, mean in means.items()
+    ]
+
+
+def test_the_answer_has_a_sentence_a_training_with_both_numbers_the_difference_and_the_verdict():
     unsure = "cannot tell at n = 200; about 8,800 articles would be needed"
     evaluation = {
         "confidence": 0.95,
+        "systems": scored(**{"t5-small": 10.0, "a-better-one": 15.5, "finetuned": 15.0}),
         "differences": [
             apart("instruction-tuning", "a-better-one", "t5-small", 5.5),
             apart("size", "a-better-one", "t5-small", 5.5),  # no part of the answer
             apart("fine-tuning", "finetuned", "a-better-one", -0.5, unsure),
         ],
+        "interactions": [],
     }
-    first, second = answer_of(rows, evaluation, {"t5-small": "miniature"})
+    first, second = answer_of(evaluation, {"t5-small": "miniature"})
     assert first == (
         "Instruction tuning makes the summaries better: ROUGE-L goes from 10.00 points, of t5-small "
         "(miniature), to 15.50, of a-better-one, a difference of +5.50 (95 % interval +4.50 to +6.50).",
@@ -453,7 +470,7 @@ def test_the_answer_is_two_sentences_with_both_numbers_the_difference_and_the_ve
 
 def test_every_fixed_word_of_another_module_has_its_spanish():
     assert {*UNUSABLE, *SWITCHED, *TRIMMED, *KINDS, *NEWS_KINDS, *BASELINES.values()} <= TRANSLATIONS.keys()
-    assert {pair.question for pair in pairs(read_params(ROOT / "params.yaml"))} == QUESTIONS.keys()
+    assert {one.question for one in comparisons_of(read_params(ROOT / "params.yaml"))} == QUESTIONS.keys()
 
 
 @pytest.mark.parametrize("mean", [2.0, -2.0, 0.5, 0.0])
@@ -475,14 +492,65 @@ def test_lost_letters_are_those_that_the_vocabulary_cannot_write_and_not_what_it
 
 
 def test_the_answer_is_empty_without_the_systems_it_compares():
-    assert answer_of([row("own", 10.0)], {"confidence": 0.95, "differences": []}, {}) == []
+    evaluation = {"confidence": 0.95, "systems": scored(own=10.0), "differences": [], "interactions": []}
+    assert answer_of(evaluation, {}) == []
+
+
+INTERACTIONS = [
+    ("larger", "After fine-tuning, instruction tuning buys more: +27.00 points instead of +4.00, an"),
+    ("smaller", "After fine-tuning, instruction tuning buys less: +27.00 points instead of +4.00, an"),
+    (
+        "cannot tell at n = 9",
+        "Whether instruction tuning buys more after fine-tuning, one cannot tell at n = 9: +",
+    ),
+]
+
+
+def crossed(message="larger"):
+    """Return metrics/evaluation.json of a 2 × 2: T5 from 10 to 48, Flan-T5 from 14 to 75."""
+    systems = scored(**{"t5-small": 10.0, "flan-small": 14.0, "t5-small-finetuned": 48.0, "finetuned": 75.0})
+    names = ["finetuned", "t5-small-finetuned", "flan-small", "t5-small"]
+    interaction = apart("interaction", None, "instruction-tuning", 23.0, message)
+    interaction |= {"comparison": "instruction-tuning-finetuned", "systems": names}
+    pair = apart("instruction-tuning-finetuned", "finetuned", "t5-small-finetuned", 27.0)
+    return {
+        "confidence": 0.95,
+        "systems": systems,
+        "differences": [pair, apart("instruction-tuning", "flan-small", "t5-small", 4.0)],
+        "interactions": [interaction],
+    }
+
+
+@pytest.mark.parametrize(("message", "expected"), INTERACTIONS)
+def test_what_both_trainings_buy_together_is_a_sentence(message, expected):
+    alone, both = answer_of(crossed(message), {})
+    assert alone.en.startswith("Instruction tuning makes the summaries better")
+    assert both.en.startswith(expected)
+    assert both.en.endswith(" interaction of +23.00 (95 % interval +22.00 to +24.00).")
+    assert "una interacción de +23.00 (intervalo del 95 %, de +22.00 a +24.00)" in both.es
+
+
+def test_the_two_by_two_has_a_row_a_base_a_column_a_training_and_what_each_buys(project):
+    (grid,) = grids_of(read_params(), crossed())
+    assert [column.en for column in grid["columns"]] == ["as published", "fine-tuned"]
+    systems = [[cell["system"] for cell in row["cells"]] for row in grid["rows"]]
+    assert systems == [["t5-small", "t5-small-finetuned"], ["flan-small", "finetuned"]]
+    assert [row["gain"]["difference"] for row in grid["rows"]] == [38.0, 61.0]
+    assert [gain["difference"] for gain in grid["gains"]] == [4.0, 27.0]
+    assert ["lower" in row["gain"] for row in grid["rows"]] == [False, False]  # none of them was tested
 
 
 BASES = [
     ({}, "flan-small"),
-    ({"finetune.base": "t5-base"}, "t5-base"),  # not t5-base-prefix, which has another prompt
+    ({"finetunings.flan-small.base": "t5-base"}, "t5-base"),  # not t5-base-prefix, which has another prompt
     ({"systems.flan-small.num_beams": 4}, None),
-    ({"systems.flan-small": {"from": "models/finetuned"}, "finetune.base": "flan-small"}, None),
+    (
+        {
+            "systems.flan-small": {"from": "models/finetuned/flan-small"},
+            "finetunings.flan-small.base": "flan-small",
+        },
+        None,
+    ),
     (
         {
             "systems.flan-small.template": "{text}",
@@ -496,11 +564,11 @@ BASES = [
 @pytest.mark.parametrize(("changes", "name"), BASES)
 def test_the_base_is_the_system_that_runs_it_as_it_was_trained(set_params, changes, name):
     set_params(changes)
-    assert base_system(read_params()) == name
+    assert base_system(read_params(), "finetuned") == name
 
 
 SYSTEMS = [
-    ({"from": "models/finetuned"}, "flan-small, fine-tuned: a miniature"),
+    ({"from": "models/finetuned/flan-small"}, "flan-small, fine-tuned: a miniature"),
     ({"from": "models/pretrained/t5-base"}, "miniature, standing in for google-t5/t5-base"),
     ({"from": "own/t5-base"}, "a local model folder"),  # the name of a checkpoint, not its weights
     ({"from": "own/model", "num_beams": 4}, "a local model folder; num_beams 4"),

@@ -32,23 +32,23 @@ def folder_of(work: str) -> Path:
 
 
 def test_a_run_that_has_ended_runs_again_when_asked_again(trained, runs, caplog):
-    (folder_of("finetune") / "mine").touch()
-    runs(finetune)
+    (folder_of("finetune-flan-small") / "mine").touch()
+    runs(finetune, "flan-small")
     assert outputs() == trained
-    assert not (folder_of("finetune") / "mine").exists()
+    assert not (folder_of("finetune-flan-small") / "mine").exists()
     assert "resuming" not in caplog.text
 
 
 def test_a_changed_param_never_meets_an_old_checkpoint(trained, runs, set_params, monkeypatch, caplog):
     monkeypatch.setenv("RESUMEN_CHECKPOINT_SECONDS", "0")
-    (folder_of("finetune") / FINISHED).unlink()  # as if it had been killed at its end
+    (folder_of("finetune-flan-small") / FINISHED).unlink()  # as if it had been killed at its end
     set_params({"finetune.learning_rate": 2e-2})
     caplog.clear()
-    runs(finetune)
+    runs(finetune, "flan-small")
     assert "resuming" not in caplog.text
     changed = outputs()
     forget()
-    runs(finetune)
+    runs(finetune, "flan-small")
     assert outputs() == changed
 
 
@@ -116,7 +116,9 @@ def test_what_is_old_goes_with_any_work(project):
 @pytest.mark.parametrize("message", ["", "soon", "-1", "nan"])
 def test_a_wrong_interval_is_refused(monkeypatch, training, fails, message):
     monkeypatch.setenv("RESUMEN_CHECKPOINT_SECONDS", message)
-    assert fails(finetune) == f"RESUMEN_CHECKPOINT_SECONDS: expected a number ≥ 0, got {message!r}"
+    assert (
+        fails(finetune, "flan-small") == f"RESUMEN_CHECKPOINT_SECONDS: expected a number ≥ 0, got {message!r}"
+    )
 
 
 @pytest.fixture
@@ -134,23 +136,23 @@ def room(monkeypatch):
 
 def test_a_checkpoint_without_room_is_left_out_and_training_continues(training, runs, room, caplog):
     room(300_000)  # a model takes 0.2 MB, a checkpoint three times as much
-    runs(finetune)
+    runs(finetune, "flan-small")
     assert "no checkpoint: " in caplog.text
     assert " 0.6 MB are needed, and its disk has 0.3 MB left" in caplog.text
-    assert not list(folder_of("finetune").glob("checkpoint-*"))
-    assert Path("models/finetuned/model.safetensors").is_file()
+    assert not list(folder_of("finetune-flan-small").glob("checkpoint-*"))
+    assert Path("models/finetuned/flan-small/model.safetensors").is_file()
 
 
 def test_a_model_without_room_ends_the_run(training, room, fails):
     room(0)
-    assert fails(finetune).endswith(
+    assert fails(finetune, "flan-small").endswith(
         ": 0.2 MB are needed, and its disk has 0.0 MB left; free some and try again"
     )
 
 
 @pytest.mark.parametrize("what", ["optimizer", "best", "history"])
 def test_a_damaged_checkpoint_is_passed_over(trained, runs, caplog, what):
-    folder = folder_of("finetune")
+    folder = folder_of("finetune-flan-small")
     (checkpoint,), (best,) = folder.glob("checkpoint-*"), folder.glob("epoch-*")
     assert last_checkpoint(folder) == checkpoint
     damaged = {"optimizer": checkpoint / "state.safetensors", "best": best / "model.safetensors"}
@@ -161,20 +163,20 @@ def test_a_damaged_checkpoint_is_passed_over(trained, runs, caplog, what):
     assert last_checkpoint(folder) is None
     assert "is damaged, and is removed" in caplog.text
     (folder / FINISHED).unlink()
-    runs(finetune)
+    runs(finetune, "flan-small")
     assert last_checkpoint(folder) == checkpoint  # made again in its place
 
 
 @pytest.mark.parametrize(("split", "resumes"), [("test", True), ("validation", False), ("train", False)])
 def test_a_checkpoint_is_left_for_other_rows_of_what_is_read(trained, runs, asked_at, caplog, split, resumes):
-    (folder_of("finetune") / FINISHED).unlink()  # as if it had been killed at its end
-    path = Path(f"data/tokenized/{split}.parquet")
+    (folder_of("finetune-flan-small") / FINISHED).unlink()  # as if it had been killed at its end
+    path = Path(f"data/tokenized/flan-small/{split}.parquet")
     table = load_table(path)
     write_table(path, table.to_pylist()[:-1], table.schema)
     caplog.clear()
     asked_at(1)  # a step of a run that starts over
     with contextlib.nullcontext() if resumes else pytest.raises(SystemExit):
-        runs(finetune)
+        runs(finetune, "flan-small")
     assert ("resuming" in caplog.text) == resumes
 
 
@@ -184,13 +186,13 @@ def test_asked_to_stop_it_keeps_the_step_and_resumes_from_it(trained, runs, aske
     asked_at(step)
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as stopped:
-        runs(finetune)
+        runs(finetune, "flan-small")
     assert stopped.value.code == 128 + signal.SIGTERM
     assert signal.getsignal(signal.SIGTERM) == before
-    assert not Path("models/finetuned").exists()
+    assert not Path("models/finetuned/flan-small").exists()
     assert "stopped; the same command resumes from the last checkpoint" in caplog.text
     asked_at(None)
-    runs(finetune)
+    runs(finetune, "flan-small")
     assert f"resuming from step {step + 1}" in caplog.text
     assert outputs() == trained
 
@@ -207,17 +209,17 @@ def test_asked_to_stop_in_a_validation_it_stops_at_once(training, runs, monkeypa
 
     monkeypatch.setattr("resumen.training.finetuning.Validation.__call__", scores)
     with pytest.raises(SystemExit) as stopped:
-        runs(finetune)
+        runs(finetune, "flan-small")
     assert stopped.value.code == 128 + signal.SIGTERM
     assert len(calls) == 2
-    assert not Path("models/finetuned").exists()
+    assert not Path("models/finetuned/flan-small").exists()
 
 
 def test_asked_to_stop_without_room_it_stops_all_the_same(training, room, fails, asked_at, runs, caplog):
     room(300_000)
     asked_at(3)
     with pytest.raises(SystemExit) as stopped:
-        runs(finetune)
+        runs(finetune, "flan-small")
     assert stopped.value.code == 128 + signal.SIGTERM
     assert "stopped; the same command starts over" in caplog.text
 
@@ -229,8 +231,8 @@ def test_without_its_dvc_it_stops_after_a_step_or_an_epoch(
     set_params({"finetune.gradient_accumulation": accumulation})
     monkeypatch.setattr("resumen.training.checkpoints.is_orphaned", lambda: True)
     with pytest.raises(SystemExit) as stopped:
-        runs(finetune)
+        runs(finetune, "flan-small")
     assert stopped.value.code == 128 + signal.SIGTERM
     assert "DVC, which started this training, is gone" in caplog.text
-    assert list(folder_of("finetune").glob("checkpoint-1/manifest.json"))
-    assert not Path("models/finetuned").exists()
+    assert list(folder_of("finetune-flan-small").glob("checkpoint-1/manifest.json"))
+    assert not Path("models/finetuned/flan-small").exists()

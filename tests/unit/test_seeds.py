@@ -1,12 +1,14 @@
 """Seeds: what is printed of several runs, and what is refused before any of them starts."""
 
+import pandas as pd
 import pytest
 
 from resumen.runtime.errors import InputError
 from resumen.schema.params import read_params
 from resumen.schema.sections import EvaluateParams
-from resumen.tools.compare import Group
-from resumen.tools.seeds import TRAINED_SYSTEM, check_same_params, main, seed_pairs, seed_summary, seeds_of
+from resumen.tools.compare import Group, compared
+from resumen.tools.queue import check_same_params
+from resumen.tools.seeds import MOVED, main, seed_pairs, seed_summary, seeds_of
 from tests.helpers.comparisons import scored
 
 PARAMS = EvaluateParams(bootstrap_samples=500, confidence=0.95, seed=7, stemming="none")
@@ -21,7 +23,7 @@ def seeded(*shifts):
 
 
 def test_each_seed_has_a_line_and_their_spread_stands_beside_the_articles_interval():
-    head, first, second, last = seed_summary(seeded(1.0, 3.0), PARAMS)
+    head, first, second, last = seed_summary(seeded(1.0, 3.0), "finetuned", PARAMS)
     assert head == "finetuned, ROUGE-L on 40 articles, by seed"
     assert first.split() == ["seed-13", "14.85"]
     assert second.split() == ["seed-14", "18.80"]
@@ -37,21 +39,40 @@ def test_only_pairs_whose_systems_are_both_there_are_compared(project):
     assert (before.shape[1], after.shape[1]) == (1, 2)
 
 
-def test_a_pair_that_the_seed_moves_both_sides_of_is_left_out_with_a_line(set_params, caplog):
-    set_params(
-        {
-            "systems.beams": {"from": "models/finetuned", "num_beams": 4},
-            "comparisons": {"beams": {"question": "beams", "system": "beams", "against": "finetuned"}},
-        }
-    )
-    assert seed_pairs(seeded(1.0, 1.2), read_params()) == {}
-    assert "comparisons.beams: left out: the seed moves both" in caplog.messages
+def crossed(gains):
+    """Return the runs of two seeds of a 2 × 2: ROUGE-L of the four systems is 10, 14, 40 and 40 + a gain."""
+    runs = []
+    for number, gain in enumerate(gains):
+        means = {"t5-small": 10.0, "flan-small": 14.0, "t5-small-finetuned": 40.0, "finetuned": 40.0 + gain}
+        one = scored(f"seed-{number}")
+        base = one.scores[one.scores["system"] == "lead-3"]
+        parts = [base.assign(system=name, rougeL=base["rougeL"] + mean) for name, mean in means.items()]
+        runs.append(one._replace(scores=pd.concat(parts)))
+    return Group("seed", runs)
 
 
-def test_a_pair_against_what_the_seed_moves_is_left_out_with_a_line(set_params, caplog):
+def test_an_interaction_is_compared_over_the_seeds(project):
+    pairs = seed_pairs(crossed([20.0, 24.0]), read_params())
+    name = "interaction (instruction-tuning-finetuned − instruction-tuning)"
+    before, after = pairs[name]
+    assert before.to_numpy().tolist() == [[4.0]] * 40  # nothing in it was trained
+    assert after.to_numpy().tolist() == [[20.0, 24.0]] * 40
+    rows = {row.system: row for row in compared(pairs, PARAMS, "rougeL", is_fixed=True)}
+    assert rows[name].row.mean == pytest.approx(18.0)
+    assert (rows[name].runs.lower, rows[name].runs.upper) == pytest.approx((18 - 25.41, 18 + 25.41), abs=0.01)
+
+
+def test_a_pair_that_the_seed_moves_both_sides_of_is_compared_over_the_seeds(project):
+    before, after = seed_pairs(crossed([20.0, 24.0]), read_params())[
+        "instruction-tuning-finetuned (finetuned − t5-small-finetuned)"
+    ]
+    assert before.shape == after.shape == (40, 2)
+
+
+def test_a_pair_against_what_the_seed_moves_is_compared(set_params):
     set_params({"comparisons": {"back": {"question": "?", "system": "lead-3", "against": "finetuned"}}})
-    assert seed_pairs(seeded(1.0, 1.2), read_params()) == {}
-    assert "comparisons.back: left out: the seed moves the other side; turn it round" in caplog.messages
+    before, after = seed_pairs(seeded(1.0, 1.2), read_params())["back (lead-3 − finetuned)"]
+    assert (before.shape[1], after.shape[1]) == (2, 1)
 
 
 @pytest.mark.parametrize("text", ["13", "13,13", "13,x", "", "-1,2"])
@@ -76,20 +97,21 @@ def test_another_recipe_needs_a_name_of_its_own(fails):
 
 def test_runs_with_other_params_are_refused(monkeypatch):
     output = {"seed-13": {"finetune": {"epochs": 4}}, "seed-14": {"finetune": {"epochs": 8}}}
-    monkeypatch.setattr("resumen.tools.seeds.params_of", output.get)
-    check_same_params(["seed-13"], {"finetune": {"epochs": 4}})
-    with pytest.raises(InputError, match="experiment seed-14 was run with other params than seed-13 has"):
-        check_same_params(["seed-13", "seed-14"], None)
+    monkeypatch.setattr("resumen.tools.queue.params_of", output.get)
+    own = {"finetune": {"epochs": 4, "seed": 13}}
+    check_same_params(["seed-13"], own, "params.yaml", MOVED)
+    with pytest.raises(InputError, match="experiment seed-14 was run with other params than the first has"):
+        check_same_params(["seed-13", "seed-14"], output["seed-13"], "the first", MOVED)
     with pytest.raises(
         InputError, match=r"than params\.yaml has; take another --name, or `dvc exp remove seed-14`"
     ):
-        check_same_params(["seed-14"], {"finetune": {"epochs": 4}})
+        check_same_params(["seed-14"], own, "params.yaml", MOVED)
 
 
-@pytest.mark.parametrize("miniatures", [{TRAINED_SYSTEM}, set()])
+@pytest.mark.parametrize("miniatures", [{"finetuned"}, set()])
 def test_a_trained_miniature_is_named_as_such(runs, capsys, monkeypatch, miniatures):
     output = {run.name: run._replace(miniatures=frozenset(miniatures)) for run in seeded(1.0, 1.2).runs}
-    monkeypatch.setattr("resumen.tools.seeds.experiments", lambda: set(output))
+    monkeypatch.setattr("resumen.tools.seeds.run_missing", lambda *given: None)
     monkeypatch.setattr("resumen.tools.seeds.check_same_params", lambda *given: None)
     monkeypatch.setattr("resumen.tools.seeds.read_scored", output.get)
     runs(main, "--seeds", "13,14")

@@ -34,7 +34,14 @@ MADE = "Cádiz: la helada dañó las flores."  # the article of test-2 has all b
 @pytest.fixture
 def finished(tokenized, set_params, runs):
     """The project with predictions of two systems and their scores, as `evaluate` would leave it."""
-    set_params({"systems": {"finetuned": {"from": "models/finetuned"}, "gpt": {"from": "others/gpt.jsonl"}}})
+    set_params(
+        {
+            "systems": {
+                "finetuned": {"from": "models/finetuned/flan-small"},
+                "gpt": {"from": "others/gpt.jsonl"},
+            }
+        }
+    )
     runs(extract)
     rows = tokenized["test"]
     for system, tokens in (("finetuned", 60), ("gpt", None)):
@@ -111,7 +118,7 @@ def test_json_has_every_border_and_the_values_of_the_files(finished, view):
     assert list(result) == ["id", "split", *BORDERS]
     formatted = read_row("data/formatted/test.parquet", "test-2")
     assert result["formatted"] == {name: formatted[name] for name in ("prompt", "completion")}
-    stored = read_row("data/tokenized/test.parquet", "test-2")
+    stored = read_row("data/tokenized/flan-small/test.parquet", "test-2")
     assert result["tokenized"]["source"]["ids"] == stored["input_ids"]
     assert result["tokenized"]["labels"]["ids"] == stored["labels"]
     scores = next(
@@ -128,7 +135,7 @@ def test_what_is_read_and_what_is_cut_make_up_the_prompt(finished, view, shows):
     for number in (1, 2, 3, 4, 24):  # each article, and the last
         result = view(f"train-{number}")
         source, prompt = result["tokenized"]["source"], result["formatted"]["prompt"]
-        uncut = encode(load_tokenizer(Path("data/tokenized/tokenizer")), [prompt])[0]
+        uncut = encode(load_tokenizer(Path("data/tokenized/flan-small/tokenizer")), [prompt])[0]
         assert source["of"] == len(uncut)
         if len(uncut) <= 60:
             assert source["gaps"] == []
@@ -147,7 +154,7 @@ def test_the_words_of_the_reference_that_only_the_cut_has_are_named(finished, se
     change_raw(finished["test"], text="Logroño compró doce autobuses. Llegarán en otoño a Logroño.")
     runs(format_)
     set_params({"tokenize.source_tokens": 27})
-    runs(tokenize)
+    runs(tokenize, "flan-small")
     result = view("test-4")["tokenized"]
     assert result["source"]["gaps"][0]["text"] == "doce autobuses. Llegarán en otoño a Logroño."
     assert result["wanted_and_cut"] == ["doce", "autobuses"]
@@ -167,7 +174,7 @@ def test_unk_is_marked_with_its_letters_in_the_bases_vocabulary_only(finished, v
 
 def test_without_the_repair_the_fine_tuned_model_loses_letters_too(finished, set_params, runs, view):
     set_params({"tokenize.spell_spanish": False})
-    runs(tokenize)
+    runs(tokenize, "flan-small")
     result = view("train-1")["tokenized"]
     assert result["vocabularies"][1]["lost"] == result["vocabularies"][0]["lost"] != []
     assert result["labels"]["num_unk"] > 0
@@ -180,9 +187,11 @@ def test_padding_is_counted_under_longest_and_shown_to_be_none_under_dynamic(
     assert dynamic["padding"] == {"kind": "dynamic", "source": 0, "labels": 0}
     assert "none stored" in shows("test-1")
     set_params({"tokenize.padding": "longest"})
-    runs(tokenize)
+    runs(tokenize, "flan-small")
     longest = view("test-1")["tokenized"]
-    row = next(read_table(Path("data/tokenized/test.parquet"), ["input_ids", "attention_mask", "labels"]))
+    row = next(
+        read_table(Path("data/tokenized/flan-small/test.parquet"), ["input_ids", "attention_mask", "labels"])
+    )
     padding = {"source": row["attention_mask"].count(0), "labels": row["labels"].count(-100)}
     assert longest["padding"] == {"kind": "longest", **padding}
     assert padding["labels"] > 0
@@ -192,7 +201,7 @@ def test_padding_is_counted_under_longest_and_shown_to_be_none_under_dynamic(
 
 def test_a_completion_that_is_too_long_shows_its_cut(finished, set_params, runs, view):
     set_params({"tokenize.target_tokens": 6})
-    runs(tokenize)
+    runs(tokenize, "flan-small")
     labels = view("test-1")["tokenized"]["labels"]
     assert (len(labels["ids"]), labels["pieces"][-1]) == (6, "</s>")
     assert finished["test"][0]["summary"].endswith(labels["gaps"][0]["text"])
@@ -208,10 +217,10 @@ def test_one_system_alone_is_shown_when_it_is_named(finished, view):
 
 
 def test_what_a_system_read_and_was_asked_is_said_where_it_is_known(finished, set_params, shows):
-    assert "models/finetuned, read 60 pieces, its prompt was cut" in shows()
+    assert "models/finetuned/flan-small, read 60 pieces, its prompt was cut" in shows()
     assert "others/gpt.jsonl\n" in shows()
     set_params({"systems.finetuned.template": "summarize: {text}"})
-    assert "models/finetuned, asked 'summarize: {text}', read 60 pieces" in squeezed(shows())
+    assert "models/finetuned/flan-small, asked 'summarize: {text}', read 60 pieces" in squeezed(shows())
 
 
 def test_a_miniature_is_named_as_such(finished, set_params, view, shows):
@@ -219,10 +228,10 @@ def test_a_miniature_is_named_as_such(finished, set_params, view, shows):
         return [row["system"] for row in view()["predictions"]["systems"] if row["miniature"]]
 
     assert miniatures() == ["finetuned"]
-    assert "finetuned a miniature, models/finetuned, read 60 pieces" in squeezed(shows())
+    assert "finetuned a miniature, models/finetuned/flan-small, read 60 pieces" in squeezed(shows())
     set_params({"weights": "hub"})
     assert miniatures() == []
-    assert "finetuned models/finetuned, read 60 pieces" in squeezed(shows())
+    assert "finetuned models/finetuned/flan-small, read 60 pieces" in squeezed(shows())
     assert "miniature" not in shows()
 
 
@@ -234,7 +243,7 @@ def test_a_training_row_has_no_predictions(finished, view, shows):
 
 MISSING = [
     ("data/formatted/test.parquet", "formatted", "format"),
-    ("data/tokenized/test.parquet", "tokenized", "tokenize"),
+    ("data/tokenized/flan-small/test.parquet", "tokenized", "tokenize@flan-small"),
     ("models/pretrained/flan-small", "tokenized", "weights@flan-small"),
 ]
 
@@ -312,11 +321,13 @@ def test_a_conversation_shows_its_turns_and_the_oldest_as_cut(project, base, set
     for split in ("train", "validation", "test"):
         write_table(Path(f"data/raw/{split}.parquet"), [{**row, "id": f"{split}-1"}], CONVERSATIONS)
     runs(format_)
-    runs(tokenize)
+    runs(tokenize, "flan-small")
     result = view()
     assert result["raw"]["messages"] == LONG
     (gap,) = result["tokenized"]["source"]["gaps"]
-    header = len(encode(load_tokenizer(Path("data/tokenized/tokenizer")), ["Conversación:"])[0]) - 1
+    header = (
+        len(encode(load_tokenizer(Path("data/tokenized/flan-small/tokenizer")), ["Conversación:"])[0]) - 1
+    )
     assert gap["before"] == header
     assert (
         render_conversation(LONG[:-1])
@@ -368,7 +379,7 @@ def test_an_address_and_a_path_are_in_one_line_to_be_copied(finished, shows):
     change_raw(finished["test"], url=address)
     text = shows(columns=20)
     assert f" {address}\n" in text
-    assert "data/tokenized/test.parquet;\n" in text
+    assert "data/tokenized/flan-small/test.parquet;\n" in text
 
 
 def test_a_text_cannot_command_the_terminal_and_is_no_markup(finished, shows):
@@ -424,4 +435,4 @@ def test_nothing_is_written(finished, shows):
     before = {path: path.stat().st_mtime_ns for path in Path().rglob("*")}
     shows()
     assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == before
-    assert read_json(Path("metrics/tokenize.json"))
+    assert read_json(Path("metrics/tokenize/flan-small.json"))

@@ -33,7 +33,8 @@ PROMPT = "Resume el siguiente articulo:\n\n{text}"
 @pytest.fixture
 def ready(base, set_params):
     """The folder of `finetuned`, an untied tiny T5; it reads 40 tokens and writes 5."""
-    folder = Path("models/finetuned")
+    folder = Path("models/finetuned/flan-small")
+    folder.parent.mkdir(parents=True)
     folder.symlink_to(base, target_is_directory=True)
     set_params({"generate.max_new_tokens": 5, "tokenize.source_tokens": 40})
     return folder
@@ -262,16 +263,24 @@ def test_an_article_is_normalized_as_those_of_the_splits_are(ready, write, summa
 
 def test_a_model_is_a_system_or_a_folder(ready, write, set_params, summarized):
     write("corto.txt", SHORT)
-    set_params({"systems.short": {"from": "models/finetuned", "template": "Di: {text}", "max_new_tokens": 1}})
-    assert summarized("corto.txt", "--model", "models/finetuned") == summarized("corto.txt")
+    set_params(
+        {
+            "systems.short": {
+                "from": "models/finetuned/flan-small",
+                "template": "Di: {text}",
+                "max_new_tokens": 1,
+            }
+        }
+    )
+    assert summarized("corto.txt", "--model", "models/finetuned/flan-small") == summarized("corto.txt")
     assert summarized("corto.txt", "--model", "short") != summarized("corto.txt")
 
 
 def test_a_miniature_is_named_as_such_on_standard_error(ready, write, set_params, summarized, caplog):
     write("corto.txt", SHORT)
     summarized("corto.txt")
-    summarized("corto.txt", "--model", "models/finetuned")
-    assert caplog.messages == [MINIATURE, MINIATURE.replace("finetuned", "models/finetuned")]
+    summarized("corto.txt", "--model", "models/finetuned/flan-small")
+    assert caplog.messages == [MINIATURE, MINIATURE.replace("finetuned", "models/finetuned/flan-small")]
     caplog.clear()
     set_params({"weights": "hub"})
     assert len(summarized("corto.txt")) == 1

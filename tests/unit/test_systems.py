@@ -22,14 +22,15 @@ def test_an_entry_says_only_what_differs_from_generate():
 
 
 @pytest.mark.parametrize(
-    ("source", "foreign"), [("others/gpt.jsonl", True), ("models/finetuned", False), ("own/model.v2", False)]
+    ("source", "foreign"),
+    [("others/gpt.jsonl", True), ("models/finetuned/flan-small", False), ("own/model.v2", False)],
 )
 def test_a_json_lines_file_was_made_elsewhere(source, foreign):
     assert SystemParams.model_validate({"from": source}).is_foreign == foreign
 
 
 def test_names_keep_their_order():
-    entry = {"from": "models/finetuned"}
+    entry = {"from": "models/finetuned/flan-small"}
     assert system_names(params(zeta=entry, alfa=entry, **{"T5_base-2": entry})) == [
         "zeta",
         "alfa",
@@ -40,7 +41,7 @@ def test_names_keep_their_order():
 @pytest.mark.parametrize("name", ["flan.xl", "flan xl", "", "ñandú", "a/b", "a\n", 3, True, *EXTRACTIVE])
 def test_a_name_that_dvc_or_a_baseline_cannot_share_is_refused(name):
     with pytest.raises(InputError, match=r"params\.yaml: systems\."):
-        system_names({"systems": {name: {"from": "models/finetuned"}}})
+        system_names({"systems": {name: {"from": "models/finetuned/flan-small"}}})
 
 
 @pytest.mark.parametrize("systems", [None, {}, [], "x"])
@@ -50,8 +51,8 @@ def test_there_is_at_least_one_system(systems):
 
 
 FAULTS = [
-    ("b", {"from": "models/finetuned"}, "systems.b: no such system; expected one of aa"),
-    ("aaa", {"from": "models/finetuned"}, "systems.aaa: no such system; did you mean aa?"),
+    ("b", {"from": "models/finetuned/flan-small"}, "systems.b: no such system; expected one of aa"),
+    ("aaa", {"from": "models/finetuned/flan-small"}, "systems.aaa: no such system; did you mean aa?"),
     ("aa", {}, "systems.aa.from: missing; add it"),
     ("aa", None, "systems.aa: expected keys and values, got None"),
     ("aa", {"from": 3}, "systems.aa.from: expected a valid string, got 3; put it in quotes"),
@@ -73,10 +74,10 @@ def test_a_faulty_entry_is_named(name, entry, message):
     ("source", "weights", "entry", "expected"),
     [
         ("models/pretrained/c", "embedded", {"repo": "a/b"}, True),
-        ("models/finetuned", "embedded", {"repo": "a/b"}, True),
+        ("models/finetuned/flan-small", "embedded", {"repo": "a/b"}, True),
         ("models/pretrained/c", "hub", {"repo": "a/b"}, False),
-        ("models/finetuned", "hub", {"repo": "a/b"}, False),
-        ("models/finetuned", "embedded", {"folder": "mine"}, False),
+        ("models/finetuned/flan-small", "hub", {"repo": "a/b"}, False),
+        ("models/finetuned/flan-small", "embedded", {"folder": "mine"}, False),
         ("mine", "embedded", {"repo": "a/b"}, False),
         ("others/gpt.jsonl", "embedded", {"repo": "a/b"}, False),
     ],
@@ -87,19 +88,19 @@ def test_a_miniature_stands_in_where_weights_are_embedded(source, weights, entry
         "profiles": {"mini": {"weights": weights}},
         "weights": None,
         "checkpoints": {"c": entry},
-        "finetune": {"base": "c"},
+        "finetunings": {"flan-small": {"base": "c"}},
     }
     assert is_miniature(all_params, "s") == expected
 
 
-@pytest.mark.parametrize("section", ["checkpoints", "finetune", "weights"])
+@pytest.mark.parametrize("section", ["checkpoints", "weights"])
 def test_a_missing_section_is_named(section):
-    all_params = params(s={"from": "models/finetuned"}) | {
+    all_params = params(s={"from": "models/finetuned/flan-small"}) | {
         "profile": "mini",
         "profiles": {"mini": {"weights": "embedded"}},
         "weights": None,
         "checkpoints": {"c": {"repo": "a/b"}},
-        "finetune": {"base": "c"},
+        "finetunings": {"flan-small": {"base": "c"}},
     }
     del all_params[section]
     with pytest.raises(InputError, match=rf"params\.yaml: {section}: missing; add the section"):

@@ -15,11 +15,11 @@ from resumen.vocabulary.tokenizer import IGNORE_INDEX, SPANISH_LETTERS, encode, 
 from stages.tokenize import DYNAMIC, LONGEST, main, pad_row
 from tests.helpers.conversations import random_messages
 
-TOKENIZER = Path("data/tokenized/tokenizer")
+TOKENIZER = Path("data/tokenized/flan-small/tokenizer")
 
 
 def table(split, schema=DYNAMIC):
-    return list(read_table(Path(f"data/tokenized/{split}.parquet"), schema.names))
+    return list(read_table(Path(f"data/tokenized/flan-small/{split}.parquet"), schema.names))
 
 
 def test_ids_are_those_of_autotokenizer_with_truncation(tokenized):
@@ -33,7 +33,7 @@ def test_ids_are_those_of_autotokenizer_with_truncation(tokenized):
 
 
 def test_every_reference_survives_after_the_repair(tokenized):
-    before, after = read_json(Path("metrics/tokenize.json"))["spelling"]
+    before, after = read_json(Path("metrics/tokenize/flan-small.json"))["spelling"]
     assert before["exact_round_trip_pct"] < 50
     assert before["unk_per_1000_tokens"] > 0
     assert (after["exact_round_trip_pct"], after["unk_per_1000_tokens"]) == (100.0, 0.0)
@@ -43,10 +43,12 @@ def test_every_reference_survives_after_the_repair(tokenized):
 
 def test_equal_inputs_give_equal_bytes(tokenized, runs):
     def made():
-        return {path: path.read_bytes() for path in Path("data/tokenized").rglob("*") if path.is_file()}
+        return {
+            path: path.read_bytes() for path in Path("data/tokenized/flan-small").rglob("*") if path.is_file()
+        }
 
     before = made()
-    runs(main)
+    runs(main, "flan-small")
     assert made() == before
 
 
@@ -54,8 +56,8 @@ def test_lengths_and_truncation_are_counted_before_the_cut(formatted, base, set_
     lengths = []
     for tokens in (20, 2000):
         set_params({"tokenize.source_tokens": tokens, "tokenize.target_tokens": tokens})
-        runs(main)
-        lengths.append(read_json(Path("metrics/tokenize.json"))["lengths"])
+        runs(main, "flan-small")
+        lengths.append(read_json(Path("metrics/tokenize/flan-small.json"))["lengths"])
         assert max(len(row["input_ids"]) for row in table("train")) <= tokens
     for short, long in zip(*lengths, strict=True):
         assert short.pop("truncated_pct") > long.pop("truncated_pct") == 0.0
@@ -65,7 +67,7 @@ def test_lengths_and_truncation_are_counted_before_the_cut(formatted, base, set_
 def test_longest_is_one_size_over_all_three_splits(tokenized, set_params, runs):
     unpadded = {split: table(split) for split in SPLITS}
     set_params({"tokenize.padding": "longest"})
-    runs(main)
+    runs(main, "flan-small")
     rows = [row for split in SPLITS for row in unpadded[split]]
     source, target = (max(len(row[name]) for row in rows) for name in ("input_ids", "labels"))
     for split in SPLITS:
@@ -75,7 +77,7 @@ def test_longest_is_one_size_over_all_three_splits(tokenized, set_params, runs):
             assert row["input_ids"] == ids + [0] * (source - len(ids))
             assert row["attention_mask"] == [1] * len(ids) + [0] * (source - len(ids))
             assert row["labels"] == labels + [IGNORE_INDEX] * (target - len(labels))
-    assert 0 < read_json(Path("metrics/tokenize.json"))["padding_pct"] < 100
+    assert 0 < read_json(Path("metrics/tokenize/flan-small.json"))["padding_pct"] < 100
 
 
 @pytest.mark.parametrize("kind", ["tied", "untied"])
@@ -104,7 +106,7 @@ def test_a_base_without_tokenizer_config_gets_t5s(formatted, base, runs):
     """google-t5/t5-base has none; without it AutoTokenizer knows no padding, and fine-tuning stopped."""
     theirs = AutoTokenizer.from_pretrained(base)
     (base / "tokenizer_config.json").unlink()
-    runs(main)
+    runs(main, "flan-small")
     ours = AutoTokenizer.from_pretrained(TOKENIZER)
     assert (ours.pad_token_id, ours.eos_token_id, ours.unk_token_id) == (0, 1, 2)
     text = "Resume: llueve <extra_id_0> en Madrid."
@@ -132,10 +134,10 @@ ARMENIAN = "".join(chr(code) for code in range(0x0531, 0x0557))  # 38 letters
 
 def test_spare_rows_are_never_exceeded_and_what_finds_none_is_named(project, base, runs):
     one_row_a_split(f"Resume: {ARMENIAN} ñ ñ ☂ {'a ' * 40_000}")
-    runs(main)
+    runs(main, "flan-small")
     vocab_size = read_json(base / "config.json")["vocab_size"]
     assert load_tokenizer(TOKENIZER).get_vocab_size() == vocab_size
-    metrics = read_json(Path("metrics/tokenize.json"))
+    metrics = read_json(Path("metrics/tokenize/flan-small.json"))
     letters = metrics["letters_added"]
     assert letters[0] == "ñ"  # the most frequent first
     assert set(letters[: len(SPANISH_LETTERS)]) == set(SPANISH_LETTERS)
@@ -150,14 +152,14 @@ def test_spare_rows_are_never_exceeded_and_what_finds_none_is_named(project, bas
 def test_another_language_is_refused_with_the_rows_that_it_would_need(project, base, fails):
     russian = "".join(chr(code) for code in range(0x0410, 0x0450))
     one_row_a_split(f"Resume: {russian} {russian}")
-    message = fails(main)
+    message = fails(main, "flan-small")
     assert re.match(
         r"models/pretrained/flan-small: its vocabulary lacks \d+ characters that are to be written, and its "
         r"embedding has 28 spare rows, \d+ too few for . . . ",
         message,
     )
     assert message.endswith(
-        "set tokenize.spell_spanish=false to do without, or finetune.base to a model of it"
+        "set tokenize.spell_spanish=false (or the fine-tuning's own) to do without, or take a base of it"
     )
 
 
@@ -166,7 +168,7 @@ def test_a_base_without_spare_rows_is_refused_with_their_number(formatted, base,
     config = read_json(base / "config.json")
     config["vocab_size"] = load_tokenizer(base).get_vocab_size() + spare
     (base / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    message = fails(main)
+    message = fails(main, "flan-small")
     assert (
         f"lacks 10 characters that are to be written, and its embedding has {spare} spare rows, " in message
     )
@@ -177,8 +179,8 @@ def test_letters_are_learnt_from_the_training_split_only(formatted, base, runs):
     path = Path("data/formatted/test.parquet")
     rows = [{**row, "completion": "Ω Ω Ω"} for row in read_table(path, FORMATTED.names)]
     write_table(path, rows, FORMATTED)
-    runs(main)
-    assert "Ω" not in read_json(Path("metrics/tokenize.json"))["letters_added"]
+    runs(main, "flan-small")
+    assert "Ω" not in read_json(Path("metrics/tokenize/flan-small.json"))["letters_added"]
 
 
 def test_a_reference_survives_whose_letters_the_training_split_lacks(project, base, runs):
@@ -186,26 +188,26 @@ def test_a_reference_survives_whose_letters_the_training_split_lacks(project, ba
     reference = "¿Ñu? ¡Según Íñigo, Úrsula y Óscar, en Ávila sí!"
     for split, completion in zip(SPLITS, ("Llueve mucho.", "Llueve mucho.", reference), strict=True):
         write_table(Path(f"data/formatted/{split}.parquet"), [{**row, "completion": completion}], FORMATTED)
-    runs(main)
+    runs(main, "flan-small")
     assert round_trip(load_tokenizer(TOKENIZER), [reference]) == [reference]
-    metrics = read_json(Path("metrics/tokenize.json"))
+    metrics = read_json(Path("metrics/tokenize/flan-small.json"))
     assert sorted(metrics["letters_added"]) == sorted(SPANISH_LETTERS)
     assert metrics["spelling"][1]["exact_round_trip_pct"] == 100.0
 
 
 def test_switched_off_the_vocabulary_is_the_bases(formatted, base, set_params, runs):
     set_params({"tokenize.spell_spanish": False})
-    runs(main)
+    runs(main, "flan-small")
     assert load_tokenizer(TOKENIZER).to_str() == load_tokenizer(base).to_str()
     assert round_trip(load_tokenizer(TOKENIZER), ["España"]) == ["Espaa"]
-    assert read_json(Path("metrics/tokenize.json"))["letters_added"] == ""
+    assert read_json(Path("metrics/tokenize/flan-small.json"))["letters_added"] == ""
 
 
 def test_a_base_that_was_not_unpacked_is_refused(formatted, set_params, fails):
-    set_params({"finetune.base": "flan-large"})
+    set_params({"finetunings.flan-small.base": "flan-large"})
     assert (
-        fails(main)
-        == "models/pretrained/flan-large: not found; finetune.base must name a checkpoint with weights"
+        fails(main, "flan-small")
+        == "models/pretrained/flan-large: not found; `dvc repro weights@flan-large` makes it"
     )
 
 
@@ -213,12 +215,12 @@ def test_a_base_that_was_not_unpacked_is_refused(formatted, set_params, fails):
 def test_a_missing_split_is_named(formatted, base, fails, split):
     path = Path(f"data/formatted/{split}.parquet")
     path.unlink()
-    assert fails(main) == f"{path}: not found; `dvc repro` makes what is missing"
+    assert fails(main, "flan-small") == f"{path}: not found; `dvc repro` makes what is missing"
 
 
 def test_every_row_has_its_ids(tokenized):
     for split in SPLITS:
-        assert num_rows(Path(f"data/tokenized/{split}.parquet")) == len(tokenized[split])
+        assert num_rows(Path(f"data/tokenized/flan-small/{split}.parquet")) == len(tokenized[split])
         assert all(row["labels"][-1] == row["input_ids"][-1] == 1 for row in table(split))
         assert [row["id"] for row in table(split)] == [row["id"] for row in tokenized[split]]
 
@@ -226,12 +228,15 @@ def test_every_row_has_its_ids(tokenized):
 @pytest.mark.parametrize("section", ["tokenize", "finetune"])
 def test_a_section_that_is_no_mapping_is_refused(formatted, base, set_params, fails, section):
     set_params({section: 3})
-    assert fails(main) == f"params.yaml: {section}: expected keys and values, got 3"
+    assert fails(main, "flan-small") == f"params.yaml: {section}: expected keys and values, got 3"
 
 
 def test_a_base_that_is_no_text_is_refused(formatted, base, set_params, fails):
-    set_params({"finetune.base": ["flan-small"]})
-    assert fails(main) == "params.yaml: finetune.base: expected a valid string, got ['flan-small']"
+    set_params({"finetunings.flan-small.base": ["flan-small"]})
+    assert (
+        fails(main, "flan-small")
+        == "params.yaml: finetunings.flan-small.base: expected a valid string, got ['flan-small']"
+    )
 
 
 @pytest.fixture
@@ -250,7 +255,7 @@ def talks(project, base):
 
 def test_a_conversation_loses_its_oldest_turns(talks, set_params, runs):
     set_params({"format.style": "conversation", "tokenize.source_tokens": 90})
-    runs(main)
+    runs(main, "flan-small")
     tokenizer, num_cut = load_tokenizer(TOKENIZER), 0
     for split in SPLITS:
         for row, prompt in zip(table(split), talks[split], strict=True):
@@ -268,14 +273,14 @@ def test_a_conversation_loses_its_oldest_turns(talks, set_params, runs):
                 assert row["input_ids"] == [*shorter[-1][: 90 - len(mark)], *mark]
             num_cut += row["input_ids"] != shorter[0]
     assert 20 < num_cut < 100
-    source = read_json(Path("metrics/tokenize.json"))["lengths"][0]
+    source = read_json(Path("metrics/tokenize/flan-small.json"))["lengths"][0]
     assert source["truncated_pct"] == round(100 * num_cut / 120, 2)
     assert source["max"] > 90
 
 
 def test_an_instruction_that_looks_like_a_conversation_is_cut_at_its_end(talks, set_params, runs):
     set_params({"tokenize.source_tokens": 90})
-    runs(main)
+    runs(main, "flan-small")
     tokenizer = load_tokenizer(TOKENIZER)
     for row, ids in zip(table("train"), encode(tokenizer, talks["train"]), strict=True):
         assert row["input_ids"] == (ids if len(ids) <= 90 else [*ids[:89], 1])
@@ -286,35 +291,37 @@ def test_a_vocabulary_without_padding_is_refused_where_rows_are_padded(tokenized
     path.write_text(path.read_text(encoding="utf-8").replace("<pad>", "<fill>"), encoding="utf-8")
     set_params({"tokenize.padding": "longest"})
     message = "its vocabulary has no <pad>; set tokenize.padding to dynamic"
-    assert fails(main) == f"models/pretrained/flan-small: {message}"
+    assert fails(main, "flan-small") == f"models/pretrained/flan-small: {message}"
 
 
 def test_longest_pads_conversations_to_what_is_left_of_them(talks, set_params, runs):
     set_params({"format.style": "conversation", "tokenize.source_tokens": 90})
-    runs(main)
+    runs(main, "flan-small")
     lengths = [len(row["input_ids"]) for split in SPLITS for row in table(split)]
     set_params({"tokenize.padding": "longest"})
-    runs(main)
+    runs(main, "flan-small")
     padded = [row for split in SPLITS for row in table(split, LONGEST)]
     assert {len(row["input_ids"]) for row in padded} == {max(lengths)}
     assert [sum(row["attention_mask"]) for row in padded] == lengths
     used, labels = sum(lengths), [row["labels"] for row in padded]
     targets = sum(token != IGNORE_INDEX for row in labels for token in row)
     expected = 100 * (1 - (used + targets) / (120 * (max(lengths) + len(labels[0]))))
-    assert read_json(Path("metrics/tokenize.json"))["padding_pct"] == round(expected, 2)
+    assert read_json(Path("metrics/tokenize/flan-small.json"))["padding_pct"] == round(expected, 2)
 
 
 def test_a_limit_without_room_for_a_question_is_refused(talks, set_params, fails):
     set_params({"format.style": "conversation", "tokenize.source_tokens": 20})
-    assert fails(main).startswith("params.yaml: tokenize.source_tokens: expected at least ")
+    assert fails(main, "flan-small").startswith("params.yaml: tokenize.source_tokens: expected at least ")
 
 
 def test_a_style_that_format_has_not_seen_is_refused(formatted, base, set_params, fails):
     set_params({"format.style": "conversation"})
-    assert fails(main).startswith("data/formatted: no conversation: expected 'Conversación:', turns, and ")
+    assert fails(main, "flan-small").startswith(
+        "data/formatted: no conversation: expected 'Conversación:', turns, and "
+    )
 
 
 def test_an_unknown_style_is_refused_with_the_nearest(formatted, base, set_params, fails):
     set_params({"format.style": "instructions"})
     message = "unknown style, expected instruction or conversation, got 'instructions'"
-    assert fails(main) == f"params.yaml: format.style: {message}"
+    assert fails(main, "flan-small") == f"params.yaml: format.style: {message}"

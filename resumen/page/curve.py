@@ -1,0 +1,49 @@
+"""How much data fine-tuning takes: the chart, the table and the words of metrics/curve.json."""
+
+from typing import Any
+
+from resumen.page.charts import data_curve_chart
+from resumen.page.languages import Bilingual, in_both_languages, verdict_of
+from resumen.page.templates import filled_in
+
+
+def passes_in_words(name: str, result: dict[str, Any]) -> Bilingual:
+    """Return between which two numbers of articles a fine-tuning passes the baseline."""
+    baseline, between = result["baseline"]["system"], result["passes"][name]
+    if between is None:
+        return Bilingual(
+            f"{name} does not pass {baseline} with so many articles.",
+            f"{name} no supera a {baseline} con tantos artículos.",
+        )
+    before, after = between
+    if not before:
+        return Bilingual(
+            f"{name} is above {baseline} with {after} articles already.",
+            f"{name} supera a {baseline} ya con {after} artículos.",
+        )
+    return Bilingual(
+        f"{name} passes {baseline} between {before} and {after} articles.",
+        f"{name} supera a {baseline} entre {before} y {after} artículos.",
+    )
+
+
+def curve_values(result: dict[str, Any]) -> dict[str, Any]:
+    """Return what the templates show of metrics/curve.json."""
+    x = Bilingual(
+        "articles of the training split, log scale", "artículos de entrenamiento, escala logarítmica"
+    )
+    chart = in_both_languages(
+        lambda language: data_curve_chart(result["points"], result["baseline"], getattr(x, language))
+    )
+    return {
+        **result,
+        "chart": chart,
+        "confidence_pct": 100 * result["confidence"],
+        "sentences": [passes_in_words(name, result) for name in result["passes"]],
+        "points": [{**row, "said": verdict_of(row["verdict"])} for row in result["points"]],
+    }
+
+
+def curve_page(result: dict[str, Any]) -> str:
+    """Return metrics/curve.json as a page of its own, which needs no network."""
+    return filled_in("curve.html.j2", {"data_curve": curve_values(result)})
