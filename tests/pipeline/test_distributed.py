@@ -95,9 +95,9 @@ def test_generation_resumes_with_another_number_of_processes(training, set_param
 
 
 def test_beside_a_running_one_several_processes_end(training):
-    for work in ("finetune", "generate-flan-small"):
+    for work in ("finetune-flan-small", "generate-flan-small"):
         with FileLock(resume_dir() / f"{work}.lock"):
-            if work == "finetune":
+            if work == "finetune-flan-small":
                 message, _ = (ended(process, 1) for process in start_together(2, *FINETUNE))
             else:
                 message = ended(start(*GENERATE, RESUMEN_LAUNCH="--nproc-per-node 2"), 1)
@@ -121,7 +121,7 @@ def test_a_process_that_dies_ends_the_run_which_resumes_with_another_number(trai
     alone = read_json(CURVES_DIR / "flan-small.json")
     forget()
     process = start(*FINETUNE, RESUMEN_LAUNCH="--nproc-per-node 2")
-    while not list(Path(".resumen").glob("finetune/*/checkpoint-*/manifest.json")):
+    while not list(Path(".resumen").glob("finetune-*/*/checkpoint-*/manifest.json")):
         time.sleep(0.02)
         assert process.poll() is None
     os.kill(children(process)[1], signal.SIGKILL)
@@ -150,7 +150,7 @@ def test_two_machines_that_share_no_disk_train_and_go_on_together(two_machines):
     there, node = two_machines
     first = start(*FINETUNE, RESUMEN_LAUNCH=f"{node} 0")
     second = start(*FINETUNE, RESUMEN_LAUNCH=f"{node} 1", folder=there)
-    while not list(Path(".resumen").glob("finetune/*/checkpoint-*/manifest.json")):
+    while not list(Path(".resumen").glob("finetune-*/*/checkpoint-*/manifest.json")):
         time.sleep(0.02)
         assert first.poll() is None
     second.kill()

@@ -83,8 +83,8 @@ def test_outputs_hold_no_path_of_this_machine(clone):
 
 @pytest.mark.parametrize(
     "name",
-    "fetch format weights@flan-small tokenize finetune extract generate@t5-base-prefix "
-    "generate@finetuned probe@flan-small evaluate report".split(),
+    "fetch format weights@flan-small tokenize@flan-small finetune@flan-small extract "
+    "generate@t5-base-prefix generate@finetuned probe@flan-small evaluate report".split(),
 )
 def test_a_stage_makes_the_same_bytes_with_its_deps_alone(clone, tmp_path, name):
     stage = lock_of(clone)[name]

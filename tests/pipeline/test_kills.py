@@ -16,11 +16,11 @@ from tests.helpers.training import outputs
 @pytest.mark.skipif(os.name == "nt", reason="no SIGSTOP there")
 def test_a_second_run_waits_and_takes_over_what_the_first_has_made(training):
     first = start("stages.finetune", "flan-small")
-    while not list(resume_dir().glob("finetune/*/checkpoint-*/manifest.json")):
+    while not list(resume_dir().glob("finetune-*/*/checkpoint-*/manifest.json")):
         time.sleep(0.02)
     first.send_signal(signal.SIGSTOP)
     second = start("stages.finetune", "flan-small")
-    second.wait_for("finetune is under way in this folder")
+    second.wait_for("finetune-flan-small is under way in this folder")
     first.send_signal(signal.SIGCONT)
     ended(first)
     whole = outputs()
@@ -30,7 +30,11 @@ def test_a_second_run_waits_and_takes_over_what_the_first_has_made(training):
 
 @pytest.mark.parametrize(
     ("stage", "precision"),
-    [("stages.finetune", "fp32"), ("stages.finetune", "bf16"), ("stages.generate flan-small", "fp32")],
+    [
+        ("stages.finetune flan-small", "fp32"),
+        ("stages.finetune flan-small", "bf16"),
+        ("stages.generate flan-small", "fp32"),
+    ],
 )
 @pytest.mark.skipif(os.name == "nt", reason="no process groups there")
 def test_three_kills_change_no_byte(training, set_params, stage, precision):

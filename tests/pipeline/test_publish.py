@@ -1,6 +1,7 @@
 """Publish: what goes out is whole, is what the metrics say, and holds nothing that runs."""
 
 import shutil
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -24,12 +25,14 @@ RUN = {
 }
 
 
-def lock(*stages):
+def lock(*stages, known_runs=RUN):
     """Record in dvc.lock what these stages read and wrote, as `dvc repro` of them would."""
     path = Path("dvc.lock")
     known = read_yaml(path) if path.exists() else {"stages": {}}
     for stage in stages:
-        deps, outs = ([{"path": name, "md5": md5_of(Path(name))} for name in side] for side in RUN[stage])
+        deps, outs = (
+            [{"path": name, "md5": md5_of(Path(name))} for name in side] for side in known_runs[stage]
+        )
         known["stages"][stage] = {"deps": deps, "outs": outs}
     write_json(path, known)  # JSON is YAML
 
@@ -138,6 +141,37 @@ def test_a_card_with_other_numbers_than_the_metrics_is_refused(reported, fails):
     lock("evaluate", "report")
     assert fails(main, "--to", "./out").endswith("metrics/evaluation.json says 98.0; run `dvc repro` first")
     assert not Path("out").exists()
+
+
+def test_another_fine_tuning_is_published_with_a_card_of_its_own(small_run, set_params, runs, fails):
+    """It is what `finetune@other` would leave."""
+    for folder in ("models/finetuned", "data/tokenized"):
+        shutil.copytree(f"{folder}/flan-small", f"{folder}/other")
+    for kind in ("finetune", "tokenize", "curves"):
+        shutil.copyfile(f"metrics/{kind}/flan-small.json", f"metrics/{kind}/other.json")
+    set_params(
+        {
+            "finetunings": {name: {"base": "flan-small"} for name in ("flan-small", "other")},
+            "systems.other-one": {"from": "models/finetuned/other", "max_new_tokens": 2},
+        }
+    )
+    for stage, *argv in (("generate", "other-one"), ("probe", "other-one"), ("evaluate",), ("report",)):
+        runs(import_module(f"stages.{stage}").main, *argv)
+    other = {
+        "finetune": ([], ["models/finetuned/other"]),
+        "generate@other-one": (["models/finetuned/other"], ["data/predictions/other-one.jsonl"]),
+    }
+    lock(*RUN, *other, known_runs=RUN | other)
+    runs(main, "--to", "./out", "--finetuning", "other")
+    card = ModelCard.load("out/README.md")
+    scores = read_json(Path("metrics/systems/other-one.json"))
+    assert {result.metric_name: result.metric_value for result in card.data.eval_results} == {
+        name: scores[name] for name in ("rouge1", "rouge2", "rougeL")
+    }
+    assert 'from_pretrained("out")' in card.text
+    assert "max_new_tokens=2" in card.text
+    message = "params.yaml: finetunings.othe: no such fine-tuning; did you mean other?"
+    assert fails(main, "--to", "./more", "--finetuning", "othe") == message
 
 
 def swap_weights():

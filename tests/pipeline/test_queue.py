@@ -21,8 +21,7 @@ run(lambda: run_queued(["one"], 1, set, 1))
 
 AGAIN = """
 from resumen.runtime.commands import call
-from resumen.tools.queue import pending, run_queued
-from resumen.tools.seeds import experiments
+from resumen.tools.queue import experiments, pending, run_queued
 if not pending(["one"]):
     call("dvc", "exp", "run", "--queue", "-n", "one", "-S", "evaluate.seed=6")
 run_queued(["one"], 1, experiments, 1)

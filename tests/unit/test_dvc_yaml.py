@@ -136,10 +136,7 @@ def test_metrics_are_kept_by_git_and_data_by_dvc():
             ((path, options),) = out.items()
             assert path.startswith("metrics/")
             assert options["cache"] is False
-        for out in stage["outs"]:
-            path, options = next(iter(out.items())) if isinstance(out, dict) else (out, {})
-            assert path.split("/")[0] == "metrics" or path.startswith(("data/", "models/", "reports/"))
-            assert options.get("cache", True) is not path.startswith("metrics/")
+        assert all(out.split("/")[0] in ("data", "models", "reports") for out in stage["outs"])
 
 
 def test_the_template_of_the_plots_draws_fields_that_they_have():

@@ -368,11 +368,7 @@ def test_the_systems_table_has_an_empty_cell_where_nothing_was_asked(small_run, 
     runs(main)
     systems = report().split('<h2 id="systems">')[1].split("</table>")[0]
     cells = dict(
-        re.findall(
-            r'class="system">([\w-]+)<.*?<td class="n">([\d.]*)</td>(?:<td class="n">[\d.]*</td>){2}</tr>',
-            systems,
-            re.DOTALL,
-        )
+        re.findall(r'class="system">([\w-]+)<.*?<td class="n">([\d.]*)</td></tr>', systems, re.DOTALL)
     )
     assert cells["flan-small"] == "43.21"
     assert cells["lead-3"] == cells["gpt"] == ""
