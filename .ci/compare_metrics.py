@@ -16,6 +16,7 @@ KINDS = ("finetuned", "other_models", "probes")  # its keys
 
 # The metrics that a model's arithmetic decides; all the others have to be equal.
 ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
+COUNTED = ("base", "rows", "articles_read", "epochs", "steps")  # of a fine-tuning
 EXTRACTIVE = ("lead-1", "lead-3", "textrank", "random-3", "oracle")
 
 
@@ -86,6 +87,8 @@ def main() -> None:
             faults += faults_of_system(path, now, before, tolerances[kind], tolerances["probes"])
         elif path.startswith("metrics/finetune/"):
             apart = round(abs(now["validation_rougeL"] - before["validation_rougeL"]), 2)
+            if differing := [key for key in COUNTED if now.get(key) != before.get(key)]:
+                faults.append(f"{path}: {', '.join(differing)}: not as committed")
             if apart > tolerances["finetuned"]:
                 faults.append(f"{path}: validation_rougeL is {apart} points off")
         elif path == "metrics/evaluation.json" or path.startswith(("metrics/plots/", "metrics/curves/")):

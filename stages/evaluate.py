@@ -50,7 +50,6 @@ from resumen.runtime.paths import (
     TOKENIZED_DIR,
 )
 from resumen.runtime.progress import track
-from resumen.runtime.provenance import PROVENANCE
 from resumen.schema.answers import Answer, read_answers
 from resumen.schema.checkpoints import LEFT_OUT
 from resumen.schema.finetunings import finetuning_names
@@ -389,15 +388,16 @@ def curves(names: list[str]) -> list[dict[str, Any]]:
 def remove_what_is_gone(systems: list[str], finetunings: list[str]) -> None:
     """Remove what earlier runs wrote of systems and fine-tunings that are no entry of params.yaml any more.
 
-    Of models/finetuned that is what `finetune` put there: a folder of the user's own stays.
+    A folder in models/finetuned of which there is nothing else is a user's own, and stays.
     """
     orphans = remove_orphans(PREDICTIONS_DIR, [*EXTRACTIVE, *systems]) + remove_orphans(ANSWERS_DIR, systems)
+    ours = [path.stem for folder in (TOKENIZED_DIR, CURVES_DIR) for path in folder.glob("*")]
     for folder in (TOKENIZED_DIR, TOKENIZE_METRICS, FINETUNE_METRICS, CURVES_DIR):
         orphans += remove_orphans(folder, finetunings)
-    for path in sorted(FINETUNED_DIR.glob(f"*/{PROVENANCE}")):
-        if path.parent.name not in finetunings:
-            remove(path.parent)
-            orphans.append(str(path.parent))
+    for path in sorted({FINETUNED_DIR / name for name in ours if name not in finetunings}):
+        if path.is_dir():
+            remove(path)
+            orphans.append(str(path))
     if orphans:
         log.info("removed %s, of entries that are gone", ", ".join(orphans))
 

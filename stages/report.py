@@ -17,10 +17,10 @@ from typing import Any
 import yaml
 from markupsafe import Markup
 
-from resumen.page.answer import CAVEAT, answer_of, grids_of
+from resumen.page.answer import answer_of, caveat_of, grids_of
 from resumen.page.card import card_of
 from resumen.page.charts import cost_chart, curve_chart, interaction_chart, interval_chart
-from resumen.page.curve import curve_values
+from resumen.page.curve import curve_values, made_with_of
 from resumen.page.explorer import as_script, explorer, measures_shown
 from resumen.page.languages import Bilingual, bilingual, group_of, in_both_languages, question_of, verdict_of
 from resumen.page.table import (
@@ -179,13 +179,17 @@ def drawn_grid(grid: dict[str, Any], marks: dict[str, str]) -> dict[str, Any]:
     return {**grid, **said, "chart": in_both_languages(chart)}
 
 
-def data_curve_of(evaluation: dict[str, Any]) -> dict[str, Any] | None:
+def data_curve_of(params: dict[str, Any], evaluation: dict[str, Any]) -> dict[str, Any] | None:
     """Return what `resumen curve` found last, if it was on these test articles."""
-    found: dict[str, Any] = read_json(DATA_CURVE)
+    found: dict[str, Any] = read_json(DATA_CURVE) if DATA_CURVE.exists() else {}
     if not found:
         return None
     if found["signature"] != evaluation["signature"]:
         log.warning("%s: of other test articles or another way to score; left out", DATA_CURVE)
+        return None
+    made_with = made_with_of(params, found["passes"])
+    if changed := [key for key, value in found["made_with"].items() if made_with.get(key) != value]:
+        log.warning("%s: made with another %s; left out", DATA_CURVE, ", ".join(changed))
         return None
     return curve_values(found)
 
@@ -240,9 +244,9 @@ def page_values(params: dict[str, Any]) -> dict[str, Any]:
     ]
     return {
         **speech,
-        "answer": answer_of(evaluation, marks),
+        "answer": answer_of(params, evaluation, marks),
         "breakdown": groups_of(evaluation),
-        "caveat": CAVEAT,
+        "caveat": caveat_of(params, evaluation),
         "charts": charts_of(systems, differences, marks),
         "checkpoints": {
             name: bilingual("left out: no miniature is shipped")
@@ -253,7 +257,7 @@ def page_values(params: dict[str, Any]) -> dict[str, Any]:
         "columns": measure_heads(measures_shown()),
         "confidence_pct": 100 * evaluation["confidence"],
         "data": audit,
-        "data_curve": data_curve_of(evaluation),
+        "data_curve": data_curve_of(params, evaluation),
         "differences": differences,
         "evaluation": evaluation,
         "every": shown["every"],

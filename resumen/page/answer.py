@@ -26,7 +26,7 @@ CAVEAT = Bilingual(
 )
 
 
-def answer_of(evaluation: dict[str, Any], marks: dict[str, str]) -> list[Bilingual]:
+def answer_of(params: dict[str, Any], evaluation: dict[str, Any], marks: dict[str, str]) -> list[Bilingual]:
     """Return the answer, with numbers and verdicts: a sentence on each training alone, and one on both."""
     scores = {row["system"]: row[PRIMARY]["mean"] for row in evaluation["systems"]}
     interval = f"{100 * evaluation['confidence']:g} %"
@@ -38,9 +38,27 @@ def answer_of(evaluation: dict[str, Any], marks: dict[str, str]) -> list[Bilingu
     both = [
         both_sentence(row, evaluation["differences"], interval)
         for row in evaluation["interactions"]
-        if row["against"] in ALONE
+        if is_after_fine_tuning(params, row)
     ]
     return alone + both
+
+
+def is_after_fine_tuning(params: dict[str, Any], row: dict[str, Any]) -> bool:
+    """Return whether an interaction is of instruction tuning, before and after fine-tuning."""
+    is_trained = [system_is_trained(params, name) for name in row["systems"]]
+    return row["against"] == "instruction-tuning" and is_trained == [True, True, False, False]
+
+
+def caveat_of(params: dict[str, Any], evaluation: dict[str, Any]) -> Bilingual | None:
+    """Return what else differs where T5 v1.0, that of google-t5, stands beside Flan-T5; or None."""
+    rows = [row for row in evaluation["differences"] if row["name"] == "instruction-tuning"]
+    for row in rows:
+        entry = params["systems"].get(row["against"])
+        checkpoint = system_params(params, row["against"]).checkpoint if entry else None
+        repo = params["checkpoints"].get(checkpoint, {}).get("repo") or ""
+        if repo.startswith("google-t5/"):
+            return CAVEAT
+    return None
 
 
 def sentence(
@@ -67,9 +85,9 @@ def sentence(
 
 
 def both_sentence(row: dict[str, Any], pairs: list[dict[str, Any]], interval: str) -> Bilingual:
-    """Return an interaction as a sentence: what the one training buys without the other, and with it."""
-    what, verdict = ALONE[row["against"]], verdict_of(row["verdict"])
-    other = next(words for name, words in ALONE.items() if name != row["against"])
+    """Return an interaction as a sentence: what instruction tuning buys alone, and after fine-tuning."""
+    what, other = ALONE["instruction-tuning"], ALONE["fine-tuning"]
+    verdict = verdict_of(row["verdict"])
     by_name = {pair["name"]: f"{pair['difference']:+.2f}" for pair in pairs}
     after, before = by_name[row["comparison"]], by_name[row["against"]]
     if row["verdict"] in ("larger", "smaller"):

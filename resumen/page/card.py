@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from resumen.page.answer import CAVEAT, answer_of
+from resumen.page.answer import answer_of, caveat_of
 from resumen.page.table import is_base_miniature, marks_of, measure_heads, played_by, system_of, system_rows
 from resumen.page.templates import filled_in
 from resumen.prompts.templates import chosen_set
@@ -149,9 +149,9 @@ def card_values(params: dict[str, Any], finetuning: str) -> dict[str, Any]:
     evaluation, audit = read_json(EVALUATION_FILE), read_json(DATA_METRICS)
     base, provenance = finetuning_params(params, finetuning).base, audit["provenance"][0]
     return {
-        "answer": answer_of(evaluation, marks_of(params)),
+        "answer": answer_of(params, evaluation, marks_of(params)),
         "base": base,
-        "caveat": CAVEAT,
+        "caveat": caveat_of(params, evaluation),
         "columns": measure_heads(measures_in("page")),
         "confidence_pct": 100 * evaluation["confidence"],
         "data": audit,

@@ -182,7 +182,7 @@ def name_places(rows: list[dict[str, Any]]) -> list[dict[str, float]]:
 
 def coloured(field: str, names: list[str]) -> dict[str, Any]:
     """Return an encoding that gives each of `names` a colour of the page, and the legend of it."""
-    names = sorted(names)  # in every chart the same
+    names = sorted(names)  # in every chart of the same ones alike
     scale = {"domain": names, "range": [COLOURS[number % len(COLOURS)] for number in range(len(names))]}
     return {"field": field, "type": "nominal", "title": None, "scale": scale, "legend": {"orient": "top"}}
 

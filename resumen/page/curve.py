@@ -1,10 +1,26 @@
 """How much data fine-tuning takes: the chart, the table and the words of metrics/curve.json."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from resumen.page.charts import data_curve_chart
 from resumen.page.languages import Bilingual, in_both_languages, verdict_of
 from resumen.page.templates import filled_in
+from resumen.schema.params import section_of
+
+
+def made_with_of(params: dict[str, Any], finetunings: Iterable[str]) -> dict[str, Any]:
+    """Return what of params.yaml decides a curve, by key, but for the articles and the seed of its points."""
+    made_with = {
+        name: section_of(params, name) for name in ("data", "format", "tokenize", "finetune", "weights")
+    }
+    made_with["generate"] = section_of(params, "generate")
+    made_with["finetune"] = {key: value for key, value in made_with["finetune"].items() if key != "seed"}
+    for name in finetunings:
+        entry = params["finetunings"].get(name) or {}
+        own = {key: value for key, value in entry.items() if key != "rows" and value is not None}
+        made_with[f"finetunings.{name}"] = own
+    return made_with
 
 
 def passes_in_words(name: str, result: dict[str, Any]) -> Bilingual:

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from resumen.page.answer import CAVEAT, answer_of
+from resumen.page.answer import answer_of, caveat_of
 from resumen.page.table import is_base_miniature, main_finetuning, markdown_table, marks_of, system_rows
 from resumen.runtime.errors import InputError
 from resumen.runtime.jsonfiles import read_json
@@ -25,10 +25,12 @@ def with_results(readme: str, params: dict[str, Any]) -> str:
     title = (
         "Miniature" if is_base_miniature(params, main_finetuning(params)) else f"Profile {params['profile']}"
     )
-    sentences = "\n".join(f"- {sentence.en}" for sentence in answer_of(evaluation, marks_of(params)))
+    sentences = "\n".join(f"- {sentence.en}" for sentence in answer_of(params, evaluation, marks_of(params)))
+    said = caveat_of(params, evaluation)
+    caveat = f"{said.en}\n\n" if said else ""
     body = (
         f"**{title}**, {evaluation['num_articles']} test articles, F1 in points, ROUGE-L with its "
         f"{100 * evaluation['confidence']:g} % interval:\n\n"
-        f"{sentences}\n\n{CAVEAT.en}\n\n{markdown_table(system_rows(params, evaluation))}"
+        f"{sentences}\n\n{caveat}{markdown_table(system_rows(params, evaluation))}"
     )
     return pattern.sub(lambda _: f"{RESULT_MARKS[0]}\n{body}\n{RESULT_MARKS[1]}", readme)

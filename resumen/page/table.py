@@ -32,8 +32,8 @@ def is_miniature(params: dict[str, Any], name: str) -> bool:
         InputError: a section is missing.
     """
     system = system_params(params, name)
-    if system.finetuning:
-        return is_base_miniature(params, system.finetuning)
+    if system.finetuning in finetuning_names(params):
+        return is_base_miniature(params, str(system.finetuning))
     return system.checkpoint is not None and is_played_by_miniature(params, system.checkpoint)
 
 

@@ -77,28 +77,24 @@ def comparisons_of(params: dict[str, Any]) -> list[Tested]:
     """
     entries = comparison_params(params)
     pairs = {name: pair_of(params, name, entry) for name, entry in entries.items() if entry.system}
-    result: dict[tuple[str | None, ...], Tested] = {}
+    result: dict[frozenset[tuple[str | None, int]], Tested] = {}
     for name, entry in entries.items():
         one: Tested = (
             pairs[name]
             if name in pairs
             else Interaction(name, entry.question, pairs[str(entry.comparison)], pairs[str(entry.against)])
         )
-        first = result.setdefault(tuple(one.systems), one)
+        cells = frozenset(zip(one.systems, (1, -1, -1, 1), strict=False))  # and their signs
+        first = result.setdefault(cells, one)
         if first.name != name:
-            what = (
-                " − ".join(map(str, one.systems)) if isinstance(one, Comparison) else "the same interaction"
-            )
+            what = f"the pair of comparisons.{first.name}, {one.systems[0]} − {one.systems[1]}"
+            if isinstance(one, Interaction):
+                what = f"the difference of comparisons.{first.name}, rows and columns exchanged perhaps"
             raise InputError(
-                f"params.yaml: comparisons.{name}: the pair of comparisons.{first.name}, {what}; leave one "
-                "out, since each takes its share of the error rate"
+                f"params.yaml: comparisons.{name}: {what}; leave one out, since each takes its share of the "
+                "error rate"
             )
     return list(result.values())
-
-
-def pairs(params: dict[str, Any]) -> list[Comparison]:
-    """Return the pairs of `comparisons`; see `comparisons_of`."""
-    return [one for one in comparisons_of(params) if isinstance(one, Comparison)]
 
 
 def compare_all(

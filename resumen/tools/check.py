@@ -83,12 +83,13 @@ def notes(params: dict[str, Any]) -> list[str]:
     known = [*EXTRACTIVE]
     known += [name for name in system_names(params) if system_params(params, name).path not in left_out]
     for one in comparisons_of(params):
-        for system in dict.fromkeys(one.systems):
-            where = f"comparisons.{one.name}: left out: no system"
-            if system is None:
-                result.append(f"{where} runs the base as it was published")
-            elif system not in known:
-                result.append(f"{where} {system!r}{nearest(system, known)}")
+        missing = [
+            "runs the base as it was published" if system is None else f"{system!r}{nearest(system, known)}"
+            for system in dict.fromkeys(one.systems)
+            if system not in known
+        ]
+        if missing:
+            result.append(f"comparisons.{one.name}: left out: no system {' and none '.join(missing)}")
     return result
 
 
@@ -97,24 +98,24 @@ def is_model_folder(path: Path) -> bool:
     return any(path.glob("model*.safetensors"))
 
 
-def check_step(params: dict[str, Any]) -> None:
-    """Check that a training has the articles that it asks for, where their number is known beforehand."""
+def check_step(params: dict[str, Any], name: str) -> None:
+    """Check that a fine-tuning has the articles that it asks for, where their number is known beforehand."""
     train = data_params(params).train
     if not isinstance(train, int):
         return
-    for name in finetuning_names(params):
-        recipe, rows = recipe_of(params, name), finetuning_params(params, name).rows
-        step = recipe.batch_size * recipe.gradient_accumulation
-        if train < step:
-            raise InputError(
-                f"params.yaml: data.train: a step takes {step} articles (finetune.batch_size × "
-                f"gradient_accumulation), got {train}; raise it, or lower the batch size"
-            )
-        if rows and rows > train:
-            raise InputError(
-                f"params.yaml: finetunings.{name}.rows: the training split has {train} articles (data.train)"
-                f", got {rows}; lower it, or leave it empty for all"
-            )
+    recipe, entry = recipe_of(params, name), finetuning_params(params, name)
+    step = recipe.batch_size * recipe.gradient_accumulation
+    if train < step:
+        own = f"finetunings.{name}.batch_size" if entry.batch_size else "finetune.batch_size"
+        raise InputError(
+            f"params.yaml: data.train: a step takes {step} articles ({own} × "
+            f"gradient_accumulation), got {train}; raise it, or lower the batch size"
+        )
+    if entry.rows and entry.rows > train:
+        raise InputError(
+            f"params.yaml: finetunings.{name}.rows: the training split has {train} articles (data.train)"
+            f", got {entry.rows}; lower it, or leave it empty for all"
+        )
 
 
 def check_seeds(params: dict[str, Any]) -> None:
@@ -165,7 +166,7 @@ def checks_together(params: dict[str, Any]) -> list[Check]:
     systems = params["systems"] if isinstance(params["systems"], dict) else {}
     return [
         partial(check_checkpoints, params),
-        partial(check_step, params),
+        *(partial(check_step, params, name) for name in finetuning_names(params)),
         lambda: template_pairs(parse_section(FormatParams, params, "format")),
         partial(check_seeds, params),
         partial(comparisons_of, params),

@@ -20,13 +20,14 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from resumen.page.curve import curve_page, passes_in_words
+from resumen.page.curve import curve_page, made_with_of, passes_in_words
 from resumen.page.table import is_base_miniature, system_of
 from resumen.runtime.cli import parser
 from resumen.runtime.errors import InputError
 from resumen.runtime.files import write_text
 from resumen.runtime.jsonfiles import write_json
 from resumen.runtime.paths import CURVE_PAGE, DATA_CURVE, FINETUNED_DIR, RAW_TRAIN
+from resumen.schema.checkpoints import why_left_out
 from resumen.schema.finetunings import finetuning_names, finetuning_params
 from resumen.schema.params import ENTRY_NAME, parse_section, read_params
 from resumen.schema.rows import num_rows
@@ -36,7 +37,8 @@ from resumen.scoring.comparisons import base_system
 from resumen.scoring.registry import PRIMARY
 from resumen.tools.check import check
 from resumen.tools.compare import Compared, Group, check_comparable, compared, read_scored
-from resumen.tools.queue import check_same_params, run_missing
+from resumen.tools.queue import check_same_params, run_missing, with_values
+from resumen.tools.results import changed_since_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +65,10 @@ def numbers_of(text: str) -> list[int]:
 
 def names_of(text: str) -> list[str]:
     """Return the names of "flan-small,t5-small"."""
-    return text.split(",")
+    names = text.split(",")
+    if len(set(names)) < len(names):
+        raise ArgumentTypeError(f"expected different names, got {text!r}")
+    return names
 
 
 class Point(NamedTuple):
@@ -74,15 +79,24 @@ class Point(NamedTuple):
     scores: "pd.DataFrame"  # ROUGE-L, in points, (articles, seeds), by id
 
 
-def changes_of(finetunings: Iterable[str], rows: int, seed: int, num_train: int) -> list[str]:
-    """Return the options of `dvc exp run` for a point: of all articles, those of the run as it is.
+def values_of(finetunings: Iterable[str], rows: int, seed: int, num_train: int) -> dict[str, int | None]:
+    """Return the params of a point, by key: of all articles, those of the run as it is.
 
-    >>> changes_of(["t5-small"], 50, 13, 1500)
-    ['-S', 'finetunings.t5-small.rows=50', '-S', 'finetune.seed=13']
+    >>> values_of(["t5-small"], 1500, 13, num_train=1500)
+    {'finetunings.t5-small.rows': None, 'finetune.seed': 13}
     """
-    value = "null" if rows == num_train else rows
-    sets = [f"finetunings.{name}.rows={value}" for name in finetunings]
-    return [part for change in [*sets, f"finetune.seed={seed}"] for part in ("-S", change)]
+    value = None if rows == num_train else rows
+    return {**{f"finetunings.{name}.rows": value for name in finetunings}, "finetune.seed": seed}
+
+
+def changes_of(values: dict[str, int | None]) -> list[str]:
+    """Return the options of `dvc exp run` that set params, also such as an entry has not.
+
+    >>> changes_of({"finetunings.t5-small.rows": 50, "finetune.seed": 13})
+    ['-S', '++finetunings.t5-small.rows=50', '-S', '++finetune.seed=13']
+    """
+    given = {key: "null" if value is None else value for key, value in values.items()}
+    return [part for key, value in given.items() for part in ("-S", f"++{key}={value}")]
 
 
 def points_of(params: dict[str, Any], finetunings: list[str], groups: dict[int, Group]) -> list[Point]:
@@ -157,6 +171,7 @@ def result_of(
         )
     return {
         "signature": first.runs[0].signature,
+        "made_with": made_with_of(params, finetunings),
         "baseline": {"system": BASELINE, "mean": round(float(baseline.to_numpy().mean()), 2)},
         "confidence": evaluate.confidence,
         "seeds": len(first.runs),
@@ -195,8 +210,13 @@ def check_wanted(params: dict[str, Any], finetunings: list[str], rows: list[int]
     Raises:
         InputError: no such fine-tuning, one that no system runs, or more articles than there are.
     """
+    if not finetunings:
+        raise InputError(
+            f"params.yaml: systems: none is from {FINETUNED_DIR}/F, so there are no scores; add one"
+        )
     for name in finetunings:
-        finetuning_params(params, name)
+        if reason := why_left_out(params, finetuning_params(params, name).base):
+            raise InputError(f"params.yaml: finetunings.{name}: left out, and has no scores: {reason}")
         if system_of(params, name) is None:
             raise InputError(
                 f"params.yaml: systems: none is from {FINETUNED_DIR / name}, so it has no scores; add one"
@@ -212,7 +232,9 @@ def main() -> None:
     arguments = parser(__doc__, "resumen curve --rows 50,150,500,1500")
     arguments.add_argument("--rows", type=numbers_of, required=True, help="articles, joined by commas")
     arguments.add_argument("--finetunings", type=names_of, help="joined by commas (default: all)")
-    arguments.add_argument("--seeds", type=numbers_of, help="joined by commas (default: finetune.seed)")
+    arguments.add_argument(
+        "--seeds", type=numbers_of, help="which, joined by commas (default: finetune.seed alone)"
+    )
     arguments.add_argument(
         "--name", default="curve", help="the experiments are called NAME-ROWS-SEED (default: curve)"
     )
@@ -224,17 +246,23 @@ def main() -> None:
         raise InputError(f"--name: expected letters, digits, - and _, got {options.name!r}")
     params = read_params()
     check(params)
-    finetunings = options.finetunings or finetuning_names(params)
+    finetunings = options.finetunings or [
+        name
+        for name in finetuning_names(params)
+        if system_of(params, name) and not why_left_out(params, finetuning_params(params, name).base)
+    ]
+    if changed := changed_since_run(params):
+        raise InputError(changed)
     num_train = check_wanted(params, finetunings, options.rows)
     seeds = options.seeds or [params["finetune"]["seed"]]
     wanted = {
-        f"{options.name}-{rows}-{seed}": changes_of(finetunings, rows, seed, num_train)
+        f"{options.name}-{rows}-{seed}": values_of(finetunings, rows, seed, num_train)
         for rows in options.rows
         for seed in seeds
     }
-    run_missing(wanted, options.jobs)
-    moved = ["finetune.seed", *(f"finetunings.{name}.rows" for name in finetunings)]
-    check_same_params(wanted, params, "params.yaml", moved)
+    run_missing({name: changes_of(values) for name, values in wanted.items()}, options.jobs)
+    for name, values in wanted.items():
+        check_same_params([name], with_values(params, values), f"params.yaml with {values}", [])
     groups = {
         rows: Group(str(rows), [read_scored(f"{options.name}-{rows}-{seed}") for seed in seeds])
         for rows in options.rows

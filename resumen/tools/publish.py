@@ -42,6 +42,7 @@ from resumen.runtime.paths import (
 )
 from resumen.schema.finetunings import finetuning_params
 from resumen.schema.params import read_params, read_yaml
+from resumen.tools.results import changed_since_run
 
 log = logging.getLogger("publish")
 
@@ -163,8 +164,12 @@ def checked_card(params: dict[str, Any], finetuning: str) -> str:
         )
     check_run(read_yaml(LOCK) or {}, FINETUNED_DIR / finetuning, system)
     is_main = finetuning == main_finetuning(params)
+    if not is_main and (changed := changed_since_run(params)):
+        raise InputError(changed)
     text = MODEL_CARD.read_text(encoding="utf-8") if is_main else card_of(params, finetuning)
-    check_card(MODEL_CARD, text, system, read_json(EVALUATION_FILE))
+    check_card(
+        MODEL_CARD if is_main else Path(f"card of {finetuning}"), text, system, read_json(EVALUATION_FILE)
+    )
     return text
 
 

@@ -232,6 +232,22 @@ def without(params: dict[str, Any], keys: list[str]) -> dict[str, Any]:
     return result
 
 
+def with_values(params: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Return `params` with some values, each by its key, written with dots.
+
+    >>> with_values({"finetune": {"seed": 13, "epochs": 4}}, {"finetune.seed": 14})
+    {'finetune': {'seed': 14, 'epochs': 4}}
+    """
+    result = deepcopy(params)
+    for key, value in values.items():
+        *sections, last = key.split(".")
+        section: Any = result
+        for name in sections:
+            section = section[name]
+        section[last] = value
+    return result
+
+
 def last_words(name: str) -> list[str]:
     """Return the last lines that an experiment wrote; what its worker said, if it was never set up."""
     tasks = queue_tasks()

@@ -90,7 +90,9 @@ def seed_pairs(group: Group, params: dict[str, Any]) -> "dict[str, tuple[pd.Data
     def apart(pair: Comparison) -> "pd.DataFrame":
         assert pair.against is not None
         one, other = values[pair.system], values[pair.against].loc[values[pair.system].index]
-        return one.sub(other if one.shape[1] == other.shape[1] else other.iloc[:, 0], axis=0)
+        import pandas as pd  # half a second
+
+        return pd.DataFrame(one.to_numpy() - other.to_numpy(), index=one.index)  # (articles, 1 or seeds)
 
     result = {}
     for one in comparisons_of(params):

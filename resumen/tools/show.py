@@ -172,7 +172,7 @@ def side_view(tokenizer: Tokenizer, text: str, ids: list[int], style: str = "ins
     indices = iter(range(len(encoding.ids)))
     kept = truncate_turns([list(islice(indices, len(line))) for line in lines], len(ids))
     if [encoding.ids[index] for index in kept] != ids:
-        raise InputError(f"{TOKENIZED_DIR}: not the ids of {FORMATTED_DIR}; run `dvc repro tokenize`")
+        raise InputError(f"{TOKENIZED_DIR}: not the ids of {FORMATTED_DIR}; `dvc repro tokenize` makes them")
     gaps = []
     for before, (last, index) in enumerate(pairwise([-1, *kept])):  # </s> is kept: no gap is at the end
         if num_cut := index - last - 1:

@@ -1,5 +1,6 @@
 """Fine-tunings come and go through DVC: exactly what is theirs runs, and nothing of them is left."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,17 @@ def test_what_is_taken_out_leaves_no_file_and_a_fresh_clone_runs_nothing(clone, 
     run(fresh, "dvc", "pull")
     assert ran(run(fresh, "dvc", "repro")) == set()
     assert run(fresh, "git", "status", "--porcelain") == ""
+
+
+def test_the_data_curve_is_run_by_the_queue_and_shown(clone):
+    """Two numbers of articles of one fine-tuning, then of both: what ran with other articles is not reused."""
+    command = ("python", "-m", "resumen", "curve", "--rows", "10,40")
+    message = run(clone, *command, "--finetunings", "flan-small", "--name", "one")
+    assert "flan-small              40" in message
+    found = json.loads((clone / "metrics/curve.json").read_text(encoding="utf-8"))
+    assert [row["rows"] for row in found["points"]] == [0, 10, 40]
+    assert (clone / "reports/curve.html").is_file()
+    assert ran(run(clone, "dvc", "repro")) == {"report"}
+    assert 'id="curve"' in (clone / "reports/report.html").read_text(encoding="utf-8")
+    message = run(clone, *command, "--name", "one", fails=True)  # t5-base had all of its articles
+    assert "experiment one-10-13 was run with other params than params.yaml with" in message

@@ -109,6 +109,14 @@ def test_an_interaction_is_the_difference_of_two_differences_by_article():
     assert row["systems"] == ["finetuned", "t5-small-finetuned", "flan-small", "t5-small"]
 
 
+def test_rows_and_columns_exchanged_are_the_same_interaction():
+    params = read_params(ROOT / "params.yaml")
+    again = {"question": "?", "comparison": "fine-tuning", "against": "fine-tuning-t5"}
+    params["comparisons"]["again"] = again
+    with pytest.raises(InputError, match=r"comparisons\.again: the difference of comparisons\.interaction"):
+        comparisons_of(params)
+
+
 def test_an_interaction_without_one_of_its_cells_is_left_out():
     scores, _ = four_systems(np.random.default_rng(22), 20)
     del scores["t5-small"]

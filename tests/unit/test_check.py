@@ -125,7 +125,7 @@ FAULTS = [
     ),
     (
         {"finetunings.t5-small.batch_size": 2000},
-        "data.train: a step takes 2000 articles (finetune.batch_size × gradient_accumulation), got 1500",
+        "data.train: a step takes 2000 articles (finetunings.t5-small.batch_size × gradient_",
     ),
     (
         {"systems.finetuned.from": "models/finetuned/flan-smal"},
@@ -163,7 +163,7 @@ FAULTS = [
                 "against": "instruction-tuning",
             }
         },
-        "comparisons.again: the pair of comparisons.interaction, the same interaction; leave one out",
+        "comparisons.again: the difference of comparisons.interaction, rows and columns exchanged perhaps",
     ),
     ({"finetune": 3}, "finetune: expected keys and values, got 3"),
     ({"comparisons": []}, "comparisons: expected a mapping of pairs, got []; {} is none"),
@@ -349,14 +349,14 @@ def test_what_a_profile_cannot_serve_is_said_and_stops_nothing(set_params, runs,
     )
     caplog.set_level("INFO", "check")
     runs(main)
-    left_out, base, first, pair, no_git, fine = caplog.messages
+    left_out, base, pair, no_git, fine = caplog.messages
     assert no_git.startswith("no git repository here, and DVC wants one")
     assert left_out.startswith("params.yaml: checkpoints.flan-xl: left out, and what is on it: weights is")
     assert base.startswith(
         "params.yaml: comparisons.fine-tuning: left out: no system runs the base as it was published"
     )
-    assert first.startswith("params.yaml: comparisons.mine: left out: no system 'flan-xl-finetuned'")
-    assert pair == ("params.yaml: comparisons.mine: left out: no system 'flan-bas'; did you mean flan-base?")
+    assert pair.startswith("params.yaml: comparisons.mine: left out: no system 'flan-xl-finetuned'")
+    assert pair.endswith(" and none 'flan-bas'; did you mean flan-base?")
     assert fine.startswith("params.yaml is fine: profile mini, 11 systems")
 
 

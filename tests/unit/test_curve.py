@@ -5,12 +5,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from resumen.page.curve import curve_page, passes_in_words
+from resumen.page.curve import curve_page, made_with_of, passes_in_words
+from resumen.runtime.errors import InputError
 from resumen.runtime.jsonfiles import read_json, write_json
 from resumen.schema.params import read_params
 from resumen.schema.sections import EvaluateParams
 from resumen.tools.compare import Group
-from resumen.tools.curve import changes_of, crossing, main, numbers_of, result_of, table_of
+from resumen.tools.curve import changes_of, crossing, main, numbers_of, result_of, table_of, values_of
+from resumen.tools.queue import check_same_params, with_values
 from stages.report import main as report
 from tests.helpers.comparisons import scored
 from tests.helpers.paths import ROOT
@@ -97,9 +99,9 @@ def test_several_seeds_have_a_deviation():
 
 def test_all_articles_are_the_run_as_it_is():
     """DVC's run cache has it."""
-    assert changes_of(["a", "b"], 1500, 13, num_train=1500) == [
-        *("-S", "finetunings.a.rows=null", "-S", "finetunings.b.rows=null", "-S", "finetune.seed=13")
-    ]
+    values = values_of(["a", "b"], 1500, 13, num_train=1500)
+    assert values == {"finetunings.a.rows": None, "finetunings.b.rows": None, "finetune.seed": 13}
+    assert changes_of(values)[:2] == ["-S", "++finetunings.a.rows=null"]
 
 
 @pytest.mark.parametrize("text", ["", "50,50", "50,x", "-1"])
@@ -120,34 +122,68 @@ BAD = [
         "params.yaml: finetunings.finetuned: no such fine-tuning; it is a system, from "
         "models/finetuned/flan-small",
     ),
+    (
+        ["--rows", "5", "--finetunings", "mt5"],
+        "params.yaml: finetunings.mt5: left out, and has no scores: weights is embedded, and no miniature",
+    ),
     (["--rows", "5", "--jobs", "0"], "--jobs: expected experiments at a time, 1 or more, got 0"),
     (["--rows", "5", "--name", "a b"], "--name: expected letters, digits, - and _, got 'a b'"),
 ]
 
 
 @pytest.mark.parametrize(("argv", "message"), BAD)
-def test_bad_options_are_refused_before_anything_is_queued(small_run, fails, argv, message):
-    assert fails(main, *argv) == message
+def test_bad_options_are_refused_before_anything_is_queued(small_run, set_params, fails, argv, message):
+    set_params(
+        {
+            "checkpoints.mt5": {"repo": "google/mt5-small", "revision": "main"},
+            "finetunings": {"flan-small": {"base": "flan-small"}, "mt5": {"base": "mt5"}},
+        }
+    )
+    assert fails(main, *argv).startswith(message)
+
+
+def test_runs_with_other_articles_or_another_seed_than_asked_for_are_refused(monkeypatch):
+    own = {"finetune": {"seed": 13}, "finetunings": {"a": {"base": "a"}, "b": {"base": "b", "rows": None}}}
+    ran = with_values(own, {"finetunings.a.rows": 50})
+    monkeypatch.setattr("resumen.tools.queue.params_of", {"curve-50-13": ran}.get)
+    check_same_params(["curve-50-13"], with_values(own, {"finetunings.a.rows": 50}), "asked for", [])
+    both = with_values(own, {"finetunings.a.rows": 50, "finetunings.b.rows": 50})
+    with pytest.raises(
+        InputError, match="experiment curve-50-13 was run with other params than asked for has"
+    ):
+        check_same_params(["curve-50-13"], both, "asked for", [])
 
 
 def test_a_fine_tuning_that_no_system_runs_has_no_curve(small_run, set_params, fails):
     set_params({"systems": {"flan-small": {"from": "models/pretrained/flan-small"}}})
-    assert fails(main, "--rows", "5") == (
-        "params.yaml: systems: none is from models/finetuned/flan-small, so it has no scores; add one"
-    )
+    message = "params.yaml: systems: none is from models/finetuned/"
+    assert fails(main, "--rows", "5") == f"{message}F, so there are no scores; add one"
+    one = ("--rows", "5", "--finetunings", "flan-small")
+    assert fails(main, *one) == f"{message}flan-small, so it has no scores; add one"
 
 
 def test_the_report_shows_it_where_it_is_of_the_same_articles(small_run, result, runs, caplog):
     signature = read_json(Path("metrics/evaluation.json"))["signature"]
-    write_json(Path("metrics/curve.json"), {**result, "signature": signature})
+    names = ["flan-small"]
+    made_with = made_with_of(read_params(), names)
+    shown = {**result, "signature": signature, "made_with": made_with, "passes": {"flan-small": (50, 150)}}
+    write_json(Path("metrics/curve.json"), shown)
     runs(report)
     page = Path("reports/report.html").read_text(encoding="utf-8")
     assert 'id="curve"' in page
     assert "flan-small passes lead-3 between 50 and 150 articles." in page
-    write_json(Path("metrics/curve.json"), {**result, "signature": ["other"]})
+    others = {**made_with, "format": {}, "finetunings.flan-small": {"base": "t5-small"}}
+    for change, message in (
+        ({"signature": ["other"]}, "of other test articles or another way to score"),
+        ({"made_with": others}, "made with another format, finetunings.flan-small"),
+    ):
+        write_json(Path("metrics/curve.json"), {**shown, **change})
+        runs(report)
+        assert 'id="curve"' not in Path("reports/report.html").read_text(encoding="utf-8")
+        assert f"metrics/curve.json: {message}; left out" in caplog.messages
+    Path("metrics/curve.json").unlink()
     runs(report)
     assert 'id="curve"' not in Path("reports/report.html").read_text(encoding="utf-8")
-    assert "metrics/curve.json: of other test articles or another way to score; left out" in caplog.messages
 
 
 def test_the_page_of_its_own_needs_no_network(result):

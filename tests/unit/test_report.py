@@ -13,7 +13,7 @@ from huggingface_hub import ModelCard
 from jinja2 import Environment
 
 from resumen.news.questions import NEWS_KINDS
-from resumen.page.answer import answer_of, grids_of
+from resumen.page.answer import answer_of, caveat_of, grids_of
 from resumen.page.card import asked_how, card_values, metadata
 from resumen.page.explorer import lost_letters
 from resumen.page.languages import QUESTIONS, TRANSLATIONS, bilingual, verdict_of
@@ -47,6 +47,7 @@ def escaped(text: str) -> str:
     return Environment(autoescape=True).from_string("{{ text }}").render(text=text)
 
 
+PARAMS = read_params(ROOT / "params.yaml")
 UNSCORED = {"systems": []}  # metrics/evaluation.json without a system
 
 
@@ -450,7 +451,7 @@ def test_the_answer_has_a_sentence_a_training_with_both_numbers_the_difference_a
         ],
         "interactions": [],
     }
-    first, second = answer_of(evaluation, {"t5-small": "miniature"})
+    first, second = answer_of(PARAMS, evaluation, {"t5-small": "miniature"})
     assert first == (
         "Instruction tuning makes the summaries better: ROUGE-L goes from 10.00 points, of t5-small "
         "(miniature), to 15.50, of a-better-one, a difference of +5.50 (95 % interval +4.50 to +6.50).",
@@ -489,7 +490,7 @@ def test_lost_letters_are_those_that_the_vocabulary_cannot_write_and_not_what_it
 
 def test_the_answer_is_empty_without_the_systems_it_compares():
     evaluation = {"confidence": 0.95, "systems": scored(own=10.0), "differences": [], "interactions": []}
-    assert answer_of(evaluation, {}) == []
+    assert answer_of(PARAMS, evaluation, {}) == []
 
 
 INTERACTIONS = [
@@ -519,11 +520,33 @@ def crossed(message="larger"):
 
 @pytest.mark.parametrize(("message", "expected"), INTERACTIONS)
 def test_what_both_trainings_buy_together_is_a_sentence(message, expected):
-    alone, both = answer_of(crossed(message), {})
+    alone, both = answer_of(PARAMS, crossed(message), {})
     assert alone.en.startswith("Instruction tuning makes the summaries better")
     assert both.en.startswith(expected)
     assert both.en.endswith(" interaction of +23.00 (95 % interval +22.00 to +24.00).")
     assert "una interacción de +23.00 (intervalo del 95 %, de +22.00 a +24.00)" in both.es
+
+
+OTHERS = [  # as the questions of other interactions would be answered wrongly
+    {"comparison": "course", "systems": ["flan-base", "t5-base", "flan-small", "t5-small"]},
+    {"against": "fine-tuning", "systems": ["t5-small-finetuned", "t5-small", "finetuned", "flan-small"]},
+]
+
+
+@pytest.mark.parametrize("change", OTHERS)
+def test_an_interaction_of_something_else_is_no_part_of_the_answer(change):
+    evaluation = crossed()
+    evaluation["interactions"][0] |= change
+    assert len(answer_of(PARAMS, evaluation, {})) == 1
+
+
+REPOS = [("google-t5/t5-small", True), ("google/t5-small-lm-adapt", False)]
+
+
+@pytest.mark.parametrize(("repo", "expected"), REPOS)
+def test_the_version_of_t5_is_a_caveat_where_it_is_one(set_params, repo, expected):
+    set_params({"checkpoints.t5-small.repo": repo})
+    assert bool(caveat_of(read_params(), crossed())) == expected
 
 
 def test_the_two_by_two_has_a_row_a_base_a_column_a_training_and_what_each_buys(project):

@@ -47,6 +47,7 @@ def crossed(gains):
         one = scored(f"seed-{number}")
         base = one.scores[one.scores["system"] == "lead-3"]
         parts = [base.assign(system=name, rougeL=base["rougeL"] + mean) for name, mean in means.items()]
+        parts.append(base)
         runs.append(one._replace(scores=pd.concat(parts)))
     return Group("seed", runs)
 
@@ -60,6 +61,18 @@ def test_an_interaction_is_compared_over_the_seeds(project):
     rows = {row.system: row for row in compared(pairs, PARAMS, "rougeL", is_fixed=True)}
     assert rows[name].row.mean == pytest.approx(18.0)
     assert (rows[name].runs.lower, rows[name].runs.upper) == pytest.approx((18 - 25.41, 18 + 25.41), abs=0.01)
+
+
+def test_a_pair_whose_second_side_alone_is_trained_has_a_difference_a_seed(set_params):
+    pairs = {
+        "one": {"question": "?", "system": "lead-3", "against": "finetuned"},
+        "other": {"question": "?", "system": "flan-small", "against": "t5-small"},
+        "both": {"question": "?", "comparison": "one", "against": "other"},
+    }
+    set_params({"comparisons": pairs})
+    before, after = seed_pairs(crossed([20.0, 24.0]), read_params())["both (one − other)"]
+    assert after.to_numpy().tolist() == [[-60.0, -64.0]] * 40
+    assert before.to_numpy().tolist() == [[4.0]] * 40
 
 
 def test_a_pair_that_the_seed_moves_both_sides_of_is_compared_over_the_seeds(project):

@@ -275,7 +275,7 @@ def test_ids_of_another_prompt_are_not_shown_as_its_own(finished, set_params, ru
     set_params({"format.template": "Di en pocas palabras:\n\n{text}"})
     runs(format_)
     assert view()["tokenized"] == {
-        "problem": "data/tokenized: not the ids of data/formatted; run `dvc repro tokenize`"
+        "problem": "data/tokenized: not the ids of data/formatted; `dvc repro tokenize` makes them"
     }
 
 
