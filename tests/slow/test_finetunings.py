@@ -93,7 +93,7 @@ def test_what_is_taken_out_leaves_no_file_and_a_fresh_clone_runs_nothing(clone, 
 
 
 def test_the_data_curve_is_run_by_the_queue_and_shown(clone):
-    """Two numbers of articles of one fine-tuning, then of both: what ran with other articles is not reused."""
+    """Two numbers of articles of one fine-tuning, then of both: a run with other articles is not reused."""
     command = ("python", "-m", "resumen", "curve", "--rows", "10,40")
     message = run(clone, *command, "--finetunings", "flan-small", "--name", "one")
     assert "flan-small              40" in message
