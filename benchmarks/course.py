@@ -4,12 +4,13 @@
     python -m benchmarks.course --profile mlsum --device cuda   on a GPU
     python -m benchmarks.course --write                         into benchmarks/RESULTS.md
 
-Of the fine-tuning a tenth is taken, of `mlsum`'s a thousandth; with it go a validation before the first epoch
-and after each (summaries, loss, ROUGE), a checkpoint after each epoch and, in a longer one, every five
-minutes, the summaries of all eight systems, and their ROUGE. The weights are random, so every summary has all
-its 96 tokens; genuine ones are half as long. Left out are the downloads, `fetch`, `format`, `tokenize`, the
-probes, and of `evaluate` all but ROUGE. The error is half of the 95 % interval, by Student's t, of each
-part's pieces in this run, added up in quadrature; from run to run the machine itself differs by more.
+Of the fine-tuning a tenth is taken, of `mlsum`'s a thousandth; with it go a validation before the first
+epoch and after each (summaries, loss, ROUGE), a checkpoint after each epoch and, in a longer one, every
+five minutes, the summaries of all systems, and their ROUGE. Every fine-tuning is taken to be one of `flan-
+small`. The weights are random, so every summary has all its 96 tokens; genuine ones are half as long. Left
+out are the downloads, `fetch`, `format`, `tokenize`, the probes, and of `evaluate` all but ROUGE. The error
+is half of the 95 % interval, by Student's t, of each part's pieces in this run, added up in quadrature;
+from run to run the machine itself differs by more.
 """
 
 import math
@@ -67,6 +68,7 @@ class Job:
     validation: int  # articles
     test: int
     compile: bool
+    finetunings: int  # whose articles are counted above, those of validation too
     share: int
     systems: dict[str, int]  # the shape of each checkpoint, and how many systems it is
 
@@ -101,6 +103,7 @@ def job_of(profile: str, params: dict[str, Any]) -> Job:
         validation=num_finetunings * (counts["validation"] if scored == "all" else scored),
         test=counts["test"],
         compile=recipe["compile"],
+        finetunings=num_finetunings,
         share=SHARES[profile],
         systems=dict(sorted(Counter(output).items())),
     )
@@ -130,7 +133,8 @@ def fine_tuning(job: Job, folder: Path, device: torch.device) -> Part:
     an_article = [seconds / articles for articles, seconds in output.steps[NUM_WARMING:]]
     count = job.articles * job.epochs
     what, seconds, error = whole(f"fine-tuning, {job.articles:,} articles × {job.epochs}", an_article, count)
-    return what, seconds + (total(first) - total(output) if first else 0.0), error  # compiling, once
+    compiling = job.finetunings * (total(first) - total(output)) if first else 0.0  # once each
+    return what, seconds + compiling, error
 
 
 def validating(job: Job, folder: Path, device: torch.device) -> Part:
@@ -174,7 +178,7 @@ def scoring(job: Job) -> Part:
 
 
 def checkpoints(job: Job, scratch: Path, seconds: float) -> Part:
-    """Return what writing, flushing and hashing its checkpoints takes a fine-tuning of so many seconds."""
+    """Return what writing, flushing and hashing their checkpoints takes fine-tunings of so many seconds."""
     path, content = scratch / "checkpoint", bytes(CHECKPOINT)
 
     def save() -> None:
@@ -182,7 +186,8 @@ def checkpoints(job: Job, scratch: Path, seconds: float) -> Part:
         flush(path)
         sha256_of(path)
 
-    count = job.epochs * (1 + int(seconds / job.epochs // checkpoint_interval()))
+    count = job.finetunings * job.epochs
+    count *= 1 + int(seconds / count // checkpoint_interval())
     return whole(f"{count} checkpoints", repeated(save), count)
 
 
