@@ -7,10 +7,10 @@
 Of the fine-tuning a tenth is taken, of `mlsum`'s a thousandth; with it go a validation before the first
 epoch and after each (summaries, loss, ROUGE), a checkpoint after each epoch and, in a longer one, every
 five minutes, the summaries of all systems, and their ROUGE. Every fine-tuning is taken to be one of
-`flan-small`. The weights are random, so every summary has all its 96 tokens; genuine ones are half as long. Left
-out are the downloads, `fetch`, `format`, `tokenize`, the probes, and of `evaluate` all but ROUGE. The error
-is half of the 95 % interval, by Student's t, of each part's pieces in this run, added up in quadrature;
-from run to run the machine itself differs by more.
+`flan-small`. The weights are random, so every summary has all its 96 tokens; genuine ones are half as long.
+Left out are the downloads, `fetch`, `format`, `tokenize`, the probes, and of `evaluate` all but ROUGE. The
+error is half of the 95 % interval, by Student's t, of each part's pieces in this run, added up in
+quadrature; from run to run the machine itself differs by more.
 """
 
 import math

@@ -96,7 +96,9 @@ def data_curve_chart(rows: list[dict[str, Any]], baseline: dict[str, Any], x_tit
     keys = ("finetuning", "rows", "mean", "lower", "upper")
     values = [{key: row[key] for key in keys} for row in rows if row["rows"]]
     names = list(dict.fromkeys(row["finetuning"] for row in values))
-    x = {"field": "rows", "type": "quantitative", "title": x_title, "scale": {"type": "log"}}
+    axis = {"values": sorted({row["rows"] for row in values}), "grid": False, "format": "d"}
+    x = {"field": "rows", "type": "quantitative", "title": x_title, "scale": {"type": "log"}, "axis": axis}
+    once: dict[str, Any] = {"data": {"values": [{}]}}  # and not for each row
     y = {"type": "quantitative", "title": "ROUGE-L"}
     dots = {"type": "line", "point": {"filled": True, "size": 60}}
     fixed = {"y": {"datum": baseline["mean"]}}
@@ -108,8 +110,12 @@ def data_curve_chart(rows: list[dict[str, Any]], baseline: dict[str, Any], x_tit
             "width": 480,
             "height": 260,
             "layer": [
-                {"mark": {"type": "rule", "strokeDash": [4, 4], "color": "currentColor"}, "encoding": fixed},
-                {"mark": name, "encoding": {**fixed, "x": {"value": 4}}},
+                {
+                    **once,
+                    "mark": {"type": "rule", "strokeDash": [4, 4], "color": "currentColor"},
+                    "encoding": fixed,
+                },
+                {**once, "mark": name, "encoding": {**fixed, "x": {"value": 4}}},
                 {
                     "mark": {"type": "rule", "strokeWidth": 5, "opacity": 0.45},
                     "encoding": {
