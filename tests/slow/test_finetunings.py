@@ -1,6 +1,7 @@
 """Fine-tunings come and go through DVC: exactly what is theirs runs, and nothing of them is left."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,7 @@ def test_what_is_taken_out_leaves_no_file_and_a_fresh_clone_runs_nothing(clone, 
         del params["finetunings"]["t5-base"], params["systems"]["t5-base-finetuned"]
         yaml.dump(params, path)
         done = ran(run(clone, "dvc", "repro"))
-    assert done == {"evaluate", "report"}
+    assert {"evaluate"} <= done <= {"evaluate", "report"}  # the page without it is in the run cache
     assert files_of(clone) == []
     run(clone, "git", "add", "--all")
     run(clone, "git", "commit", "--quiet", "--message=one again")
@@ -96,7 +97,7 @@ def test_the_data_curve_is_run_by_the_queue_and_shown(clone):
     """Two numbers of articles of one fine-tuning, then of both: a run with other articles is not reused."""
     command = ("python", "-m", "resumen", "curve", "--rows", "10,40")
     message = run(clone, *command, "--finetunings", "flan-small", "--name", "one")
-    assert "flan-small              40" in message
+    assert re.search("^flan-small +40 ", message, re.MULTILINE)
     found = json.loads((clone / "metrics/curve.json").read_text(encoding="utf-8"))
     assert [row["rows"] for row in found["points"]] == [0, 10, 40]
     assert (clone / "reports/curve.html").is_file()
