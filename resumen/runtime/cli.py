@@ -36,6 +36,21 @@ def parser(doc: str, example: str) -> argparse.ArgumentParser:
     )
 
 
+def whole_numbers(text: str) -> list[int]:
+    """Return the numbers of "50,150", as an option has them, each once.
+
+    >>> whole_numbers("50,150")
+    [50, 150]
+    """
+    try:
+        result = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected whole numbers joined by commas, got {text!r}") from None
+    if len(set(result)) < len(result) or min(result) < 0:
+        raise argparse.ArgumentTypeError(f"expected different numbers ≥ 0, got {text!r}")
+    return result
+
+
 def run(main: Callable[[], None]) -> None:
     """Call `main`; an InputError becomes a line a fault on stderr and exit code 1.
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from resumen.page.curve import curve_page, made_with_of, passes_in_words
 from resumen.page.table import is_base_miniature, system_of
-from resumen.runtime.cli import parser
+from resumen.runtime.cli import parser, whole_numbers
 from resumen.runtime.errors import InputError
 from resumen.runtime.files import write_text
 from resumen.runtime.jsonfiles import write_json
@@ -46,21 +46,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("curve")
 
 BASELINE = "lead-3"
-
-
-def numbers_of(text: str) -> list[int]:
-    """Return the numbers of "50,150", each once, the smallest first.
-
-    >>> numbers_of("150,50")
-    [50, 150]
-    """
-    try:
-        result = [int(part) for part in text.split(",")]
-    except ValueError:
-        raise ArgumentTypeError(f"expected whole numbers joined by commas, got {text!r}") from None
-    if len(set(result)) < len(result) or min(result) < 0:
-        raise ArgumentTypeError(f"expected different numbers ≥ 0, got {text!r}")
-    return sorted(result)
 
 
 def names_of(text: str) -> list[str]:
@@ -230,10 +215,10 @@ def check_wanted(params: dict[str, Any], finetunings: list[str], rows: list[int]
 
 def main() -> None:
     arguments = parser(__doc__, "resumen curve --rows 50,150,500,1500")
-    arguments.add_argument("--rows", type=numbers_of, required=True, help="articles, joined by commas")
+    arguments.add_argument("--rows", type=whole_numbers, required=True, help="articles, joined by commas")
     arguments.add_argument("--finetunings", type=names_of, help="joined by commas (default: all)")
     arguments.add_argument(
-        "--seeds", type=numbers_of, help="which, joined by commas (default: finetune.seed alone)"
+        "--seeds", type=whole_numbers, help="which, joined by commas (default: finetune.seed alone)"
     )
     arguments.add_argument(
         "--name", default="curve", help="the experiments are called NAME-ROWS-SEED (default: curve)"
@@ -253,19 +238,20 @@ def main() -> None:
     ]
     if changed := changed_since_run(params):
         raise InputError(changed)
-    num_train = check_wanted(params, finetunings, options.rows)
+    sizes = sorted(options.rows)
+    num_train = check_wanted(params, finetunings, sizes)
     seeds = options.seeds or [params["finetune"]["seed"]]
     wanted = {
         f"{options.name}-{rows}-{seed}": values_of(finetunings, rows, seed, num_train)
-        for rows in options.rows
+        for rows in sizes
         for seed in seeds
     }
     run_missing({name: changes_of(values) for name, values in wanted.items()}, options.jobs)
     for name, values in wanted.items():
-        check_same_params([name], with_values(params, values), f"params.yaml with {values}", [])
+        check_same_params(name, with_values(params, values), f"params.yaml with {values}")
     groups = {
         rows: Group(str(rows), [read_scored(f"{options.name}-{rows}-{seed}") for seed in seeds])
-        for rows in options.rows
+        for rows in sizes
     }
     check_comparable([run for group in groups.values() for run in group.runs], PRIMARY)
     result = result_of(params, finetunings, groups, parse_section(EvaluateParams, params, "evaluate"))

@@ -4,7 +4,7 @@ import logging
 import re
 import shlex
 import subprocess
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from copy import deepcopy
 from hashlib import sha256
 from pathlib import Path
@@ -201,35 +201,13 @@ def params_of(revision: str) -> dict[str, Any]:
     return params
 
 
-def check_same_params(names: Iterable[str], own: dict[str, Any], whose: str, moved: list[str]) -> None:
-    """Raise InputError unless the runs differ from `own` params in the keys that are `moved` alone.
-
-    A key is written with dots; `whose` the params are is for the message.
-    """
-    expected = without(own, moved)
-    for name in names:
-        if without(params_of(name), moved) != expected:
-            raise InputError(
-                f"experiment {name} was run with other params than {whose} has; take another --name, or "
-                f"`dvc exp remove {name}` and run it again"
-            )
-
-
-def without(params: dict[str, Any], keys: list[str]) -> dict[str, Any]:
-    """Return `params` without some keys, written with dots.
-
-    >>> without({"finetune": {"seed": 13, "epochs": 4}}, ["finetune.seed"])
-    {'finetune': {'epochs': 4}}
-    """
-    result = deepcopy(params)
-    for key in keys:
-        *sections, last = key.split(".")
-        section: Any = result
-        for name in sections:
-            section = section.get(name, {}) if isinstance(section, dict) else {}
-        if isinstance(section, dict):
-            section.pop(last, None)
-    return result
+def check_same_params(name: str, expected: dict[str, Any], whose: str) -> None:
+    """Raise InputError unless experiment `name` was run with the `expected` params, `whose` they are."""
+    if params_of(name) != expected:
+        raise InputError(
+            f"experiment {name} was run with other params than {whose} has; take another --name, or "
+            f"`dvc exp remove {name}` and run it again"
+        )
 
 
 def with_values(params: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from resumen.runtime.cli import parser
+from resumen.runtime.cli import parser, whole_numbers
 from resumen.runtime.errors import InputError
 from resumen.schema.params import ENTRY_NAME, parse_section, read_params
 from resumen.schema.sections import EvaluateParams
 from resumen.schema.systems import system_names, system_params
 from resumen.scoring.bootstrap import bootstrap_means, percentile_interval
-from resumen.scoring.comparisons import Comparison, comparisons_of
+from resumen.scoring.comparisons import Comparison, comparisons_of, in_words
 from resumen.scoring.registry import PRIMARY
 from resumen.tools.compare import (
     Group,
@@ -36,14 +36,14 @@ from resumen.tools.compare import (
     read_scored,
     table_lines,
 )
-from resumen.tools.queue import check_same_params, params_of, run_missing
+from resumen.tools.queue import check_same_params, params_of, run_missing, with_values
 
 if TYPE_CHECKING:
     import pandas as pd
 
 log = logging.getLogger("seeds")
 
-MOVED = ["finetune.seed"]  # what a seed's experiment changes
+SEED = "finetune.seed"  # what an experiment changes
 
 
 def seeds_of(text: str) -> list[int]:
@@ -52,12 +52,9 @@ def seeds_of(text: str) -> list[int]:
     >>> seeds_of("13,14")
     [13, 14]
     """
-    try:
-        result = [int(part) for part in text.split(",")]
-    except ValueError:
-        raise ArgumentTypeError(f"expected whole numbers joined by commas, got {text!r}") from None
-    if len(result) < 2 or len(set(result)) < len(result) or min(result) < 0:
-        raise ArgumentTypeError(f"expected at least two different seeds ≥ 0, got {text!r}")
+    result = whole_numbers(text)
+    if len(result) < 2:
+        raise ArgumentTypeError(f"expected at least two different seeds, got {text!r}")
     return result
 
 
@@ -132,13 +129,19 @@ def main() -> None:
         {name: ["-S", f"finetune.seed={seed}", *changes] for name, seed in names.items()}, options.jobs
     )
     own_params = params_of(next(iter(names))) if changes else all_params
-    check_same_params(list(names), own_params, "the first" if changes else "params.yaml", MOVED)
+    for name, seed in names.items():
+        expected = with_values(own_params, {SEED: seed})
+        check_same_params(name, expected, "the first" if changes else "params.yaml")
     group = Group(options.name, [read_scored(name) for name in names])
     check_comparable(group.runs, PRIMARY)
     trained = [name for name in trained_systems(own_params) if name in group.values(PRIMARY)]
     if not trained:
         raise InputError("params.yaml: systems: none is from models/finetuned/F, and the seed moves no other")
-    rows = compared(seed_pairs(group, own_params), params, PRIMARY, is_fixed=True)
+    asked = {one.name: one for one in comparisons_of(own_params)}
+    rows = [
+        row._replace(verdict=in_words(asked[row.system.split()[0]], row.verdict))
+        for row in compared(seed_pairs(group, own_params), params, PRIMARY, is_fixed=True)
+    ]
     table = table_lines("the second → the first", rows, [], params)
     named = [
         name for one in comparisons_of(own_params) if set(trained) & set(one.systems) for name in one.systems

@@ -158,6 +158,11 @@ def test_the_validation_score_may_be_off_as_the_test_score_may(metrics, faults, 
     assert len(faults()) == too_much
 
 
+def test_what_a_training_reads_is_equal(metrics, faults):
+    put(metrics / "finetune/flan-small.json", {"validation_rougeL": 30.0, "articles_read": 7, "steps": 3})
+    assert faults() == ["metrics/finetune/flan-small.json: articles_read, steps: not as committed"]
+
+
 @pytest.mark.parametrize("name", ["data.json", "tokenize/flan-small.json"])
 def test_what_no_model_decides_is_equal(metrics, faults, name):
     put(metrics / name, {**METRICS[name], "num_rows": 1})

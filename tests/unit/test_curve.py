@@ -1,17 +1,19 @@
 """Curve: what is queued, the points with their intervals, and where fine-tuning passes lead-3."""
 
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from resumen.page.curve import curve_page, made_with_of, passes_in_words
+from resumen.runtime.cli import whole_numbers
 from resumen.runtime.errors import InputError
 from resumen.runtime.jsonfiles import read_json, write_json
 from resumen.schema.params import read_params
 from resumen.schema.sections import EvaluateParams
 from resumen.tools.compare import Group
-from resumen.tools.curve import changes_of, crossing, main, numbers_of, result_of, table_of, values_of
+from resumen.tools.curve import changes_of, crossing, main, result_of, table_of, values_of
 from resumen.tools.queue import check_same_params, with_values
 from stages.report import main as report
 from tests.helpers.comparisons import scored
@@ -105,9 +107,9 @@ def test_all_articles_are_the_run_as_it_is():
 
 
 @pytest.mark.parametrize("text", ["", "50,50", "50,x", "-1"])
-def test_numbers_that_are_none_are_refused(text, fails, capsys):
-    with pytest.raises(Exception, match="expected"):
-        numbers_of(text)
+def test_numbers_that_are_none_are_refused(text):
+    with pytest.raises(ArgumentTypeError, match="expected"):
+        whole_numbers(text)
 
 
 BAD = [
@@ -146,12 +148,12 @@ def test_runs_with_other_articles_or_another_seed_than_asked_for_are_refused(mon
     own = {"finetune": {"seed": 13}, "finetunings": {"a": {"base": "a"}, "b": {"base": "b", "rows": None}}}
     ran = with_values(own, {"finetunings.a.rows": 50})
     monkeypatch.setattr("resumen.tools.queue.params_of", {"curve-50-13": ran}.get)
-    check_same_params(["curve-50-13"], with_values(own, {"finetunings.a.rows": 50}), "asked for", [])
+    check_same_params("curve-50-13", with_values(own, {"finetunings.a.rows": 50}), "asked for")
     both = with_values(own, {"finetunings.a.rows": 50, "finetunings.b.rows": 50})
     with pytest.raises(
         InputError, match="experiment curve-50-13 was run with other params than asked for has"
     ):
-        check_same_params(["curve-50-13"], both, "asked for", [])
+        check_same_params("curve-50-13", both, "asked for")
 
 
 def test_a_fine_tuning_that_no_system_runs_has_no_curve(small_run, set_params, fails):

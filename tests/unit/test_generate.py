@@ -6,7 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from resumen.checkpoint.tensors import check_tensors, header_of
 from resumen.generation.summaries import system_prompts
+from resumen.model.operations import num_parameters, summary_operations
+from resumen.runtime.jsonfiles import read_json
 from resumen.schema.jsonl import read_jsonl
 from resumen.schema.predictions import read_meta
 from resumen.schema.rows import FORMATTED, RAW, read_table, write_table
@@ -18,6 +21,7 @@ from stages.generate import main
 from tests.helpers.conversations import random_messages
 
 FORMATTED_TEST = Path("data/formatted/test.parquet")
+MODEL = Path("models/pretrained/flan-small")
 KEYS = ("id", "prediction", "source_tokens", "summary_tokens", "truncated", "spelled_reference")
 
 
@@ -217,7 +221,17 @@ def test_what_summaries_are_made_with_stands_beside_them(ready, set_params, runs
     runs(main, "flan-small")
     meta = read_meta("flan-small")
     assert meta.pop("precision") in ("bf16", "fp32")  # as it was chosen here
-    assert meta.pop("cost").keys() == {"parameters", "operations"}
+    config = check_tensors(
+        {"": header_of(MODEL / "model.safetensors", "")}, read_json(MODEL / "config.json"), ""
+    )
+    num_rows = read_json(MODEL / "config.json")["vocab_size"]
+    lengths = [(row["source_tokens"], row["summary_tokens"]) for row in made("flan-small")]
+    assert all(1 <= written <= 5 for _, written in lengths)
+    operations = [summary_operations(config, num_rows, *pair, num_beams=2) for pair in lengths]
+    assert meta.pop("cost") == {
+        "parameters": num_parameters(config, num_rows),
+        "operations": round(sum(operations) / len(operations)),
+    }
     assert meta == {
         **{"num_beams": 2, "max_new_tokens": 5, "no_repeat_ngram_size": 6, "length_penalty": 1.0},
         **{"device": "cpu", "torch": "2.13.0", "transformers": "5.23.0"},

@@ -7,8 +7,8 @@ from resumen.runtime.errors import InputError
 from resumen.schema.params import read_params
 from resumen.schema.sections import EvaluateParams
 from resumen.tools.compare import Group, compared
-from resumen.tools.queue import check_same_params
-from resumen.tools.seeds import MOVED, main, seed_pairs, seed_summary, seeds_of
+from resumen.tools.queue import check_same_params, with_values
+from resumen.tools.seeds import SEED, main, seed_pairs, seed_summary, seeds_of
 from tests.helpers.comparisons import scored
 
 PARAMS = EvaluateParams(bootstrap_samples=500, confidence=0.95, seed=7, stemming="none")
@@ -109,16 +109,17 @@ def test_another_recipe_needs_a_name_of_its_own(fails):
 
 
 def test_runs_with_other_params_are_refused(monkeypatch):
-    output = {"seed-13": {"finetune": {"epochs": 4}}, "seed-14": {"finetune": {"epochs": 8}}}
+    output = {
+        f"seed-{seed}": {"finetune": {"epochs": epochs, "seed": seed}} for seed, epochs in ((13, 4), (14, 8))
+    }
     monkeypatch.setattr("resumen.tools.queue.params_of", output.get)
-    own = {"finetune": {"epochs": 4, "seed": 13}}
-    check_same_params(["seed-13"], own, "params.yaml", MOVED)
-    with pytest.raises(InputError, match="experiment seed-14 was run with other params than the first has"):
-        check_same_params(["seed-13", "seed-14"], output["seed-13"], "the first", MOVED)
-    with pytest.raises(
-        InputError, match=r"than params\.yaml has; take another --name, or `dvc exp remove seed-14`"
-    ):
-        check_same_params(["seed-14"], own, "params.yaml", MOVED)
+    own = {"finetune": {"epochs": 4, "seed": 7}}
+    check_same_params("seed-13", with_values(own, {SEED: 13}), "params.yaml")
+    for expected in (with_values(own, {SEED: 14}), with_values(output["seed-14"], {SEED: 13})):
+        with pytest.raises(
+            InputError, match=r"than params\.yaml has; take another --name, or `dvc exp remove seed-14`"
+        ):
+            check_same_params("seed-14", expected, "params.yaml")
 
 
 @pytest.mark.parametrize("miniatures", [{"finetuned"}, set()])
