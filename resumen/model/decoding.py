@@ -39,18 +39,18 @@ def encode_prompts(
     return [truncate(ids, max_tokens) if max_tokens else ids for ids in uncut], [len(ids) for ids in uncut]
 
 
-def plan_batches(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
+def plan_batches(lengths: Sequence[int], batch_size: int, longest: int = 0) -> list[list[int]]:
     """Return the indices of rows of `lengths` tokens in batches of like length, the longest first.
 
-    A batch has a token budget, padding included: `batch_size` × the longest row. The longest come first, so
-    that memory fails at once if it fails.
+    A batch has a token budget, padding included: `batch_size` × the longest row, or `longest` if that is
+    more. The longest come first, so that memory fails at once if it fails.
 
     >>> plan_batches([9, 3, 8, 3, 3, 3, 2], batch_size=1)
     [[0], [2], [1, 3, 4], [5, 6]]
     """
     by_length = sorted(range(len(lengths)), key=lambda index: -lengths[index])
     result: list[list[int]] = []
-    budget = batch_size * max(lengths, default=0)
+    budget = batch_size * max(longest, max(lengths, default=0))
     for index in by_length:
         if result and (len(result[-1]) + 1) * max(lengths[result[-1][0]], 1) <= budget:
             result[-1].append(index)

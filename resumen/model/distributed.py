@@ -3,7 +3,7 @@
 Under torchrun every process (a rank) plans the same batches and takes its share; without it there is one
 process, rank 0 of 1, and nothing here costs anything. Only rank 0 writes.
 
-    RESUMEN_LAUNCH="--nproc-per-node 2" python -m stages.finetune
+    RESUMEN_LAUNCH="--nproc-per-node 2" python -m stages.finetune flan-small
 """
 
 import logging

@@ -24,6 +24,11 @@ CONFIG = {
 }
 BAR = "var(--bar)"
 COLOURS = (BAR, "var(--bar2)", "var(--bar3)", "var(--bar4)")  # of lines
+DASHES: tuple[list[int], ...] = (
+    [1, 0],
+    [6, 3],
+    [2, 3],
+)  # of lines, where there are more of them than colours
 NAME_HEIGHT = 4.5  # points of ROUGE-L between two names beside one another
 NAMESPACES = re.compile(r' xmlns(:\w+)?="[^"]*"')  # which HTML does not need
 
@@ -81,7 +86,7 @@ def curve_chart(rows: list[dict[str, Any]], title: str) -> Markup:
             "encoding": {
                 "x": {"field": "epoch", "type": "quantitative", "title": title, "axis": axis},
                 "y": {"field": "rougeL", "type": "quantitative", "title": "ROUGE-L"},
-                "color": coloured("finetuning", names),
+                **coloured("finetuning", names),
             },
         },
         f"ROUGE-L, {title}: {'; '.join(said)}",
@@ -120,14 +125,14 @@ def data_curve_chart(rows: list[dict[str, Any]], baseline: dict[str, Any], x_tit
                     "mark": {"type": "rule", "strokeWidth": 5, "opacity": 0.45},
                     "encoding": {
                         "x": x,
-                        "color": coloured("finetuning", names),
+                        **coloured("finetuning", names),
                         "y": {"field": "lower", **y},
                         "y2": {"field": "upper"},
                     },
                 },
                 {
                     "mark": dots,
-                    "encoding": {"x": x, "color": coloured("finetuning", names), "y": {"field": "mean", **y}},
+                    "encoding": {"x": x, **coloured("finetuning", names), "y": {"field": "mean", **y}},
                 },
             ],
         },
@@ -187,10 +192,27 @@ def name_places(rows: list[dict[str, Any]]) -> list[dict[str, float]]:
 
 
 def coloured(field: str, names: list[str]) -> dict[str, Any]:
-    """Return an encoding that gives each of `names` a colour of the page, and the legend of it."""
+    """Return encodings that give each of `names` a colour of the page, and the legend of it.
+
+    Where there are more names than colours the next ones have them again, and lines of theirs are dashed.
+    """
     names = sorted(names)  # in every chart of the same ones alike
-    scale = {"domain": names, "range": [COLOURS[number % len(COLOURS)] for number in range(len(names))]}
-    return {"field": field, "type": "nominal", "title": None, "scale": scale, "legend": {"orient": "top"}}
+    numbers = range(len(names))
+    scales: dict[str, list[Any]] = {"color": [COLOURS[number % len(COLOURS)] for number in numbers]}
+    legend: dict[str, Any] = {"orient": "top"}
+    if len(names) > len(COLOURS):
+        legend |= {"columns": len(COLOURS), "symbolType": "stroke"}
+        scales["strokeDash"] = [DASHES[number // len(COLOURS) % len(DASHES)] for number in numbers]
+    return {
+        channel: {
+            "field": field,
+            "type": "nominal",
+            "title": None,
+            "scale": {"domain": names, "range": values},
+            "legend": legend,
+        }
+        for channel, values in scales.items()
+    }
 
 
 def interaction_chart(rows: list[dict[str, Any]], columns: list[str], title: str) -> Markup:
@@ -205,7 +227,7 @@ def interaction_chart(rows: list[dict[str, Any]], columns: list[str], title: str
     ]
     x = {"field": "column", "type": "nominal", "sort": None, "title": None, "axis": {"labelAngle": 0}}
     y = {"type": "quantitative", "title": title}
-    colour = {**coloured("line", names), "legend": None}
+    colour = {**coloured("line", names)["color"], "legend": None}
     said = ", ".join(f"{row['line']} {row['column']} {row['mean']:.2f}" for row in values)
     last = [{"filter": {"field": "column", "equal": columns[1]}}]
     mean = {"y": {"field": "mean", **y}}

@@ -72,6 +72,11 @@ def recipe_of(params: dict[str, Any], name: str) -> FinetuneParams:
     return parse_section(FinetuneParams, params, "finetune").model_copy(update=own)
 
 
+def batch_size_key(name: str, entry: FinetuningParams) -> str:
+    """Return the key that says the batch size of fine-tuning `name`: its own, or that of all."""
+    return "finetune.batch_size" if entry.batch_size is None else f"finetunings.{name}.batch_size"
+
+
 def vocabulary_of(params: dict[str, Any], name: str) -> TokenizeParams:
     """Return `tokenize` with what fine-tuning `name` says laid over it.
 

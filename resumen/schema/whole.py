@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from resumen.runtime.errors import InputError, nearest
+from resumen.runtime.errors import InputError, nearest, shown
 from resumen.schema.checkpoints import checkpoint_params, weights_source
 from resumen.schema.comparisons import comparison_params
 from resumen.schema.data import data_params
-from resumen.schema.finetunings import finetuning_names, finetuning_params
+from resumen.schema.finetunings import finetuning_params
 from resumen.schema.params import Block, parse_section, profile_of
 from resumen.schema.sections import (
     EvaluateParams,
@@ -84,17 +84,26 @@ def all_of(checks: Iterable[Check]) -> None:
         raise InputError(*messages)
 
 
+def entries_of(params: dict[str, Any], section: str) -> list[str]:
+    """Return the keys of a section of entries, such as `systems`; none of one that is no mapping."""
+    return list(params[section]) if isinstance(params.get(section), dict) else []
+
+
+def check_entries(params: dict[str, Any], section: str) -> None:
+    """Raise InputError unless a section has an entry."""
+    if not entries_of(params, section):
+        raise InputError(f"params.yaml: {section}: expected at least one, got {shown(params.get(section))}")
+
+
 def checks_of(params: dict[str, Any]) -> list[Check]:
     """Return the checks of all that stands in `params`, under the profile that they name."""
-    for key in ("checkpoints", "systems"):
-        if not isinstance(params.get(key), dict) or not params[key]:
-            raise InputError(f"params.yaml: {key}: expected at least one, got {params.get(key)!r}")
     return [
         partial(check_keys, params, KEYS, ""),
+        *(partial(check_entries, params, section) for section in ("checkpoints", "systems", "finetunings")),
         *section_checks(params),
-        *(partial(checkpoint_params, params, name) for name in params["checkpoints"]),
-        *(partial(finetuning_params, params, name) for name in finetuning_names(params)),
-        *(partial(system_params, params, name) for name in params["systems"]),
+        *(partial(checkpoint_params, params, name) for name in entries_of(params, "checkpoints")),
+        *(partial(finetuning_params, params, name) for name in entries_of(params, "finetunings")),
+        *(partial(system_params, params, name) for name in entries_of(params, "systems")),
         partial(comparison_params, params),
     ]
 

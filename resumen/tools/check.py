@@ -19,7 +19,13 @@ from resumen.runtime.errors import InputError, nearest
 from resumen.runtime.paths import FINETUNED_DIR, PRETRAINED_DIR
 from resumen.schema.checkpoints import checkpoint_params, weights_source, why_left_out
 from resumen.schema.data import EmbeddedParams, FilesParams, data_params
-from resumen.schema.finetunings import finetuning_names, finetuning_params, is_a_system, recipe_of
+from resumen.schema.finetunings import (
+    batch_size_key,
+    finetuning_names,
+    finetuning_params,
+    is_a_system,
+    recipe_of,
+)
 from resumen.schema.params import check_name, parse_block, parse_section, profile_of, read_params
 from resumen.schema.probes import read_probes
 from resumen.schema.sections import (
@@ -28,7 +34,7 @@ from resumen.schema.sections import (
 )
 from resumen.schema.suffixes import known_suffix
 from resumen.schema.systems import EXTRACTIVE, SystemParams, system_names, system_params
-from resumen.schema.whole import Check, all_of, checks_of, section_checks
+from resumen.schema.whole import Check, all_of, checks_of, entries_of, section_checks
 from resumen.scoring.comparisons import comparisons_of
 from resumen.sources.userfiles import file_origin, file_splits
 
@@ -106,9 +112,8 @@ def check_step(params: dict[str, Any], name: str) -> None:
     recipe, entry = recipe_of(params, name), finetuning_params(params, name)
     step = recipe.batch_size * recipe.gradient_accumulation
     if train < step:
-        own = f"finetunings.{name}.batch_size" if entry.batch_size else "finetune.batch_size"
         raise InputError(
-            f"params.yaml: data.train: a step takes {step} articles ({own} × "
+            f"params.yaml: data.train: a step takes {step} articles ({batch_size_key(name, entry)} × "
             f"gradient_accumulation), got {train}; raise it, or lower the batch size"
         )
     if entry.rows and entry.rows > train:
@@ -163,14 +168,13 @@ def check_first_rows(params: dict[str, Any]) -> None:
 
 def checks_together(params: dict[str, Any]) -> list[Check]:
     """Return the checks of how the sections go together."""
-    systems = params["systems"] if isinstance(params["systems"], dict) else {}
     return [
         partial(check_checkpoints, params),
-        *(partial(check_step, params, name) for name in finetuning_names(params)),
+        *(partial(check_step, params, name) for name in entries_of(params, "finetunings")),
         lambda: template_pairs(parse_section(FormatParams, params, "format")),
         partial(check_seeds, params),
         partial(comparisons_of, params),
-        *(partial(check_source, name, params) for name in systems),
+        *(partial(check_source, name, params) for name in entries_of(params, "systems")),
         partial(check_first_rows, params),
     ]
 

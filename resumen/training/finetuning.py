@@ -10,6 +10,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from tokenizers import Tokenizer
@@ -46,7 +48,7 @@ from resumen.runtime.paths import (
 )
 from resumen.runtime.progress import track
 from resumen.runtime.provenance import write_provenance
-from resumen.schema.finetunings import FinetuningParams
+from resumen.schema.finetunings import FinetuningParams, batch_size_key
 from resumen.schema.rows import load_table, read_table, references_of
 from resumen.schema.sections import FinetuneParams
 from resumen.training.checkpoints import MANIFEST, History, Interrupted, epoch_folder
@@ -154,19 +156,31 @@ def fine_tune(
         sys.exit(128 + wish.args[0])
 
 
+def num_tokens(lists: pa.ChunkedArray, is_real: Callable[[pa.Array], pa.Array]) -> list[int]:
+    """Return how many values of each list are real, not padding."""
+    whole = lists.combine_chunks()
+    parents = pc.list_parent_indices(whole).filter(is_real(pc.list_flatten(whole)))
+    counts: list[int] = np.bincount(parents, minlength=len(whole)).tolist()
+    return counts
+
+
 def training_cost(
     model: T5ForConditionalGeneration, rows: TokenizedRows, params: FinetuneParams, chosen: list[int]
 ) -> dict[str, float]:
-    """Return what a training takes, its validations apart: articles read, and operations in units of 10¹²."""
+    """Return what a training takes, its validations and all padding apart: articles, and 10¹² operations."""
     sampler, read = EpochSampler(rows.lengths, params.batch_size, params.seed, chosen), Counter[int]()
     for epoch in range(params.epochs):
         sampler.set_epoch(epoch)
         for batch in sampler:
             read.update(batch)
-    targets = pc.list_value_length(rows.table["labels"]).to_pylist()
+    masks = "attention_mask" in rows.table.column_names
+    sources = (
+        num_tokens(rows.table["attention_mask"], lambda mask: pc.equal(mask, 1)) if masks else rows.lengths
+    )
+    targets = num_tokens(rows.table["labels"], lambda label: pc.greater_equal(label, 0))
     config, vocabulary = model_config(model), model.shared.num_embeddings
     operations = sum(
-        count * training_operations(config, vocabulary, rows.lengths[index], targets[index])
+        count * training_operations(config, vocabulary, sources[index], targets[index])
         for index, count in read.items()
     )
     return {"articles_read": read.total(), "training_tflops": round(operations / 1e12, 4)}
@@ -186,7 +200,7 @@ def write_best(
         best_model = epoch_folder(folder, best["epoch"])
         require_space(FINETUNED_DIR, size_of(best_model))
         shutil.copytree(best_model, partial)
-        write_provenance(partial, source="finetune", base=entry.base)
+        write_provenance(partial, source="finetune", finetuning=name, base=entry.base)
     metrics = {
         "base": entry.base,
         "learning_rate": params.learning_rate,  # the profile's, where params.yaml leaves it empty
@@ -237,7 +251,7 @@ def finetune(name: str, entry: FinetuningParams, params: FinetuneParams) -> None
     )
     check_same(parts)
     with locked_folder(f"finetune-{name}", parts, log, rank(), world_size()) as folder:
-        with memory_errors("finetune.batch_size", params.batch_size):
+        with memory_errors(batch_size_key(name, entry), params.batch_size):
             history, _ = fine_tune(
                 model, rows, validation, params, device, tokenizer_folder, folder, chosen=chosen
             )

@@ -79,16 +79,16 @@ class EpochSampler(Sampler[list[int]]):
     """The batches of an epoch, of like length under a token budget, in an order drawn by seed and epoch.
 
     A length counts as the multiple of 64 above it, or as the longest: so each epoch has as many batches. Of
-    `chosen` rows an epoch has as many as of all: they are gone through as often as that takes, so that
-    fewer articles do not mean fewer steps.
+    `chosen` rows an epoch has as many as of all: they are gone through as often as that takes, and batches
+    are planned over all passes, so that fewer articles mean neither fewer steps nor fewer tokens a step.
     """
 
     def __init__(
         self, lengths: list[int], batch_size: int, seed: int, chosen: list[int] | None = None
     ) -> None:
-        longest = max(lengths, default=0)
+        self.longest = max(lengths, default=0)
         self.lengths = [
-            min(math.ceil(length / LENGTH_MULTIPLE) * LENGTH_MULTIPLE, longest) for length in lengths
+            min(math.ceil(length / LENGTH_MULTIPLE) * LENGTH_MULTIPLE, self.longest) for length in lengths
         ]
         self.batch_size, self.seed, self.epoch, self.skipped = batch_size, seed, 0, 0
         self.chosen = list(range(len(lengths))) if chosen is None else chosen
@@ -102,13 +102,15 @@ class EpochSampler(Sampler[list[int]]):
         return self.count
 
     def __iter__(self) -> Iterator[list[int]]:
-        draw, batches = Random(f"{self.seed} {self.epoch}"), list[list[int]]()
-        while len(batches) < self.count:
-            order = draw.sample(self.chosen, len(self.chosen))
-            planned = plan_batches([self.lengths[index] for index in order], self.batch_size)
-            longest, *others = [[order[index] for index in indices] for indices in planned]
-            draw.shuffle(others)
-            batches += [longest, *others]  # memory that does not suffice fails at once
+        draw, order, planned = Random(f"{self.seed} {self.epoch}"), list[int](), list[list[int]]()
+        while len(order) < len(self.lengths) or len(planned) < self.count:
+            order += draw.sample(self.chosen, len(self.chosen))
+            if len(order) >= len(self.lengths):
+                passes = [self.lengths[index] for index in order]
+                planned = plan_batches(passes, self.batch_size, self.longest)
+        longest, *others = [[order[index] for index in indices] for indices in planned]
+        draw.shuffle(others)
+        batches = [longest, *others]  # memory that does not suffice fails at once
         yield from batches[self.skipped : self.count]
 
 

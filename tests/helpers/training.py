@@ -24,7 +24,7 @@ def outputs() -> dict[str, bytes]:
     """Return the bytes of all that the stages wrote."""
     result = [
         path
-        for folder in ("models/finetuned/flan-small", "metrics", "data/predictions")
+        for folder in ("models/finetuned", "metrics", "data/predictions")
         for path in Path(folder).rglob("*")
     ]
     return {str(path): path.read_bytes() for path in result if path.is_file()}

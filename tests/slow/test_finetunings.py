@@ -62,6 +62,19 @@ def test_a_changed_recipe_runs_what_stands_on_it_and_no_other_training(clone):
     assert tokens_of(clone) == before
 
 
+def test_what_is_added_by_hand_is_what_s_adds(two, finished_run, tmp_path):
+    by_hand = copied(finished_run, tmp_path / "by_hand")
+    yaml, path = YAML(), by_hand / "params.yaml"
+    params = yaml.load(path)
+    params["finetunings"]["t5-base"] = {"base": "t5-base", "rows": None, "epochs": None}
+    params["systems"]["t5-base-finetuned"] = {"from": "models/finetuned/t5-base"}
+    yaml.dump(params, path)
+    assert ran(run(by_hand, "dvc", "repro")) == OWN
+    assert files_of(by_hand) == files_of(two)
+    for name in files_of(two):
+        assert (by_hand / name).read_bytes() == (two / name).read_bytes()
+
+
 def test_what_is_set_for_all_trains_those_that_are_silent(clone):
     done = ran(run(clone, "dvc", "exp", "run", "-S", "finetune.label_smoothing=0.1"))
     assert {"finetune@flan-small", "finetune@t5-base"} <= done

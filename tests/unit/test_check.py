@@ -480,6 +480,19 @@ def test_a_value_set_for_one_profile_is_not_held_against_the_others(set_params, 
     assert check(read_params()).startswith(f"params.yaml is fine: profile {set_here['profile']}")
 
 
+@pytest.mark.parametrize("section", ["checkpoints", "finetunings", "systems"])
+@pytest.mark.parametrize("entries", [{}, None, 3])
+def test_a_section_without_entries_hides_no_other_fault(set_params, fails, section, entries):
+    set_params({section: entries, "evaluate.confidence": 95, "data.seed": 31})
+    message = fails(main)
+    for fault in (
+        f"{section}: expected at least one",
+        "evaluate.confidence: expected",
+        "probe.seed: is data.seed",
+    ):
+        assert f"params.yaml: {fault}" in message
+
+
 def test_faults_of_sections_do_not_hide_how_the_others_go_together(set_params, fails):
     set_params(
         {

@@ -163,7 +163,9 @@ def test_two_runs_give_equal_bytes_and_nothing_that_differs_between_runs(quick, 
     ]
     check_hashes(Path("models/finetuned/flan-small"))
     origin = read_json(Path("models/finetuned/flan-small/provenance.json"))
-    assert (origin["source"], origin["base"], len(origin["sha256"])) == ("finetune", "flan-small", 5)
+    said = {key: origin[key] for key in ("source", "finetuning", "base")}
+    assert said == {"source": "finetune", "finetuning": "flan-small", "base": "flan-small"}
+    assert len(origin["sha256"]) == 5
 
 
 def test_another_seed_gives_another_model(quick, runs):
@@ -270,6 +272,14 @@ def test_a_split_smaller_than_one_step_is_refused(quick, fails):
         "params.yaml: finetune.batch_size: a step takes 30 articles (batch_size × gradient_accumulation), "
     )
     assert fails(main, "flan-small") == f"{message}and the training split has 24; lower it"
+
+
+def test_a_batch_of_its_own_that_is_too_large_is_named_as_its_own(quick, set_params, fails):
+    quick()
+    set_params({"finetunings.flan-small.batch_size": 30})
+    assert fails(main, "flan-small").startswith(
+        "params.yaml: finetunings.flan-small.batch_size: a step takes 30"
+    )
 
 
 def test_a_missing_base_is_refused(quick, set_params, fails):

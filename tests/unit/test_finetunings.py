@@ -79,6 +79,14 @@ def test_fewer_articles_take_as_many_batches_and_each_about_as_often(count):
         assert max(times) - min(times) <= 1
 
 
+@pytest.mark.parametrize("count", [3, 10, 20])
+def test_batches_of_few_articles_are_as_full_as_those_of_all(count):
+    """They are planned over all passes: a pass does not end in a part of a batch."""
+    same = [30] * 40
+    few = EpochSampler(same, 7, 1, chosen_rows(IDS, count, seed=13))
+    assert sum(map(len, few)) >= sum(map(len, EpochSampler(same, 7, 1)))
+
+
 def test_all_articles_by_number_are_the_batches_of_all():
     assert list(EpochSampler(LENGTHS, 4, 1, list(range(40)))) == list(EpochSampler(LENGTHS, 4, 1))
 

@@ -1,7 +1,9 @@
 """Operations: what is counted by shapes is what PyTorch counts of the products that transformers computes."""
 
 from math import prod
+from types import SimpleNamespace
 
+import pyarrow as pa
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -9,6 +11,8 @@ from transformers import T5Config, T5ForConditionalGeneration
 
 from resumen.checkpoint.config import ModelConfig
 from resumen.model.operations import num_parameters, summary_operations, training_operations
+from resumen.training.finetuning import training_cost
+from resumen.training.loop import TokenizedRows
 from resumen.training.pretrained import model_config
 
 SHAPES = {"d_model": 24, "d_kv": 4, "num_heads": 5, "d_ff": 40, "num_layers": 2, "num_decoder_layers": 2}
@@ -36,6 +40,29 @@ def counted(compute) -> int:
     with FlopCounterMode(display=False) as counter:
         compute()
     return counter.get_total_flops()
+
+
+EPOCHS = 20_000  # of a model so small, that its operations are more than a rounding
+PLAIN = {"input_ids": [[5, 6, 7, 1], [8, 1]], "labels": [[9, 1], [5, 6, 1]]}
+PADDED = {
+    "input_ids": [[5, 6, 7, 1], [8, 1, 0, 0]],
+    "attention_mask": [[1, 1, 1, 1], [1, 1, 0, 0]],
+    "labels": [[9, 1, -100], [5, 6, 1]],
+}
+
+
+@pytest.mark.parametrize("columns", [PLAIN, PADDED], ids=["dynamic", "longest"])
+def test_a_training_costs_each_article_as_often_as_it_is_read_and_no_padding(columns):
+    model = model_of(*KINDS[0])
+    rows = TokenizedRows(pa.table({"id": ["a", "b"], **columns}))
+    params = SimpleNamespace(epochs=EPOCHS, batch_size=1, seed=1)
+    config = model_config(model)
+    both = [training_operations(config, ROWS, 4, 2), training_operations(config, ROWS, 2, 3)]
+    assert EPOCHS * training_operations(config, ROWS, 2, 1) > 1e9
+    assert training_cost(model, rows, params, chosen=[0, 1]) == {
+        "articles_read": 2 * EPOCHS,
+        "training_tflops": round(EPOCHS * sum(both) / 1e12, 4),
+    }
 
 
 @pytest.mark.parametrize(("kind", "tied"), KINDS)

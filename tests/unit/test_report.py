@@ -15,6 +15,7 @@ from jinja2 import Environment
 from resumen.news.questions import NEWS_KINDS
 from resumen.page.answer import answer_of, caveat_of, grids_of
 from resumen.page.card import asked_how, card_values, metadata
+from resumen.page.charts import curve_chart
 from resumen.page.explorer import lost_letters
 from resumen.page.languages import QUESTIONS, TRANSLATIONS, bilingual, verdict_of
 from resumen.page.readme import RESULT_MARKS, with_results
@@ -659,3 +660,14 @@ def test_results_of_other_params_are_not_shown_as_those_of_these(
     runs(results)
     assert caplog.messages[-1].startswith(message)
     assert fails(results, "--readme").startswith(message)
+
+
+@pytest.mark.parametrize("count", [2, 4, 6, 12])
+def test_no_two_lines_of_a_chart_look_alike(count):
+    rows = [
+        {"finetuning": f"f{line}", "epoch": epoch, "rougeL": float(line + epoch)}
+        for line in range(count)
+        for epoch in range(2)
+    ]
+    lines = re.findall(r'<path d="M0,[^"]*" (stroke="[^>]*)/>', curve_chart(rows, "epoch"))
+    assert len(set(lines)) == len(lines) == count
