@@ -35,7 +35,8 @@ from transformers import (
 
 from benchmarks.peers import BATCH_SIZE
 from benchmarks.speed import say
-from resumen.generation.summaries import summarize_rows
+from resumen.generation.summaries import read_prompts
+from resumen.model.decoding import generate_texts, make_generate
 from resumen.model.device import choose_dtype
 from resumen.model.distributed import rank, world_size
 from resumen.model.loading import load_t5
@@ -200,8 +201,13 @@ def generation(device: torch.device) -> Iterator[str]:
             model = load_t5(system.path, choose_dtype(precision, device), device)
             with tempfile.TemporaryDirectory() as scratch:
                 journal, what = Path(scratch) / "batches.jsonl", f"quality {name}"
-                output = summarize_rows(system, rows, params, source, style, model, what, journal)
-            texts.append([row["prediction"] for row in output])
+                chosen, tokenizer = params.model_copy(update=system.overrides()), load_tokenizer(system.path)
+                ids, _ = read_prompts(system, rows, source, style, tokenizer)
+                texts.append(
+                    generate_texts(
+                        tokenizer, ids, make_generate(model, chosen), chosen.batch_size, what, journal
+                    )
+                )
             index = ROUGE_TYPES.index("rougeL")
             scores.append(
                 [rouge(text, row["summary"])[index] for text, row in zip(texts[-1], rows, strict=True)]

@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator
 
 import sentencepiece
+from sentencepiece import sentencepiece_model_pb2
 
 from miniatures.templates import TASK_TEMPLATES, fill_template
 from resumen.news.stories import VOCABULARY_SEED, stories
@@ -79,36 +80,6 @@ def vocabulary_lines() -> Iterator[str]:
         yield " ".join(words[start : start + 50])
 
 
-def protobuf_fields(message: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield (number, content) of the fields of `message` that hold bytes, in their order.
-
-    The format: https://protobuf.dev/programming-guides/encoding (transformers would want protobuf for it).
-    """
-    position = 0
-
-    def varint() -> int:
-        nonlocal position
-        value = shift = 0
-        while True:
-            byte = message[position]
-            position += 1
-            value |= (byte & 127) << shift
-            shift += 7
-            if byte < 128:
-                return value
-
-    while position < len(message):
-        number, wire = divmod(varint(), 8)
-        if wire == 0:
-            varint()
-        elif wire == 2:
-            length = varint()
-            yield number, message[position : position + length]
-            position += length
-        else:
-            position += {1: 8, 5: 4}[wire]
-
-
 def train_unigram(lines: Iterator[str], num_pieces: int) -> tuple[list[tuple[str, float]], bytes]:
     """Return at most `num_pieces` pieces with scores, T5's special ones first, and the normalizer's map.
 
@@ -135,11 +106,10 @@ def train_unigram(lines: Iterator[str], num_pieces: int) -> tuple[list[tuple[str
         num_threads=1,  # its number and the order of its sums go into the model
         minloglevel=2,
     )
-    normalizer = dict(protobuf_fields(model.getvalue()))[3]
-    charsmap = dict(protobuf_fields(normalizer))[2]
-    trained = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
-    pieces = [(trained.id_to_piece(id_), trained.get_score(id_)) for id_ in range(len(trained))]
-    scores = {piece: score for piece, score in pieces if piece not in MISSING_LETTERS}
+    trained = sentencepiece_model_pb2.ModelProto()  # type: ignore[attr-defined]  # made when it is imported
+    trained.ParseFromString(model.getvalue())
+    charsmap = trained.normalizer_spec.precompiled_charsmap
+    scores = {piece.piece: piece.score for piece in trained.pieces if piece.piece not in MISSING_LETTERS}
     # A number is one piece a digit, its first with the word mark, so that no piece of it means nothing.
     scores |= {f"▁{digit}": scores[digit] for digit in "0123456789"}
     return list(scores.items()), charsmap

@@ -27,7 +27,7 @@ from resumen.prompts.truncation import encode_truncated
 from resumen.runtime.cli import parser, run
 from resumen.runtime.errors import InputError
 from resumen.runtime.files import atomic_write
-from resumen.runtime.jsonfiles import write_json
+from resumen.runtime.jsonfiles import read_json, write_json
 from resumen.runtime.paths import (
     FORMATTED_DIR,
     FORMATTED_TRAIN,
@@ -52,6 +52,7 @@ from resumen.vocabulary.tokenizer import (
     count_unknown,
     decode,
     encode,
+    is_rebuilt,
     load_tokenizer,
     normalized_text,
     read_tokenizer,
@@ -70,6 +71,7 @@ T5_TOKENIZER = {
     "model_max_length": 512,
     "clean_up_tokenization_spaces": False,
 }
+AS_IT_IS = "PreTrainedTokenizerFast"  # the class for which tokenizer.json is taken so
 TOKENIZER_FILES = ("tokenizer_config.json", "special_tokens_map.json")
 
 MAX_LOST = 0.001  # letters a word of the training split that may find no spare row
@@ -184,6 +186,9 @@ def repair(
     for name in TOKENIZER_FILES:
         if (base / name).is_file():
             shutil.copyfile(base / name, folder / name)
+    if not is_rebuilt(base):  # nor is this one, which has no config.json beside it to say so
+        config = folder / "tokenizer_config.json"
+        write_json(config, {**read_json(config), "tokenizer_class": AS_IT_IS})
     return tokenizer, letters, left_out
 
 

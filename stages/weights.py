@@ -21,14 +21,22 @@ from huggingface_hub import constants
 from safetensors import deserialize, safe_open
 from safetensors.numpy import save_file
 
+from resumen.checkpoint.config import require_int
 from resumen.checkpoint.folder import check_files, read_config
 from resumen.checkpoint.tensors import INDEX, Header, check_index, check_tensors, header_of
 from resumen.runtime.cli import parser, run
 from resumen.runtime.commands import output_of
 from resumen.runtime.errors import InputError
 from resumen.runtime.files import atomic_write
-from resumen.runtime.hub import cached_file, fetch_files, fetch_header, list_repo_files, resolve_commit
-from resumen.runtime.jsonfiles import write_json
+from resumen.runtime.hub import (
+    cached_file,
+    fetch_files,
+    fetch_header,
+    list_repo_files,
+    refs_with,
+    resolve_commit,
+)
+from resumen.runtime.jsonfiles import read_json, write_json
 from resumen.runtime.paths import MINIATURE_WEIGHTS, PRETRAINED_DIR
 from resumen.runtime.provenance import write_provenance
 from resumen.schema.checkpoints import (
@@ -54,6 +62,12 @@ SMALL_FILES = (
 )
 WEIGHT_FILES = ("model.safetensors", "model-*-of-*.safetensors")
 HUB_FILES = (*SMALL_FILES, *WEIGHT_FILES)
+NEEDED = {  # one of each, by what a message calls it
+    "config.json": ("config.json",),
+    "model*.safetensors": WEIGHT_FILES,
+    "tokenizer.json": ("tokenizer.json", "spiece.model"),
+}
+FIRST_FILES = ("config.json", "tokenizer_config.json")  # they tell what the model is
 AS_SAVED = "; expected what save_pretrained writes"
 IN_CACHE = " in HF_HOME; unset HF_HUB_OFFLINE, and it is fetched"
 
@@ -91,6 +105,8 @@ def download(repo: str, commit: str, folder: Path) -> None:
     where = f"{repo}@{commit}"
     listed = {} if constants.is_offline_mode() else list_repo_files(repo, commit, "model")
     if listed:
+        check_files(fetch_files(repo, commit, "model", FIRST_FILES, listed), where)
+        check_safe(list(listed), where, repo)
         check_names(list(listed), where)
     small = fetch_files(repo, commit, "model", SMALL_FILES, listed)
     if "config.json" not in small:
@@ -125,16 +141,59 @@ def check_local_weights(files: dict[str, Path], where: str) -> None:
 
 def check_names(names: list[str], where: str, advice: str = AS_SAVED) -> None:
     """Raise InputError, which ends with `advice`, unless `names` are those of a model folder that we read."""
-    for needed in ("config.json", "model*.safetensors", "tokenizer.json"):
-        if any(fnmatch(name, needed) for name in names):
+    for what, patterns in NEEDED.items():
+        if any(fnmatch(name, pattern) for name in names for pattern in patterns):
             continue
-        pickles = [name for name in names if name.endswith((".bin", ".ckpt", ".pt"))]
-        if needed.startswith("model") and pickles:
+        if patterns == WEIGHT_FILES and (pickle := pickle_among(names)):
             raise InputError(
-                f"{where}: has its weights as {pickles[0]} only, which can run code when it is read; take "
+                f"{where}: has its weights as {pickle} only, which can run code when it is read; take "
                 "a revision with model.safetensors, or save it as one and give the checkpoint its folder"
             )
-        raise InputError(f"{where}: lacks {needed}{advice}")
+        raise InputError(f"{where}: lacks {what}{advice}")
+
+
+def check_safe(names: list[str], where: str, repo: str) -> None:
+    """Raise InputError, with the refs of `repo` that have safetensors, if its weights are pickles alone."""
+    pickle = pickle_among(names)
+    if not pickle or any(fnmatch(name, pattern) for name in names for pattern in WEIGHT_FILES):
+        return
+    why = f"{where}: has its weights as {pickle} only, which can run code when it is read; "
+    if not (refs := refs_with(repo, WEIGHT_FILES)):
+        raise InputError(
+            f"{why}no branch and no pull request with model.safetensors was found; save it as one and give "
+            "the checkpoint its folder"
+        )
+    by = [
+        f"{ref.name} has model.safetensors"
+        + (f", by {ref.author}, which the repository's owner has not taken over" if ref.author else "")
+        for ref in refs
+    ]
+    raise InputError(f"{why}{'; '.join(by)}; if you trust it: `revision: {refs[0].name}`")
+
+
+def make_tokenizer(folder: Path) -> None:
+    """Write the tokenizer.json of a model folder that has spiece.model alone.
+
+    Raises:
+        InputError: see `tokenizer_of`.
+    """
+    if (folder / "tokenizer.json").is_file():
+        return
+    from resumen.vocabulary.spiece import tokenizer_of
+
+    path = folder / "tokenizer_config.json"
+    given = read_json(path) if path.is_file() else {}
+    try:
+        extra_ids = require_int(given, "extra_ids", 100, minimum=0, maximum=1_000)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; take another checkpoint") from error
+    tokenizer_of(folder / "spiece.model", extra_ids).save(str(folder / "tokenizer.json"))
+    log.info("tokenizer.json is made of spiece.model")
+
+
+def pickle_among(names: list[str]) -> str:
+    """Return the name of weights that can run code when they are read, or ""."""
+    return next((name for name in names if name.endswith((".bin", ".ckpt", ".pt"))), "")
 
 
 def link(source: Path, target: Path) -> None:
@@ -154,8 +213,9 @@ def copy_folder(source: Path, folder: Path) -> None:
             name says.
     """
     files = {path.name: path for pattern in HUB_FILES for path in sorted(source.glob(pattern))}
-    check_names([path.name for path in source.glob("*")], str(source))
     check_links(files, source)
+    check_files({name: path for name, path in files.items() if name in FIRST_FILES}, str(source))
+    check_names([path.name for path in source.glob("*")], str(source))
     check_files(files, str(source))
     check_local_weights(files, str(source))
     folder.mkdir()
@@ -210,6 +270,8 @@ def main() -> None:
             commit = resolve_commit(checkpoint.repo, checkpoint.revision, "model")
             download(checkpoint.repo, commit, partial)
             origin = {"source": "hub", "repo": checkpoint.repo, "commit": commit}
+        if LEFT_OUT not in origin:
+            make_tokenizer(partial)
         hashes = write_provenance(partial, **origin)
     if LEFT_OUT not in origin:
         log.info("%s: %s, %d files", name, origin["source"], len(hashes))

@@ -169,27 +169,60 @@ def vocabulary() -> Path:
 
 
 @pytest.fixture(scope="session")
+def spiece(tmp_path_factory) -> Path:
+    """A small spiece.model in T5's layout: <pad>, </s>, <unk>, no sentinels."""
+    import sentencepiece
+
+    path = tmp_path_factory.mktemp("spiece") / "spiece.model"
+    with path.open("wb") as out:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter([text for pair in NEWS for text in pair]),
+            model_writer=out,
+            vocab_size=200,
+            hard_vocab_limit=False,
+            character_coverage=1.0,
+            pad_id=0,
+            eos_id=1,
+            unk_id=2,
+            bos_id=-1,
+            pad_piece="<pad>",
+            num_threads=1,
+            minloglevel=2,
+        )
+    return path
+
+
+@pytest.fixture(scope="session")
 def tiny(tmp_path_factory, vocabulary) -> dict[str, Path]:
-    """Two folders with a random T5 of one layer and width 16: "tied" as T5 v1.0, "untied" as Flan-T5."""
+    """Folders with a random T5 of width 16: "tied" as T5 v1.0, "untied" as Flan-T5, "mt5" and "umt5".
+
+    The first two have one layer, the others two.
+    """
     import torch
     from safetensors import safe_open
-    from transformers import T5Config, T5ForConditionalGeneration
+
+    from resumen.training.pretrained import CLASSES
 
     content = json.loads((vocabulary / "tokenizer.json").read_text(encoding="utf-8"))
     num_pieces = len(content["model"]["vocab"])
     folders = {}
-    for kind, role in (("tied", "t5-small"), ("untied", "flan-small")):
+    kinds = {"tied": "t5-small", "untied": "flan-small", "mt5": "flan-small", "umt5": "flan-small"}
+    for kind, role in kinds.items():
         with safe_open(vocabulary / f"{role}.safetensors", framework="np") as file:
             config = json.loads(file.metadata()["config"])
         config |= {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_heads": 2}
+        num_layers = 2 if kind in CLASSES else 1
         config |= {
-            "num_layers": 1,
-            "num_decoder_layers": 1,
-            "vocab_size": num_pieces + 28,
-        }  # T5 has 28 to spare
+            "model_type": kind if kind in CLASSES else "t5",
+            "num_layers": num_layers,
+            "num_decoder_layers": num_layers,
+            "vocab_size": num_pieces + 28,  # T5 has 28 to spare
+            "tie_word_embeddings": kind == "tied",
+        }
+        config_class, model_class = CLASSES[config["model_type"]]
         torch.manual_seed(13)
-        model = T5ForConditionalGeneration(T5Config(**config))
-        if kind == "untied":
+        model = model_class(config_class(**config))
+        if kind != "tied":
             model.lm_head.weight = torch.nn.Parameter(torch.randn_like(model.shared.weight))
         folders[kind] = tmp_path_factory.mktemp(kind)
         model.save_pretrained(folders[kind])

@@ -1,4 +1,4 @@
-"""What the config.json of a T5 says: its sizes, and so the name and shape of every tensor."""
+"""What the config.json of a T5, mT5 or UMT5 says: its sizes, and so the name and shape of every tensor."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ ACTIVATION_NAMES = ("relu", "gelu", "gelu_new", "silu")
 MAX_CONFIG_NUMBER = 2**20  # of anything that config.json counts: T5-11b has layers 65,536 wide
 MAX_LAYERS = 1_000  # T5-11b has 24
 ATTENTION = ("q", "k", "v", "o")
+MODEL_TYPES = ("t5", "mt5", "umt5")  # that we compute: T5 of all versions, and its multilingual relatives
 
 
 def require_int(
@@ -34,10 +35,20 @@ def require_int(
     return value
 
 
+def relative_bias(stack: str, layer: int) -> str:
+    """Return the name of a layer's relative position bias."""
+    return f"{stack}.block.{layer}.layer.0.SelfAttention.relative_attention_bias.weight"
+
+
 @dataclass(frozen=True)
 class ModelConfig:
-    """What config.json says of a T5."""
+    """What config.json says of a T5.
 
+    An mT5 (Xue et al. 2021, https://arxiv.org/abs/2010.11934) is a T5 v1.1 with more pieces. A UMT5 (Chung et
+    al. 2023, https://arxiv.org/abs/2304.09151) has relative positions of its own in every layer.
+    """
+
+    model_type: str  # of MODEL_TYPES
     d_model: int
     d_ff: int
     d_kv: int
@@ -57,13 +68,14 @@ class ModelConfig:
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> "ModelConfig":
-        """Return what a config.json says, with the defaults of transformers' T5Config.
+        """Return what a config.json says, with the defaults of transformers' configs of its kind.
 
         Raises:
             KeyError: a size is missing.
             ValueError: a size or an id that cannot be, an activation that no T5 has.
         """
-        kind = str(config.get("feed_forward_proj", "relu"))
+        model_type = str(config.get("model_type", "t5"))
+        kind = str(config.get("feed_forward_proj", "relu" if model_type == "t5" else "gated-gelu"))
         activation = "gelu_new" if kind == "gated-gelu" else kind.removeprefix("gated-")
         if activation not in ACTIVATION_NAMES:
             raise ValueError(
@@ -80,6 +92,7 @@ class ModelConfig:
         if not isinstance(epsilon, float) or not 0 < epsilon < 1:
             raise ValueError(f"layer_norm_epsilon: expected a small number over 0, got {shown(epsilon)}")
         return cls(
+            model_type=model_type,
             d_model=require_int(config, "d_model"),
             d_ff=require_int(config, "d_ff"),
             d_kv=require_int(config, "d_kv"),
@@ -94,7 +107,8 @@ class ModelConfig:
             activation=activation,
             gated=kind.startswith("gated-"),
             untied_head=untied,
-            scale_output=bool(config.get("scale_decoder_outputs", not untied)),
+            # transformers 5 writes of no mT5 that its head is untied, and scales none
+            scale_output=bool(config.get("scale_decoder_outputs", not untied and model_type != "mt5")),
             decoder_start=require_int(config, "decoder_start_token_id", 0, minimum=0, maximum=rows - 1),
             pad=require_int(config, "pad_token_id", 0, minimum=0, maximum=rows - 1),
             eos=require_int(config, "eos_token_id", 1, minimum=0, maximum=rows - 1),
@@ -105,14 +119,24 @@ class ModelConfig:
         """Of all heads together."""
         return self.num_heads * self.d_kv
 
+    @property
+    def biased_layers(self) -> tuple[range, range]:
+        """The layers of the encoder, and of the decoder, that have a relative position bias of their own."""
+        every = self.model_type == "umt5"
+        return (
+            range(self.num_layers if every else 1),
+            range(self.num_decoder_layers if every else 1),
+        )
+
     def tensors(self, rows: int) -> dict[str, tuple[int, ...]]:
         """Return the name and shape of every tensor of a checkpoint but a head; `rows` of the embedding."""
         model, wide = self.d_model, self.width
         result: dict[str, tuple[int, ...]] = {"shared.weight": (rows, model)}
-        for stack, layers in (("encoder", self.num_layers), ("decoder", self.num_decoder_layers)):
+        sizes = (("encoder", self.num_layers), ("decoder", self.num_decoder_layers))
+        for (stack, layers), biased in zip(sizes, self.biased_layers, strict=True):
             result[f"{stack}.final_layer_norm.weight"] = (model,)
-            first = f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
-            result[first] = (self.num_buckets, self.num_heads)
+            for number in biased:
+                result[relative_bias(stack, number)] = (self.num_buckets, self.num_heads)
             for number in range(layers):
                 block = f"{stack}.block.{number}.layer"
                 kinds = ["SelfAttention", *(["EncDecAttention"] if stack == "decoder" else [])]

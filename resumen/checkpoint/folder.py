@@ -5,7 +5,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from resumen.checkpoint.config import MAX_CONFIG_NUMBER, require_int
+from resumen.checkpoint.config import MAX_CONFIG_NUMBER, MODEL_TYPES, require_int
 from resumen.runtime.errors import InputError, shown
 from resumen.runtime.files import require_file
 from resumen.runtime.jsonfiles import read_json
@@ -14,7 +14,17 @@ from resumen.runtime.provenance import PROVENANCE
 from resumen.schema.checkpoints import LEFT_OUT
 
 # What transformers' own T5 needs no code of others for; "" is none at all.
-TOKENIZERS = ("", "T5Tokenizer", "T5TokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend")
+TOKENIZERS = (
+    *("", "T5Tokenizer", "T5TokenizerFast", "MT5Tokenizer", "MT5TokenizerFast"),
+    *("PreTrainedTokenizerFast", "TokenizersBackend"),
+)
+# Relatives of T5 whose arithmetic is another, by their model_type: what they are, and what to take instead.
+OTHER_RELATIVES = {
+    "byt5": "ByT5, which reads bytes, not pieces; take google/mt5-small, which has as many languages",
+    "longt5": "LongT5, whose attention is local; take google/flan-t5-small, and raise tokenize.source_tokens",
+    "t5gemma": "T5Gemma, which is a Gemma in two parts; take google/flan-t5-base",
+    "switch_transformers": "Switch Transformer, whose layers have experts; take google/flan-t5-base",
+}
 REMOTE_CODE_KEYS = ("auto_map", "custom_pipelines", "quantization_config")  # they bring code of others along
 
 
@@ -25,11 +35,8 @@ def read_config(path: Path, where: str) -> dict[str, Any]:
         InputError: it is no JSON, another model's, asks for code of its own, or counts what cannot be.
     """
     config = read_object(path, f"{where}: config.json")
-    if config.get("model_type") != "t5":
-        raise InputError(
-            f"{where}: config.json: model_type: expected 't5', got {shown(config.get('model_type'))}; take a "
-            "T5 or Flan-T5 checkpoint, which has an encoder and a decoder"
-        )
+    if reason := why_not_ours(config):
+        raise InputError(f"{where}: config.json: {reason}")
     for key, value in config.items():
         if isinstance(value, int | float) and not abs(value) <= MAX_CONFIG_NUMBER:
             raise InputError(
@@ -45,9 +52,26 @@ def read_config(path: Path, where: str) -> dict[str, Any]:
     return config
 
 
+def why_not_ours(config: dict[str, Any]) -> str:
+    """Return why the model of a config.json is none that we compute, and what to take instead, or ""."""
+    kind = config.get("model_type")
+    if "ByT5" in str(config.get("tokenizer_class")):  # its model_type is t5
+        kind = "byt5"
+    if kind in MODEL_TYPES:
+        return ""
+    if known := OTHER_RELATIVES.get(str(kind)):
+        return f"a {known}"
+    return (
+        f"model_type: expected one of {', '.join(MODEL_TYPES)}, got {shown(config.get('model_type'))}; take "
+        "a T5, Flan-T5, mT5 or UMT5 checkpoint, which has an encoder and a decoder"
+    )
+
+
 def check_tokenizer_config(path: Path, where: str) -> None:
     """Raise InputError if a tokenizer_config.json names a tokenizer that would be code of its own."""
     kind = read_object(path, f"{where}: tokenizer_config.json").get("tokenizer_class") or ""
+    if str(kind).startswith("ByT5"):
+        raise InputError(f"{where}: tokenizer_config.json: a {OTHER_RELATIVES['byt5']}")
     if kind not in TOKENIZERS:
         raise InputError(
             f"{where}: tokenizer_config.json: tokenizer_class: expected T5's own, got {shown(kind)}; "

@@ -7,7 +7,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from resumen.checkpoint.config import ModelConfig
+from resumen.checkpoint.config import ModelConfig, relative_bias
 from resumen.checkpoint.folder import read_object
 from resumen.runtime.errors import InputError, shown
 from resumen.runtime.files import require_file
@@ -80,6 +80,8 @@ def check_tensors(headers: Mapping[str, Header], content: Mapping[str, Any], whe
         )
     # transformers 5 says tied of every T5
     config = replace(config, untied_head="lm_head.weight" in tensors)
+    if relative_bias("encoder", 1) in tensors:  # whatever config.json calls it: read as T5 it would be wrong
+        config = replace(config, model_type="umt5")
     expected = config.tensors(content["vocab_size"])
     if config.untied_head:
         expected["lm_head.weight"] = expected["shared.weight"]

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import torch
 
-from resumen.model.decoding import encode_prompts, generate_texts, greedy, make_generate
+from resumen.checkpoint.config import ModelConfig
+from resumen.model.decoding import check_generation, encode_prompts, generate_texts, greedy, make_generate
 from resumen.model.device import memory_errors
 from resumen.model.loading import check_vocabulary, load_t5
 from resumen.model.prepare import announce, prepare_torch
@@ -22,7 +23,12 @@ def answer(folder: Path, prompts: list[str], max_new_tokens: int, what: str) -> 
     announce(log, device, torch.float32)
     tokenizer = load_tokenizer(folder)
     ids, _ = encode_prompts(tokenizer, prompts, max_tokens=None)
+    decoding, lengths = greedy(max_new_tokens), [len(row) for row in ids]
+
+    def plan(config: ModelConfig, num_rows: int) -> None:
+        check_vocabulary(num_rows, tokenizer, folder)
+        check_generation(what, config, num_rows, torch.float32, device, lengths, decoding, BATCH_SIZE)
+
     with memory_errors("probe", 1):
-        model = load_t5(folder, torch.float32, device)
-        check_vocabulary(model.num_rows, tokenizer, folder)
-        return generate_texts(tokenizer, ids, make_generate(model, greedy(max_new_tokens)), BATCH_SIZE, what)
+        model = load_t5(folder, torch.float32, device, plan)
+        return generate_texts(tokenizer, ids, make_generate(model, decoding), BATCH_SIZE, what)

@@ -3,15 +3,17 @@
 import logging
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 
-from resumen.model.decoding import generate_in_batches, make_generate
+from resumen.checkpoint.config import ModelConfig
+from resumen.model.decoding import check_generation, generate_in_batches, make_generate
 from resumen.model.device import PRECISIONS, choose_dtype, memory_errors
 from resumen.model.distributed import check_same, rank, world_size
 from resumen.model.loading import check_vocabulary, load_t5
+from resumen.model.memory import users_budget
 from resumen.model.operations import num_parameters, summary_operations
 from resumen.model.prepare import announce, prepare_torch
 from resumen.model.t5 import T5
@@ -25,7 +27,7 @@ from resumen.schema.rows import read_table
 from resumen.schema.sections import GenerateParams, SourceParams, StyleParams
 from resumen.schema.systems import SystemParams
 from resumen.text.prompts import TEMPLATE_FIELDS, fill_template
-from resumen.vocabulary.tokenizer import decode, load_tokenizer, round_trip
+from resumen.vocabulary.tokenizer import Ids, decode, load_tokenizer, round_trip
 
 log = logging.getLogger("generate")
 
@@ -43,27 +45,30 @@ def system_prompts(system: SystemParams, rows: list[dict[str, str]]) -> list[str
     return [prompts[row["id"]] for row in rows]
 
 
-def summarize_rows(
+def read_prompts(
     system: SystemParams,
     rows: list[dict[str, str]],
-    params: GenerateParams,
     source: SourceParams,
     style: StyleParams,
-    model: T5,
-    what: str,
-    journal: Path,
-) -> list[dict[str, Any]]:
-    """Return the predictions of a model, one a row of the test split, in its order.
+    tokenizer: Tokenizer,
+) -> tuple[list[Ids], list[bool]]:
+    """Return the ids of each prompt as the model reads it, and whether it was cut.
 
     `style` is that of our prompts; a template of the system's own is always an instruction.
     """
-    tokenizer = load_tokenizer(system.path)
-    check_vocabulary(model.num_rows, tokenizer, system.path)
-    prompts = system_prompts(system, rows)
     cut_as = style.style if system.template is None else "instruction"
-    ids, were_cut = encode_truncated(tokenizer, prompts, source.source_tokens, cut_as)
-    chosen = params.model_copy(update=system.decoding())
-    written = generate_in_batches(ids, make_generate(model, chosen), params.batch_size, what, journal)
+    return encode_truncated(tokenizer, system_prompts(system, rows), source.source_tokens, cut_as)
+
+
+def predictions_of(
+    tokenizer: Tokenizer,
+    rows: list[dict[str, str]],
+    ids: list[Ids],
+    were_cut: list[bool],
+    written: list[Ids],
+    max_new_tokens: int,
+) -> list[dict[str, Any]]:
+    """Return the predictions of a model, one a row of the test split: what it read, what it has `written`."""
     texts = decode(tokenizer, written)
     spelled_references = round_trip(tokenizer, [row["summary"] for row in rows])
     return [
@@ -71,7 +76,7 @@ def summarize_rows(
             "id": row["id"],
             "prediction": text,
             "source_tokens": len(read),
-            "summary_tokens": min(len(output) + 1, chosen.max_new_tokens),
+            "summary_tokens": min(len(output) + 1, max_new_tokens),
             "truncated": was_cut,
             "spelled_reference": spelled_reference,
         }
@@ -95,7 +100,8 @@ def made_with(
     system: SystemParams, params: GenerateParams, dtype: torch.dtype, device: torch.device
 ) -> dict[str, Any]:
     """Return what the summaries of a model are made with: the decoding, the arithmetic, the libraries."""
-    chosen = params.model_copy(update=system.decoding())
+    chosen = params.model_copy(update=system.overrides())
+    memory = {} if (own := users_budget()) is None else {"memory_gb": own}
     length_penalty = {"length_penalty": chosen.length_penalty} if chosen.num_beams > 1 else {}
     return {
         "num_beams": chosen.num_beams,
@@ -104,6 +110,7 @@ def made_with(
         **length_penalty,
         "precision": PRECISIONS[dtype],
         "device": device.type,
+        **memory,
         **{name: version(name).partition("+")[0] for name in ("torch", "transformers")},  # no build tag
     }
 
@@ -125,16 +132,29 @@ def generate(
     device = prepare_torch(seed=0)  # greedy and beam search draw nothing
     dtype = choose_dtype(params.precision, device)
     announce(log, device, dtype)
-    prompts = [FORMATTED_TEST] if system.template is None else []
-    paths = [system.path, RAW_TEST, *prompts]
-    parts = fingerprint([system, params, source, style], paths, precision=f"{dtype} on {device.type}")
+    formatted = [FORMATTED_TEST] if system.template is None else []
+    paths = [system.path, RAW_TEST, *formatted]
+    parts = fingerprint(
+        [system, params, source, style, users_budget()], paths, precision=f"{dtype} on {device.type}"
+    )
     check_same(parts)
+    tokenizer, chosen = load_tokenizer(system.path), params.model_copy(update=system.overrides())
+    ids, were_cut = read_prompts(system, rows, source, style, tokenizer)
+    key, lengths = f"systems.{name}.batch_size", [len(row) for row in ids]
+
+    def plan(config: ModelConfig, num_rows: int) -> None:
+        check_vocabulary(num_rows, tokenizer, system.path)
+        what = f"{key}: {name}, its batches of {chosen.batch_size} split as they are,"
+        check_generation(what, config, num_rows, dtype, device, lengths, chosen, chosen.batch_size)
+
     with locked_folder(f"generate-{name}", parts, log, rank(), world_size()) as folder:
         journal, what = folder / "batches.jsonl", f"generate {name}"
-        with memory_errors("generate.batch_size", params.batch_size):
-            model = load_t5(system.path, dtype, device)
-            predictions = summarize_rows(system, rows, params, source, style, model, what, journal)
+        with memory_errors(key, chosen.batch_size):
+            model = load_t5(system.path, dtype, device, plan)
+            write_all = make_generate(model, chosen)
+            written = generate_in_batches(ids, write_all, chosen.batch_size, what, journal)
         if rank() == 0:
+            predictions = predictions_of(tokenizer, rows, ids, were_cut, written, chosen.max_new_tokens)
             meta = made_with(system, params, dtype, device)
             write(predictions, {**meta, COST: summary_cost(model, predictions, meta["num_beams"])})
             finish(folder)

@@ -10,7 +10,9 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from resumen.checkpoint.config import ModelConfig
 from resumen.model.distributed import all_gather, broadcast, rank, world_size
+from resumen.model.memory import GIB, budget_of, check_free, generation_need, split
 from resumen.model.t5 import T5, KVCache
 from resumen.runtime.errors import InputError
 from resumen.runtime.files import sha256_of_json
@@ -110,16 +112,55 @@ def read_journal(journal: Path | None, rows: Sequence[Ids]) -> dict[int, Ids]:
 
 
 def make_generate(model: T5, decoding: Decoding) -> Generate:
-    """Return a function from a batch of ids to what `model` writes, special tokens included."""
+    """Return a function from a batch of ids to what `model` writes, special tokens included.
+
+    A batch that takes more memory than its device's budget is split.
+    """
+    device = model.embedding.device
+    budget = budget_of(device)
 
     @torch.inference_mode()
     def generate(batch: list[Ids]) -> list[Ids]:
-        return search(model, prefill(model, batch, decoding), decoding)
+        longest = max(map(len, batch))
+        need = generation_need(model.config, model.num_rows, model.dtype, device, longest, decoding)
+        parts = split(batch, need.articles(budget))
+        return [row for part in parts for row in search(model, prefill(model, part, decoding), decoding)]
 
     return generate
 
 
-def prefill(model: T5, batch: list[Ids], decoding: Decoding) -> KVCache:
+def check_generation(
+    what: str,
+    config: ModelConfig,
+    rows: int,
+    dtype: torch.dtype,
+    device: torch.device,
+    lengths: Sequence[int],
+    decoding: Decoding,
+    batch_size: int,
+) -> None:
+    """Raise InputError unless the memory is free to generate from prompts of `lengths` tokens, in batches.
+
+    `rows` are those of the embedding; the message starts with `what`, the key that says the batch size.
+    """
+    budget = budget_of(device)
+
+    planned = plan_batches(lengths, batch_size)
+    needs = [generation_need(config, rows, dtype, device, lengths[batch[0]], decoding) for batch in planned]
+
+    def most(budget: int) -> int:
+        pairs = zip(planned, needs, strict=True)
+        return max((need.of(min(len(batch), need.articles(budget))) for batch, need in pairs), default=0)
+
+    def remedy(free: int) -> str:
+        if most(0) > free:  # an article at a time
+            return "take a smaller model" + (", or precision bf16" if dtype == torch.float32 else "")
+        return f"RESUMEN_MEMORY_GB={math.floor(10 * free / GIB) / 10:g} splits each batch so that it fits"
+
+    check_free(what, most(budget), device, remedy)
+
+
+def prefill(model: T5, batch: Sequence[Ids], decoding: Decoding) -> KVCache:
     """Return the cache of `model` after it has read a batch of ids."""
     width = max(map(len, batch))
     pad = model.config.pad
@@ -151,7 +192,7 @@ def forbid_repeats(scores: Tensor, written: Tensor, size: int) -> None:
 def greedy_search(model: T5, cache: KVCache, decoding: Decoding) -> list[Ids]:
     """Return the likeliest token after the likeliest token, a row an article, until </s>."""
     config = model.config
-    device = cache.bias.device
+    device = cache.past.device
     articles = torch.arange(cache.past.shape[2], device=device)  # which are in the batch
     written = torch.full((len(articles), 1 + decoding.max_new_tokens), config.pad, device=device)
     written[:, 0] = config.decoder_start
@@ -179,7 +220,7 @@ def beam_search(model: T5, cache: KVCache, decoding: Decoding) -> list[Ids]:
     end and the best that go on, out of the best 2 × `num_beams` continuations.
     """
     config, beams, longest = model.config, decoding.num_beams, decoding.max_new_tokens
-    device = cache.bias.device
+    device = cache.past.device
     count = cache.past.shape[2]
     articles = torch.arange(count, device=device)  # which are in the batch
     best_finished = torch.full((count, 1 + longest), config.pad, device=device)

@@ -24,6 +24,7 @@ class DeviceKind:
     fused_attention: bool  # PyTorch's own attention is the faster one
     chunked: bool  # work is done in chunks that stay in a core's cache
     pin_memory: bool  # a copy from pinned memory does not wait
+    memory: int  # bytes that a process plans with: `course` fits a machine of 8 GB, and a T4
 
 
 def cpu_has_bf16() -> bool:
@@ -76,6 +77,7 @@ DEVICE_KINDS = {  # the best one first
         fused_attention=True,
         chunked=False,
         pin_memory=True,
+        memory=12 * 2**30,
     ),
     "cpu": DeviceKind(
         is_available=lambda: True,
@@ -85,6 +87,7 @@ DEVICE_KINDS = {  # the best one first
         fused_attention=False,
         chunked=True,
         pin_memory=False,
+        memory=23 * 2**28,
     ),
 }
 
@@ -95,8 +98,8 @@ def best_kind() -> str:
 
 
 def kind_of(device: torch.device) -> DeviceKind:
-    """Return what `device` is good at."""
-    return DEVICE_KINDS[device.type]
+    """Return what `device` is good at; one without values, on which a plan is made, counts as a CPU."""
+    return DEVICE_KINDS["cpu" if device.type == "meta" else device.type]
 
 
 def open_device(name: str) -> torch.device:
@@ -105,9 +108,15 @@ def open_device(name: str) -> torch.device:
     Raises:
         InputError: it is not here, or is of no kind in DEVICE_KINDS.
     """
+    if name.partition(":")[0] == "mps":
+        raise InputError(
+            "RESUMEN_DEVICE: mps is not used: copies to it have changed values silently (pytorch #139550), "
+            "and nothing here is tested on one; take cpu"
+        )
     try:
         device = torch.device(name)
-        kind_of(device)
+        if device.type not in DEVICE_KINDS:
+            raise KeyError(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, KeyError) as error:
         raise InputError(f"RESUMEN_DEVICE: no device {name!r} here; try cpu") from error

@@ -27,6 +27,7 @@ from resumen.runtime.errors import InputError, first_line
 Value = TypeVar("Value")
 
 LAUNCH = "RESUMEN_LAUNCH"
+JOINED: dict[str, int] = {}  # "local": the processes of this machine, once they have met
 TORCHRUN_VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE")
 RESUMES = (
     "what it said stands above. Started again, with any number of processes, it resumes from what is kept"
@@ -122,6 +123,7 @@ def join_processes(backend: str = "gloo") -> None:
         return
     with distributed_errors():
         dist.init_process_group(backend, timeout=TIMEOUT)
+    JOINED["local"] = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     for name in TORCHRUN_VARIABLES:  # transformers is to see one process: the shares and the sums are ours
         os.environ.pop(name, None)
     if rank():
@@ -136,6 +138,11 @@ def rank() -> int:
 def world_size() -> int:
     """Return how many processes there are."""
     return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def local_world_size() -> int:
+    """Return how many of the processes are on this machine."""
+    return JOINED.get("local", 1)
 
 
 def shard(batches: Sequence[Value]) -> Sequence[Value]:

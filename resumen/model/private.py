@@ -60,6 +60,28 @@ def onednn_computes_bf16() -> bool:
         return any(name in allowed for name in ("DEFAULT", "ALL", "BF16", "AMX", "AVX10"))
 
 
+class NoMode:
+    """A mode that sees nothing."""
+
+    def __enter__(self) -> "NoMode":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Leave nothing behind."""
+
+
+def dispatch_mode() -> type:
+    """Return PyTorch's base of modes that see each operation, public through its subclasses alone.
+
+    Without it nothing is counted: no step of training is planned, and memory that is short fails as it does.
+    """
+    try:
+        mode: type = import_module("torch.utils._python_dispatch").TorchDispatchMode
+    except (ImportError, AttributeError):
+        return NoMode
+    return mode
+
+
 @cache
 def torchrun_parts() -> SimpleNamespace | None:
     """Return torchrun's functions and errors, or None if they are not there.

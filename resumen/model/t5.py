@@ -1,6 +1,7 @@
 """T5's arithmetic: what transformers' T5 computes, in fewer passes over memory.
 
-The model of Raffel et al. (https://arxiv.org/abs/1910.10683), v1.0 and v1.1, to be trained and to generate:
+The model of Raffel et al. (https://arxiv.org/abs/1910.10683), v1.0 and v1.1, and its relatives mT5 and UMT5,
+to be trained and to generate:
 
 - queries, keys and values are one product, so are the two inputs of a gated layer, and the keys and values of
   the encoder's states for all layers of the decoder; the gain of a norm is folded into the product behind it
@@ -14,7 +15,7 @@ Imports no transformers, which would cost every process three seconds.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from resumen.checkpoint.config import ModelConfig
+from resumen.checkpoint.config import ModelConfig, relative_bias
 from resumen.model.device import kind_of
 from resumen.model.private import Linear, onednn_linear
 
@@ -42,12 +43,16 @@ PAD_MULTIPLE, LOGITS_MULTIPLE = 16, 64  # multiples that a loss pads positions a
 
 @dataclass
 class Layer:
-    """A layer's products, their norms' gains inside; `cross_` only in the decoder."""
+    """A layer's products, their norms' gains inside; `cross_` only in the decoder.
+
+    `bias` is that of relative positions, (buckets, heads); a layer without one has that of the layer before.
+    """
 
     qkv: Tensor
     out: Tensor
     wi: Tensor
     wo: Tensor
+    bias: Tensor | None = None
     cross_q: Tensor | None = None
     cross_out: Tensor | None = None
 
@@ -222,12 +227,8 @@ class T5:
         self.embedding = tensor("shared.weight")  # (vocabulary, d_model)
         self.head = (tensor("lm_head.weight") if config.untied_head else self.embedding).to(dtype)
         self.gains = {stack: tensor(f"{stack}.final_layer_norm.weight") for stack in ("encoder", "decoder")}
-        first = "block.0.layer.0.SelfAttention.relative_attention_bias.weight"  # (buckets, heads)
-        self.biases = {stack: tensor(f"{stack}.{first}") for stack in ("encoder", "decoder")}
-        self.encoder = [self.layer(tensor, f"encoder.block.{n}.layer") for n in range(config.num_layers)]
-        self.decoder = [
-            self.layer(tensor, f"decoder.block.{n}.layer") for n in range(config.num_decoder_layers)
-        ]
+        self.encoder = [self.layer(tensor, "encoder", number) for number in range(config.num_layers)]
+        self.decoder = [self.layer(tensor, "decoder", number) for number in range(config.num_decoder_layers)]
         cross = "decoder.block.{}.layer.1.EncDecAttention.{}.weight"
         pairs = [(number, name) for number in range(config.num_decoder_layers) for name in "kv"]
         # (decoder layers × keys and values × heads × d_kv, d_model)
@@ -238,7 +239,9 @@ class T5:
         """Of the embedding; a vocabulary may be smaller."""
         return len(self.embedding)
 
-    def layer(self, tensor: Callable[[str], Tensor], block: str) -> Layer:
+    def layer(self, tensor: Callable[[str], Tensor], stack: str, number: int) -> Layer:
+        block = f"{stack}.block.{number}.layer"
+
         def fused(index: int, *names: str) -> Tensor:
             parts = [tensor(f"{block}.{index}.{name}.weight") for name in names]
             weight = torch.cat(parts) if len(parts) > 1 else parts[0]  # (outputs of all, d_model)
@@ -249,8 +252,10 @@ class T5:
             "qkv": fused(0, f"{own}.q", f"{own}.k", f"{own}.v"),
             "out": tensor(f"{block}.0.{own}.o.weight").to(self.dtype),
         }
+        if number in self.config.biased_layers[stack == "decoder"]:
+            layer["bias"] = tensor(relative_bias(stack, number))
         last = 1
-        if block.startswith("decoder"):
+        if stack == "decoder":
             layer["cross_q"] = fused(1, "EncDecAttention.q")
             layer["cross_out"] = tensor(f"{block}.1.EncDecAttention.o.weight").to(self.dtype)
             last = 2
@@ -262,10 +267,11 @@ class T5:
         return Layer(**layer)
 
     def to_device(self, tensor: Tensor) -> Tensor:
-        """Return `tensor` where the model is, without waiting for that device."""
-        if kind_of(self.embedding.device).pin_memory and tensor.is_cpu:
+        """Return `tensor` where the model is, without waiting for that device if the copy is safe so."""
+        pinned = kind_of(self.embedding.device).pin_memory and tensor.is_cpu
+        if pinned:
             tensor = tensor.pin_memory()
-        return tensor.to(self.embedding.device, non_blocking=True)
+        return tensor.to(self.embedding.device, non_blocking=pinned)
 
     def additive_mask(self, mask: Tensor) -> Tensor | None:
         """Return the attention mask of `mask`, (rows, keys), True where a token is, to be added to scores.
@@ -327,14 +333,32 @@ class T5:
             inner = activation(inner)
         return states + drop(project(drop(inner), layer.wo))  # (rows, positions, d_model)
 
-    def bias(self, stack: str, length: int) -> Tensor:
-        """Return what a stack adds to the scores of `length` tokens: (1, heads, queries, keys).
+    def biases(self, stack: str, length: int) -> list[Tensor]:
+        """Return what each layer adds to the scores of `length` tokens: (1, heads, queries, keys).
+
+        In the decoder no query sees the keys ahead of it. Layers without a bias of their own share one.
+        """
+        result: list[Tensor] = []
+        for layer in self.encoder if stack == "encoder" else self.decoder:
+            if layer.bias is None:
+                result.append(result[-1])
+                continue
+            bias = self.bias(layer.bias, length, bidirectional=stack == "encoder")
+            if stack == "decoder":
+                positions = torch.arange(length, device=bias.device)
+                ahead = positions[None, :] > positions[:, None]  # (queries, keys)
+                bias = bias.masked_fill(ahead, torch.finfo(self.dtype).min)
+            result.append(bias)
+        return result
+
+    def bias(self, weight: Tensor, length: int, bidirectional: bool) -> Tensor:
+        """Return a layer's `bias` of `length` tokens: (1, heads, queries, keys).
 
         It is a function of the distance alone: a row for each distance is slid along the queries.
         """
-        distance = torch.arange(1 - length, length, device=self.embedding.device)
-        buckets = relative_position_bucket(distance, self.config, bidirectional=stack == "encoder")
-        rows = functional.embedding(buckets, self.biases[stack]).to(self.dtype).T.contiguous()
+        distance = torch.arange(1 - length, length, device=weight.device)
+        buckets = relative_position_bucket(distance, self.config, bidirectional)
+        rows = functional.embedding(buckets, weight).to(self.dtype).T.contiguous()
         return rows.unfold(1, length, 1).flip(1)[None]  # of (heads, 2 × length − 1)
 
     def encode(self, embedded: Tensor, attention_mask: Tensor | None, drop: Dropout = NO_DROPOUT) -> Tensor:
@@ -342,9 +366,9 @@ class T5:
 
         `attention_mask` is that of `additive_mask`.
         """
-        bias = self.bias("encoder", embedded.shape[1])
+        biases = self.biases("encoder", embedded.shape[1])
         states = drop(embedded)
-        for layer in self.encoder:
+        for layer, bias in zip(self.encoder, biases, strict=True):
             states = self.self_attention(layer, states, bias, attention_mask, drop)
             states = self.feed_forward(layer, states, drop)
         return self.final(states, "encoder", drop)
@@ -413,11 +437,9 @@ class T5:
 
         `cross` has each layer's keys and values of the articles, `attention_mask` hides their padding.
         """
-        positions = torch.arange(states.shape[1], device=states.device)
-        ahead = positions[None, :] > positions[:, None]  # (queries, keys)
-        bias = self.bias("decoder", len(positions)).masked_fill(ahead, torch.finfo(self.dtype).min)
+        biases = self.biases("decoder", states.shape[1])
         states = drop(states)
-        for layer, keys_values in zip(self.decoder, cross, strict=True):
+        for layer, bias, keys_values in zip(self.decoder, biases, cross, strict=True):
             states = self.self_attention(layer, states, bias, None, drop)
             states = self.cross_attention(layer, states, keys_values, attention_mask, drop)
             states = self.feed_forward(layer, states, drop)
@@ -453,14 +475,14 @@ class T5:
             part = slice(first, first + chunk_size)
             embedded = functional.embedding(ids[part], self.embedding)  # (articles, tokens, d_model)
             encoded = self.encode(embedded, None if attention_mask is None else attention_mask[part])
-            for layer, pair in zip(cross, self.cross_keys(encoded), strict=True):
-                layer[0, part], layer[1, part] = pair
+            for layer, weight in zip(cross, self.cross.chunk(len(cross)), strict=True):  # all at once is much
+                layer[0, part], layer[1, part] = map(self.heads, project(encoded, weight).chunk(2, dim=-1))
         slots = max_tokens * num_beams
         far = torch.finfo(self.dtype).min
         return KVCache(
             cross=cross,
             attention_mask=attention_mask,
-            bias=self.bias("decoder", max_tokens),
+            biases=self.biases("decoder", max_tokens),
             past=torch.empty(*size, slots, self.config.d_kv, **options),
             beam_mask=None if num_beams == 1 else torch.full((len(ids), 1, num_beams, slots), far, **options),
             num_beams=num_beams,
@@ -474,13 +496,13 @@ class T5:
         seen = cache.length + cache.num_beams
         new = slice(cache.length, seen)
         cache.length = seen
-        bias, beam_mask = cache.next_bias()
+        newest = cache.next_biases()
         states = functional.embedding(tokens, self.embedding)  # (articles, beams, d_model)
-        for layer, cross, past in zip(self.decoder, cache.cross, cache.past, strict=True):
+        for layer, added, cross, past in zip(self.decoder, newest, cache.cross, cache.past, strict=True):
             qkv = project(self.normalized(states), layer.qkv)  # (articles, beams, 3 × heads × d_kv)
             queries, past[0][:, :, new], past[1][:, :, new] = map(self.heads, qkv.chunk(3, dim=-1))
             # keys and values: (articles, heads, slots so far, d_kv)
-            attended = attention(queries, past[0][:, :, :seen], past[1][:, :, :seen], bias, beam_mask)
+            attended = attention(queries, past[0][:, :, :seen], past[1][:, :, :seen], *added)
             states = states + project(attended.transpose(1, 2).flatten(2), layer.out)
             states = self.cross_attention(layer, states, cross, cache.attention_mask, NO_DROPOUT)
             states = self.feed_forward(layer, states, NO_DROPOUT)
@@ -497,34 +519,39 @@ class KVCache:
 
     cross: Tensor  # (layers, keys and values, articles, heads, source tokens, d_kv)
     attention_mask: Tensor | None  # (articles, 1, 1, source tokens); None: no padding
-    bias: Tensor  # (1, heads, max tokens, max tokens)
+    biases: list[Tensor]  # (1, heads, max tokens, max tokens), of each layer
     past: Tensor  # (layers, keys and values, articles, heads, slots, d_kv)
     beam_mask: Tensor | None  # (articles, 1, beams, slots); None of one beam
     num_beams: int
     length: int = 0  # slots so far
 
-    def next_bias(self) -> tuple[Tensor | None, Tensor | None]:
-        """Return what the newest tokens' attention adds: `bias` and `attention_mask` of `attention`.
+    def next_biases(self) -> Iterator[tuple[Tensor | None, Tensor | None]]:
+        """Yield what the newest tokens' attention adds in each layer: its `bias` and its `attention_mask`.
 
         (1, heads, 1, tokens so far) and None of one beam; None and (articles, heads, beams, slots) of more.
         """
         index, beams = self.length // self.num_beams - 1, self.num_beams
-        bias = self.bias[:, :, index : index + 1, : index + 1]  # (1, heads, 1, tokens so far)
-        if self.beam_mask is None:
-            return bias, None
-        self.beam_mask[..., self.length - beams : self.length].diagonal(dim1=-2, dim2=-1).zero_()
-        return None, bias.repeat_interleave(beams, -1) + self.beam_mask[..., : self.length]
+        if self.beam_mask is not None:
+            self.beam_mask[..., self.length - beams : self.length].diagonal(dim1=-2, dim2=-1).zero_()
+        shared, added = None, None
+        for whole in self.biases:
+            if whole is not shared:
+                shared, bias = whole, whole[:, :, index : index + 1, : index + 1]
+                if self.beam_mask is not None:
+                    added = bias.repeat_interleave(beams, -1) + self.beam_mask[..., : self.length]
+            yield (bias, None) if self.beam_mask is None else (None, added)
 
     def select(self, articles: Tensor) -> None:
         """Keep `articles`, indices in rising order, and forget all others."""
-        self.cross = self.cross[:, :, articles]
+        count = len(articles)
+        for cross, past in zip(self.cross, self.past, strict=True):  # in place: a copy would double them
+            cross[:, :count] = cross[:, articles]
+            past[:, :count, :, : self.length] = past[:, articles, :, : self.length]
+        self.cross, self.past = self.cross[:, :, :count], self.past[:, :, :count]
         if self.attention_mask is not None:
             self.attention_mask = self.attention_mask[articles]
         if self.beam_mask is not None:
             self.beam_mask = self.beam_mask[articles]
-        past = self.past.new_empty(*self.past.shape[:2], len(articles), *self.past.shape[3:])
-        past[..., : self.length, :] = self.past[:, :, articles, :, : self.length]
-        self.past = past
 
     def reorder(self, beams: Tensor) -> None:
         """Let beam j of article i go on from its beam `beams[i, j]`; `beams` is (articles, beams)."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from hashlib import sha1
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import httpx2
 from huggingface_hub import (
@@ -60,6 +60,7 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 NOT_TRANSIENT = (httpx2.ConnectError, httpx2.TimeoutException, httpx2.ProxyError, httpx2.UnsupportedProtocol)
 # What huggingface_hub raises of a header that is none, or whose JSON is of another kind.
 NO_HEADER = (SafetensorsParsingError, ValueError, TypeError, AttributeError, LookupError, RecursionError)
+MAX_REFS = 20  # of a repository, that are looked through for weights
 OFFLINE_MESSAGE = "HF_HUB_OFFLINE is set, and HF_HOME lacks it; unset it, or use profile=mini"
 
 set_client_factory(hub_client)
@@ -230,6 +231,39 @@ def list_repo_files(repo: str, commit: str, repo_type: str) -> dict[str, RepoFil
     with hub_errors(where):  # the client itself asks up to six times
         entries = list(HfApi().list_repo_tree(repo, revision=commit, repo_type=repo_type, recursive=True))
     return inside(where, [entry for entry in entries if isinstance(entry, RepoFile)])
+
+
+class Ref(NamedTuple):
+    """A branch or a pull request of a repository."""
+
+    name: str  # as a revision: a branch's name, or refs/pr/9
+    author: str  # who opened the pull request; "" of a branch
+
+
+def refs_with(repo: str, patterns: Sequence[str]) -> list[Ref]:
+    """Return the branches and the pull requests of a model's repository that have a file of `patterns`.
+
+    The newest pull requests first, MAX_REFS at most; none where the hub does not tell.
+    """
+    api, result = HfApi(), []
+    with suppress(OSError, httpx2.HTTPError, ValueError, LookupError):
+        refs = api.list_repo_refs(repo, include_pull_requests=True)
+        numbers = {ref.ref: int(ref.ref.rpartition("/")[2]) for ref in refs.pull_requests or []}
+        requests = sorted(refs.pull_requests or [], key=lambda ref: -numbers[ref.ref])
+        for ref in [*refs.branches, *requests][:MAX_REFS]:
+            listed = list_repo_files(repo, ref.target_commit, "model")
+            if any(fnmatch(path, pattern) for path in listed for pattern in patterns):
+                number = numbers.get(ref.ref)
+                author = opener_of(repo, number) if number is not None else ""
+                result.append(Ref(ref.name if number is None else ref.ref, author))
+    return result
+
+
+def opener_of(repo: str, number: int) -> str:
+    """Return who opened a pull request of a model's repository."""
+    with suppress(OSError, httpx2.HTTPError, ValueError, LookupError):
+        return str(HfApi().get_discussion_details(repo, number).author)
+    return "somebody whom the hub does not name"
 
 
 def inside(where: str, entries: Iterable[RepoFile]) -> dict[str, RepoFile]:

@@ -23,6 +23,7 @@ class SystemParams(Block):
     num_beams: PositiveInt | None = None
     length_penalty: PositiveFloat | None = None
     no_repeat_ngram_size: NonNegativeInt | None = None
+    batch_size: PositiveInt | None = None
 
     @field_validator("template")
     @classmethod
@@ -54,9 +55,13 @@ class SystemParams(Block):
         """The key of `finetunings` that it runs, if it does."""
         return self.path.name if self.path.parent == FINETUNED_DIR else None
 
-    def decoding(self) -> dict[str, Any]:
-        """Return what this entry says of decoding, to be laid over `generate`."""
+    def overrides(self) -> dict[str, Any]:
+        """Return what this entry says, to be laid over `generate`."""
         return self.model_dump(exclude={"source", "template"}, exclude_none=True)
+
+    def decoding(self) -> dict[str, Any]:
+        """Return what this entry says of decoding."""
+        return {key: value for key, value in self.overrides().items() if key != "batch_size"}
 
 
 def system_names(params: dict[str, Any]) -> list[str]:

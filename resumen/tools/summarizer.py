@@ -204,7 +204,7 @@ def load_summarizer(
     params = parse_section(GenerateParams, all_params, "generate")
     source_tokens = parse_key(SourceParams, all_params, "tokenize", "source_tokens").source_tokens
     asking = prompt_style_of(all_params, system)
-    chosen = system.decoding() | (decoding or {})
+    chosen = params.model_copy(update=system.overrides() | (decoding or {}))
     device = prepare_torch(seed=0)  # greedy and beam search draw nothing
     with memory_errors("summarize", 1):
         model = load_t5(system.path, choose_dtype(params.precision, device), device)
@@ -212,10 +212,10 @@ def load_summarizer(
     check_vocabulary(model.num_rows, tokenizer, system.path)
     return Summarizer(
         tokenizer=tokenizer,
-        generate=make_generate(model, params.model_copy(update=chosen)),
+        generate=make_generate(model, chosen),
         asking=asking,
         source_tokens=source_tokens,
-        batch_size=batch_size or params.batch_size,
+        batch_size=batch_size or chosen.batch_size,
         in_windows=in_windows,
         source=system.source,
     )

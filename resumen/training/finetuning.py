@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 from torch.nn.utils.rnn import pad_sequence
 from transformers import T5ForConditionalGeneration
 
+from resumen.checkpoint.config import ModelConfig
 from resumen.model.decoding import greedy, plan_batches, prefill, search
 from resumen.model.device import choose_dtype, memory_errors
 from resumen.model.distributed import (
@@ -28,6 +29,7 @@ from resumen.model.distributed import (
     world_size,
 )
 from resumen.model.loading import check_vocabulary
+from resumen.model.memory import budget_of, generation_need, split, users_budget
 from resumen.model.operations import training_operations
 from resumen.model.prepare import announce, prepare_torch
 from resumen.model.t5 import T5
@@ -50,9 +52,10 @@ from resumen.runtime.progress import track
 from resumen.runtime.provenance import write_provenance
 from resumen.schema.finetunings import FinetuningParams, batch_size_key
 from resumen.schema.rows import load_table, read_table, references_of
-from resumen.schema.sections import FinetuneParams
+from resumen.schema.sections import Decoding, FinetuneParams
 from resumen.training.checkpoints import MANIFEST, History, Interrupted, epoch_folder
 from resumen.training.loop import EpochSampler, TokenizedRows, TrainedT5, chosen_rows, train
+from resumen.training.plan import check_training, held_in_training
 from resumen.training.pretrained import init_letters, load_model, model_config, save_model
 from resumen.vocabulary.tokenizer import PAD, decode, load_tokenizer
 
@@ -86,6 +89,18 @@ class Validation:
         self.references = [references[rows.ids[index]] for index in indices]
         self.tokenizer, self.params = tokenizer, params
 
+    def batches(self, t5: T5, decoding: Decoding, batch_size: int) -> list[list[int]]:
+        """Return the rows in batches of like length, split where they take too much beside a training."""
+        held, device = held_in_training(t5.config, t5.num_rows, t5.dtype), t5.embedding.device
+        budget, target = budget_of(device), max(map(len, self.labels), default=0)
+        lengths, result = list(map(len, self.sources)), list[list[int]]()
+        for batch in plan_batches(lengths, batch_size):
+            need = generation_need(
+                t5.config, t5.num_rows, t5.dtype, device, lengths[batch[0]], decoding, target, held
+            )
+            result += split(batch, need.articles(budget))
+        return result
+
     @torch.inference_mode()
     def __call__(self, t5: T5) -> dict[str, float]:
         """Return `loss`, the mean over all target tokens, not smoothed, and each ROUGE type, in points.
@@ -93,7 +108,7 @@ class Validation:
         An article is read once, for its summary and for the loss of its labels.
         """
         decoding, batch_size = greedy(self.params.max_new_tokens), 8 * self.params.batch_size  # no gradients
-        own = shard(plan_batches(list(map(len, self.sources)), batch_size))
+        own = shard(self.batches(t5, decoding, batch_size))
         outputs: dict[int, list[int]] = {}
         loss = 0.0
         for indices in track(own, "finetune validation", len(own), unit="batch"):
@@ -234,20 +249,27 @@ def finetune(name: str, entry: FinetuningParams, params: FinetuneParams) -> None
     train_rows, validation_rows, tokenizer_folder = inputs
     rows = TokenizedRows(load_table(train_rows))
     chosen = chosen_rows(rows.ids, entry.rows, params.seed)
+    tokenizer, dtype = load_tokenizer(tokenizer_folder), choose_dtype(params.precision, device)
+    targets = pc.max(pc.list_value_length(rows.table["labels"])).as_py()
+
+    def plan(config: ModelConfig, num_rows: int) -> None:
+        check_vocabulary(num_rows, tokenizer, base)
+        key = batch_size_key(name, entry)
+        check_training(name, config, num_rows, dtype, device, rows.lengths, targets, params, key)
+
     with memory_errors(f"finetunings.{name}.base", 1):
-        model = load_model(base)
-    tokenizer = load_tokenizer(tokenizer_folder)
-    check_vocabulary(model.shared.num_embeddings, tokenizer, base)
+        model = load_model(base, plan)
     init_letters(model, load_tokenizer(base), tokenizer)
     references = {
         row["id"]: references_of(row) for row in read_table(RAW_VALIDATION, ["id", "summary", "references"])
     }
     validation = Validation(TokenizedRows(load_table(validation_rows)), references, tokenizer, params)
-    dtype = choose_dtype(params.precision, device)
     announce(log, device, dtype)
     precision = str(dtype).removeprefix("torch.")
     parts = fingerprint(
-        [params, entry.rows], [*inputs, base, RAW_VALIDATION], precision=f"{precision} on {device.type}"
+        [params, entry.rows, users_budget()],
+        [*inputs, base, RAW_VALIDATION],
+        precision=f"{precision} on {device.type}",
     )
     check_same(parts)
     with locked_folder(f"finetune-{name}", parts, log, rank(), world_size()) as folder:
@@ -258,6 +280,7 @@ def finetune(name: str, entry: FinetuningParams, params: FinetuneParams) -> None
         if rank() == 0:
             training = {
                 "rows": len(chosen),
+                **({} if (own := users_budget()) is None else {"memory_gb": own}),
                 "precision": precision,
                 "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
                 **training_cost(model, rows, params, chosen),

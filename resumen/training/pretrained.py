@@ -3,16 +3,26 @@
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from tokenizers import Tokenizer
-from transformers import T5Config, T5ForConditionalGeneration
+from transformers import (
+    MT5Config,
+    MT5ForConditionalGeneration,
+    T5Config,
+    T5ForConditionalGeneration,
+    UMT5Config,
+    UMT5ForConditionalGeneration,
+)
 from transformers.utils import logging as transformers_logging
 
 from resumen.checkpoint.config import ModelConfig
-from resumen.model.loading import opened_checkpoint
+from resumen.model.loading import Plan, no_plan, open_checkpoint
+from resumen.model.operations import num_parameters
+from resumen.model.prepare import keep_freed_memory
 from resumen.runtime.errors import InputError, first_line
 from resumen.runtime.jsonfiles import read_json, write_json
 from resumen.vocabulary.spelling import base_letter
@@ -25,34 +35,47 @@ NOT_LOADED = (
 )
 
 
-def load_model(folder: Path) -> T5ForConditionalGeneration:
+SMALL = 10**7  # parameters: a larger model trains as fast without freed memory that is kept, and in less
+CLASSES: dict[str, tuple[Any, Any]] = {  # by model_type
+    "t5": (T5Config, T5ForConditionalGeneration),
+    "mt5": (MT5Config, MT5ForConditionalGeneration),
+    "umt5": (UMT5Config, UMT5ForConditionalGeneration),
+}
+
+
+def load_model(folder: Path, plan: Plan = no_plan) -> T5ForConditionalGeneration:
     """Return the encoder-decoder of `folder` in float32, on the CPU, in evaluation mode.
+
+    `plan` is given what it is like before a tensor is read, and may refuse.
 
     Loaded with no override: `tie_word_embeddings=False` would leave both `embed_tokens` random, and
     `resize_token_embeddings` or `tie_weights` would overwrite Flan-T5's separate head.
 
     Raises:
-        InputError: see `opened_checkpoint`; or transformers makes nothing of its config.json.
+        InputError: see `open_checkpoint`; or transformers makes nothing of its config.json.
     """
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    with opened_checkpoint(folder) as (ours, _):
-        try:
-            config = T5Config.from_pretrained(folder, local_files_only=True)
-            theirs = replace(
-                ModelConfig.of(config.to_dict()),
-                untied_head=ours.untied_head,
-                scale_output=ours.scale_output,
-            )
-            if theirs != ours:  # by another name of a size, such as hidden_size
-                raise ValueError("a size stands in config.json under two names")
-            model = T5ForConditionalGeneration.from_pretrained(
-                folder, config=config, dtype=torch.float32, use_safetensors=True, local_files_only=True
-            )
-        except NOT_LOADED as error:
-            raise InputError(
-                f"{folder}: transformers cannot load it: {first_line(error)}; fetch or save it again"
-            ) from error
+    checkpoint = open_checkpoint(folder)
+    ours, rows = checkpoint.config, checkpoint.num_rows
+    plan(ours, rows)
+    if num_parameters(ours, rows) <= SMALL:
+        keep_freed_memory()
+    try:
+        config_class, model_class = CLASSES[ours.model_type]
+        config = config_class.from_pretrained(folder, local_files_only=True)
+        # UMT5Config says of every head that it is scaled, MT5 scales none: what the file says is kept
+        config.scale_decoder_outputs = ours.scale_output
+        theirs = replace(ModelConfig.of(config.to_dict()), untied_head=ours.untied_head)
+        if theirs != ours:  # by another name of a size, such as hidden_size
+            raise ValueError("a size stands in config.json under two names")
+        model: T5ForConditionalGeneration = model_class.from_pretrained(
+            folder, config=config, dtype=torch.float32, use_safetensors=True, local_files_only=True
+        )
+    except NOT_LOADED as error:
+        raise InputError(
+            f"{folder}: transformers cannot load it: {first_line(error)}; fetch or save it again"
+        ) from error
     shared = model.shared.weight.data_ptr()
     for stack in (model.encoder, model.decoder):
         assert stack.embed_tokens.weight.data_ptr() == shared, f"{folder}: embed_tokens is not shared"

@@ -4,12 +4,15 @@ A tokenizer here is the `tokenizers.Tokenizer` of a folder's tokenizer.json, whi
 uses too, without its import.
 """
 
+from base64 import b64decode
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tokenizers import Tokenizer
+from tokenizers.decoders import Metaspace as MetaspaceDecoder
+from tokenizers.normalizers import Normalizer, Precompiled
 from tokenizers.pre_tokenizers import Metaspace, Sequence, WhitespaceSplit
 
 from resumen.checkpoint.folder import check_tokenizer_config
@@ -67,12 +70,46 @@ def read_tokenizer(folder: Path) -> tuple[dict[str, Any], Tokenizer]:
         ) from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    # What transformers' T5Tokenizer puts there whatever the file says; the file's own makes a piece of
-    # white space at the end of a text.
-    tokenizer.pre_tokenizer = Sequence([WhitespaceSplit(), Metaspace()])
+    if is_rebuilt(folder):
+        become_t5(tokenizer, charsmap_of(content))
     if tokenizer.encode("").ids != [tokenizer.token_to_id(EOS)]:
         raise InputError(f"{path}: expected a T5 tokenizer, which ends its sequences with </s>")
     return content, tokenizer
+
+
+def is_rebuilt(folder: Path) -> bool:
+    """Return whether AutoTokenizer makes a T5Tokenizer of a folder, whatever its tokenizer.json says.
+
+    That one splits at white space and knows sentencepiece's normalization alone. Of another class, and of a
+    UMT5, AutoTokenizer takes tokenizer.json as it is.
+    """
+    given = [
+        parse_json(read_bytes(path), path) if (path := folder / name).is_file() else {}
+        for name in ("tokenizer_config.json", "config.json")
+    ]
+    own, model = (content if isinstance(content, dict) else {} for content in given)
+    kind = own.get("tokenizer_class") or model.get("tokenizer_class") or "T5Tokenizer"
+    return model.get("model_type", "t5") != "umt5" and str(kind).removesuffix("Fast") == "T5Tokenizer"
+
+
+def become_t5(tokenizer: Tokenizer, normalizer: Normalizer | None) -> None:
+    """Give `tokenizer` the parts of transformers' T5Tokenizer.
+
+    T5's own tokenizer.json does not split at white space, and makes a piece of what stands at the end.
+    """
+    tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = Sequence([WhitespaceSplit(), Metaspace()])
+    tokenizer.decoder = MetaspaceDecoder()
+
+
+def charsmap_of(content: dict[str, Any]) -> Normalizer | None:
+    """Return sentencepiece's normalization of a tokenizer.json, or None where it has another or none."""
+    part = content.get("normalizer")
+    parts = part.get("normalizers", [part]) if isinstance(part, dict) else []
+    for one in parts:
+        if one.get("type") == "Precompiled" and one.get("precompiled_charsmap"):
+            return Precompiled(b64decode(one["precompiled_charsmap"]))
+    return None
 
 
 def patterns(content: Any) -> Iterator[str]:

@@ -13,6 +13,7 @@ Laid out after what huggingface_hub 2.4.0 and datasets 5.2.0 ask (the record: te
   redirected to `/api/resolve-cache/…` on the same host, large ones to another host, where the CDN would be
 - `Range` on every file
 
+- `GET /api/models/R/refs`, `/api/models/R/discussions/N`: branches and pull requests, who opened one
 - `GET /api/…/auth-check`: whether the files may be read
 - `GET /api/…/xet-read-token/C`, only where the listing names Xet hashes (`Repo.xet`); the clients then turn
   to Xet's servers, which this hub is none of. Without a hash they take the plain HTTP road.
@@ -292,6 +293,10 @@ class HubHandler(BaseHTTPRequestHandler):
                 self.fail(403, "GatedRepo", f"Access to {parts['name']} is restricted")
             else:
                 self.reply(200, b"")
+        elif what == "refs":
+            self.refs(repo)
+        elif what == "discussions":
+            self.reply_json(self.discussion(parts["name"], int(rest)))
         elif what == "xet-read-token":
             self.reply(200, b"")  # without the headers that would name Xet's server
         elif what in ("tree", "paths-info"):
@@ -307,6 +312,31 @@ class HubHandler(BaseHTTPRequestHandler):
                 self.paths_info(repo, commit)
         else:
             self.not_planned()
+
+    def refs(self, repo: Repo) -> None:
+        """Answer with the branches, and with the pull requests: branches that are called refs/pr/N."""
+        named = {"branches": [], "converts": [], "tags": [], "pullRequests": []}
+        for name, commit in repo.branches.items():
+            is_request = name.startswith("refs/pr/")
+            ref = name if is_request else f"refs/heads/{name}"
+            entry = {"name": name.rpartition("/")[2], "ref": ref, "targetCommit": commit}
+            named["pullRequests" if is_request else "branches"].append(entry)
+        self.reply_json(named)
+
+    def discussion(self, name: str, number: int) -> dict:
+        return {
+            "title": "Adding `safetensors` variant of this model",
+            "num": number,
+            "author": {"name": f"opener-of-{number}"},
+            "createdAt": "2023-03-16T09:10:52.000Z",
+            "status": "open",
+            "repo": {"name": name, "type": "model"},
+            "isPullRequest": True,
+            "events": [],
+            "filesWithConflicts": [],
+            "changes": {"base": "refs/heads/main"},
+            "diff": "",
+        }
 
     def tree(self, repo: Repo, commit: str, folder: str, *, recursive: bool) -> None:
         prefix = f"{folder}/" if folder else ""

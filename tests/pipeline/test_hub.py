@@ -1,6 +1,7 @@
 """The hub: the genuine clients against a hub of our own on loopback, and every fault that it can have."""
 
 import io
+import json
 import os
 import re
 import shutil
@@ -18,10 +19,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load, save
+from sentencepiece import SentencePieceProcessor
 
 from resumen.runtime.jsonfiles import read_json
 from resumen.schema.params import read_yaml
 from resumen.schema.rows import RAW, read_table
+from resumen.vocabulary.tokenizer import load_tokenizer
 from stages.fetch import set_text
 from tests.helpers.hub import ALLOWED, Hub, environment_of
 from tests.helpers.paths import ROOT
@@ -505,7 +508,7 @@ REFUSED = {
     "pickles only": ({"repo": "me/pickles", "revision": "main"}, "has its weights as pytorch_model.bin only"),
     "another architecture": (
         {"repo": "me/bert", "revision": "main"},
-        "config.json: model_type: expected 't5', got 'bert'; take a T5",
+        "config.json: model_type: expected one of t5, mt5, umt5, got 'bert'; take a T5",
     ),
     "no tokenizer": ({"repo": "me/bare", "revision": "main"}, "lacks tokenizer.json; expected what"),
 }
@@ -525,6 +528,70 @@ def test_a_repository_that_holds_no_such_model_is_refused(hub, stage, set_params
     set_params({"weights": "hub", "checkpoints.flan-small": dict(FLAN) | change})
     assert wanted in stage(*WEIGHTS, fails=True)
     assert not any("GET" in request and "model.safetensors" in request for request in hub.requests)
+
+
+RELATIVES = {
+    "byt5": (
+        {"model_type": "t5", "tokenizer_class": "ByT5Tokenizer"},
+        "a ByT5, which reads bytes, not pieces; take",
+    ),
+    "longt5": ({"model_type": "longt5"}, "a LongT5, whose attention is local; take google/flan-t5-small"),
+    "t5gemma": (
+        {"model_type": "t5gemma"},
+        "a T5Gemma, which is a Gemma in two parts; take google/flan-t5-base",
+    ),
+    "switch": (
+        {"model_type": "switch_transformers"},
+        "a Switch Transformer, whose layers have experts; take",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RELATIVES)
+def test_a_relative_that_is_another_model_is_refused_by_its_name(hub, stage, set_params, name):
+    config, message = RELATIVES[name]
+    hub.add("google/relative", "4" * 40, {"config.json": json.dumps(config).encode(), **NEVER})  # as they are
+    set_params({"weights": "hub", "checkpoints.flan-small": {"repo": "google/relative", "revision": "main"}})
+    assert stage(*WEIGHTS, fails=True).startswith(
+        f"error: google/relative@{'4' * 40}: config.json: {message}"
+    )
+
+
+def test_weights_in_a_pull_request_are_named_with_who_opened_it_and_taken_when_asked_for(
+    hub, stage, set_params, tiny
+):
+    files = {path.name: path.read_bytes() for path in tiny["mt5"].iterdir()}
+    pickles = {name: content for name, content in files.items() if name != "model.safetensors"} | NEVER
+    hub.add("google/mt5-small", "5" * 40, pickles)
+    for number, content in ((2, pickles), (9, files | NEVER)):
+        hub.add("google/mt5-small", f"{number}" * 40, content, branch=f"refs/pr/{number}")
+    given = {"repo": "google/mt5-small", "revision": "main"}
+    set_params({"weights": "hub", "checkpoints.flan-small": given})
+    message = stage(*WEIGHTS, fails=True)
+    assert message == (
+        f"error: google/mt5-small@{'5' * 40}: has its weights as pytorch_model.bin only, which can run "
+        "code when it is read; refs/pr/9 has model.safetensors, by opener-of-9, which the repository's owner "
+        "has not taken over; if you trust it: `revision: refs/pr/9`"
+    )
+    set_params({"checkpoints.flan-small": given | {"revision": "refs/pr/9"}})
+    stage(*WEIGHTS)
+    assert (FOLDER / "model.safetensors").read_bytes() == files["model.safetensors"]
+    assert read_json(FOLDER / "provenance.json")["commit"] == "9" * 40
+
+
+@pytest.mark.usefixtures("from_hub")
+@pytest.mark.parametrize("extra_ids", [None, 0])
+def test_a_tokenizer_is_made_of_a_spiece_model_where_there_is_no_other(hub, stage, tiny, spiece, extra_ids):
+    files = {path.name: path.read_bytes() for path in tiny["untied"].iterdir()}
+    del files["tokenizer.json"]
+    kind = {"tokenizer_class": "T5Tokenizer"} | ({} if extra_ids is None else {"extra_ids": extra_ids})
+    own = {"spiece.model": spiece.read_bytes(), "tokenizer_config.json": json.dumps(kind).encode()}
+    hub.add(FLAN["repo"], FLAN["revision"], files | own)
+    stage(*WEIGHTS)
+    pieces = len(SentencePieceProcessor(model_file=str(spiece)))
+    made = load_tokenizer(FOLDER)
+    assert made.get_vocab_size() == pieces + (100 if extra_ids is None else extra_ids)
+    assert read_json(FOLDER / "provenance.json")["sha256"].keys() >= {"spiece.model", "tokenizer.json"}
 
 
 @pytest.mark.usefixtures("from_hub")

@@ -39,6 +39,13 @@ def test_precision_is_as_asked_and_auto_goes_by_the_hardware(monkeypatch, amx, a
         ("RESUMEN_THREADS", "zwei", "RESUMEN_THREADS: expected a number ≥ 1, got 'zwei'"),
         ("RESUMEN_THREADS", "0", "RESUMEN_THREADS: expected a number ≥ 1, got '0'"),
         ("RESUMEN_DEVICE", "gpu", "RESUMEN_DEVICE: no device 'gpu' here; try cpu"),
+        ("RESUMEN_DEVICE", "meta", "RESUMEN_DEVICE: no device 'meta' here; try cpu"),
+        (
+            "RESUMEN_DEVICE",
+            "mps",
+            "RESUMEN_DEVICE: mps is not used: copies to it have changed values silently (pytorch #139550), "
+            "and nothing here is tested on one; take cpu",
+        ),
     ],
 )
 def test_an_environment_variable_that_cannot_be_is_refused(monkeypatch, name, value, message):

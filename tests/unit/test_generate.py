@@ -8,9 +8,11 @@ import pytest
 
 from resumen.checkpoint.tensors import check_tensors, header_of
 from resumen.generation.summaries import system_prompts
+from resumen.model.decoding import generate_in_batches
 from resumen.model.operations import num_parameters, summary_operations
 from resumen.runtime.jsonfiles import read_json
 from resumen.schema.jsonl import read_jsonl
+from resumen.schema.params import read_params
 from resumen.schema.predictions import read_meta
 from resumen.schema.rows import FORMATTED, RAW, read_table, write_table
 from resumen.schema.systems import SystemParams
@@ -116,6 +118,23 @@ def test_decoding_of_its_own_is_laid_over_that_of_all(ready, set_params, runs):
     }
     assert text["beams"] == text["flan-small"]
     assert text["short"] != text["plain"]
+
+
+def test_a_system_may_have_a_batch_of_its_own_and_writes_the_same(ready, set_params, runs, monkeypatch):
+    import resumen.generation.summaries
+
+    sizes = []
+
+    def remember(ids, generate, batch_size, what, journal):
+        sizes.append(batch_size)
+        return generate_in_batches(ids, generate, batch_size, what, journal)
+
+    monkeypatch.setattr(resumen.generation.summaries, "generate_in_batches", remember)
+    set_params({"systems.small": {"from": "models/pretrained/flan-small", "batch_size": 2}})
+    runs(main, "flan-small")
+    runs(main, "small")
+    assert sizes == [read_params()["generate"]["batch_size"] or 100, 2]
+    assert made("small") == made("flan-small")
 
 
 @pytest.fixture

@@ -23,11 +23,21 @@ from resumen.training.pretrained import load_model, model_config
 from resumen.vocabulary.tokenizer import load_tokenizer
 
 CPU = torch.device("cpu")
-KINDS = ("tied", "untied")  # T5 v1.0: ReLU, scaled head; v1.1: gated GELU, head apart
+KINDS = (
+    "tied",
+    "untied",
+    "mt5",
+    "umt5",
+)  # T5 v1.0: ReLU, scaled head; v1.1 and others: gated GELU, head apart
 
 
 def arithmetic(model, dtype=torch.float32):
     return T5(dict(model.named_parameters()).__getitem__, model_config(model), dtype)
+
+
+def scales_as_its_file_says(model):
+    """Let transformers' UMT5 scale its head where the file says so: 5.23 scales that of every UMT5."""
+    model.config.tie_word_embeddings = model.config.scale_decoder_outputs
 
 
 @pytest.fixture
@@ -46,6 +56,7 @@ def batch():
 @pytest.mark.parametrize("kind", KINDS)
 def test_loss_and_gradients_are_those_of_transformers(tiny, batch, kind, smoothing):
     model = load_model(tiny[kind])
+    scales_as_its_file_says(model)
     logits = model(**batch).logits.flatten(0, 1)
     theirs = cross_entropy(logits, batch["labels"].flatten(), label_smoothing=smoothing, reduction="sum")
     theirs.backward()
@@ -71,6 +82,23 @@ def test_a_projection_and_its_gradients_are_those_of_torch():
     is_ours = project(states.requires_grad_(), weight).grad_fn.name() == "OneDNNLinearBackward"
     assert is_ours == (onednn_linear() is not None)
     assert project(torch.empty(0, 8), weight).shape == (0, 6)
+
+
+@pytest.mark.parametrize(("pins", "waits"), [(True, False), (False, True)])
+def test_only_a_copy_from_pinned_memory_does_not_wait(tiny, monkeypatch, pins, waits):
+    """To MPS, copies that do not wait have changed values silently (pytorch #139550)."""
+    copied, kind = [], device.DEVICE_KINDS["cpu"]
+
+    def to(tensor, target, non_blocking):
+        copied.append(not non_blocking)
+        return tensor
+
+    monkeypatch.setitem(device.DEVICE_KINDS, "cpu", replace(kind, pin_memory=pins))
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
+    t5 = load_t5(tiny["untied"], torch.float32, CPU)
+    monkeypatch.setattr(torch.Tensor, "to", to)
+    t5.to_device(torch.ones(2))
+    assert copied == [waits]
 
 
 def test_training_computes_with_few_shapes(tiny, batch, monkeypatch):
@@ -118,13 +146,15 @@ def test_bf16_is_near_float32_and_leaves_gradients_in_float32(tiny, batch, kind)
     assert {parameter.grad.dtype for parameter in model.parameters()} == {torch.float32}
 
 
-def test_relative_positions_are_those_of_transformers(tiny):
-    model = load_model(tiny["untied"])
+@pytest.mark.parametrize("kind", ["untied", "mt5", "umt5"])
+def test_relative_positions_are_those_of_transformers(tiny, kind):
+    model = load_model(tiny[kind])
     for stack in ("encoder", "decoder"):
-        theirs = getattr(model, stack).block[0].layer[0].SelfAttention.compute_bias(300, 300)
-        seen = theirs if stack == "encoder" else theirs.tril()  # a decoder does not look ahead
-        ours = arithmetic(model).bias(stack, 300)
-        assert torch.equal(ours if stack == "encoder" else ours.tril(), seen)
+        for number, ours in enumerate(arithmetic(model).biases(stack, 300)):
+            of_own = number if kind == "umt5" else 0
+            theirs = getattr(model, stack).block[of_own].layer[0].SelfAttention.compute_bias(300, 300)
+            seen = theirs if stack == "encoder" else theirs.tril()  # a decoder does not look ahead
+            assert torch.equal(ours if stack == "encoder" else ours.tril(), seen)
 
 
 def test_dropout_is_one_mask_for_all_positions_and_keeps_the_mean():
@@ -227,7 +257,7 @@ def test_a_tensor_of_another_shape_is_refused(damaged):
 def test_a_file_that_was_cut_short_is_refused(damaged):
     content = (damaged / "model.safetensors").read_bytes()
     (damaged / "model.safetensors").write_bytes(content[: len(content) // 2])
-    assert refusal(damaged).startswith("not readable as safetensors")
+    assert refusal(damaged).startswith("model.safetensors: not readable as safetensors")
 
 
 def test_pickles_and_a_missing_configuration_are_refused(damaged):
@@ -242,7 +272,7 @@ def test_every_activation_that_a_configuration_may_name_can_be_computed():
 
 
 CONFIGURATIONS = [
-    ({"model_type": "bart"}, "config.json: model_type: expected 't5', got 'bart'"),
+    ({"model_type": "bart"}, "config.json: model_type: expected one of t5, mt5, umt5, got 'bart'"),
     ({"d_kv": None}, "config.json: d_kv: missing"),
     (
         {"feed_forward_proj": "gated-swish"},
@@ -305,7 +335,7 @@ def test_a_training_step_asks_the_device_for_no_value(tiny, batch, kind, fused, 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_attention_of_a_gpu_computes_the_same(tiny, batch, kind, monkeypatch):
-    model = load_model(tiny[kind])
+    model = load_model(tiny[kind]).double()
     decoding = Decoding(max_new_tokens=12, num_beams=4, length_penalty=1.0, no_repeat_ngram_size=0)
     prompts = [row[row > 0].tolist() for row in batch["input_ids"]]
     result = []
@@ -313,7 +343,7 @@ def test_the_attention_of_a_gpu_computes_the_same(tiny, batch, kind, monkeypatch
         monkeypatch.setitem(
             device.DEVICE_KINDS, "cpu", replace(device.DEVICE_KINDS["cpu"], fused_attention=is_fused)
         )
-        t5 = arithmetic(model)
+        t5 = arithmetic(model, torch.float64)
         loss = t5.loss(batch)
         result.append(
             (loss, *torch.autograd.grad(loss, list(model.parameters())), make_generate(t5, decoding)(prompts))

@@ -1,0 +1,318 @@
+"""Memory by plan: batches are split by shapes alone, and the plan is held against what is free beforehand."""
+
+import re
+from dataclasses import replace
+
+import pytest
+import torch
+
+from resumen.checkpoint.config import ModelConfig
+from resumen.model import distributed, memory
+from resumen.model.decoding import (
+    check_generation,
+    encode_prompts,
+    generate_in_batches,
+    greedy,
+    make_generate,
+)
+from resumen.model.device import DEVICE_KINDS
+from resumen.model.loading import load_t5
+from resumen.model.memory import GIB, Need, budget_of, check_free, free_memory, generation_need, split
+from resumen.model.operations import num_parameters
+from resumen.model.t5 import T5
+from resumen.runtime.errors import InputError
+from resumen.runtime.jsonfiles import read_json
+from resumen.schema.sections import Decoding, FinetuneParams
+from resumen.training.plan import (
+    LiveBytes,
+    check_training,
+    extreme_batches,
+    held_in_training,
+    step_bytes,
+    training_bytes,
+)
+from resumen.training.pretrained import load_model, model_config
+from resumen.vocabulary.tokenizer import load_tokenizer
+from stages.finetune import main as finetune
+from stages.generate import main as generate
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+T4 = 14.6 * GIB  # of its 16 GB, to use
+PROMPTS = [f"Resume: {'llueve mucho en Soria ' * number}" for number in range(1, 20)]
+BEAMS = Decoding(max_new_tokens=96, num_beams=4, length_penalty=1.0, no_repeat_ngram_size=0)
+
+
+def shape(d_model, d_ff, layers, heads, model_type="t5", gated=True, d_kv=64):
+    """Return the config of a published model, and the rows of its embedding."""
+    content = {
+        "model_type": model_type,
+        "d_model": d_model,
+        "d_ff": d_ff,
+        "d_kv": d_kv,
+        "num_heads": heads,
+        "num_layers": layers,
+        "feed_forward_proj": "gated-gelu" if gated else "relu",
+        "tie_word_embeddings": not gated,
+        "vocab_size": {"t5": 32_128, "mt5": 250_112, "umt5": 256_384}[model_type],
+    }
+    return ModelConfig.of(content), content["vocab_size"]
+
+
+FLAN_SMALL, FLAN_BASE = shape(512, 1024, 8, 6), shape(768, 2048, 12, 12)
+FLAN_LARGE, MT5_SMALL = shape(1024, 2816, 24, 16), shape(512, 1024, 8, 6, "mt5")
+UMT5_SMALL = shape(512, 1024, 8, 6, "umt5")
+T5_SMALL, T5_BASE = shape(512, 2048, 6, 8, gated=False), shape(768, 3072, 12, 12, gated=False)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 64])
+@pytest.mark.parametrize("at_once", [1, 3, 16, 100])
+def test_a_batch_is_parted_in_order_into_few_parts_of_about_a_size(count, at_once):
+    batch = list(range(count))
+    parts = list(split(batch, at_once))
+    assert [row for part in parts for row in part] == batch
+    assert max(map(len, parts)) <= at_once
+    assert len(parts) == -(-count // at_once)
+
+
+@pytest.mark.parametrize("num_beams", [1, 4])
+@pytest.mark.parametrize("kind", ["tied", "untied", "mt5", "umt5"])
+def test_tokens_are_the_same_under_any_budget(tiny, monkeypatch, kind, num_beams):
+    t5, tokenizer = load_t5(tiny[kind], torch.float32, CPU), load_tokenizer(tiny[kind])
+    ids, _ = encode_prompts(tokenizer, PROMPTS, max_tokens=None)
+    decoding = Decoding(max_new_tokens=9, num_beams=num_beams, length_penalty=1.0, no_repeat_ngram_size=2)
+    need = generation_need(t5.config, t5.num_rows, t5.dtype, CPU, max(map(len, ids)), decoding)
+    outputs = []
+    for at_once in (19, 7, 1):
+        monkeypatch.setenv("RESUMEN_MEMORY_GB", str((need.of(at_once) + 0.5 * need.article) / GIB))
+        parts = []
+        monkeypatch.setattr(
+            "resumen.model.decoding.split",
+            lambda batch, most, parts=parts: parts.append(most) or split(batch, most),
+        )
+        outputs.append(generate_in_batches(ids, make_generate(t5, decoding), 19, "test"))
+        assert min(parts) == at_once
+    without = [[row[: row.index(1) + 1] if 1 in row else row for row in output] for output in outputs]
+    assert without[0] == without[1] == without[2]
+
+
+def test_validation_is_the_same_under_any_budget(quick, runs, monkeypatch):
+    quick(epochs=1)
+    found = []
+    for gigabytes in ("6", "0.1"):
+        monkeypatch.setenv("RESUMEN_MEMORY_GB", gigabytes)
+        runs(finetune, "flan-small")
+        found.append(read_json(memory.Path("metrics/finetune/flan-small.json")))
+    assert found[0]["validation_loss"] == pytest.approx(found[1]["validation_loss"], abs=1e-4)
+    assert found[0]["validation_rougeL"] == found[1]["validation_rougeL"]
+
+
+@pytest.mark.parametrize("given", ["much", "0", "-1", "nan", "inf"])
+def test_a_budget_that_is_no_number_is_refused(monkeypatch, given):
+    monkeypatch.setenv("RESUMEN_MEMORY_GB", given)
+    with pytest.raises(InputError, match=f"RESUMEN_MEMORY_GB: expected a number of GiB over 0.*'{given}'"):
+        budget_of(CPU)
+
+
+def test_the_users_budget_is_named_in_what_the_summaries_are_made_with(small_run, runs, monkeypatch):
+    monkeypatch.setenv("RESUMEN_MEMORY_GB", "2.5")
+    runs(generate, "flan-small")
+    assert read_json(memory.Path("data/predictions/flan-small.meta.json"))["memory_gb"] == 2.5
+
+
+@pytest.mark.parametrize(
+    ("files", "left"),
+    [
+        ({"memory.max": "max\n", "memory.current": "5\n", "memory.stat": ""}, []),
+        (
+            {
+                "memory.max": "1000\n",
+                "memory.current": "700\n",
+                "memory.stat": "anon 600\ninactive_file 50\nactive_file 50\n",
+            },
+            [350],
+        ),
+        (
+            {
+                "memory/memory.limit_in_bytes": "1000\n",
+                "memory/memory.usage_in_bytes": "1100\n",
+                "memory/memory.stat": "total_inactive_file 20\n",
+            },
+            [0],
+        ),
+        ({}, []),
+    ],
+)
+def test_the_limit_of_a_container_counts(tmp_path, monkeypatch, files, left):
+    (tmp_path / "memory").mkdir()
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    assert list(memory.container_memory()) == left
+    assert (
+        free_memory(CPU) == min([memory.psutil.virtual_memory().available, *left], key=lambda n: n)
+        or not left
+    )
+
+
+def test_too_little_memory_for_generation_is_told_before_work_with_what_to_do(monkeypatch):
+    monkeypatch.setattr(memory, "free_memory", lambda device: 4 * GIB)
+    given = ("systems.flan-large.batch_size: flan-large", *FLAN_LARGE, torch.float32, CPU, [512] * 64)
+    with pytest.raises(InputError) as error:
+        check_generation(*given, greedy(96), 64)
+    assert re.fullmatch(
+        r"systems\.flan-large\.batch_size: flan-large takes 5\.\d GiB, and 4\.0 GiB are free; "
+        r"RESUMEN_MEMORY_GB=4 splits each batch so that it fits",
+        str(error.value),
+    )
+    monkeypatch.setenv("RESUMEN_MEMORY_GB", "4")
+    check_generation(*given, greedy(96), 64)
+    monkeypatch.setattr(memory, "free_memory", lambda device: 2 * GIB)
+    with pytest.raises(InputError, match=r"2\.0 GiB are free; take a smaller model, or precision bf16"):
+        check_generation(*given, greedy(96), 64)
+
+
+RECIPE = FinetuneParams.model_construct(
+    batch_size=32, gradient_accumulation=1, label_smoothing=0.0, dropout=0.1
+)
+
+
+def test_too_little_memory_for_a_step_is_told_with_the_pair_that_fits(monkeypatch):
+    monkeypatch.setattr(memory, "free_memory", lambda device: 6 * GIB)
+    given = ("flan-small", *FLAN_SMALL, torch.float32, CPU, [512] * 64, 128)
+    with pytest.raises(InputError) as error:
+        check_training(*given, RECIPE, "finetune.batch_size")
+    pair = r"set finetune\.batch_size=(\d+) and finetune\.gradient_accumulation=(\d+)"
+    batch_size, accumulation = map(int, re.search(pair, str(error.value)).groups())
+    assert batch_size * accumulation == 32
+    update = {"batch_size": batch_size, "gradient_accumulation": accumulation}
+    check_training(*given, RECIPE.model_copy(update=update), "finetune.batch_size")
+    monkeypatch.setattr(memory, "free_memory", lambda device: GIB)
+    with pytest.raises(InputError, match=r"take a smaller base, or lower tokenize\.source_tokens"):
+        check_training(*given, RECIPE, "finetune.batch_size")
+
+
+def test_the_batch_of_the_most_articles_counts_too():
+    """A batch has a budget of source tokens, and its targets take memory by its articles."""
+    lengths = [512] * 8 + [64] * 64
+    assert extreme_batches(lengths, 8) == {(8, 512), (64, 64)}
+    assert extreme_batches([512] * 20, 8) == {(8, 512)}
+    few, many = (step_bytes(*FLAN_SMALL, torch.float32, (*shape, 128)) for shape in ((8, 512), (64, 64)))
+    assert many > few
+
+
+def test_waiting_gradients_and_dropout_count():
+    def bytes_of(**changes):
+        params = RECIPE.model_copy(update={"dropout": 0.0, **changes})
+        return step_bytes(*FLAN_SMALL, torch.float32, (8, 256, 16), params)
+
+    plain = bytes_of()
+    assert bytes_of(gradient_accumulation=2) > plain
+    assert bytes_of(dropout=0.1) > plain
+
+
+def test_processes_of_one_machine_share_what_is_free(monkeypatch):
+    monkeypatch.setattr(memory, "free_memory", lambda device: 4 * GIB)
+    check_free("it", 3 * GIB, CPU, str)
+    monkeypatch.setitem(distributed.JOINED, "local", 2)
+    with pytest.raises(InputError, match=r"it takes 3.0 GiB, and 2.0 GiB are free for each of 2 processes; "):
+        check_free("it", 3 * GIB, CPU, lambda free: "do less")
+    check_free("it", 3 * GIB, CUDA, str)  # each has its own
+
+
+META = torch.device("meta")
+
+
+def generated(config, rows, dtype, count, source, decoding, target):
+    """Return the most bytes beside the weights that are alive as a model reads, and writes a last token."""
+    shapes = config.tensors(rows)
+    if config.untied_head:
+        shapes["lm_head.weight"] = shapes["shared.weight"]
+    with torch.inference_mode():
+        t5 = T5(lambda name: torch.empty(shapes[name], device=META), config, dtype)
+        ids, mask = torch.ones(count, source, dtype=torch.long), torch.ones(count, source, dtype=torch.bool)
+        mask[1:, -1:] = False
+        with LiveBytes() as live:
+            cache = t5.prefill(ids, mask, decoding.num_beams, decoding.max_new_tokens)
+            if target:
+                t5.cached_loss(cache, torch.ones(count, target, dtype=torch.long))
+            cache.length = (decoding.max_new_tokens - 1) * decoding.num_beams
+            tokens = torch.ones(count, decoding.num_beams, dtype=torch.long, device=META)
+            scores = t5.step(cache, tokens).flatten(0, 1).float()
+            if decoding.num_beams > 1:
+                scores.log_softmax(-1).topk(2 * decoding.num_beams, dim=-1)
+    return live.peak
+
+
+@pytest.mark.parametrize("kind", ["cpu", "cuda"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+@pytest.mark.parametrize(("decoding", "target"), [(greedy(96), 0), (greedy(96), 128), (BEAMS, 0)])
+@pytest.mark.parametrize("model", ["FLAN_SMALL", "FLAN_LARGE", "MT5_SMALL", "UMT5_SMALL"])
+@pytest.mark.parametrize(("count", "source"), [(1, 512), (8, 512), (1, 2048)])
+def test_the_plan_covers_what_generating_takes(
+    monkeypatch, model, dtype, kind, decoding, target, count, source
+):
+    config, rows = globals()[model]
+    monkeypatch.setitem(DEVICE_KINDS, "cpu", replace(DEVICE_KINDS[kind], pin_memory=False))
+    need = generation_need(config, rows, dtype, CPU, source, decoding, target, held=0)
+    taken = generated(config, rows, dtype, count, source, decoding, target)
+    assert taken <= need.of(count)
+    if count > 1:  # and is no wild guess
+        assert need.of(count) - memory.PROGRAM <= 2.5 * taken
+
+
+@pytest.mark.parametrize("kind", ["tied", "untied", "umt5"])
+def test_the_bytes_of_a_step_are_those_of_its_tensors(tiny, kind):
+    """The parameters and their gradients at least; and the activations, which grow with the batch."""
+    model = load_model(tiny[kind])
+    config, rows = model_config(model), model.shared.num_embeddings
+    few, more = (step_bytes(config, rows, torch.float32, (count, 160, 48)) for count in (4, 8))
+    assert few > 2 * 4 * num_parameters(config, rows)
+    assert 1.5 * few < more < 2 * few
+    assert step_bytes(config, rows, torch.bfloat16, (8, 160, 48)) < more
+
+
+def test_live_bytes_are_counted_once_and_given_back():
+    with LiveBytes() as live:
+        first = torch.empty(1000, device="meta")
+        view = first[:10]
+        second = torch.empty(500, device="meta")
+        del first
+        assert live.now == 6000
+        del view, second
+        third = torch.empty(10, device="meta")
+        assert (live.now, live.peak) == (40, 6000)
+    assert third.numel() == 10
+
+
+COURSE = [FLAN_SMALL, T5_SMALL, FLAN_BASE, T5_BASE, FLAN_LARGE, MT5_SMALL]
+
+
+@pytest.mark.parametrize("model", COURSE, ids=["flan-s", "t5-s", "flan-b", "t5-b", "flan-l", "mt5-s"])
+@pytest.mark.parametrize("decoding", [greedy(96), BEAMS], ids=["greedy", "beams"])
+@pytest.mark.parametrize("device", [CPU, CUDA], ids=str)
+def test_generation_of_course_and_mlsum_fits_8_gb_and_a_t4(model, decoding, device):
+    need = generation_need(*model, torch.float32, device, 512, decoding)
+    budget = DEVICE_KINDS[device.type].memory
+    assert need.of(need.articles(budget)) <= budget <= (T4 - GIB if device is CUDA else 6 * GIB)
+    assert need.articles(budget) >= 4
+
+
+@pytest.mark.parametrize(
+    ("model", "batch_size"),
+    [(FLAN_SMALL, 8), (T5_SMALL, 8), (FLAN_SMALL, 32), (T5_SMALL, 32), (FLAN_BASE, 8), (MT5_SMALL, 8)],
+    ids=["course", "course-t5", "mlsum", "mlsum-t5", "flan-base", "mt5"],
+)
+def test_training_of_course_and_mlsum_on_their_longest_batches_fits_a_t4(model, batch_size):
+    config, rows = model
+    assert training_bytes(config, rows, torch.float32, (batch_size, 512, 128)) < T4
+    held = held_in_training(config, rows, torch.float32)
+    need = generation_need(config, rows, torch.float32, CUDA, 512, greedy(96), 128, held)
+    assert need.of(need.articles(DEVICE_KINDS["cuda"].memory)) < T4
+
+
+def test_the_largest_models_are_split_and_the_small_ones_are_not(tiny):
+    t5 = load_t5(tiny["untied"], torch.float32, CPU)
+    need = generation_need(t5.config, t5.num_rows, t5.dtype, CPU, 256, greedy(96))
+    assert need.articles(budget_of(CPU)) > 1000
+    assert generation_need(*FLAN_LARGE, torch.float32, CPU, 512, greedy(96)).articles(budget_of(CPU)) < 64
+    assert Need(10, 3).articles(5) == 1
