@@ -177,7 +177,7 @@ REPOSITORIES: dict[str, tuple[dict[str, bytes], str]] = {
     ),
     "a pickle alone": (
         {"pytorch_model.bin": PICKLE},
-        "has its weights as pytorch_model.bin only, which can run code when it is read; no branch and no pull",
+        "has its weights as pytorch_model.bin only, which can run code when it is read; no branch and no",
     ),
     "code": (
         {
