@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from tokenizers import Tokenizer
 
+from resumen.checkpoint.config import ModelConfig
 from resumen.checkpoint.folder import reason_left_out
-from resumen.model.decoding import Generate, generate_texts, make_generate
+from resumen.model.decoding import Generate, check_generation, generate_texts, make_generate
 from resumen.model.device import choose_dtype, memory_errors
 from resumen.model.loading import check_vocabulary, load_t5
 from resumen.model.prepare import prepare_torch
@@ -206,16 +207,22 @@ def load_summarizer(
     asking = prompt_style_of(all_params, system)
     chosen = params.model_copy(update=system.overrides() | (decoding or {}))
     device = prepare_torch(seed=0)  # greedy and beam search draw nothing
-    with memory_errors("summarize", 1):
-        model = load_t5(system.path, choose_dtype(params.precision, device), device)
+    dtype, size = choose_dtype(params.precision, device), batch_size or chosen.batch_size
     tokenizer = load_tokenizer(system.path)
-    check_vocabulary(model.num_rows, tokenizer, system.path)
+
+    def plan(config: ModelConfig, num_rows: int) -> None:
+        check_vocabulary(num_rows, tokenizer, system.path)
+        longest = [source_tokens] * size  # the articles are read as they come
+        check_generation(system.source, config, num_rows, dtype, device, longest, chosen, size)
+
+    with memory_errors("summarize", 1):
+        model = load_t5(system.path, dtype, device, plan)
     return Summarizer(
         tokenizer=tokenizer,
         generate=make_generate(model, chosen),
         asking=asking,
         source_tokens=source_tokens,
-        batch_size=batch_size or chosen.batch_size,
+        batch_size=size,
         in_windows=in_windows,
         source=system.source,
     )

@@ -27,7 +27,9 @@ def outputs() -> dict[str, bytes]:
         for folder in ("models/finetuned", "metrics", "data/predictions")
         for path in Path(folder).rglob("*")
     ]
-    return {str(path): path.read_bytes() for path in result if path.is_file()}
+    # what another run is about to write is no output yet
+    whole = [path for path in result if not any(part.endswith(".partial") for part in path.parts)]
+    return {str(path): path.read_bytes() for path in whole if path.is_file()}
 
 
 def forget() -> None:

@@ -12,7 +12,14 @@ from transformers import AutoTokenizer, BartConfig, BartForConditionalGeneration
 from resumen.model.loading import load_t5
 from resumen.runtime.errors import InputError
 from resumen.runtime.jsonfiles import read_json
-from resumen.training.pretrained import head_is_tied, init_letters, load_model, save_model
+from resumen.training.pretrained import (
+    CLASSES,
+    head_is_tied,
+    init_letters,
+    load_model,
+    model_config,
+    save_model,
+)
 from resumen.vocabulary.spelling import add_letters
 from resumen.vocabulary.tokenizer import load_tokenizer
 
@@ -30,7 +37,7 @@ def repaired(vocabulary, tmp_path):
     return folder
 
 
-@pytest.mark.parametrize("kind", ["tied", "untied"])
+@pytest.mark.parametrize("kind", ["tied", "untied", "mt5", "umt5"])
 def test_a_head_stays_what_it_is_from_load_to_letters_to_save_to_load(tiny, repaired, tmp_path, kind):
     model, base = load_model(tiny[kind]), load_tokenizer(tiny[kind])
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
@@ -41,6 +48,8 @@ def test_a_head_stays_what_it_is_from_load_to_letters_to_save_to_load(tiny, repa
     assert head_is_tied(model) == head_is_tied(again) == (kind == "tied")
     assert read_json(tmp_path / "saved/config.json")["tie_word_embeddings"] == (kind == "tied")
     assert again.config.scale_decoder_outputs == (kind == "tied")
+    assert model_config(again) == model_config(model)
+    assert again.config.model_type == (kind if kind in CLASSES else "t5")
     new = slice(base.get_vocab_size(), base.get_vocab_size() + len(LETTERS))
     for name, tensor in again.state_dict().items():
         table = name in ("shared.weight", "lm_head.weight") or name.endswith("embed_tokens.weight")
