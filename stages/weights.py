@@ -62,6 +62,12 @@ SMALL_FILES = (
 )
 WEIGHT_FILES = ("model.safetensors", "model-*-of-*.safetensors")
 HUB_FILES = (*SMALL_FILES, *WEIGHT_FILES)
+RUNS_CODE, OF_ANOTHER = "can run code when it is read", "is another framework's"
+OTHER_WEIGHTS = {  # that are not read, by name, and why
+    **dict.fromkeys(("*.bin", "*.ckpt", "*.pt"), RUNS_CODE),
+    **dict.fromkeys(("flax_model*.msgpack", "tf_model*.h5"), OF_ANOTHER),
+}
+STATE = ("training_args.*", "optimizer.*", "scheduler.*", "rng_state*")  # of a training, no weights
 NEEDED = {  # one of each, by what a message calls it
     "config.json": ("config.json",),
     "model*.safetensors": WEIGHT_FILES,
@@ -144,20 +150,20 @@ def check_names(names: list[str], where: str, advice: str = AS_SAVED) -> None:
     for what, patterns in NEEDED.items():
         if any(fnmatch(name, pattern) for name in names for pattern in patterns):
             continue
-        if patterns == WEIGHT_FILES and (pickle := pickle_among(names)):
+        if patterns == WEIGHT_FILES and (others := other_weights(names)):
             raise InputError(
-                f"{where}: has its weights as {pickle} only, which can run code when it is read; take "
+                f"{where}: has its weights as {others} only, {why_not_read(others)}; take "
                 "a revision with model.safetensors, or save it as one and give the checkpoint its folder"
             )
         raise InputError(f"{where}: lacks {what}{advice}")
 
 
 def check_safe(names: list[str], where: str, repo: str) -> None:
-    """Raise InputError, with the refs of `repo` that have safetensors, if its weights are pickles alone."""
-    pickle = pickle_among(names)
-    if not pickle or any(fnmatch(name, pattern) for name in names for pattern in WEIGHT_FILES):
+    """Raise InputError, with the refs of `repo` that have safetensors, if its weights are others alone."""
+    others = other_weights(names)
+    if not others or any(fnmatch(name, pattern) for name in names for pattern in WEIGHT_FILES):
         return
-    why = f"{where}: has its weights as {pickle} only, which can run code when it is read; "
+    why = f"{where}: has its weights as {others} only, {why_not_read(others)}; "
     if not (refs := refs_with(repo, WEIGHT_FILES)):
         raise InputError(
             f"{why}no branch and no pull request with model.safetensors was found; save it as one and give "
@@ -191,9 +197,15 @@ def make_tokenizer(folder: Path) -> None:
     log.info("tokenizer.json is made of spiece.model")
 
 
-def pickle_among(names: list[str]) -> str:
-    """Return the name of weights that can run code when they are read, or ""."""
-    return next((name for name in names if name.endswith((".bin", ".ckpt", ".pt"))), "")
+def other_weights(names: list[str]) -> str:
+    """Return the name of weights that are no safetensors, or "": pickles first."""
+    weights = [name for name in names if not any(fnmatch(name, pattern) for pattern in STATE)]
+    return next((name for pattern in OTHER_WEIGHTS for name in weights if fnmatch(name, pattern)), "")
+
+
+def why_not_read(name: str) -> str:
+    """Return why the weights `name` are not read."""
+    return "which " + next(why for pattern, why in OTHER_WEIGHTS.items() if fnmatch(name, pattern))
 
 
 def link(source: Path, target: Path) -> None:

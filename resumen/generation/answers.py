@@ -1,6 +1,7 @@
 """Answering: what a model says to prompts of any kind, greedily, in float32."""
 
 import logging
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -9,6 +10,7 @@ from resumen.checkpoint.config import ModelConfig
 from resumen.model.decoding import check_generation, encode_prompts, generate_texts, greedy, make_generate
 from resumen.model.device import memory_errors
 from resumen.model.loading import check_vocabulary, load_t5
+from resumen.model.memory import generation_need
 from resumen.model.prepare import announce, prepare_torch
 from resumen.vocabulary.tokenizer import load_tokenizer
 
@@ -27,7 +29,8 @@ def answer(folder: Path, prompts: list[str], max_new_tokens: int, what: str) -> 
 
     def plan(config: ModelConfig, num_rows: int) -> None:
         check_vocabulary(num_rows, tokenizer, folder)
-        check_generation(what, config, num_rows, torch.float32, device, lengths, decoding, BATCH_SIZE)
+        need_of = partial(generation_need, config, num_rows, torch.float32, device, decoding=decoding)
+        check_generation(what, need_of, lengths, BATCH_SIZE, device)
 
     with memory_errors("probe", 1):
         model = load_t5(folder, torch.float32, device, plan)

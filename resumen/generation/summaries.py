@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -13,7 +14,7 @@ from resumen.model.decoding import check_generation, generate_in_batches, make_g
 from resumen.model.device import PRECISIONS, choose_dtype, memory_errors
 from resumen.model.distributed import check_same, rank, world_size
 from resumen.model.loading import check_vocabulary, load_t5
-from resumen.model.memory import users_budget
+from resumen.model.memory import generation_need, users_budget
 from resumen.model.operations import num_parameters, summary_operations
 from resumen.model.prepare import announce, prepare_torch
 from resumen.model.t5 import T5
@@ -145,7 +146,9 @@ def generate(
     def plan(config: ModelConfig, num_rows: int) -> None:
         check_vocabulary(num_rows, tokenizer, system.path)
         what = f"{key}: {name}, its batches of {chosen.batch_size} split as they are,"
-        check_generation(what, config, num_rows, dtype, device, lengths, chosen, chosen.batch_size)
+        need_of = partial(generation_need, config, num_rows, dtype, device, decoding=chosen)
+        smaller = f"take a smaller model{', or generate.precision bf16' if dtype == torch.float32 else ''}"
+        check_generation(what, need_of, lengths, chosen.batch_size, device, smaller)
 
     with locked_folder(f"generate-{name}", parts, log, rank(), world_size()) as folder:
         journal, what = folder / "batches.jsonl", f"generate {name}"

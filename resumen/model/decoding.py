@@ -10,9 +10,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from resumen.checkpoint.config import ModelConfig
 from resumen.model.distributed import all_gather, broadcast, rank, world_size
-from resumen.model.memory import GIB, budget_of, check_free, generation_need, split
+from resumen.model.memory import GIB, Need, budget_of, check_free, generation_need, split
 from resumen.model.t5 import T5, KVCache
 from resumen.runtime.errors import InputError
 from resumen.runtime.files import sha256_of_json
@@ -131,33 +130,28 @@ def make_generate(model: T5, decoding: Decoding) -> Generate:
 
 def check_generation(
     what: str,
-    config: ModelConfig,
-    rows: int,
-    dtype: torch.dtype,
-    device: torch.device,
+    need_of: Callable[[int], Need],
     lengths: Sequence[int],
-    decoding: Decoding,
     batch_size: int,
+    device: torch.device,
+    smaller: str = "take a smaller model",
 ) -> None:
     """Raise InputError unless the memory is free to generate from prompts of `lengths` tokens, in batches.
 
-    `rows` are those of the embedding; the message starts with `what`, the key that says the batch size.
+    `need_of` says what a batch takes by its longest prompt. The message starts with `what`; `smaller` is what
+    to do where not even an article at a time fits.
     """
-    budget = budget_of(device)
-
-    planned = plan_batches(lengths, batch_size)
-    needs = [generation_need(config, rows, dtype, device, lengths[batch[0]], decoding) for batch in planned]
+    planned = [(len(batch), need_of(lengths[batch[0]])) for batch in plan_batches(lengths, batch_size)]
 
     def most(budget: int) -> int:
-        pairs = zip(planned, needs, strict=True)
-        return max((need.of(min(len(batch), need.articles(budget))) for batch, need in pairs), default=0)
+        return max((need.of(min(count, need.articles(budget))) for count, need in planned), default=0)
 
     def remedy(free: int) -> str:
         if most(0) > free:  # an article at a time
-            return "take a smaller model" + (", or precision bf16" if dtype == torch.float32 else "")
+            return smaller
         return f"RESUMEN_MEMORY_GB={math.floor(10 * free / GIB) / 10:g} splits each batch so that it fits"
 
-    check_free(what, most(budget), device, remedy)
+    check_free(what, most(budget_of(device)), device, remedy)
 
 
 def prefill(model: T5, batch: Sequence[Ids], decoding: Decoding) -> KVCache:

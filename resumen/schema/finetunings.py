@@ -1,16 +1,25 @@
 """The `finetunings` section of params.yaml: a base × a recipe, `finetune`'s where an entry is silent."""
 
-from typing import Any
+from typing import Any, ClassVar
 
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
 from resumen.runtime.errors import InputError, nearest, shown
 from resumen.schema.params import Block, check_name, parse_block, parse_section
-from resumen.schema.sections import FinetuneParams, TokenizeParams
+from resumen.schema.sections import (
+    FinetuneParams,
+    Precision,
+    Schedule,
+    Share,
+    TokenizeParams,
+    ValidationRows,
+)
 
 
 class FinetuningParams(Block):
-    """One entry of `finetunings`."""
+    """One entry of `finetunings`: every key of `finetune` but the seed, which draws the articles of all."""
+
+    moved: ClassVar = {"seed": "finetune.seed"}
 
     base: str  # a key of `checkpoints`
     rows: PositiveInt | None = None  # articles of the training split; None: all
@@ -18,6 +27,17 @@ class FinetuningParams(Block):
     epochs: PositiveInt | None = None  # None, here and below: as `finetune` says
     learning_rate: PositiveFloat | None = None
     batch_size: PositiveInt | None = None
+    gradient_accumulation: PositiveInt | None = None
+    schedule: Schedule | None = None
+    warmup_ratio: Share | None = None
+    weight_decay: NonNegativeFloat | None = None
+    max_grad_norm: PositiveFloat | None = None
+    label_smoothing: Share | None = None
+    dropout: Share | None = None
+    compile: bool | None = None
+    precision: Precision | None = None
+    max_new_tokens: PositiveInt | None = None
+    validation_rows: ValidationRows | None = None
 
 
 def finetuning_names(params: dict[str, Any]) -> list[str]:
@@ -75,6 +95,12 @@ def recipe_of(params: dict[str, Any], name: str) -> FinetuneParams:
 def batch_size_key(name: str, entry: FinetuningParams) -> str:
     """Return the key that says the batch size of fine-tuning `name`: its own, or that of all."""
     return "finetune.batch_size" if entry.batch_size is None else f"finetunings.{name}.batch_size"
+
+
+def accumulation_key(name: str, entry: FinetuningParams) -> str:
+    """Return the key for the gradient accumulation of fine-tuning `name`: its own where it has either."""
+    is_own = entry.batch_size is not None or entry.gradient_accumulation is not None
+    return f"finetunings.{name}.gradient_accumulation" if is_own else "finetune.gradient_accumulation"
 
 
 def vocabulary_of(params: dict[str, Any], name: str) -> TokenizeParams:

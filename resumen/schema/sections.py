@@ -22,6 +22,7 @@ from resumen.text.prompts import check_template
 Precision = Literal["auto", "bf16", "fp32"]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy takes
 Share = Annotated[float, Field(ge=0, lt=1)]
+Schedule = Literal["linear", "cosine", "constant"]
 STYLES = ("instruction", "conversation")  # of `format.style`
 
 
@@ -44,6 +45,9 @@ def check_rows(value: Any) -> Any:
     if value == "all" or value is None or (type(value) is int and value >= 1):
         return value
     raise ValueError("expected a number of rows ≥ 1, or all")
+
+
+ValidationRows = Annotated[int | Literal["all"], BeforeValidator(check_rows)]
 
 
 class FormatParams(Block):
@@ -92,7 +96,7 @@ class FinetuneParams(Block):
     learning_rate: PositiveFloat  # peak
     batch_size: PositiveInt  # token budget of a forward pass: batch_size × the longest article
     gradient_accumulation: PositiveInt  # forward passes a step
-    schedule: Literal["linear", "cosine", "constant"]  # after the warm-up
+    schedule: Schedule  # after the warm-up
     warmup_ratio: Share  # of the steps
     weight_decay: NonNegativeFloat
     max_grad_norm: PositiveFloat
@@ -101,7 +105,7 @@ class FinetuneParams(Block):
     compile: bool  # the encoder, for batches of the longest rows; takes minutes, for runs of hours
     precision: Precision  # of the arithmetic; weights and gradients stay in float32
     max_new_tokens: PositiveInt  # of a validation summary, which is greedy
-    validation_rows: Annotated[int | Literal["all"], BeforeValidator(check_rows)]  # scored each epoch
+    validation_rows: ValidationRows  # scored each epoch
     seed: Seed
 
 

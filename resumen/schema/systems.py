@@ -33,7 +33,7 @@ class SystemParams(Block):
     @model_validator(mode="after")
     def foreign_takes_no_options(self) -> "SystemParams":
         if self.is_foreign and self.model_dump(exclude={"source"}, exclude_none=True):
-            raise ValueError("a file of predictions takes no template and no decoding")
+            raise ValueError("a file of predictions takes `from` alone; take the other keys out")
         return self
 
     @property

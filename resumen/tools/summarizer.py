@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from resumen.checkpoint.folder import reason_left_out
 from resumen.model.decoding import Generate, check_generation, generate_texts, make_generate
 from resumen.model.device import choose_dtype, memory_errors
 from resumen.model.loading import check_vocabulary, load_t5
+from resumen.model.memory import generation_need
 from resumen.model.prepare import prepare_torch
 from resumen.prompts.templates import template_pairs
 from resumen.prompts.truncation import encode_truncated
@@ -57,6 +59,7 @@ class Summarizer(NamedTuple):
     batch_size: int  # articles, and prompts of one forward pass
     in_windows: bool  # articles that are too long are summarized in parts
     source: str = ""  # where the model lies
+    batch_size_key: str = "generate.batch_size"  # what says it
 
     def prompts(self, article: Article) -> list[str]:
         """Return the prompt of an article, or of each of its windows, in order.
@@ -95,7 +98,7 @@ class Summarizer(NamedTuple):
             )
             start = time.perf_counter()
             what = f"summarize {batch[0].id} to {batch[-1].id}"
-            with memory_errors("generate.batch_size", self.batch_size):
+            with memory_errors(self.batch_size_key, self.batch_size):
                 texts = generate_texts(self.tokenizer, ids, self.generate, self.batch_size, what)
             seconds = (time.perf_counter() - start) / max(len(prompts), 1)
             written, by_article = iter(zip(texts, ids, were_cut, strict=True)), iter(prompts)
@@ -205,18 +208,21 @@ def load_summarizer(
     params = parse_section(GenerateParams, all_params, "generate")
     source_tokens = parse_key(SourceParams, all_params, "tokenize", "source_tokens").source_tokens
     asking = prompt_style_of(all_params, system)
+    key = "generate.batch_size" if system.batch_size is None else f"systems.{name}.batch_size"
+    key = key if batch_size is None else "--batch-size"
     chosen = params.model_copy(update=system.overrides() | (decoding or {}))
     device = prepare_torch(seed=0)  # greedy and beam search draw nothing
     dtype, size = choose_dtype(params.precision, device), batch_size or chosen.batch_size
-    tokenizer = load_tokenizer(system.path)
 
     def plan(config: ModelConfig, num_rows: int) -> None:
-        check_vocabulary(num_rows, tokenizer, system.path)
         longest = [source_tokens] * size  # the articles are read as they come
-        check_generation(system.source, config, num_rows, dtype, device, longest, chosen, size)
+        need_of = partial(generation_need, config, num_rows, dtype, device, decoding=chosen)
+        check_generation(system.source, need_of, longest, size, device)
 
     with memory_errors("summarize", 1):
         model = load_t5(system.path, dtype, device, plan)
+    tokenizer = load_tokenizer(system.path)
+    check_vocabulary(model.num_rows, tokenizer, system.path)
     return Summarizer(
         tokenizer=tokenizer,
         generate=make_generate(model, chosen),
@@ -225,4 +231,5 @@ def load_summarizer(
         batch_size=size,
         in_windows=in_windows,
         source=system.source,
+        batch_size_key=key,
     )

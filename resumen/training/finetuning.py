@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections import ChainMap, Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,7 +20,7 @@ from torch.nn.utils.rnn import pad_sequence
 from transformers import T5ForConditionalGeneration
 
 from resumen.checkpoint.config import ModelConfig
-from resumen.model.decoding import greedy, plan_batches, prefill, search
+from resumen.model.decoding import check_generation, greedy, plan_batches, prefill, search
 from resumen.model.device import choose_dtype, memory_errors
 from resumen.model.distributed import (
     all_gather,
@@ -29,7 +30,7 @@ from resumen.model.distributed import (
     world_size,
 )
 from resumen.model.loading import check_vocabulary
-from resumen.model.memory import budget_of, generation_need, split, users_budget
+from resumen.model.memory import Need, budget_of, generation_need, split, users_budget
 from resumen.model.operations import training_operations
 from resumen.model.prepare import announce, prepare_torch
 from resumen.model.t5 import T5
@@ -50,9 +51,9 @@ from resumen.runtime.paths import (
 )
 from resumen.runtime.progress import track
 from resumen.runtime.provenance import write_provenance
-from resumen.schema.finetunings import FinetuningParams, batch_size_key
+from resumen.schema.finetunings import FinetuningParams, accumulation_key, batch_size_key
 from resumen.schema.rows import load_table, read_table, references_of
-from resumen.schema.sections import Decoding, FinetuneParams
+from resumen.schema.sections import FinetuneParams
 from resumen.training.checkpoints import MANIFEST, History, Interrupted, epoch_folder
 from resumen.training.loop import EpochSampler, TokenizedRows, TrainedT5, chosen_rows, train
 from resumen.training.plan import check_training, held_in_training
@@ -88,18 +89,32 @@ class Validation:
         self.labels = [[token for token in row["labels"] if token >= 0] for row in chosen]
         self.references = [references[rows.ids[index]] for index in indices]
         self.tokenizer, self.params = tokenizer, params
+        self.lengths = list(map(len, self.sources))
+        self.decoding, self.batch_size = greedy(params.max_new_tokens), 8 * params.batch_size  # no gradients
 
-    def batches(self, t5: T5, decoding: Decoding, batch_size: int) -> list[list[int]]:
+    def need_of(
+        self, config: ModelConfig, rows: int, dtype: torch.dtype, device: torch.device
+    ) -> Callable[[int], Need]:
+        """Return what a batch takes beside a training, by its longest article; see `generation_need`."""
+        held, target = held_in_training(config, rows, dtype), max(map(len, self.labels), default=0)
+        return partial(
+            generation_need,
+            config,
+            rows,
+            dtype,
+            device,
+            decoding=self.decoding,
+            target=target,
+            held=held,
+        )
+
+    def batches(self, t5: T5) -> list[list[int]]:
         """Return the rows in batches of like length, split where they take too much beside a training."""
-        held, device = held_in_training(t5.config, t5.num_rows, t5.dtype), t5.embedding.device
-        budget, target = budget_of(device), max(map(len, self.labels), default=0)
-        lengths, result = list(map(len, self.sources)), list[list[int]]()
-        for batch in plan_batches(lengths, batch_size):
-            need = generation_need(
-                t5.config, t5.num_rows, t5.dtype, device, lengths[batch[0]], decoding, target, held
-            )
-            result += split(batch, need.articles(budget))
-        return result
+        device = t5.embedding.device
+        need_of = self.need_of(t5.config, t5.num_rows, t5.dtype, device)
+        planned = plan_batches(self.lengths, self.batch_size)
+        most = [need_of(self.lengths[batch[0]]).articles(budget_of(device)) for batch in planned]
+        return [part for batch, count in zip(planned, most, strict=True) for part in split(batch, count)]
 
     @torch.inference_mode()
     def __call__(self, t5: T5) -> dict[str, float]:
@@ -107,16 +122,15 @@ class Validation:
 
         An article is read once, for its summary and for the loss of its labels.
         """
-        decoding, batch_size = greedy(self.params.max_new_tokens), 8 * self.params.batch_size  # no gradients
-        own = shard(self.batches(t5, decoding, batch_size))
+        own = shard(self.batches(t5))
         outputs: dict[int, list[int]] = {}
         loss = 0.0
         for indices in track(own, "finetune validation", len(own), unit="batch"):
-            cache = prefill(t5, [self.sources[index] for index in indices], decoding)
+            cache = prefill(t5, [self.sources[index] for index in indices], self.decoding)
             labels = [torch.tensor(self.labels[index]) for index in indices]
             padded = pad_sequence(labels, batch_first=True, padding_value=-1)  # (articles, target tokens)
             loss += float(t5.cached_loss(cache, padded))
-            outputs |= dict(zip(indices, search(t5, cache, decoding), strict=True))
+            outputs |= dict(zip(indices, search(t5, cache, self.decoding), strict=True))
         by_rank, losses = zip(*all_gather((outputs, loss)), strict=True)
         all_outputs = ChainMap(*by_rank)
         texts = decode(self.tokenizer, [all_outputs[index] for index in range(len(self.rows))])
@@ -250,16 +264,6 @@ def finetune(name: str, entry: FinetuningParams, params: FinetuneParams) -> None
     rows = TokenizedRows(load_table(train_rows))
     chosen = chosen_rows(rows.ids, entry.rows, params.seed)
     tokenizer, dtype = load_tokenizer(tokenizer_folder), choose_dtype(params.precision, device)
-    targets = pc.max(pc.list_value_length(rows.table["labels"])).as_py()
-
-    def plan(config: ModelConfig, num_rows: int) -> None:
-        check_vocabulary(num_rows, tokenizer, base)
-        key = batch_size_key(name, entry)
-        check_training(name, config, num_rows, dtype, device, rows.lengths, targets, params, key)
-
-    with memory_errors(f"finetunings.{name}.base", 1):
-        model = load_model(base, plan)
-    init_letters(model, load_tokenizer(base), tokenizer)
     references = {
         row["id"]: references_of(row) for row in read_table(RAW_VALIDATION, ["id", "summary", "references"])
     }
@@ -272,7 +276,19 @@ def finetune(name: str, entry: FinetuningParams, params: FinetuneParams) -> None
         precision=f"{precision} on {device.type}",
     )
     check_same(parts)
+
+    def plan(config: ModelConfig, num_rows: int) -> None:
+        check_vocabulary(num_rows, tokenizer, base)
+        keys = batch_size_key(name, entry), accumulation_key(name, entry)
+        targets = pc.list_value_length(rows.table["labels"]).to_pylist()
+        check_training(name, config, num_rows, dtype, device, rows.lengths, targets, params, keys)
+        what, need_of = f"{name}: a validation", validation.need_of(config, num_rows, dtype, device)
+        check_generation(what, need_of, validation.lengths, validation.batch_size, device)
+
     with locked_folder(f"finetune-{name}", parts, log, rank(), world_size()) as folder:
+        with memory_errors(f"finetunings.{name}.base", 1):
+            model = load_model(base, plan)
+        init_letters(model, load_tokenizer(base), tokenizer)
         with memory_errors(batch_size_key(name, entry), params.batch_size):
             history, _ = fine_tune(
                 model, rows, validation, params, device, tokenizer_folder, folder, chosen=chosen

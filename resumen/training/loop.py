@@ -78,7 +78,8 @@ def chosen_rows(ids: list[str], count: int | None, seed: int) -> list[int]:
 class EpochSampler(Sampler[list[int]]):
     """The batches of an epoch, of like length under a token budget, in an order drawn by seed and epoch.
 
-    A length counts as the multiple of 64 above it, or as the longest: so each epoch has as many batches. Of
+    A length counts as the multiple of 64 above it, and as half the longest at least, or as the longest: so
+    each epoch has as many batches, and none more than twice the articles, whose targets take memory too. Of
     `chosen` rows an epoch has as many as of all: they are gone through as often as that takes, and batches
     are planned over all passes, so that fewer articles mean neither fewer steps nor fewer tokens a step.
     """
@@ -87,9 +88,9 @@ class EpochSampler(Sampler[list[int]]):
         self, lengths: list[int], batch_size: int, seed: int, chosen: list[int] | None = None
     ) -> None:
         self.longest = max(lengths, default=0)
-        self.lengths = [
-            min(math.ceil(length / LENGTH_MULTIPLE) * LENGTH_MULTIPLE, self.longest) for length in lengths
-        ]
+        shortest = math.ceil(self.longest / 2)
+        rounded = [math.ceil(length / LENGTH_MULTIPLE) * LENGTH_MULTIPLE for length in lengths]
+        self.lengths = [min(max(length, shortest), self.longest) for length in rounded]
         self.batch_size, self.seed, self.epoch, self.skipped = batch_size, seed, 0, 0
         self.chosen = list(range(len(lengths))) if chosen is None else chosen
         self.count = len(plan_batches(self.lengths, batch_size))

@@ -22,6 +22,8 @@ ADAM_STATE = 2 * FLOAT32  # bytes of AdamW, a parameter
 HEAP = 1.12  # what a heap takes for what lies in it: measured 1.09 to 1.19, flan-small and flan-base, batch 8
 META = torch.device("meta")
 
+Shape = tuple[int, int, int]  # of a batch: articles, source tokens, target tokens
+
 
 class LiveBytes(dispatch_mode()):  # type: ignore[misc]  # torch's own, or nothing that counts
     """Counts the bytes of the tensors that are alive while it is entered, and the most that ever were."""
@@ -58,7 +60,7 @@ def step_bytes(
     config: ModelConfig,
     rows: int,
     dtype: torch.dtype,
-    shape: tuple[int, int, int],
+    shape: Shape,
     params: FinetuneParams | None = None,
 ) -> int:
     """Return the most bytes that the parameters, activations and gradients of a step take at once.
@@ -93,7 +95,7 @@ def training_bytes(
     config: ModelConfig,
     rows: int,
     dtype: torch.dtype,
-    shape: tuple[int, int, int],
+    shape: Shape,
     params: FinetuneParams | None = None,
 ) -> int:
     """Return the bytes of a process that trains on batches of `shape`; see `step_bytes`."""
@@ -101,15 +103,23 @@ def training_bytes(
     return int(HEAP * (PROGRAM + state + step_bytes(config, rows, dtype, shape, params)))
 
 
-def extreme_batches(lengths: list[int], batch_size: int) -> set[tuple[int, int]]:
-    """Return articles and source tokens of the batch with the longest articles and of that with the most.
+def extreme_batches(lengths: list[int], targets: list[int], batch_size: int) -> set[Shape]:
+    """Return the shapes of the batch with the longest articles and of that with the most target tokens.
 
-    Batches have one budget of source tokens: what an attention takes grows with their length, what targets
-    take with their number, so one of the two takes the most.
+    `lengths` and `targets` are tokens of each article. Batches have one budget of source tokens: what an
+    attention takes grows with their length, what targets take with their number, so one of the two takes the
+    most. A batch is drawn from all rows that count as long, so its longest target is that of all these.
     """
     rounded = EpochSampler(lengths, batch_size, seed=0).lengths
-    planned = plan_batches(rounded, batch_size)
-    return {(len(batch), rounded[batch[0]]) for batch in (planned[0], max(planned, key=len))}
+    longest: dict[int, int] = {}
+    for length, target in zip(rounded, targets, strict=True):
+        longest[length] = max(target, longest.get(length, 0))
+
+    def shape(batch: list[int]) -> Shape:
+        return len(batch), rounded[batch[0]], max(longest[rounded[index]] for index in batch)
+
+    shapes = [shape(batch) for batch in plan_batches(rounded, batch_size)]
+    return {shapes[0], max(shapes, key=lambda shape: shape[0] * shape[2])}
 
 
 def held_in_training(config: ModelConfig, rows: int, dtype: torch.dtype) -> int:
@@ -126,29 +136,30 @@ def check_training(
     dtype: torch.dtype,
     device: torch.device,
     lengths: list[int],
-    target: int,
+    targets: list[int],
     params: FinetuneParams,
-    key: str,
+    keys: tuple[str, str],
 ) -> None:
     """Raise InputError unless the memory for a step is free.
 
-    `lengths` are those of the articles, in tokens, `target` that of the longest target. The message, which
-    starts with `key`, proposes the largest batch that fits, and the accumulation that leaves the step about
-    as it was.
+    `lengths` are those of the articles, in tokens, `targets` those of their summaries. The message proposes
+    the largest batch that fits, and the accumulation that leaves the step about as it was; `keys` are those
+    that say the two.
     """
+    key, accumulation_key = keys
 
     def need(batch_size: int, accumulation: int) -> int:
         chosen = params.model_copy(update={"gradient_accumulation": accumulation})
         return max(
             training_bytes(config, rows, dtype, (ceil(count / world_size()), source, target), chosen)
-            for count, source in extreme_batches(lengths, batch_size)
+            for count, source, target in extreme_batches(lengths, targets, batch_size)
         )
 
     def remedy(free: int) -> str:
         whole = params.batch_size * params.gradient_accumulation
         for smaller in range(params.batch_size - 1, 0, -1):
             if whole % smaller == 0 and need(smaller, whole // smaller) <= free:
-                more = f"finetune.gradient_accumulation={whole // smaller}"
+                more = f"{accumulation_key}={whole // smaller}"
                 return f"set {key}={smaller} and {more}, which leaves the step about as it was"
         return "take a smaller base, or lower tokenize.source_tokens"
 

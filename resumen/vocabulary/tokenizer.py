@@ -47,7 +47,12 @@ def read_tokenizer(folder: Path) -> tuple[dict[str, Any], Tokenizer]:
     """
     path = folder / "tokenizer.json"
     if not path.is_file():
-        raise InputError(f"{path}: not found; a model folder needs its tokenizer.json")
+        way = (
+            "name the folder as checkpoints.C.folder, and it is made of spiece.model"
+            if (folder / "spiece.model").is_file()
+            else "a model folder needs its tokenizer.json"
+        )
+        raise InputError(f"{path}: not found; {way}")
     if (folder / "tokenizer_config.json").is_file():
         check_tokenizer_config(folder / "tokenizer_config.json", str(folder))
     written = read_bytes(path)

@@ -293,7 +293,7 @@ def test_what_is_misspelt_is_not_said_to_be_missing_too(set_params, fails):
 def test_predictions_made_elsewhere_take_no_template_and_no_decoding(set_params, write, fails, option):
     write("others/gpt.jsonl", "")
     set_params({"systems.gpt": {"from": "others/gpt.jsonl", **option}})
-    assert "systems.gpt: a file of predictions takes no template and no decoding" in fails(main)
+    assert "systems.gpt: a file of predictions takes `from` alone" in fails(main)
 
 
 def test_predictions_made_elsewhere_are_a_system(set_params, write):

@@ -286,7 +286,7 @@ def test_a_missing_base_is_refused(quick, set_params, fails):
     quick()
     set_params({"finetunings.flan-small.base": "flan-large"})
     assert fails(main, "flan-small").startswith(
-        "models/pretrained/flan-large: no model*.safetensors; expected what"
+        "models/pretrained/flan-large: not found; `dvc repro` makes what is missing"
     )
 
 

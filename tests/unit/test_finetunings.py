@@ -1,21 +1,34 @@
 """Fine-tunings: an entry's own recipe over that of `finetune`, fewer articles, a base that is left out."""
 
 import json
+import shutil
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+from transformers import AutoModelForSeq2SeqLM
 
+from resumen.runtime.errors import InputError
 from resumen.runtime.jsonfiles import read_json
-from resumen.runtime.paths import CURVES_DIR, FINETUNE_METRICS, FINETUNED_DIR, TOKENIZE_METRICS, TOKENIZED_DIR
-from resumen.schema.finetunings import recipe_of, vocabulary_of
+from resumen.runtime.paths import (
+    CURVES_DIR,
+    FINETUNE_METRICS,
+    FINETUNED_DIR,
+    PREDICTIONS_DIR,
+    RAW_TEST,
+    TOKENIZE_METRICS,
+    TOKENIZED_DIR,
+)
+from resumen.schema.finetunings import FinetuningParams, accumulation_key, recipe_of, vocabulary_of
 from resumen.schema.params import parse_section, read_params
-from resumen.schema.rows import load_table
+from resumen.schema.rows import load_table, num_rows
 from resumen.schema.sections import FinetuneParams
 from resumen.training.loop import EpochSampler, chosen_rows
 from stages.evaluate import main as evaluate
 from stages.finetune import main as finetune
+from stages.generate import main as generate
 from stages.tokenize import main as tokenize
+from stages.weights import main as weights
 
 IDS = [f"train-{number}" for number in range(40)]
 LENGTHS = [100, 60, *[20 + number % 30 for number in range(38)]]
@@ -32,6 +45,35 @@ def test_an_empty_value_is_that_of_finetune_and_another_wins(set_params):
 def test_what_is_set_for_all_moves_those_that_are_silent(set_params):
     set_params({"finetune.epochs": 3, "finetunings.t5-small.epochs": 2})
     assert [recipe_of(read_params(), name).epochs for name in ("flan-small", "t5-small")] == [3, 2]
+
+
+def test_an_entry_takes_every_key_of_finetune_but_the_seed():
+    of_an_entry = {*FinetuningParams.model_fields} - {"base", "rows", "spell_spanish"}
+    assert of_an_entry == {*FinetuneParams.model_fields} - {"seed"}
+
+
+def test_a_key_that_an_entry_did_not_have_wins_too(set_params):
+    set_params({"finetunings.t5-small.dropout": 0.25})
+    found = [recipe_of(read_params(), name).dropout for name in ("flan-small", "t5-small")]
+    assert found == [0.0, 0.25]
+
+
+def test_a_seed_of_an_entrys_own_is_refused(set_params):
+    set_params({"finetunings.t5-small.seed": 1})
+    with pytest.raises(InputError, match=r"finetunings\.t5-small\.seed: stands in finetune\.seed now, got 1"):
+        recipe_of(read_params(), "t5-small")
+
+
+@pytest.mark.parametrize(
+    ("own", "key"),
+    [
+        ({}, "finetune.gradient_accumulation"),
+        ({"batch_size": 4}, "finetunings.f.gradient_accumulation"),
+        ({"gradient_accumulation": 4}, "finetunings.f.gradient_accumulation"),
+    ],
+)
+def test_the_pair_that_is_proposed_is_an_entrys_own_where_it_has_either(own, key):
+    assert accumulation_key("f", FinetuningParams(base="t5-small", **own)) == key
 
 
 @pytest.mark.parametrize(("own", "expected"), [(None, True), (False, False), (True, True)])
@@ -51,6 +93,26 @@ def test_without_the_repair_nothing_is_added_and_the_letters_are_lost(tokenized,
         < 100
         == with_letters["spelling"][1]["exact_round_trip_pct"]
     )
+
+
+@pytest.mark.parametrize("kind", ["mt5", "umt5"])
+def test_a_relative_of_t5_is_fine_tuned_and_summarizes_by_params_alone(quick, tiny, set_params, runs, kind):
+    quick(epochs=1)
+    shutil.copytree(tiny[kind], "own")
+    set_params(
+        {
+            "checkpoints.own": {"folder": "own"},
+            "finetunings.own": {"base": "own"},
+            "systems.own": {"from": "models/finetuned/own"},
+        }
+    )
+    for stage, name in ((weights, "own"), (tokenize, "own"), (finetune, "own"), (generate, "own")):
+        runs(stage, name)
+    curve = read_json(CURVES_DIR / "own.json")
+    assert curve[-1]["validation_loss"] < curve[0]["validation_loss"]
+    model = AutoModelForSeq2SeqLM.from_pretrained(FINETUNED_DIR / "own")
+    assert model.config.model_type == kind
+    assert (PREDICTIONS_DIR / "own.jsonl").read_text().count("\n") == num_rows(RAW_TEST)
 
 
 def test_fewer_articles_are_among_more_and_another_seed_draws_others():

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -23,6 +24,7 @@ from resumen.model.t5 import T5
 from resumen.runtime.errors import InputError
 from resumen.runtime.jsonfiles import read_json
 from resumen.schema.sections import Decoding, FinetuneParams
+from resumen.training.loop import EpochSampler
 from resumen.training.plan import (
     LiveBytes,
     check_training,
@@ -156,19 +158,22 @@ def test_the_limit_of_a_container_counts(tmp_path, monkeypatch, files, left):
 
 def test_too_little_memory_for_generation_is_told_before_work_with_what_to_do(monkeypatch):
     monkeypatch.setattr(memory, "free_memory", lambda device: 4 * GIB)
-    given = ("systems.flan-large.batch_size: flan-large", *FLAN_LARGE, torch.float32, CPU, [512] * 64)
+    need_of = partial(generation_need, *FLAN_LARGE, torch.float32, CPU, decoding=greedy(96))
+    given = ("systems.flan-large.batch_size: flan-large", need_of, [512] * 64, 64, CPU)
     with pytest.raises(InputError) as error:
-        check_generation(*given, greedy(96), 64)
+        check_generation(*given)
     assert re.fullmatch(
         r"systems\.flan-large\.batch_size: flan-large takes 5\.\d GiB, and 4\.0 GiB are free; "
         r"RESUMEN_MEMORY_GB=4 splits each batch so that it fits",
         str(error.value),
     )
     monkeypatch.setenv("RESUMEN_MEMORY_GB", "4")
-    check_generation(*given, greedy(96), 64)
+    check_generation(*given)
     monkeypatch.setattr(memory, "free_memory", lambda device: 2 * GIB)
-    with pytest.raises(InputError, match=r"2\.0 GiB are free; take a smaller model, or precision bf16"):
-        check_generation(*given, greedy(96), 64)
+    with pytest.raises(InputError, match=r"2\.0 GiB are free; take a smaller model$"):
+        check_generation(*given)
+    with pytest.raises(InputError, match=r"2\.0 GiB are free; use bf16$"):
+        check_generation(*given, "use bf16")
 
 
 RECIPE = FinetuneParams.model_construct(
@@ -178,26 +183,38 @@ RECIPE = FinetuneParams.model_construct(
 
 def test_too_little_memory_for_a_step_is_told_with_the_pair_that_fits(monkeypatch):
     monkeypatch.setattr(memory, "free_memory", lambda device: 6 * GIB)
-    given = ("flan-small", *FLAN_SMALL, torch.float32, CPU, [512] * 64, 128)
+    given = ("flan-small", *FLAN_SMALL, torch.float32, CPU, [512] * 64, [128] * 64)
+    keys = "finetune.batch_size", "finetune.gradient_accumulation"
     with pytest.raises(InputError) as error:
-        check_training(*given, RECIPE, "finetune.batch_size")
+        check_training(*given, RECIPE, keys)
     pair = r"set finetune\.batch_size=(\d+) and finetune\.gradient_accumulation=(\d+)"
     batch_size, accumulation = map(int, re.search(pair, str(error.value)).groups())
     assert batch_size * accumulation == 32
     update = {"batch_size": batch_size, "gradient_accumulation": accumulation}
-    check_training(*given, RECIPE.model_copy(update=update), "finetune.batch_size")
+    check_training(*given, RECIPE.model_copy(update=update), keys)
     monkeypatch.setattr(memory, "free_memory", lambda device: GIB)
     with pytest.raises(InputError, match=r"take a smaller base, or lower tokenize\.source_tokens"):
-        check_training(*given, RECIPE, "finetune.batch_size")
+        check_training(*given, RECIPE, keys)
 
 
 def test_the_batch_of_the_most_articles_counts_too():
     """A batch has a budget of source tokens, and its targets take memory by its articles."""
-    lengths = [512] * 8 + [64] * 64
-    assert extreme_batches(lengths, 8) == {(8, 512), (64, 64)}
-    assert extreme_batches([512] * 20, 8) == {(8, 512)}
-    few, many = (step_bytes(*FLAN_SMALL, torch.float32, (*shape, 128)) for shape in ((8, 512), (64, 64)))
-    assert many > few
+    lengths, targets = [512] * 8 + [64] * 64, [10] * 8 + [90] * 64
+    assert extreme_batches(lengths, targets, 8) == {(8, 512, 10), (16, 256, 90)}
+    assert extreme_batches([512] * 20, [*range(20)], 8) == {(8, 512, 19)}
+
+
+def test_no_batch_of_a_training_has_more_than_twice_the_articles_of_the_longest():
+    sampler = EpochSampler([512] * 8 + [64] * 99 + [200] * 99, 8, seed=1)
+    assert max(map(len, sampler)) == 16
+
+
+def test_a_validation_that_takes_more_than_is_free_is_told_before_the_training(quick, fails, monkeypatch):
+    quick()
+    monkeypatch.setattr("resumen.training.finetuning.check_training", lambda *given: None)
+    monkeypatch.setattr(memory, "free_memory", lambda device: GIB // 4)
+    message = fails(finetune, "flan-small")
+    assert re.match(r"flan-small: a validation takes 0\.\d GiB, and 0\.2 GiB are free; take a", message)
 
 
 def test_waiting_gradients_and_dropout_count():
@@ -302,9 +319,10 @@ def test_generation_of_course_and_mlsum_fits_8_gb_and_a_t4(model, decoding, devi
     [(FLAN_SMALL, 8), (T5_SMALL, 8), (FLAN_SMALL, 32), (T5_SMALL, 32), (FLAN_BASE, 8), (MT5_SMALL, 8)],
     ids=["course", "course-t5", "mlsum", "mlsum-t5", "flan-base", "mt5"],
 )
-def test_training_of_course_and_mlsum_on_their_longest_batches_fits_a_t4(model, batch_size):
+def test_training_of_course_and_mlsum_fits_a_t4(model, batch_size):
     config, rows = model
-    assert training_bytes(config, rows, torch.float32, (batch_size, 512, 128)) < T4
+    for shape in ((batch_size, 512, 128), (2 * batch_size, 256, 128)):
+        assert training_bytes(config, rows, torch.float32, shape, RECIPE) < T4
     held = held_in_training(config, rows, torch.float32)
     need = generation_need(config, rows, torch.float32, CUDA, 512, greedy(96), 128, held)
     assert need.of(need.articles(DEVICE_KINDS["cuda"].memory)) < T4

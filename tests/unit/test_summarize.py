@@ -509,14 +509,17 @@ def test_help_has_an_example(runs, capsys):
     assert "resumen summarize news.txt" in capsys.readouterr().out
 
 
-def test_out_of_memory_is_one_line(ready, write, fails, monkeypatch):
+def test_out_of_memory_is_one_line(ready, write, fails, set_params, monkeypatch):
     def full(*given):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
     monkeypatch.setattr("resumen.tools.summarizer.generate_texts", full)
     write("a.txt", SHORT)
-    message = "generate.batch_size: out of memory: 2.00 GiB more were asked for; lower"
-    assert fails(main, "a.txt", "--batch-size", "8") == f"{message} generate.batch_size from 8 to 4"
+    message = "--batch-size: out of memory: 2.00 GiB more were asked for; lower --batch-size from 8 to 4"
+    assert fails(main, "a.txt", "--batch-size", "8") == message
+    assert fails(main, "a.txt").startswith("generate.batch_size: out of memory")
+    set_params({"systems.finetuned.batch_size": 6})
+    assert fails(main, "a.txt").endswith("lower systems.finetuned.batch_size from 6 to 3")
     monkeypatch.setattr("resumen.tools.summarizer.load_t5", full)
     assert fails(main, "a.txt").startswith(
         "summarize: out of memory: 2.00 GiB more were asked for; take a smaller"

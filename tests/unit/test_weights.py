@@ -92,6 +92,28 @@ def test_a_local_folder_that_lacks_a_file_is_refused(own, fails, removed, patter
     assert fails(main, "own") == f"own: lacks {pattern}; expected what save_pretrained writes"
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("pytorch_model.bin", "can run code when it is read"),
+        ("flax_model.msgpack", "is another framework's"),
+        ("tf_model.h5", "is another framework's"),
+    ],
+)
+def test_weights_that_are_no_safetensors_are_told_by_their_name(own, fails, name, why):
+    (own / "pytorch_model.bin").unlink()
+    (own / "model.safetensors").rename(own / name)
+    (own / "training_args.bin").write_bytes(b"of a training, no weights")
+    assert fails(main, "own").startswith(f"own: has its weights as {name} only, which {why}; take a revision")
+
+
+def test_what_a_training_leaves_is_not_taken_for_weights(own, fails):
+    (own / "pytorch_model.bin").unlink()
+    (own / "model.safetensors").unlink()
+    (own / "training_args.bin").write_bytes(b"of a training, no weights")
+    assert fails(main, "own") == "own: lacks model*.safetensors; expected what save_pretrained writes"
+
+
 def test_a_local_folder_that_is_not_there_is_refused(own, fails):
     shutil.rmtree(own)
     assert fails(main, "own").startswith("own: lacks config.json; expected")
