@@ -32,7 +32,7 @@ from resumen.runtime.paths import (
 )
 from resumen.runtime.provenance import write_provenance
 from resumen.schema.checkpoints import LEFT_OUT
-from resumen.schema.finetunings import FinetuningParams, batch_size_key, finetuning_params, recipe_of
+from resumen.schema.finetunings import FinetuningParams, finetuning_params, recipe_key, recipe_of
 from resumen.schema.params import checked_params
 from resumen.schema.rows import num_rows
 from resumen.schema.sections import FinetuneParams
@@ -49,9 +49,10 @@ def check_rows(name: str, entry: FinetuningParams, params: FinetuneParams, count
         )
     step = params.batch_size * params.gradient_accumulation
     if count < step:
+        key = recipe_key(name, entry, "batch_size")
         raise InputError(
-            f"params.yaml: {batch_size_key(name, entry)}: a step takes {step} articles (batch_size × "
-            f"gradient_accumulation), and the training split has {count}; lower it"
+            f"params.yaml: {key}: a step takes {step} articles (batch_size × gradient_accumulation), and the "
+            f"training split has {count}; lower it"
         )
 
 

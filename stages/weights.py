@@ -164,7 +164,13 @@ def check_safe(names: list[str], where: str, repo: str) -> None:
     if not others or any(fnmatch(name, pattern) for name in names for pattern in WEIGHT_FILES):
         return
     why = f"{where}: has its weights as {others} only, {why_not_read(others)}; "
-    if not (refs := refs_with(repo, WEIGHT_FILES)):
+    try:
+        refs = refs_with(repo, WEIGHT_FILES)
+    except InputError as error:
+        raise InputError(
+            f"{why}whether another revision has model.safetensors is not known: {error}"
+        ) from error
+    if not refs:
         raise InputError(
             f"{why}no branch and no pull request with model.safetensors was found; save it as one and give "
             "the checkpoint its folder"

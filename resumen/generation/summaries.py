@@ -67,7 +67,6 @@ def predictions_of(
     ids: list[Ids],
     were_cut: list[bool],
     written: list[Ids],
-    max_new_tokens: int,
 ) -> list[dict[str, Any]]:
     """Return the predictions of a model, one a row of the test split: what it read, what it has `written`."""
     texts = decode(tokenizer, written)
@@ -77,7 +76,7 @@ def predictions_of(
             "id": row["id"],
             "prediction": text,
             "source_tokens": len(read),
-            "summary_tokens": min(len(output) + 1, max_new_tokens),
+            "summary_tokens": len(output),
             "truncated": was_cut,
             "spelled_reference": spelled_reference,
         }
@@ -157,7 +156,7 @@ def generate(
             write_all = make_generate(model, chosen)
             written = generate_in_batches(ids, write_all, chosen.batch_size, what, journal)
         if rank() == 0:
-            predictions = predictions_of(tokenizer, rows, ids, were_cut, written, chosen.max_new_tokens)
+            predictions = predictions_of(tokenizer, rows, ids, were_cut, written)
             meta = made_with(system, params, dtype, device)
             write(predictions, {**meta, COST: summary_cost(model, predictions, meta["num_beams"])})
             finish(folder)

@@ -111,7 +111,7 @@ def read_journal(journal: Path | None, rows: Sequence[Ids]) -> dict[int, Ids]:
 
 
 def make_generate(model: T5, decoding: Decoding) -> Generate:
-    """Return a function from a batch of ids to what `model` writes, special tokens included.
+    """Return a function from a batch of ids to the tokens that `model` writes, </s> included.
 
     A batch that takes more memory than its device's budget is split.
     """
@@ -123,9 +123,20 @@ def make_generate(model: T5, decoding: Decoding) -> Generate:
         longest = max(map(len, batch))
         need = generation_need(model.config, model.num_rows, model.dtype, device, longest, decoding)
         parts = split(batch, need.articles(budget))
-        return [row for part in parts for row in search(model, prefill(model, part, decoding), decoding)]
+        rows = [row for part in parts for row in search(model, prefill(model, part, decoding), decoding)]
+        return [written_in(row, model.config.eos) for row in rows]
 
     return generate
+
+
+def written_in(row: Ids, eos: int) -> Ids:
+    """Return the tokens that a model wrote, of a row: not the one it starts from, nothing after `eos`.
+
+    >>> written_in([0, 7, 8, 1, 0, 0], eos=1)
+    [7, 8, 1]
+    """
+    tokens = row[1:]
+    return tokens[: tokens.index(eos) + 1] if eos in tokens else tokens
 
 
 def check_generation(
@@ -135,11 +146,12 @@ def check_generation(
     batch_size: int,
     device: torch.device,
     smaller: str = "take a smaller model",
+    beside: int = 0,
 ) -> None:
     """Raise InputError unless the memory is free to generate from prompts of `lengths` tokens, in batches.
 
-    `need_of` says what a batch takes by its longest prompt. The message starts with `what`; `smaller` is what
-    to do where not even an article at a time fits.
+    `need_of` says what a batch takes by its longest prompt, `beside` is what is held beside that. The message
+    starts with `what`; `smaller` is what to do where not even an article at a time fits.
     """
     planned = [(len(batch), need_of(lengths[batch[0]])) for batch in plan_batches(lengths, batch_size)]
 
@@ -147,11 +159,13 @@ def check_generation(
         return max((need.of(min(count, need.articles(budget))) for count, need in planned), default=0)
 
     def remedy(free: int) -> str:
-        if most(0) > free:  # an article at a time
+        if most(0) + beside > free:  # an article at a time
             return smaller
-        return f"RESUMEN_MEMORY_GB={math.floor(10 * free / GIB) / 10:g} splits each batch so that it fits"
+        fitting = math.floor(10 * min(free, 2 * (free - beside)) / GIB) / 10  # see `left_beside`
+        then = "splits each batch so that it fits; work that is kept under .resumen starts over"
+        return f"RESUMEN_MEMORY_GB={fitting:g} {then}"
 
-    check_free(what, most(budget_of(device)), device, remedy)
+    check_free(what, most(budget_of(device, beside)) + beside, device, remedy)
 
 
 def prefill(model: T5, batch: Sequence[Ids], decoding: Decoding) -> KVCache:

@@ -4,7 +4,8 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -97,9 +98,24 @@ def best_kind() -> str:
     return next(name for name, kind in DEVICE_KINDS.items() if kind.is_available())
 
 
+PLANNED = ContextVar("PLANNED", default="cpu")  # the kind of device that tensors without values stand for
+
+
 def kind_of(device: torch.device) -> DeviceKind:
-    """Return what `device` is good at; one without values, on which a plan is made, counts as a CPU."""
-    return DEVICE_KINDS["cpu" if device.type == "meta" else device.type]
+    """Return what `device` is good at, or, of one without values, the device that a plan is made for."""
+    if device.type == "meta":
+        return replace(DEVICE_KINDS[PLANNED.get()], pin_memory=False)  # nothing is copied
+    return DEVICE_KINDS[device.type]
+
+
+@contextmanager
+def planned_for(device: torch.device) -> Iterator[None]:
+    """Let tensors without values be computed as `device` would."""
+    token = PLANNED.set(device.type)
+    try:
+        yield
+    finally:
+        PLANNED.reset(token)
 
 
 def open_device(name: str) -> torch.device:

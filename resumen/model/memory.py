@@ -6,8 +6,9 @@ on a machine never changes an output. What is free is asked once, before the wor
 
 import os
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from math import ceil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple, TypeVar
 
 import psutil
@@ -15,7 +16,7 @@ import torch
 
 from resumen.checkpoint.config import ModelConfig
 from resumen.model.device import kind_of
-from resumen.model.distributed import local_world_size
+from resumen.model.distributed import all_gather, local_world_size
 from resumen.model.operations import num_parameters
 from resumen.model.t5 import ENCODER_CHUNK, SCORES_CHUNK
 from resumen.runtime.errors import InputError, shown
@@ -25,15 +26,11 @@ from resumen.vocabulary.tokenizer import chunks
 GIB = 2**30
 PROGRAM = GIB // 2  # of Python, PyTorch and the tokenizer; on a GPU, of its context
 FLOAT32 = 4  # bytes
-CGROUP = Path("/sys/fs/cgroup")  # of this process, in a container
-LIMITS = (  # of a container: what it may use, what it uses, and what of that is a cache of files
+CGROUP = Path("/sys/fs/cgroup")
+OWN_CGROUP = Path("/proc/self/cgroup")  # lines of a number, the controllers, and the group of this process
+LIMITS = (  # of a group: what it may use, what it uses, and what of that is a cache of files
     ("memory.max", "memory.current", "memory.stat", "inactive_file"),  # cgroups v2
-    (
-        "memory/memory.limit_in_bytes",
-        "memory/memory.usage_in_bytes",
-        "memory/memory.stat",
-        "total_inactive_file",
-    ),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes", "memory.stat", "total_inactive_file"),
 )
 
 Member = TypeVar("Member")
@@ -131,10 +128,23 @@ def users_budget() -> float | None:
     return value
 
 
-def budget_of(device: torch.device) -> int:
-    """Return the bytes that a process may plan with: those of the kind of device, or RESUMEN_MEMORY_GB's."""
+def budget_of(device: torch.device, beside: int = 0) -> int:
+    """Return the bytes that a process may plan with: those of the kind of device, or RESUMEN_MEMORY_GB's.
+
+    Where bytes are held `beside`, as in a training, they are taken off, but never more than half.
+    """
     own = users_budget()
-    return kind_of(device).memory if own is None else int(own * GIB)
+    whole = kind_of(device).memory if own is None else int(own * GIB)
+    return left_beside(whole, beside)
+
+
+def left_beside(budget: int, beside: int) -> int:
+    """Return what a budget leaves for batches where `beside` bytes are held: half of it at least.
+
+    >>> left_beside(12, 3), left_beside(12, 20)
+    (9, 6)
+    """
+    return max(budget - beside, budget // 2)
 
 
 def free_memory(device: torch.device) -> int:
@@ -144,12 +154,24 @@ def free_memory(device: torch.device) -> int:
     return min([int(psutil.virtual_memory().available), *container_memory()])
 
 
+def groups_of_control() -> Iterator[Path]:
+    """Yield the folders of the control groups that this process is in: its own, and those around it."""
+    try:
+        lines = OWN_CGROUP.read_text().splitlines()
+    except OSError:  # another system than Linux
+        lines = []
+    for controllers, path in (line.split(":", 2)[1:] for line in lines):
+        if controllers in ("", "memory"):
+            own = PurePosixPath(path.lstrip("/"))
+            yield from (CGROUP / controllers / part for part in (own, *own.parents))
+
+
 def container_memory() -> Iterator[int]:
-    """Yield the bytes that the limit of a container leaves, if there is one."""
-    for limit, usage, statistics, cache in LIMITS:
+    """Yield the bytes that each limit on this process leaves, such as a container's or a batch system's."""
+    for folder, (limit, usage, statistics, cache) in product(groups_of_control(), LIMITS):
         try:
-            most, used = (int((CGROUP / name).read_text()) for name in (limit, usage))
-            lines = (CGROUP / statistics).read_text().splitlines()
+            most, used = (int((folder / name).read_text()) for name in (limit, usage))
+            lines = (folder / statistics).read_text().splitlines()
         except (OSError, ValueError):  # "max" is no limit
             continue
         files = sum(int(line.split()[1]) for line in lines if line.startswith(f"{cache} "))
@@ -162,12 +184,14 @@ def gib(count: int) -> str:
 
 
 def check_free(what: str, need: int, device: torch.device, remedy: Callable[[int], str]) -> None:
-    """Raise InputError if `need` bytes are not free: `what` takes them, and a `remedy` for what is free.
+    """Raise InputError if a process of `need` bytes has no room: `what` takes them, and a `remedy` for those.
 
-    The processes of a machine share what is free, but for those that have a GPU of their own.
+    What it holds already is its own. The processes of a machine share what is free, but for those that have a
+    GPU of their own. They ask all at once: before any of them loads a model, and with one answer.
     """
     sharing = 1 if device.type == "cuda" else local_world_size()
-    free = free_memory(device) // sharing
+    own = 0 if device.type == "cuda" else int(psutil.Process().memory_info().rss)
+    free = min(all_gather(free_memory(device) // sharing + own))
     if need > free:
         among = f" for each of {sharing} processes" if sharing > 1 else ""
         raise InputError(f"{what} takes {gib(need)}, and {gib(free)} are free{among}; {remedy(free)}")

@@ -243,10 +243,13 @@ class Ref(NamedTuple):
 def refs_with(repo: str, patterns: Sequence[str]) -> list[Ref]:
     """Return the branches and the pull requests of a model's repository that have a file of `patterns`.
 
-    The newest pull requests first, MAX_REFS at most; none where the hub does not tell.
+    The newest pull requests first, MAX_REFS at most.
+
+    Raises:
+        InputError: the hub does not list them.
     """
     api, result = HfApi(), []
-    with suppress(OSError, httpx2.HTTPError, ValueError, LookupError):
+    with hub_errors(f"{repo}: its branches and pull requests"):
         refs = api.list_repo_refs(repo, include_pull_requests=True)
         numbers = {ref.ref: int(ref.ref.rpartition("/")[2]) for ref in refs.pull_requests or []}
         requests = sorted(refs.pull_requests or [], key=lambda ref: -numbers[ref.ref])

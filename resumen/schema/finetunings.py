@@ -92,15 +92,17 @@ def recipe_of(params: dict[str, Any], name: str) -> FinetuneParams:
     return parse_section(FinetuneParams, params, "finetune").model_copy(update=own)
 
 
-def batch_size_key(name: str, entry: FinetuningParams) -> str:
-    """Return the key that says the batch size of fine-tuning `name`: its own, or that of all."""
-    return "finetune.batch_size" if entry.batch_size is None else f"finetunings.{name}.batch_size"
+STEP = ("batch_size", "gradient_accumulation")  # a pair
 
 
-def accumulation_key(name: str, entry: FinetuningParams) -> str:
-    """Return the key for the gradient accumulation of fine-tuning `name`: its own where it has either."""
-    is_own = entry.batch_size is not None or entry.gradient_accumulation is not None
-    return f"finetunings.{name}.gradient_accumulation" if is_own else "finetune.gradient_accumulation"
+def recipe_key(name: str, entry: FinetuningParams, key: str) -> str:
+    """Return what says `key` of fine-tuning `name`: its own entry, or `finetune`.
+
+    >>> recipe_key("f", FinetuningParams(base="t5-small", gradient_accumulation=2), "batch_size")
+    'finetunings.f.batch_size'
+    """
+    is_own = any(getattr(entry, one) is not None for one in (STEP if key in STEP else [key]))
+    return f"finetunings.{name}.{key}" if is_own else f"finetune.{key}"
 
 
 def vocabulary_of(params: dict[str, Any], name: str) -> TokenizeParams:

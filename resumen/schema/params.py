@@ -213,7 +213,8 @@ def fault_message(same: list[Any], path: Sequence[str], kind: type[Block], profi
     if fault["type"] == "extra_forbidden" and path[-1] in kind.moved:
         return f"stands in {kind.moved[path[-1]]} now, got {fault['input']!r}; set that instead"
     if fault["type"] == "extra_forbidden":
-        return f"unknown key{nearest(path[-1], list(kind.model_fields))}"
+        known = [field.alias or key for key, field in kind.model_fields.items()]
+        return f"unknown key{nearest(path[-1], known)}"
     if fault["type"] == "missing" or (fault["input"] is None and profile_where):
         return f"no value here nor in {profile_where}; set one" if profile_where else "missing; add it"
     if fault["type"] == "value_error":

@@ -94,7 +94,7 @@ class FinetuneParams(Block):
 
     epochs: PositiveInt
     learning_rate: PositiveFloat  # peak
-    batch_size: PositiveInt  # token budget of a forward pass: batch_size × the longest article
+    batch_size: PositiveInt  # articles of a forward pass, of the longest; of shorter ones up to twice as many
     gradient_accumulation: PositiveInt  # forward passes a step
     schedule: Schedule  # after the warm-up
     warmup_ratio: Share  # of the steps

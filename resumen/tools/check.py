@@ -20,10 +20,10 @@ from resumen.runtime.paths import FINETUNED_DIR, PRETRAINED_DIR
 from resumen.schema.checkpoints import checkpoint_params, weights_source, why_left_out
 from resumen.schema.data import EmbeddedParams, FilesParams, data_params
 from resumen.schema.finetunings import (
-    batch_size_key,
     finetuning_names,
     finetuning_params,
     is_a_system,
+    recipe_key,
     recipe_of,
 )
 from resumen.schema.params import check_name, parse_block, parse_section, profile_of, read_params
@@ -112,9 +112,10 @@ def check_step(params: dict[str, Any], name: str) -> None:
     recipe, entry = recipe_of(params, name), finetuning_params(params, name)
     step = recipe.batch_size * recipe.gradient_accumulation
     if train < step:
+        key = recipe_key(name, entry, "batch_size")
         raise InputError(
-            f"params.yaml: data.train: a step takes {step} articles ({batch_size_key(name, entry)} × "
-            f"gradient_accumulation), got {train}; raise it, or lower the batch size"
+            f"params.yaml: data.train: a step takes {step} articles ({key} × gradient_accumulation), got "
+            f"{train}; raise it, or lower the batch size"
         )
     if entry.rows and entry.rows > train:
         raise InputError(

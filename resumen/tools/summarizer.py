@@ -58,6 +58,7 @@ class Summarizer(NamedTuple):
     source_tokens: int  # longer prompts are cut
     batch_size: int  # articles, and prompts of one forward pass
     in_windows: bool  # articles that are too long are summarized in parts
+    check: Callable[[list[int]], None]  # raises InputError where the memory for prompts so long is not free
     source: str = ""  # where the model lies
     batch_size_key: str = "generate.batch_size"  # what says it
 
@@ -96,6 +97,7 @@ class Summarizer(NamedTuple):
                 self.source_tokens,
                 self.asking.style,
             )
+            self.check(list(map(len, ids)))
             start = time.perf_counter()
             what = f"summarize {batch[0].id} to {batch[-1].id}"
             with memory_errors(self.batch_size_key, self.batch_size):
@@ -214,10 +216,12 @@ def load_summarizer(
     device = prepare_torch(seed=0)  # greedy and beam search draw nothing
     dtype, size = choose_dtype(params.precision, device), batch_size or chosen.batch_size
 
-    def plan(config: ModelConfig, num_rows: int) -> None:
-        longest = [source_tokens] * size  # the articles are read as they come
+    def check(config: ModelConfig, num_rows: int, lengths: list[int]) -> None:
         need_of = partial(generation_need, config, num_rows, dtype, device, decoding=chosen)
-        check_generation(system.source, need_of, longest, size, device)
+        check_generation(system.source, need_of, lengths, size, device)
+
+    def plan(config: ModelConfig, num_rows: int) -> None:
+        check(config, num_rows, [source_tokens])  # one article; each batch as it comes
 
     with memory_errors("summarize", 1):
         model = load_t5(system.path, dtype, device, plan)
@@ -230,6 +234,7 @@ def load_summarizer(
         source_tokens=source_tokens,
         batch_size=size,
         in_windows=in_windows,
+        check=partial(check, model.config, model.num_rows),
         source=system.source,
         batch_size_key=key,
     )

@@ -68,8 +68,8 @@ class History:
         mean = float(self.loss) / self.steps
         if not math.isfinite(mean):
             raise InputError(
-                f"params.yaml: finetune.learning_rate: the loss of epoch {epoch} is {mean}; lower the "
-                "rate, or raise warmup_ratio"
+                "params.yaml: finetune.learning_rate, or the fine-tuning's own: the loss of epoch "
+                f"{epoch} is {mean}; lower it, or raise warmup_ratio"
             )
         self.curve.append(curve_row(epoch, step, mean, scores))
         self.loss, self.steps = 0.0, 0

@@ -51,12 +51,12 @@ from resumen.runtime.paths import (
 )
 from resumen.runtime.progress import track
 from resumen.runtime.provenance import write_provenance
-from resumen.schema.finetunings import FinetuningParams, accumulation_key, batch_size_key
+from resumen.schema.finetunings import STEP, FinetuningParams, recipe_key
 from resumen.schema.rows import load_table, read_table, references_of
 from resumen.schema.sections import FinetuneParams
 from resumen.training.checkpoints import MANIFEST, History, Interrupted, epoch_folder
 from resumen.training.loop import EpochSampler, TokenizedRows, TrainedT5, chosen_rows, train
-from resumen.training.plan import check_training, held_in_training
+from resumen.training.plan import check_training, held_in_training, largest_batches
 from resumen.training.pretrained import init_letters, load_model, model_config, save_model
 from resumen.vocabulary.tokenizer import PAD, decode, load_tokenizer
 
@@ -95,8 +95,8 @@ class Validation:
     def need_of(
         self, config: ModelConfig, rows: int, dtype: torch.dtype, device: torch.device
     ) -> Callable[[int], Need]:
-        """Return what a batch takes beside a training, by its longest article; see `generation_need`."""
-        held, target = held_in_training(config, rows, dtype), max(map(len, self.labels), default=0)
+        """Return what a batch takes, the model apart, by its longest article; see `generation_need`."""
+        target = max(map(len, self.labels), default=0)
         return partial(
             generation_need,
             config,
@@ -105,15 +105,20 @@ class Validation:
             device,
             decoding=self.decoding,
             target=target,
-            held=held,
+            held=0,
         )
 
     def batches(self, t5: T5) -> list[list[int]]:
-        """Return the rows in batches of like length, split where they take too much beside a training."""
+        """Return the rows in batches of like length, split where they take too much.
+
+        What the training holds beside them takes half of the budget at most: a large model's steps take more
+        than both.
+        """
         device = t5.embedding.device
+        held = held_in_training(t5.config, t5.num_rows, t5.dtype)
         need_of = self.need_of(t5.config, t5.num_rows, t5.dtype, device)
         planned = plan_batches(self.lengths, self.batch_size)
-        most = [need_of(self.lengths[batch[0]]).articles(budget_of(device)) for batch in planned]
+        most = [need_of(self.lengths[batch[0]]).articles(budget_of(device, held)) for batch in planned]
         return [part for batch, count in zip(planned, most, strict=True) for part in split(batch, count)]
 
     @torch.inference_mode()
@@ -149,7 +154,8 @@ def longest_batch(rows: TokenizedRows, params: FinetuneParams) -> tuple[int, int
     compilers = (os.environ.get("CXX", ""), "g++", "clang++")
     if not any(map(shutil.which, filter(None, compilers))):
         raise InputError(
-            "params.yaml: finetune.compile: no C++ compiler here; install g++ or clang++, or set it to false"
+            "params.yaml: finetune.compile, or the fine-tuning's own: no C++ compiler here; install g++ or "
+            "clang++, or set it to false"
         )
     return params.batch_size, max(rows.lengths)
 
@@ -279,17 +285,21 @@ def finetune(name: str, entry: FinetuningParams, params: FinetuneParams) -> None
 
     def plan(config: ModelConfig, num_rows: int) -> None:
         check_vocabulary(num_rows, tokenizer, base)
-        keys = batch_size_key(name, entry), accumulation_key(name, entry)
+        keys = [recipe_key(name, entry, key) for key in STEP]
         targets = pc.list_value_length(rows.table["labels"]).to_pylist()
-        check_training(name, config, num_rows, dtype, device, rows.lengths, targets, params, keys)
+        shapes_of = partial(largest_batches, rows.lengths, targets, chosen)
+        check_training(name, config, num_rows, dtype, device, shapes_of, params, keys)
         what, need_of = f"{name}: a validation", validation.need_of(config, num_rows, dtype, device)
-        check_generation(what, need_of, validation.lengths, validation.batch_size, device)
+        held = held_in_training(config, num_rows, dtype)
+        check_generation(
+            what, need_of, validation.lengths, validation.batch_size, device, "take a smaller base", held
+        )
 
     with locked_folder(f"finetune-{name}", parts, log, rank(), world_size()) as folder:
         with memory_errors(f"finetunings.{name}.base", 1):
             model = load_model(base, plan)
         init_letters(model, load_tokenizer(base), tokenizer)
-        with memory_errors(batch_size_key(name, entry), params.batch_size):
+        with memory_errors(recipe_key(name, entry, "batch_size"), params.batch_size):
             history, _ = fine_tune(
                 model, rows, validation, params, device, tokenizer_folder, folder, chosen=chosen
             )

@@ -1,6 +1,7 @@
 """What a step of training takes, counted on tensors without values; and what a validation beside it takes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 from math import ceil
 from typing import Any
 from weakref import finalize
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 
 from resumen.checkpoint.config import ModelConfig
-from resumen.model.decoding import plan_batches
+from resumen.model.device import planned_for
 from resumen.model.distributed import world_size
 from resumen.model.memory import FLOAT32, PROGRAM, check_free, products
 from resumen.model.operations import num_parameters
@@ -20,7 +21,7 @@ from resumen.training.loop import EpochSampler
 
 ADAM_STATE = 2 * FLOAT32  # bytes of AdamW, a parameter
 HEAP = 1.12  # what a heap takes for what lies in it: measured 1.09 to 1.19, flan-small and flan-base, batch 8
-META = torch.device("meta")
+META, CPU = torch.device("meta"), torch.device("cpu")
 
 Shape = tuple[int, int, int]  # of a batch: articles, source tokens, target tokens
 
@@ -62,11 +63,13 @@ def step_bytes(
     dtype: torch.dtype,
     shape: Shape,
     params: FinetuneParams | None = None,
+    device: torch.device = CPU,
 ) -> int:
     """Return the most bytes that the parameters, activations and gradients of a step take at once.
 
     `rows` are those of the embedding, `shape` the batch's: articles, source tokens, target tokens. `params`
-    say the dropout, the smoothing, and whether gradients of an earlier batch wait (None: nothing of it).
+    say the dropout, the smoothing, and whether gradients of an earlier batch wait (None: nothing of it);
+    `device` how it is computed.
     """
     articles, source, target = shape
     batch = {
@@ -77,7 +80,7 @@ def step_bytes(
     batch["attention_mask"][1:, -1:] = 0  # padding has a mask of its own
     dropout, smoothing = (params.dropout, params.label_smoothing) if params else (0.0, 0.0)
     passes = 2 if params and params.gradient_accumulation > 1 else 1
-    with LiveBytes() as live:
+    with planned_for(device), LiveBytes() as live:
         shapes = config.tensors(rows)
         if config.untied_head:
             shapes["lm_head.weight"] = shapes["shared.weight"]
@@ -97,29 +100,29 @@ def training_bytes(
     dtype: torch.dtype,
     shape: Shape,
     params: FinetuneParams | None = None,
+    device: torch.device = CPU,
 ) -> int:
     """Return the bytes of a process that trains on batches of `shape`; see `step_bytes`."""
     state = ADAM_STATE * num_parameters(config, rows)
-    return int(HEAP * (PROGRAM + state + step_bytes(config, rows, dtype, shape, params)))
+    return int(HEAP * (PROGRAM + state + step_bytes(config, rows, dtype, shape, params, device)))
 
 
-def extreme_batches(lengths: list[int], targets: list[int], batch_size: int) -> set[Shape]:
-    """Return the shapes of the batch with the longest articles and of that with the most target tokens.
+def largest_batches(lengths: list[int], targets: list[int], chosen: list[int], batch_size: int) -> set[Shape]:
+    """Return the shapes of the batches that may take the most: of each length of articles, as many as fit.
 
-    `lengths` and `targets` are tokens of each article. Batches have one budget of source tokens: what an
-    attention takes grows with their length, what targets take with their number, so one of the two takes the
-    most. A batch is drawn from all rows that count as long, so its longest target is that of all these.
+    `lengths` and `targets` are tokens of each article, `chosen` those that are trained on. Batches have one
+    budget of source tokens: what an attention takes grows with their length, what targets take with their
+    number. A batch takes rows as long as its first, or shorter, so its longest target is that of all these.
     """
-    rounded = EpochSampler(lengths, batch_size, seed=0).lengths
-    longest: dict[int, int] = {}
-    for length, target in zip(rounded, targets, strict=True):
-        longest[length] = max(target, longest.get(length, 0))
-
-    def shape(batch: list[int]) -> Shape:
-        return len(batch), rounded[batch[0]], max(longest[rounded[index]] for index in batch)
-
-    shapes = [shape(batch) for batch in plan_batches(rounded, batch_size)]
-    return {shapes[0], max(shapes, key=lambda shape: shape[0] * shape[2])}
+    sampler = EpochSampler(lengths, batch_size, seed=0)
+    rows = sorted((sampler.lengths[index], targets[index]) for index in chosen)
+    longest = dict(
+        zip((length for length, _ in rows), accumulate((target for _, target in rows), max), strict=True)
+    )
+    return {
+        (min(batch_size * sampler.longest // length, len(lengths)), length, target)
+        for length, target in longest.items()
+    }
 
 
 def held_in_training(config: ModelConfig, rows: int, dtype: torch.dtype) -> int:
@@ -135,24 +138,23 @@ def check_training(
     rows: int,
     dtype: torch.dtype,
     device: torch.device,
-    lengths: list[int],
-    targets: list[int],
+    shapes_of: Callable[[int], set[Shape]],
     params: FinetuneParams,
-    keys: tuple[str, str],
+    keys: Sequence[str],
 ) -> None:
     """Raise InputError unless the memory for a step is free.
 
-    `lengths` are those of the articles, in tokens, `targets` those of their summaries. The message proposes
-    the largest batch that fits, and the accumulation that leaves the step about as it was; `keys` are those
-    that say the two.
+    `shapes_of` gives the batches that may take the most by the batch size. The message proposes the largest
+    batch that fits, and the accumulation that leaves the step about as it was; `keys` are those that say the
+    two.
     """
     key, accumulation_key = keys
 
     def need(batch_size: int, accumulation: int) -> int:
         chosen = params.model_copy(update={"gradient_accumulation": accumulation})
         return max(
-            training_bytes(config, rows, dtype, (ceil(count / world_size()), source, target), chosen)
-            for count, source, target in extreme_batches(lengths, targets, batch_size)
+            training_bytes(config, rows, dtype, (ceil(count / world_size()), source, target), chosen, device)
+            for count, source, target in shapes_of(batch_size)
         )
 
     def remedy(free: int) -> str:

@@ -18,13 +18,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 from safetensors.numpy import load, save
 from sentencepiece import SentencePieceProcessor
 
+from resumen.model.loading import load_t5
 from resumen.runtime.jsonfiles import read_json
 from resumen.schema.params import read_yaml
 from resumen.schema.rows import RAW, read_table
-from resumen.vocabulary.tokenizer import load_tokenizer
+from resumen.vocabulary.tokenizer import decode, encode, load_tokenizer
 from stages.fetch import set_text
 from tests.helpers.hub import ALLOWED, Hub, environment_of
 from tests.helpers.paths import ROOT
@@ -577,6 +579,58 @@ def test_weights_in_a_pull_request_are_named_with_who_opened_it_and_taken_when_a
     stage(*WEIGHTS)
     assert (FOLDER / "model.safetensors").read_bytes() == files["model.safetensors"]
     assert read_json(FOLDER / "provenance.json")["commit"] == "9" * 40
+
+
+NO_OTHER = (
+    "no branch and no pull request with model.safetensors was found; save it as one and give the checkpoint "
+    "its folder"
+)
+LAYOUTS = {  # as repositories of the field are: the kind, what is on main, the pull request with safetensors
+    "google/mt5-small": ("mt5", ("pytorch_model.bin", "spiece.model"), None),
+    "google/umt5-small": ("umt5", ("pytorch_model.bin", "spiece.model"), 1),
+    "google/t5-base-lm-adapt": ("untied", ("pytorch_model.bin", "spiece.model"), 2),
+    "vgaraujov/t5-base-spanish": ("untied", ("model.safetensors", "spiece.model"), None),
+    "LeoCordoba/mt5-small-mlsum": ("mt5", ("model.safetensors", "spiece.model", "tokenizer.json"), None),
+    "csebuetnlp/mT5_multilingual_XLSum": ("mt5", ("pytorch_model.bin", "spiece.model"), None),
+}
+
+
+@pytest.mark.parametrize("repo", LAYOUTS)
+def test_a_layout_of_the_field_works_by_params_alone_or_a_line_names_the_way(
+    hub, stage, set_params, tiny, spiece, repo
+):
+    kind, names, request = LAYOUTS[repo]
+    has = {path.name: path.read_bytes() for path in tiny[kind].iterdir()}
+    has |= {"spiece.model": spiece.read_bytes(), "pytorch_model.bin": b"a pickle"}
+    main = {"config.json": has["config.json"], **{name: has[name] for name in names}}
+    hub.add(repo, "1" * 40, main)
+    if request:
+        changed = main | {"model.safetensors": has["model.safetensors"]}
+        hub.add(repo, "2" * 40, changed, branch=f"refs/pr/{request}")
+    given = {"repo": repo, "revision": "main"}
+    set_params({"weights": "hub", "checkpoints.flan-small": given})
+    if "pytorch_model.bin" in names:
+        message = stage(*WEIGHTS, fails=True)
+        way = f"if you trust it: `revision: refs/pr/{request}`" if request else NO_OTHER
+        assert message.endswith(f"; {way}")
+        if not request:
+            return
+        set_params({"checkpoints.flan-small": given | {"revision": f"refs/pr/{request}"}})
+    stage(*WEIGHTS)
+    model, tokenizer = load_t5(FOLDER, torch.float32, torch.device("cpu")), load_tokenizer(FOLDER)
+    assert model.config.model_type == ("t5" if kind == "untied" else kind)
+    (text,) = decode(tokenizer, encode(tokenizer, ["El agua corre."]))
+    assert text == "El agua corre."
+
+
+def test_a_hub_that_does_not_list_its_refs_is_no_hub_without_them(hub, stage, set_params, tiny):
+    pickles = {name: (tiny["mt5"] / name).read_bytes() for name in ("config.json", "tokenizer.json")} | NEVER
+    hub.add("google/mt5-small", "5" * 40, pickles)
+    hub.fail("GET /api/models/.*/refs", times=99, status=403)
+    set_params({"weights": "hub", "checkpoints.flan-small": {"repo": "google/mt5-small", "revision": "main"}})
+    message = stage(*WEIGHTS, fails=True)
+    assert "; whether another revision has model.safetensors is not known: " in message
+    assert message.endswith("the hub answered 403; set HF_TOKEN to a token that may read it")
 
 
 @pytest.mark.usefixtures("from_hub")

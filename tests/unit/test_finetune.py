@@ -217,7 +217,8 @@ def test_the_first_epoch_of_the_best_score_is_the_best():
 def test_a_loss_that_is_no_number_is_named_with_what_to_do():
     history = History([], loss=torch.tensor(float("nan")), steps=2)
     with pytest.raises(
-        InputError, match=r"finetune.learning_rate: the loss of epoch 1 is nan; lower the rate"
+        InputError,
+        match=r"finetune.learning_rate, or the fine-tuning.s own: the loss of epoch 1 is nan; lower it",
     ):
         history.close_epoch(1, 2, scores(0.0))
 
@@ -300,7 +301,8 @@ def test_without_a_compiler_compile_is_refused(cut_alike, quick, fails, monkeypa
     quick(compile=True)
     message = "no C++ compiler here; install g++ or clang++, or set it to false"
     monkeypatch.setattr("resumen.training.finetuning.shutil.which", lambda name: None)
-    assert fails(main, "flan-small") == f"params.yaml: finetune.compile: {message}"
+    key = "params.yaml: finetune.compile, or the fine-tuning's own"
+    assert fails(main, "flan-small") == f"{key}: {message}"
 
 
 @pytest.mark.parametrize("padding", ["dynamic", "longest"])

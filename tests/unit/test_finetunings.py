@@ -19,7 +19,7 @@ from resumen.runtime.paths import (
     TOKENIZE_METRICS,
     TOKENIZED_DIR,
 )
-from resumen.schema.finetunings import FinetuningParams, accumulation_key, recipe_of, vocabulary_of
+from resumen.schema.finetunings import STEP, FinetuningParams, recipe_key, recipe_of, vocabulary_of
 from resumen.schema.params import parse_section, read_params
 from resumen.schema.rows import load_table, num_rows
 from resumen.schema.sections import FinetuneParams
@@ -65,15 +65,12 @@ def test_a_seed_of_an_entrys_own_is_refused(set_params):
 
 
 @pytest.mark.parametrize(
-    ("own", "key"),
-    [
-        ({}, "finetune.gradient_accumulation"),
-        ({"batch_size": 4}, "finetunings.f.gradient_accumulation"),
-        ({"gradient_accumulation": 4}, "finetunings.f.gradient_accumulation"),
-    ],
+    ("own", "where"),
+    [({}, "finetune"), ({"batch_size": 4}, "finetunings.f"), ({STEP[1]: 4}, "finetunings.f")],
 )
-def test_the_pair_that_is_proposed_is_an_entrys_own_where_it_has_either(own, key):
-    assert accumulation_key("f", FinetuningParams(base="t5-small", **own)) == key
+def test_the_pair_that_is_proposed_is_an_entrys_own_where_it_has_either(own, where):
+    entry = FinetuningParams(base="t5-small", **own)
+    assert [recipe_key("f", entry, key) for key in STEP] == [f"{where}.{key}" for key in STEP]
 
 
 @pytest.mark.parametrize(("own", "expected"), [(None, True), (False, False), (True, True)])

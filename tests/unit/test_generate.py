@@ -60,6 +60,15 @@ def test_lengths_are_in_tokens_and_a_cut_article_is_marked(ready, base, runs):
     assert [row["truncated"] for row in made("flan-small")] == [length > 40 for length in lengths]
 
 
+def test_a_summary_counts_the_tokens_that_were_written_its_end_among_them(ready, runs, monkeypatch):
+    rows = [[0, 7, 8, 1, 0, 0], [0, 9, 1, 0, 0, 0], [0, 7, 8, 9, 7, 8]]
+    monkeypatch.setattr(
+        "resumen.model.decoding.search", lambda model, cache, decoding: (rows * 9)[: cache.past.shape[2]]
+    )
+    runs(main, "flan-small")
+    assert {row["summary_tokens"] for row in made("flan-small")} == {3, 2, 5}
+
+
 def test_shuffled_formatted_rows_meet_their_own_id(ready, runs):
     rows = list(read_table(FORMATTED_TEST, FORMATTED.names))
     write_table(FORMATTED_TEST, rows[::-1], FORMATTED)

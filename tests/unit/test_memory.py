@@ -3,6 +3,9 @@
 import re
 from dataclasses import replace
 from functools import partial
+from operator import le
+from random import Random
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -18,7 +21,16 @@ from resumen.model.decoding import (
 )
 from resumen.model.device import DEVICE_KINDS
 from resumen.model.loading import load_t5
-from resumen.model.memory import GIB, Need, budget_of, check_free, free_memory, generation_need, split
+from resumen.model.memory import (
+    GIB,
+    Need,
+    budget_of,
+    check_free,
+    free_memory,
+    generation_need,
+    left_beside,
+    split,
+)
 from resumen.model.operations import num_parameters
 from resumen.model.t5 import T5
 from resumen.runtime.errors import InputError
@@ -28,8 +40,8 @@ from resumen.training.loop import EpochSampler
 from resumen.training.plan import (
     LiveBytes,
     check_training,
-    extreme_batches,
     held_in_training,
+    largest_batches,
     step_bytes,
     training_bytes,
 )
@@ -40,6 +52,25 @@ from stages.generate import main as generate
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 T4 = 14.6 * GIB  # of its 16 GB, to use
+
+
+class Held(NamedTuple):
+    """What a process holds already."""
+
+    rss: int
+
+
+@pytest.fixture(autouse=True)
+def hold(monkeypatch):
+    """A function that says how many bytes this process holds: none, before it is called."""
+
+    def put(count):
+        monkeypatch.setattr(memory.psutil.Process, "memory_info", lambda process: Held(count))
+
+    put(0)
+    return put
+
+
 PROMPTS = [f"Resume: {'llueve mucho en Soria ' * number}" for number in range(1, 20)]
 BEAMS = Decoding(max_new_tokens=96, num_beams=4, length_penalty=1.0, no_repeat_ngram_size=0)
 
@@ -93,8 +124,7 @@ def test_tokens_are_the_same_under_any_budget(tiny, monkeypatch, kind, num_beams
         )
         outputs.append(generate_in_batches(ids, make_generate(t5, decoding), 19, "test"))
         assert min(parts) == at_once
-    without = [[row[: row.index(1) + 1] if 1 in row else row for row in output] for output in outputs]
-    assert without[0] == without[1] == without[2]
+    assert outputs[0] == outputs[1] == outputs[2]
 
 
 def test_validation_is_the_same_under_any_budget(quick, runs, monkeypatch):
@@ -141,14 +171,24 @@ def test_the_users_budget_is_named_in_what_the_summaries_are_made_with(small_run
             },
             [0],
         ),
+        (
+            {
+                "job/step/memory.max": "max\n",
+                **{"job/memory.max": "900\n", "job/memory.current": "500\n", "job/memory.stat": ""},
+                **{"other/memory.max": "9\n", "other/memory.current": "5\n", "other/memory.stat": ""},
+            },
+            [400],
+        ),
         ({}, []),
     ],
 )
-def test_the_limit_of_a_container_counts(tmp_path, monkeypatch, files, left):
-    (tmp_path / "memory").mkdir()
+def test_the_limit_of_a_container_or_a_batch_system_counts(tmp_path, monkeypatch, files, left):
     for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
+    (tmp_path / "own").write_text("4:memory:/\n1:cpu:/other\n0::/job/step\n")
     monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    monkeypatch.setattr(memory, "OWN_CGROUP", tmp_path / "own")
     assert list(memory.container_memory()) == left
     assert (
         free_memory(CPU) == min([memory.psutil.virtual_memory().available, *left], key=lambda n: n)
@@ -164,7 +204,8 @@ def test_too_little_memory_for_generation_is_told_before_work_with_what_to_do(mo
         check_generation(*given)
     assert re.fullmatch(
         r"systems\.flan-large\.batch_size: flan-large takes 5\.\d GiB, and 4\.0 GiB are free; "
-        r"RESUMEN_MEMORY_GB=4 splits each batch so that it fits",
+        r"RESUMEN_MEMORY_GB=4 splits each batch so that it fits; work that is kept under \.resumen starts "
+        "over",
         str(error.value),
     )
     monkeypatch.setenv("RESUMEN_MEMORY_GB", "4")
@@ -183,7 +224,8 @@ RECIPE = FinetuneParams.model_construct(
 
 def test_too_little_memory_for_a_step_is_told_with_the_pair_that_fits(monkeypatch):
     monkeypatch.setattr(memory, "free_memory", lambda device: 6 * GIB)
-    given = ("flan-small", *FLAN_SMALL, torch.float32, CPU, [512] * 64, [128] * 64)
+    shapes_of = partial(largest_batches, [512] * 64, [128] * 64, [*range(64)])
+    given = ("flan-small", *FLAN_SMALL, torch.float32, CPU, shapes_of)
     keys = "finetune.batch_size", "finetune.gradient_accumulation"
     with pytest.raises(InputError) as error:
         check_training(*given, RECIPE, keys)
@@ -199,9 +241,23 @@ def test_too_little_memory_for_a_step_is_told_with_the_pair_that_fits(monkeypatc
 
 def test_the_batch_of_the_most_articles_counts_too():
     """A batch has a budget of source tokens, and its targets take memory by its articles."""
-    lengths, targets = [512] * 8 + [64] * 64, [10] * 8 + [90] * 64
-    assert extreme_batches(lengths, targets, 8) == {(8, 512, 10), (16, 256, 90)}
-    assert extreme_batches([512] * 20, [*range(20)], 8) == {(8, 512, 19)}
+    lengths, targets = [512] * 8 + [400] + [64] * 64, [10] * 8 + [99] + [90] * 64
+    whole = largest_batches(lengths, targets, [*range(73)], 8)
+    assert whole == {(8, 512, 99), (9, 448, 99), (16, 256, 90)}
+    assert largest_batches(lengths, targets, [0, 70], 8) == {(8, 512, 90), (16, 256, 90)}
+    assert largest_batches([512] * 20, [*range(20)], [*range(20)], 8) == {(8, 512, 19)}
+    assert largest_batches([512] * 3, [7] * 3, [0, 1, 2], 8) == {(3, 512, 7)}
+
+
+@pytest.mark.parametrize("chosen", [None, [*range(60, 73)], [0, 1, 40]])
+def test_no_batch_of_a_training_takes_more_than_what_is_planned(chosen):
+    draw = Random(5)
+    lengths, targets = ([draw.randrange(20, 513) for _ in range(90)] for _ in range(2))
+    sampler = EpochSampler(lengths, 4, seed=1, chosen=chosen)
+    planned = largest_batches(lengths, targets, chosen or [*range(90)], 4)
+    for batch in sampler:
+        shape = len(batch), max(lengths[index] for index in batch), max(targets[index] for index in batch)
+        assert any(all(map(le, shape, bound)) for bound in planned), shape
 
 
 def test_no_batch_of_a_training_has_more_than_twice_the_articles_of_the_longest():
@@ -227,11 +283,15 @@ def test_waiting_gradients_and_dropout_count():
     assert bytes_of(dropout=0.1) > plain
 
 
-def test_processes_of_one_machine_share_what_is_free(monkeypatch):
+def test_processes_of_one_machine_share_what_is_free(monkeypatch, hold):
     monkeypatch.setattr(memory, "free_memory", lambda device: 4 * GIB)
     check_free("it", 3 * GIB, CPU, str)
     monkeypatch.setitem(distributed.JOINED, "local", 2)
-    with pytest.raises(InputError, match=r"it takes 3.0 GiB, and 2.0 GiB are free for each of 2 processes; "):
+    hold(GIB // 2)
+    with pytest.raises(InputError, match=r"it takes 3.0 GiB, and 2.5 GiB are free for each of 2 processes; "):
+        check_free("it", 3 * GIB, CPU, lambda free: "do less")
+    monkeypatch.setattr(memory, "all_gather", lambda free: [free, free + GIB, 3 * GIB])  # one answer for all
+    with pytest.raises(InputError, match=r"2.5 GiB are free"):
         check_free("it", 3 * GIB, CPU, lambda free: "do less")
     check_free("it", 3 * GIB, CUDA, str)  # each has its own
 
@@ -322,10 +382,43 @@ def test_generation_of_course_and_mlsum_fits_8_gb_and_a_t4(model, decoding, devi
 def test_training_of_course_and_mlsum_fits_a_t4(model, batch_size):
     config, rows = model
     for shape in ((batch_size, 512, 128), (2 * batch_size, 256, 128)):
-        assert training_bytes(config, rows, torch.float32, shape, RECIPE) < T4
+        assert training_bytes(config, rows, torch.float32, shape, RECIPE, CUDA) < T4
     held = held_in_training(config, rows, torch.float32)
-    need = generation_need(config, rows, torch.float32, CUDA, 512, greedy(96), 128, held)
-    assert need.of(need.articles(DEVICE_KINDS["cuda"].memory)) < T4
+    need = generation_need(config, rows, torch.float32, CUDA, 512, greedy(96), 128, held=0)
+    at_once = min(8 * batch_size, need.articles(left_beside(DEVICE_KINDS["cuda"].memory, held)))
+    assert held + need.of(at_once) < T4
+    assert at_once > 16
+
+
+@pytest.mark.parametrize("model", [FLAN_SMALL, T5_SMALL], ids=["flan-small", "t5-small"])
+def test_training_of_course_fits_8_gb(model):
+    config, rows = model
+    held = held_in_training(config, rows, torch.float32)
+    need = generation_need(config, rows, torch.float32, CPU, 512, greedy(96), 128, held=0)
+    at_once = min(8 * 8, need.articles(left_beside(DEVICE_KINDS["cpu"].memory, held)))
+    for shape in ((8, 512, 128), (16, 256, 128)):
+        assert training_bytes(config, rows, torch.float32, shape, RECIPE) < 6 * GIB
+    assert held + need.of(at_once) < 6 * GIB
+
+
+def test_a_large_models_validation_has_a_budget_beside_its_training():
+    config, rows = FLAN_LARGE
+    need = generation_need(config, rows, torch.float32, CPU, 512, greedy(96), 128, held=0)
+    held = held_in_training(config, rows, torch.float32)
+    assert need.articles(budget_of(CPU, held)) >= 8
+    assert held > budget_of(CPU)
+
+
+@pytest.mark.parametrize("free", [3 * GIB // 2, 2 * GIB, 5 * GIB])
+def test_the_budget_that_is_proposed_beside_a_training_fits(monkeypatch, free):
+    monkeypatch.setattr(memory, "free_memory", lambda device: free)
+    held = 6 * GIB // 10
+    need_of = partial(generation_need, *T5_BASE, torch.float32, CPU, decoding=greedy(96), held=0)
+    given = ("it", need_of, [512] * 400, 400, CPU, "less", held)
+    with pytest.raises(InputError, match="RESUMEN_MEMORY_GB=") as error:
+        check_generation(*given)
+    monkeypatch.setenv("RESUMEN_MEMORY_GB", re.search(r"GB=([\d.]+)", str(error.value))[1])
+    check_generation(*given)
 
 
 def test_the_largest_models_are_split_and_the_small_ones_are_not(tiny):

@@ -303,6 +303,23 @@ def test_an_option_that_is_no_number_is_refused(ready, runs, capsys, value):
     assert f"argument --beams: expected a whole number ≥ 1, got '{value}'" in capsys.readouterr().err
 
 
+def test_the_memory_of_an_article_is_asked_for_first_that_of_a_batch_as_it_comes(
+    ready, write, runs, monkeypatch
+):
+    asked = []
+    monkeypatch.setattr(
+        "resumen.tools.summarizer.check_generation",
+        lambda what, need_of, lengths, *rest: asked.append((what, list(lengths))),
+    )
+    write("a.txt", LONG)
+    write("b.txt", SHORT)
+    runs(main, "a.txt", "b.txt", "--batch-size", "8")
+    (first, one), (again, batch) = asked
+    assert first == again == "models/finetuned/flan-small"
+    assert one == [40]
+    assert batch[0] == 40 > batch[1]
+
+
 MODEL_FAULTS = [
     (
         "finetund",
@@ -468,7 +485,7 @@ def test_a_fault_keeps_the_summaries_of_the_batches_before_it(ready, write, fail
 
 
 def test_articles_are_read_a_batch_at_a_time(vocabulary):
-    taken = []
+    taken, checked = [], []
 
     def endless():
         for number in count(1):
@@ -477,11 +494,18 @@ def test_articles_are_read_a_batch_at_a_time(vocabulary):
 
     tokenizer = load_tokenizer(vocabulary)
     summarizer = Summarizer(
-        tokenizer, lambda rows: rows, PromptStyle("{text}", "instruction"), 40, batch_size=3, in_windows=False
+        tokenizer,
+        lambda rows: rows,
+        PromptStyle("{text}", "instruction"),
+        40,
+        batch_size=3,
+        in_windows=False,
+        check=checked.append,
     )
     summaries = summarizer.summarize(endless())
     assert [next(summaries)["summary"] for _ in range(4)] == [f"Llueve {n} veces." for n in range(1, 5)]
     assert taken == [1, 2, 3, 4, 5, 6]
+    assert [len(lengths) for lengths in checked] == [3, 3]
 
 
 def test_lines_are_read_only_as_they_are_needed(write):
