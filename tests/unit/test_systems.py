@@ -59,7 +59,7 @@ FAULTS = [
     ("aa", {"from": "x", "temperature": 1}, "systems.aa.temperature: unknown key; did you mean template?"),
     ("aa", {"from": "x", "template": "Resume"}, "systems.aa.template: must hold {text} once, got 'Resume'"),
     ("aa", {"from": "x", "length_penalty": 0}, "systems.aa.length_penalty: expected greater than 0, got 0"),
-    ("aa", {"from": "x.jsonl", "num_beams": 2}, "systems.aa: a file of predictions takes no template"),
+    ("aa", {"from": "x.jsonl", "num_beams": 2}, "systems.aa: a file of predictions takes `from` alone"),
 ]
 
 
