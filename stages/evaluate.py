@@ -308,7 +308,9 @@ def decoding_of(system: str, meta: dict[str, Any]) -> str:
     if system in EXTRACTIVE:
         return "none"
     made_with = {name: value for name, value in meta.items() if name != COST}
-    return meta.get("source") or "|".join(f"{name}:{value}" for name, value in made_with.items())
+    return meta.get("source") or "|".join(
+        f"{name}:{value}".replace("|", "") for name, value in made_with.items()
+    )
 
 
 def hash_of(rows: list[dict[str, str]]) -> str:
@@ -371,7 +373,9 @@ def log_left_out(metas: dict[str, dict[str, Any]], asked: list[Tested]) -> None:
             log.warning("%s: left out: %s", name, meta[LEFT_OUT])
     there = {*EXTRACTIVE, *(name for name, meta in metas.items() if LEFT_OUT not in meta)}
     for one in asked:
-        missing = {system or BASE for system in one.systems} - there
+        missing = {system for system in one.systems if system is not None} - there
+        if None in one.systems and not missing:
+            missing = {BASE}
         if missing:
             log.warning("comparisons.%s: left out: no system %s", one.name, ", ".join(sorted(missing)))
 

@@ -138,10 +138,9 @@ def main() -> None:
         rows = list(read_table(RAW_TEST, ["id", "summary"]))
         write(name, read_external(system.path, rows, name), {"source": FOREIGN})
     else:
-        from resumen.generation.summaries import generate
-
         share_cores(log)
-        from resumen.model.distributed import run_under_torchrun  # PyTorch takes seconds to import
+        from resumen.generation.summaries import generate  # PyTorch takes seconds to import
+        from resumen.model.distributed import run_under_torchrun
 
         if not run_under_torchrun("stages.generate"):
             generate(name, system, params, source, style, partial(write, name))

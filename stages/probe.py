@@ -39,7 +39,7 @@ def main() -> None:
         from resumen.generation.answers import answer  # PyTorch takes seconds to import
 
         prompts = [probe.prompt for probe in probes.values()]
-        answers = answer(system.path, prompts, max_new_tokens, f"probe {name}")
+        answers = answer(system.path, prompts, max_new_tokens, f"probe {name}", system.generate)
         rows = [
             Answer(key, probe.kind, probe.prompt, text, probe.answer)._asdict()
             for (key, probe), text in zip(probes.items(), answers, strict=True)

@@ -185,11 +185,18 @@ def data_curve_of(params: dict[str, Any], evaluation: dict[str, Any]) -> dict[st
     if not found:
         return None
     if found["signature"] != evaluation["signature"]:
-        log.warning("%s: of other test articles or another way to score; left out", DATA_CURVE)
+        log.warning(
+            "%s: of other test articles or another way to score; left out; `resumen curve` makes it again",
+            DATA_CURVE,
+        )
         return None
     made_with = made_with_of(params, found["passes"])
     if changed := [key for key, value in found["made_with"].items() if made_with.get(key) != value]:
-        log.warning("%s: made with another %s; left out", DATA_CURVE, ", ".join(changed))
+        log.warning(
+            "%s: made with another %s; left out; `resumen curve` makes it again",
+            DATA_CURVE,
+            ", ".join(changed),
+        )
         return None
     return curve_values(found)
 

@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 from tokenizers import Tokenizer
 
-from resumen.checkpoint.folder import read_config, reason_left_out
+from resumen.checkpoint.folder import read_config, read_object, reason_left_out, why_not_ours
 from resumen.prompts.truncation import encode_truncated
 from resumen.runtime.cli import parser, run
 from resumen.runtime.errors import InputError
@@ -295,6 +295,9 @@ def main() -> None:
         leave_out(name, reason)
         return
     check_hashes(base)
+    if reason := why_not_ours(read_object(base / "config.json", f"{base}: config.json")):
+        key = f"params.yaml: finetunings.{name}.base"
+        raise InputError(f"{key}: {base.name} is not fine-tuned here, only a system: {reason}")
 
     with atomic_write(folder) as partial:
         before_repair, letters, left_out = repair(base, partial / "tokenizer", params)

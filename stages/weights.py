@@ -22,7 +22,8 @@ from safetensors import deserialize, safe_open
 from safetensors.numpy import save_file
 
 from resumen.checkpoint.config import require_int
-from resumen.checkpoint.folder import check_files, read_config
+from resumen.checkpoint.folder import check_files, check_tokenizer_config, read_config, read_object
+from resumen.checkpoint.kinds import ModelKind, kind_in, model_kind
 from resumen.checkpoint.tensors import INDEX, Header, check_index, check_tensors, header_of
 from resumen.runtime.cli import parser, run
 from resumen.runtime.commands import output_of
@@ -58,7 +59,10 @@ SMALL_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
-    "spiece.model",
+    "added_tokens.json",
+    "chat_template.jinja",
+    *("spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "source.spm", "target.spm"),
+    *("vocab.json", "merges.txt", "vocab.txt"),
 )
 WEIGHT_FILES = ("model.safetensors", "model-*-of-*.safetensors")
 HUB_FILES = (*SMALL_FILES, *WEIGHT_FILES)
@@ -73,6 +77,9 @@ NEEDED = {  # one of each, by what a message calls it
     "model*.safetensors": WEIGHT_FILES,
     "tokenizer.json": ("tokenizer.json", "spiece.model"),
 }
+TOKENIZER_FILES = tuple(
+    name for name in SMALL_FILES if name not in ("config.json", "generation_config.json", INDEX)
+)
 FIRST_FILES = ("config.json", "tokenizer_config.json")  # they tell what the model is
 AS_SAVED = "; expected what save_pretrained writes"
 IN_CACHE = " in HF_HOME; unset HF_HUB_OFFLINE, and it is fetched"
@@ -111,43 +118,67 @@ def download(repo: str, commit: str, folder: Path) -> None:
     where = f"{repo}@{commit}"
     listed = {} if constants.is_offline_mode() else list_repo_files(repo, commit, "model")
     if listed:
-        check_files(fetch_files(repo, commit, "model", FIRST_FILES, listed), where)
+        first = fetch_files(repo, commit, "model", FIRST_FILES, listed)
+        kind = check_kind(first, where) if "config.json" in first else ModelKind.T5
         check_safe(list(listed), where, repo)
-        check_names(list(listed), where)
+        check_names(list(listed), kind, where)
     small = fetch_files(repo, commit, "model", SMALL_FILES, listed)
     if "config.json" not in small:
         raise InputError(f"{where}: lacks config.json{IN_CACHE}")
     check_files(small, where)
+    kind = check_kind(small, where)
     weights = [name for name in listed if any(fnmatch(name, pattern) for pattern in WEIGHT_FILES)]
     if not all(cached_file(repo, commit, "model", name) for name in weights):
         check_weights(small, {name: fetch_header(repo, commit, name) for name in weights}, where)
     files = fetch_files(repo, commit, "model", HUB_FILES, listed)
-    check_names(list(files), where, AS_SAVED if listed else IN_CACHE)
+    check_names(list(files), kind, where, AS_SAVED if listed else IN_CACHE)
     check_local_weights(files, where)
     folder.mkdir()
     for name, path in files.items():
         link(path.resolve(), folder / name)
 
 
-def check_weights(files: dict[str, Path], headers: dict[str, Header], where: str) -> None:
-    """Raise InputError unless the weights with these `headers` are all that config.json says of a T5.
+def check_kind(files: dict[str, Path], where: str) -> ModelKind:
+    """Return what the model is whose configuration is among `files`, by name.
 
-    `files` has the configuration, by name, and the index where the weights are in shards.
+    Raises:
+        InputError: it writes no text, asks for code, or is a T5 whose configuration is not one.
+    """
+    if "config.json" not in files:
+        raise InputError(f"{where}: lacks config.json{AS_SAVED}")
+    kind = kind_in(read_object(files["config.json"], f"{where}: config.json"), where)
+    if kind == ModelKind.T5:
+        read_config(files["config.json"], where)
+        if "tokenizer_config.json" in files:
+            check_tokenizer_config(files["tokenizer_config.json"], where)
+    return kind
+
+
+def check_weights(files: dict[str, Path], headers: dict[str, Header], where: str) -> None:
+    """Raise InputError unless the weights with these `headers` are all there, and of a T5 all that it has.
+
+    `files` has the configuration, by name, and the index where the weights are in shards. What another model
+    has, transformers says when it is loaded.
     """
     if INDEX in files:
         check_index(files[INDEX], where, headers)
-    check_tensors(headers, read_config(files["config.json"], where), where)
+    if check_kind(files, where) == ModelKind.T5:
+        check_tensors(headers, read_config(files["config.json"], where), where)
 
 
 def check_local_weights(files: dict[str, Path], where: str) -> None:
-    """Raise InputError unless the weights among `files` are all that config.json says of a T5."""
+    """Raise InputError unless the weights among `files` are all there, and of a T5 all that it has."""
     weights = {name: path for name, path in files.items() if name.endswith(".safetensors")}
     check_weights(files, {name: header_of(path, where) for name, path in weights.items()}, where)
 
 
-def check_names(names: list[str], where: str, advice: str = AS_SAVED) -> None:
-    """Raise InputError, which ends with `advice`, unless `names` are those of a model folder that we read."""
-    for what, patterns in NEEDED.items():
+def check_names(names: list[str], kind: ModelKind, where: str, advice: str = AS_SAVED) -> None:
+    """Raise InputError, which ends with `advice`, unless `names` are those of a model folder that we read.
+
+    What else than tokenizer.json a tokenizer is made of, transformers knows of each model.
+    """
+    needed = NEEDED if kind == ModelKind.T5 else {**NEEDED, "tokenizer.json": TOKENIZER_FILES}
+    for what, patterns in needed.items():
         if any(fnmatch(name, pattern) for name in names for pattern in patterns):
             continue
         if patterns == WEIGHT_FILES and (others := other_weights(names)):
@@ -233,7 +264,8 @@ def copy_folder(source: Path, folder: Path) -> None:
     files = {path.name: path for pattern in HUB_FILES for path in sorted(source.glob(pattern))}
     check_links(files, source)
     check_files({name: path for name, path in files.items() if name in FIRST_FILES}, str(source))
-    check_names([path.name for path in source.glob("*")], str(source))
+    kind = check_kind(files, str(source))
+    check_names([path.name for path in source.glob("*")], kind, str(source))
     check_files(files, str(source))
     check_local_weights(files, str(source))
     folder.mkdir()
@@ -288,7 +320,7 @@ def main() -> None:
             commit = resolve_commit(checkpoint.repo, checkpoint.revision, "model")
             download(checkpoint.repo, commit, partial)
             origin = {"source": "hub", "repo": checkpoint.repo, "commit": commit}
-        if LEFT_OUT not in origin:
+        if LEFT_OUT not in origin and model_kind(partial) == ModelKind.T5:
             make_tokenizer(partial)
         hashes = write_provenance(partial, **origin)
     if LEFT_OUT not in origin:

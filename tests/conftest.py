@@ -232,6 +232,15 @@ def tiny(tmp_path_factory, vocabulary) -> dict[str, Path]:
     return folders
 
 
+@pytest.fixture(scope="session")
+def models(tmp_path_factory) -> dict[str, Path]:
+    """Folders with a tiny model of each kind that transformers computes."""
+    from tests.helpers.models import KINDS, make
+
+    folder, texts = tmp_path_factory.mktemp("models"), [text for pair in NEWS for text in pair]
+    return {kind: make(kind, folder / kind, texts) for kind in KINDS}
+
+
 @pytest.fixture
 def news(project) -> dict[str, list[dict[str, str]]]:
     """data/raw of the project, 24 + 8 + 6 rows of news, and what it holds."""

@@ -1,5 +1,6 @@
 """A checkpoint's folder: its configuration, its hashes, and that no file of it is code or asks for some."""
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -90,11 +91,12 @@ def read_object(path: Path, where: str) -> dict[str, Any]:
         raise InputError(
             f"{where}: expected an object, got {shown(result)}; take what save_pretrained writes"
         )
-    for key in REMOTE_CODE_KEYS:
-        if result.get(key):
+    parts = [result, *(part for part in result.values() if isinstance(part, dict))]  # an encoder, a decoder
+    for key, part in product(REMOTE_CODE_KEYS, parts):
+        if part.get(key):
             raise InputError(
                 f"{where}: {key}: brings code of others along, which is never run here, got "
-                f"{shown(result[key])}; take a checkpoint without it"
+                f"{shown(part[key])}; take a checkpoint without it"
             )
     return result
 
@@ -108,17 +110,13 @@ def reason_left_out(folder: Path) -> str:
 
 
 def check_files(files: dict[str, Path], where: str) -> None:
-    """Raise InputError unless each of a checkpoint's files, by name, is what its name says.
+    """Raise InputError unless each of a checkpoint's files, by name, is what it says, and brings no code.
 
     Of the weights only the header is read.
     """
     for name, path in files.items():
         require_file(path)
-        if name == "config.json":
-            read_config(path, where)
-        elif name == "tokenizer_config.json":
-            check_tokenizer_config(path, where)
-        elif name.endswith(".json"):
+        if name.endswith(".json"):
             read_object(path, f"{where}: {name}")
         elif name.endswith(".safetensors"):
             try:

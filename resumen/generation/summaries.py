@@ -2,23 +2,17 @@
 
 import logging
 from collections.abc import Callable
-from functools import partial
 from importlib.metadata import version
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
 
-from resumen.checkpoint.config import ModelConfig
-from resumen.model.decoding import check_generation, generate_in_batches, make_generate
+from resumen.generation.models import TextModel, open_model
+from resumen.model.decoding import generate_in_batches
 from resumen.model.device import PRECISIONS, choose_dtype, memory_errors
 from resumen.model.distributed import check_same, rank, world_size
-from resumen.model.loading import check_vocabulary, load_t5
-from resumen.model.memory import generation_need, users_budget
-from resumen.model.operations import num_parameters, summary_operations
 from resumen.model.prepare import announce, prepare_torch
-from resumen.model.t5 import T5
-from resumen.prompts.truncation import encode_truncated
+from resumen.runtime.budget import users_budget
 from resumen.runtime.errors import InputError
 from resumen.runtime.fingerprint import fingerprint
 from resumen.runtime.locks import finish, locked_folder
@@ -28,7 +22,7 @@ from resumen.schema.rows import read_table
 from resumen.schema.sections import GenerateParams, SourceParams, StyleParams
 from resumen.schema.systems import SystemParams
 from resumen.text.prompts import TEMPLATE_FIELDS, fill_template
-from resumen.vocabulary.tokenizer import Ids, decode, load_tokenizer, round_trip
+from resumen.vocabulary.tokenizer import Ids
 
 log = logging.getLogger("generate")
 
@@ -51,26 +45,26 @@ def read_prompts(
     rows: list[dict[str, str]],
     source: SourceParams,
     style: StyleParams,
-    tokenizer: Tokenizer,
+    model: TextModel,
 ) -> tuple[list[Ids], list[bool]]:
     """Return the ids of each prompt as the model reads it, and whether it was cut.
 
     `style` is that of our prompts; a template of the system's own is always an instruction.
     """
     cut_as = style.style if system.template is None else "instruction"
-    return encode_truncated(tokenizer, system_prompts(system, rows), source.source_tokens, cut_as)
+    return model.encode(system_prompts(system, rows), source.source_tokens, cut_as)
 
 
 def predictions_of(
-    tokenizer: Tokenizer,
+    model: TextModel,
     rows: list[dict[str, str]],
     ids: list[Ids],
     were_cut: list[bool],
     written: list[Ids],
 ) -> list[dict[str, Any]]:
     """Return the predictions of a model, one a row of the test split: what it read, what it has `written`."""
-    texts = decode(tokenizer, written)
-    spelled_references = round_trip(tokenizer, [row["summary"] for row in rows])
+    texts = model.decode(written)
+    spelled_references = model.round_trip([row["summary"] for row in rows])
     return [
         {
             "id": row["id"],
@@ -86,21 +80,8 @@ def predictions_of(
     ]
 
 
-def summary_cost(model: T5, predictions: list[dict[str, Any]], num_beams: int) -> dict[str, int]:
-    """Return the parameters of a model, and its operations an article, the mean over `predictions`."""
-    lengths = [(row["source_tokens"], row["summary_tokens"]) for row in predictions]
-    total = sum(summary_operations(model.config, model.num_rows, *pair, num_beams) for pair in lengths)
-    return {
-        "parameters": num_parameters(model.config, model.num_rows),
-        "operations": round(total / len(lengths)),
-    }
-
-
-def made_with(
-    system: SystemParams, params: GenerateParams, dtype: torch.dtype, device: torch.device
-) -> dict[str, Any]:
+def made_with(chosen: GenerateParams, dtype: torch.dtype, device: torch.device) -> dict[str, Any]:
     """Return what the summaries of a model are made with: the decoding, the arithmetic, the libraries."""
-    chosen = params.model_copy(update=system.overrides())
     memory = {} if (own := users_budget()) is None else {"memory_gb": own}
     length_penalty = {"length_penalty": chosen.length_penalty} if chosen.num_beams > 1 else {}
     return {
@@ -138,25 +119,19 @@ def generate(
         [system, params, source, style, users_budget()], paths, precision=f"{dtype} on {device.type}"
     )
     check_same(parts)
-    tokenizer, chosen = load_tokenizer(system.path), params.model_copy(update=system.overrides())
-    ids, were_cut = read_prompts(system, rows, source, style, tokenizer)
+    chosen = params.model_copy(update=system.overrides())
+    model = open_model(system.path, chosen, dtype, device, system.generate)
+    ids, were_cut = read_prompts(system, rows, source, style, model)
     key, lengths = f"systems.{name}.batch_size", [len(row) for row in ids]
-
-    def plan(config: ModelConfig, num_rows: int) -> None:
-        check_vocabulary(num_rows, tokenizer, system.path)
-        what = f"{key}: {name}, its batches of {chosen.batch_size} split as they are,"
-        need_of = partial(generation_need, config, num_rows, dtype, device, decoding=chosen)
-        smaller = f"take a smaller model{', or generate.precision bf16' if dtype == torch.float32 else ''}"
-        check_generation(what, need_of, lengths, chosen.batch_size, device, smaller)
-
+    split_as = f"{key}: {name}, its batches of {chosen.batch_size} split as they are,"
     with locked_folder(f"generate-{name}", parts, log, rank(), world_size()) as folder:
         journal, what = folder / "batches.jsonl", f"generate {name}"
         with memory_errors(key, chosen.batch_size):
-            model = load_t5(system.path, dtype, device, plan)
-            write_all = make_generate(model, chosen)
+            write_all = model.load(split_as, lengths, chosen.batch_size)
             written = generate_in_batches(ids, write_all, chosen.batch_size, what, journal)
         if rank() == 0:
-            predictions = predictions_of(tokenizer, rows, ids, were_cut, written)
-            meta = made_with(system, params, dtype, device)
-            write(predictions, {**meta, COST: summary_cost(model, predictions, meta["num_beams"])})
+            predictions = predictions_of(model, rows, ids, were_cut, written)
+            meta = made_with(chosen, dtype, device) | model.made_with()
+            cost = model.cost([(len(read), len(output)) for read, output in zip(ids, written, strict=True)])
+            write(predictions, {**meta, COST: cost})
             finish(folder)

@@ -67,6 +67,7 @@ def select_gpu(local_rank: int) -> None:
         )
 
 
+META, CPU = torch.device("meta"), torch.device("cpu")  # without values; where all else can be
 PRECISIONS = {torch.bfloat16: "bf16", torch.float32: "fp32"}
 
 DEVICE_KINDS = {  # the best one first

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from safetensors import safe_open
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError, safe_open
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -17,6 +18,12 @@ from resumen.model.t5 import T5
 from resumen.runtime.errors import InputError
 from resumen.runtime.provenance import check_hashes
 
+# What transformers raises of a value in a configuration that is of another kind than it expects.
+NOT_LOADED = (
+    *(ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError, OSError),
+    SafetensorError,
+    StrictDataclassError,
+)
 Plan = Callable[[ModelConfig, int], None]  # what a model is like, and the rows of its embedding
 
 

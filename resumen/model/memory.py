@@ -4,7 +4,6 @@ The split is a function of params and shapes alone, against a fixed budget of th
 on a machine never changes an output. What is free is asked once, before the work.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from math import ceil
@@ -19,7 +18,8 @@ from resumen.model.device import kind_of
 from resumen.model.distributed import all_gather, local_world_size
 from resumen.model.operations import num_parameters
 from resumen.model.t5 import ENCODER_CHUNK, SCORES_CHUNK
-from resumen.runtime.errors import InputError, shown
+from resumen.runtime.budget import users_budget
+from resumen.runtime.errors import InputError
 from resumen.schema.sections import Decoding
 from resumen.vocabulary.tokenizer import chunks
 
@@ -108,24 +108,6 @@ def split(batch: Sequence[Member], at_once: int) -> Iterator[list[Member]]:
     """
     if batch:
         yield from chunks(batch, ceil(len(batch) / ceil(len(batch) / at_once)))
-
-
-def users_budget() -> float | None:
-    """Return what RESUMEN_MEMORY_GB says, in GiB, or None.
-
-    Raises:
-        InputError: it is no number over 0.
-    """
-    given = os.environ.get("RESUMEN_MEMORY_GB")
-    if not given:
-        return None
-    try:
-        value = float(given)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 10**6:
-        raise InputError(f"RESUMEN_MEMORY_GB: expected a number of GiB over 0, such as 6, got {shown(given)}")
-    return value
 
 
 def budget_of(device: torch.device, beside: int = 0) -> int:

@@ -5,9 +5,11 @@ Each is asked for once. Public parts are used where they exist.
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import cache
 from importlib import import_module
 from types import SimpleNamespace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,6 +47,19 @@ def onednn_linear() -> Linear | None:
     except MISSING:
         computes = False
     return linear if computes else None
+
+
+def fake_tensors() -> AbstractContextManager[Any]:
+    """Return what lets tensors be made without values while it is entered, models as well.
+
+    PyTorch's fake tensors: transformers asks no values of them, as it does of those on the device `meta`,
+    which stand for them where there are none.
+    """
+    try:
+        mode: AbstractContextManager[Any] = import_module("torch._subclasses.fake_tensor").FakeTensorMode()
+    except (ImportError, *MISSING):
+        return torch.device("meta")
+    return mode
 
 
 @cache

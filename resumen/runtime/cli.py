@@ -16,7 +16,9 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from resumen.runtime.errors import InputError, printable
 
 # git takes a changed params.yaml of the same size and second for the old one; touched, it looks again.
-WAY_BACK = "`touch params.yaml; git checkout HEAD params.yaml dvc.lock metrics && dvc checkout && dvc repro`"
+WAY_BACK = (
+    "`touch params.yaml; git checkout HEAD params.yaml dvc.lock metrics && dvc checkout --force && dvc repro`"
+)
 
 
 class OneLine(logging.Formatter):

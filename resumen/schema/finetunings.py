@@ -1,10 +1,12 @@
 """The `finetunings` section of params.yaml: a base × a recipe, `finetune`'s where an entry is silent."""
 
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
 
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from resumen.runtime.errors import InputError, nearest, shown
+from resumen.runtime.paths import FINETUNED_DIR
 from resumen.schema.params import Block, check_name, parse_block, parse_section
 from resumen.schema.sections import (
     FinetuneParams,
@@ -16,13 +18,24 @@ from resumen.schema.sections import (
 )
 
 
+def check_count(value: Any) -> Any:
+    """Return `value` if it is a number of articles, or None, which is all.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if value is None or (type(value) is int and value >= 1):
+        return value
+    raise ValueError("expected a number of articles ≥ 1, or nothing for all")
+
+
 class FinetuningParams(Block):
     """One entry of `finetunings`: every key of `finetune` but the seed, which draws the articles of all."""
 
     moved: ClassVar = {"seed": "finetune.seed"}
 
     base: str  # a key of `checkpoints`
-    rows: PositiveInt | None = None  # articles of the training split; None: all
+    rows: Annotated[int | None, BeforeValidator(check_count)] = None  # of the training split; None: all
     spell_spanish: bool | None = None  # None: as `tokenize` says
     epochs: PositiveInt | None = None  # None, here and below: as `finetune` says
     learning_rate: PositiveFloat | None = None
@@ -75,10 +88,15 @@ def finetuning_params(params: dict[str, Any], name: str) -> FinetuningParams:
 
 
 def is_a_system(params: dict[str, Any], name: str) -> str:
-    """Return, as the end of a message, that `name` is a system, and what it runs; "" if it is none."""
+    """Return, as the end of a message, that `name` is a system, and what it runs; "" if it is none.
+
+    Nor is one that would run what has this name, and is not there.
+    """
     systems = params.get("systems")
     entry = systems.get(name) if isinstance(systems, dict) else None
-    return f"; it is a system, from {entry['from']}" if isinstance(entry, dict) and "from" in entry else ""
+    if not isinstance(entry, dict) or "from" not in entry or Path(str(entry["from"])) == FINETUNED_DIR / name:
+        return ""
+    return f"; it is a system, from {entry['from']}"
 
 
 def recipe_of(params: dict[str, Any], name: str) -> FinetuneParams:

@@ -211,7 +211,7 @@ def fault_message(same: list[Any], path: Sequence[str], kind: type[Block], profi
     """Return what is wrong with the key at `path`, of which pydantic found `same`."""
     fault = same[0]
     if fault["type"] == "extra_forbidden" and path[-1] in kind.moved:
-        return f"stands in {kind.moved[path[-1]]} now, got {fault['input']!r}; set that instead"
+        return f"belongs in {kind.moved[path[-1]]}, got {fault['input']!r}; set that instead"
     if fault["type"] == "extra_forbidden":
         known = [field.alias or key for key, field in kind.model_fields.items()]
         return f"unknown key{nearest(path[-1], known)}"

@@ -1,7 +1,7 @@
 """Systems: what is compared. A checkpoint × a template × decoding, or somebody else's predictions."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 
@@ -14,6 +14,21 @@ from resumen.text.prompts import check_template
 EXTRACTIVE = ("lead-1", "lead-3", "textrank", "random-3", "oracle")  # made by `extract`, no model needed
 
 
+class SearchParams(Block):
+    """What a system may say of the search beyond its decoding; names and meaning are transformers' own.
+
+    In a causal model `min_length` counts the prompt too, `min_new_tokens` does not.
+    """
+
+    min_length: NonNegativeInt | None = None  # tokens; None, here and below: without
+    min_new_tokens: NonNegativeInt | None = None
+    repetition_penalty: PositiveFloat | None = None  # over 1: what was written is less likely again
+    encoder_repetition_penalty: PositiveFloat | None = None  # over 1: what stands in the article is likelier
+    encoder_no_repeat_ngram_size: NonNegativeInt | None = None  # no n-gram of the article
+    early_stopping: bool | Literal["never"] | None = None  # beams: true ends with the first so many
+    forced_bos_token_id: NonNegativeInt | None = None  # the first token, such as the code of a language
+
+
 class SystemParams(Block):
     """One entry of `systems`."""
 
@@ -24,6 +39,7 @@ class SystemParams(Block):
     length_penalty: PositiveFloat | None = None
     no_repeat_ngram_size: NonNegativeInt | None = None
     batch_size: PositiveInt | None = None
+    generate: SearchParams | None = None  # where it is there, transformers' `generate` searches
 
     @field_validator("template")
     @classmethod
@@ -57,11 +73,12 @@ class SystemParams(Block):
 
     def overrides(self) -> dict[str, Any]:
         """Return what this entry says, to be laid over `generate`."""
-        return self.model_dump(exclude={"source", "template"}, exclude_none=True)
+        return self.model_dump(exclude={"source", "template", "generate"}, exclude_none=True)
 
     def decoding(self) -> dict[str, Any]:
         """Return what this entry says of decoding."""
-        return {key: value for key, value in self.overrides().items() if key != "batch_size"}
+        search = self.generate.model_dump(exclude_none=True) if self.generate else {}
+        return {key: value for key, value in self.overrides().items() if key != "batch_size"} | search
 
 
 def system_names(params: dict[str, Any]) -> list[str]:

@@ -19,7 +19,15 @@ def base_system(params: dict[str, Any], system: str | None) -> str | None:
     if name is None or name not in params["finetunings"]:
         return None
     base = {"from": (PRETRAINED_DIR / finetuning_params(params, name).base).as_posix()}
-    return next((other for other, its in params["systems"].items() if its == base), None)
+
+    def as_published(entry: Any) -> bool:
+        """Return whether an entry has no template and no decoding of its own; its batch size is its own."""
+        keys = entry if isinstance(entry, dict) else {}
+        return {
+            key: value for key, value in keys.items() if key != "batch_size" and value is not None
+        } == base
+
+    return next((other for other, its in params["systems"].items() if as_published(its)), None)
 
 
 class Comparison(NamedTuple):

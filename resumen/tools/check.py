@@ -1,4 +1,4 @@
-"""Check: read the whole of params.yaml, and say what is wrong with it before any work.
+"""Check: read the whole of params.yaml and the environment's RESUMEN_, and say what is wrong before any work.
 
 What DVC itself would say less clearly is caught here too: `make repro` calls this first.
 
@@ -13,8 +13,10 @@ from typing import Any
 
 from resumen.news.stories import TRAINING_SEED, VOCABULARY_SEED
 from resumen.prompts.templates import read_sets, template_pairs
+from resumen.runtime.budget import users_budget
 from resumen.runtime.cli import parser
 from resumen.runtime.commands import output_of
+from resumen.runtime.cpu import num_threads
 from resumen.runtime.errors import InputError, nearest
 from resumen.runtime.paths import FINETUNED_DIR, PRETRAINED_DIR
 from resumen.schema.checkpoints import checkpoint_params, weights_source, why_left_out
@@ -60,7 +62,8 @@ def check_source(name: str, params: dict[str, Any]) -> None:
     if system.finetuning:
         if system.finetuning not in names:
             known = is_a_system(params, system.finetuning) or nearest(system.finetuning, names)
-            raise InputError(f"{where}: {system.finetuning!r} is no key of finetunings{known}")
+            then = "add it, or take the system out"
+            raise InputError(f"{where}: {system.finetuning!r} is no key of finetunings{known}; {then}")
     elif system.checkpoint:
         if system.checkpoint not in params["checkpoints"]:
             known = nearest(system.checkpoint, list(params["checkpoints"]))
@@ -90,12 +93,20 @@ def notes(params: dict[str, Any]) -> list[str]:
     known += [name for name in system_names(params) if system_params(params, name).path not in left_out]
     for one in comparisons_of(params):
         missing = [
-            "runs the base as it was published" if system is None else f"{system!r}{nearest(system, known)}"
+            f"{system!r}{nearest(system, known)}"
             for system in dict.fromkeys(one.systems)
-            if system not in known
+            if system is not None and system not in known
         ]
+        if None in one.systems and not missing:
+            missing = ["runs the base as it was published"]
         if missing:
             result.append(f"comparisons.{one.name}: left out: no system {' and none '.join(missing)}")
+    used = {system_params(params, name).finetuning for name in system_names(params)}
+    result += [
+        f"finetunings.{name}: no system runs it: it is trained, and stands in no table; add a system"
+        for name in finetuning_names(params)
+        if name not in used
+    ]
     return result
 
 
@@ -177,6 +188,8 @@ def checks_together(params: dict[str, Any]) -> list[Check]:
         partial(comparisons_of, params),
         *(partial(check_source, name, params) for name in entries_of(params, "systems")),
         partial(check_first_rows, params),
+        users_budget,
+        num_threads,
     ]
 
 

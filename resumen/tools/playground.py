@@ -11,6 +11,8 @@ Needs requirements-try.txt. Only this machine can open it.
 
 import logging
 import os
+import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
@@ -25,7 +27,7 @@ from resumen.runtime.paths import RAW_TEST
 from resumen.schema.params import read_params
 from resumen.schema.rows import read_table
 from resumen.schema.systems import system_names, system_params
-from resumen.text.characters import collapse_white_space, normalize
+from resumen.text.characters import normalize
 from resumen.text.words import words
 from resumen.tools.articles import Article
 
@@ -96,20 +98,18 @@ def split_read(text: str, ends: Sequence[int]) -> Marked:
 
 
 def end_of_read(model: "Summarizer", article: Article) -> int:
-    """Return how many characters of an article a model reads."""
-    (prompt,) = model.prompts(article)
-    line, room = prompt, model.source_tokens - 1  # the last place is that of </s>
-    if model.asking.style == "conversation":  # header and mark stay
-        header, line, mark = prompt.split("\n")
-        room = model.source_tokens - len(model.tokenizer.encode(f"{header}\n{mark}").ids)
-    line, text = collapse_white_space(line), article.values["text"]
-    encoding = model.tokenizer.encode(line)
-    if len(encoding.ids) - 1 <= room:
-        return len(text)
-    read = line[line.index(collapse_white_space(text)) : encoding.offsets[room - 1][1]]
-    indices = [index for index, letter in enumerate(text) if not letter.isspace()]
-    num_read = len("".join(read.split()))
-    return indices[num_read - 1] + 1 if num_read else 0
+    """Return how many characters of an article a model reads, up to the end of a word."""
+    text = article.values["text"]
+    ends = [match.end() for match in re.finditer(r"\S+", text)]
+    before_it = model.asking.template.partition("{text}")[0] + "{text}"  # what comes behind is cut before it
+    asking = model.asking._replace(template=before_it)
+
+    def is_cut(count: int) -> bool:
+        prompt = asking.prompt({**article.values, "text": text[: ends[count - 1]]})
+        return model.model.encode([prompt], model.source_tokens, asking.style)[1][0]
+
+    num_read = bisect_left(range(1, len(ends) + 1), True, key=is_cut)
+    return len(text) if num_read == len(ends) else ends[num_read - 1] if num_read else 0
 
 
 def describe_read(text: str, end: int) -> str:

@@ -3,21 +3,15 @@
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tokenizers import Tokenizer
-
-from resumen.checkpoint.config import ModelConfig
 from resumen.checkpoint.folder import reason_left_out
-from resumen.model.decoding import Generate, check_generation, generate_texts, make_generate
+from resumen.generation.models import TextModel, open_model
+from resumen.model.decoding import Generate, generate_in_batches
 from resumen.model.device import choose_dtype, memory_errors
-from resumen.model.loading import check_vocabulary, load_t5
-from resumen.model.memory import generation_need
 from resumen.model.prepare import prepare_torch
 from resumen.prompts.templates import template_pairs
-from resumen.prompts.truncation import encode_truncated
 from resumen.runtime.errors import InputError, nearest
 from resumen.schema.params import parse_key, parse_section, read_params
 from resumen.schema.sections import FormatParams, GenerateParams, SourceParams
@@ -26,7 +20,7 @@ from resumen.text.conversation import check_turn, render_conversation
 from resumen.text.prompts import fill_template
 from resumen.text.sentences import sentences
 from resumen.tools.articles import Article
-from resumen.vocabulary.tokenizer import chunks, load_tokenizer
+from resumen.vocabulary.tokenizer import chunks
 
 log = logging.getLogger("summarize")
 
@@ -52,13 +46,12 @@ class PromptStyle(NamedTuple):
 class Summarizer(NamedTuple):
     """A model that is loaded, and how it is to be used."""
 
-    tokenizer: Tokenizer
+    model: TextModel
     generate: Generate
     asking: PromptStyle
     source_tokens: int  # longer prompts are cut
     batch_size: int  # articles, and prompts of one forward pass
     in_windows: bool  # articles that are too long are summarized in parts
-    check: Callable[[list[int]], None]  # raises InputError where the memory for prompts so long is not free
     source: str = ""  # where the model lies
     batch_size_key: str = "generate.batch_size"  # what says it
 
@@ -71,7 +64,7 @@ class Summarizer(NamedTuple):
 
         def fits(text: str) -> bool:
             prompt = self.asking.prompt({**article.values, "text": text})
-            return not encode_truncated(self.tokenizer, [prompt], self.source_tokens, self.asking.style)[1][0]
+            return not self.model.encode([prompt], self.source_tokens, self.asking.style)[1][0]
 
         try:
             whole = self.asking.prompt(article.values)
@@ -91,17 +84,13 @@ class Summarizer(NamedTuple):
             message = "not the end of a word that is longer than a window"
         for batch in chunks(articles, self.batch_size):
             prompts = [self.prompts(article) for article in batch if not article.is_empty]
-            ids, were_cut = encode_truncated(
-                self.tokenizer,
-                [prompt for parts in prompts for prompt in parts],
-                self.source_tokens,
-                self.asking.style,
-            )
-            self.check(list(map(len, ids)))
+            asked = [prompt for parts in prompts for prompt in parts]
+            ids, were_cut = self.model.encode(asked, self.source_tokens, self.asking.style)
+            self.model.check_memory(self.source, list(map(len, ids)), self.batch_size)
             start = time.perf_counter()
             what = f"summarize {batch[0].id} to {batch[-1].id}"
             with memory_errors(self.batch_size_key, self.batch_size):
-                texts = generate_texts(self.tokenizer, ids, self.generate, self.batch_size, what)
+                texts = self.model.decode(generate_in_batches(ids, self.generate, self.batch_size, what))
             seconds = (time.perf_counter() - start) / max(len(prompts), 1)
             written, by_article = iter(zip(texts, ids, were_cut, strict=True)), iter(prompts)
             for article in batch:
@@ -216,25 +205,16 @@ def load_summarizer(
     device = prepare_torch(seed=0)  # greedy and beam search draw nothing
     dtype, size = choose_dtype(params.precision, device), batch_size or chosen.batch_size
 
-    def check(config: ModelConfig, num_rows: int, lengths: list[int]) -> None:
-        need_of = partial(generation_need, config, num_rows, dtype, device, decoding=chosen)
-        check_generation(system.source, need_of, lengths, size, device)
-
-    def plan(config: ModelConfig, num_rows: int) -> None:
-        check(config, num_rows, [source_tokens])  # one article; each batch as it comes
-
+    model = open_model(system.path, chosen, dtype, device, system.generate)
     with memory_errors("summarize", 1):
-        model = load_t5(system.path, dtype, device, plan)
-    tokenizer = load_tokenizer(system.path)
-    check_vocabulary(model.num_rows, tokenizer, system.path)
+        generate = model.load(system.source, [source_tokens], size)  # one article; each batch as it comes
     return Summarizer(
-        tokenizer=tokenizer,
-        generate=make_generate(model, chosen),
+        model=model,
+        generate=generate,
         asking=asking,
         source_tokens=source_tokens,
         batch_size=size,
         in_windows=in_windows,
-        check=partial(check, model.config, model.num_rows),
         source=system.source,
         batch_size_key=key,
     )

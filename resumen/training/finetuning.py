@@ -30,12 +30,13 @@ from resumen.model.distributed import (
     world_size,
 )
 from resumen.model.loading import check_vocabulary
-from resumen.model.memory import Need, budget_of, generation_need, split, users_budget
+from resumen.model.memory import Need, budget_of, generation_need, split
 from resumen.model.operations import training_operations
 from resumen.model.prepare import announce, prepare_torch
 from resumen.model.t5 import T5
 from resumen.rouge.metric import SpanishRouge
 from resumen.rouge.score import ROUGE_TYPES
+from resumen.runtime.budget import users_budget
 from resumen.runtime.errors import InputError
 from resumen.runtime.files import atomic_write, require_space, size_of
 from resumen.runtime.fingerprint import fingerprint

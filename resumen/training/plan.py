@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from resumen.checkpoint.config import ModelConfig
-from resumen.model.device import planned_for
+from resumen.model.device import CPU, META, planned_for
 from resumen.model.distributed import world_size
 from resumen.model.memory import FLOAT32, PROGRAM, check_free, products
 from resumen.model.operations import num_parameters
@@ -21,7 +21,6 @@ from resumen.training.loop import EpochSampler
 
 ADAM_STATE = 2 * FLOAT32  # bytes of AdamW, a parameter
 HEAP = 1.12  # what a heap takes for what lies in it: measured 1.09 to 1.19, flan-small and flan-base, batch 8
-META, CPU = torch.device("meta"), torch.device("cpu")
 
 Shape = tuple[int, int, int]  # of a batch: articles, source tokens, target tokens
 

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from transformers import (
     MT5Config,
@@ -20,20 +18,12 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from resumen.checkpoint.config import ModelConfig
-from resumen.model.loading import Plan, no_plan, open_checkpoint
+from resumen.model.loading import NOT_LOADED, Plan, no_plan, open_checkpoint
 from resumen.model.operations import num_parameters
 from resumen.model.prepare import keep_freed_memory
 from resumen.runtime.errors import InputError, first_line
 from resumen.runtime.jsonfiles import read_json, write_json
 from resumen.vocabulary.spelling import base_letter
-
-# What transformers raises of a value in config.json that is of another kind than it expects.
-NOT_LOADED = (
-    *(ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError, OSError),
-    SafetensorError,
-    StrictDataclassError,
-)
-
 
 SMALL = 10**7  # parameters: a larger model trains as fast without freed memory that is kept, and in less
 CLASSES: dict[str, tuple[Any, Any]] = {  # by model_type

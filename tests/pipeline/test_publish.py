@@ -302,7 +302,7 @@ def test_a_private_repository_is_made_private_and_a_public_one_is_not_taken_for_
 
 
 def test_a_token_that_may_not_write_is_refused_in_a_line(push, hub):
-    code, message = push(token="hf_another")  # noqa: S106
+    code, message = push(token="hf_another")
     wanted = "error: me/resumen: the hub answered 401; set HF_TOKEN to a token that may write to it"
     assert (code, message.splitlines()[-1]) == (1, wanted)
     assert not hub.repos

@@ -104,7 +104,7 @@ FAULTS = [
     ({"finetune": ...}, "finetune: missing; add the section"),
     (
         {"finetune.base": "t5-base"},
-        "finetune.base: stands in finetunings.F.base now, got 't5-base'; set that",
+        "finetune.base: belongs in finetunings.F.base, got 't5-base'; set that",
     ),
     ({"finetunings": ...}, "finetunings: expected at least one, got None"),
     ({"finetunings": {}}, "finetunings: expected at least one, got {}"),
@@ -117,7 +117,7 @@ FAULTS = [
     ({"finetunings.t5-small.epoch": 3}, "finetunings.t5-small.epoch: unknown key; did you mean epochs?"),
     (
         {"finetunings.t5-small.rows": 0},
-        "finetunings.t5-small.rows: expected greater than 0, got 0",
+        "finetunings.t5-small.rows: expected a number of articles ≥ 1, or nothing for all, got 0",
     ),
     (
         {"finetunings.t5-small.rows": 1501},
@@ -358,6 +358,35 @@ def test_what_a_profile_cannot_serve_is_said_and_stops_nothing(set_params, runs,
     assert pair.startswith("params.yaml: comparisons.mine: left out: no system 'flan-xl-finetuned'")
     assert pair.endswith(" and none 'flan-bas'; did you mean flan-base?")
     assert fine.startswith("params.yaml is fine: profile mini, 11 systems")
+
+
+def test_a_fine_tuning_that_no_system_runs_is_said(set_params):
+    set_params({"finetunings.mine": {"base": "t5-small"}})
+    assert notes(read_params()) == [
+        "finetunings.mine: no system runs it: it is trained, and stands in no table; add a system"
+    ]
+
+
+def test_a_system_of_a_fine_tuning_that_is_gone_is_told_what_to_do(set_params, fails):
+    set_params({"systems.mine": {"from": "models/finetuned/mine"}})
+    message = fails(main)
+    assert message.startswith("params.yaml: systems.mine.from: 'mine' is no key of finetunings; ")
+    assert "it is a system" not in message
+    assert message.endswith("; add it, or take the system out")
+
+
+@pytest.mark.parametrize(("name", "value"), [("RESUMEN_MEMORY_GB", "much"), ("RESUMEN_THREADS", "0")])
+def test_what_the_environment_says_is_checked_too(project, fails, monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    assert fails(main).startswith(f"{name}: expected a number")
+
+
+def test_a_pair_whose_system_is_gone_says_nothing_of_its_base(set_params):
+    set_params({"systems.t5-small-finetuned": ...})
+    (said,) = [note for note in notes(read_params()) if note.startswith("comparisons.fine-tuning-t5:")]
+    assert said == (
+        "comparisons.fine-tuning-t5: left out: no system 't5-small-finetuned'; did you mean finetuned?"
+    )
 
 
 def test_under_weights_of_the_hub_nothing_is_left_out(set_params):

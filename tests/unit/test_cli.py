@@ -106,7 +106,8 @@ def test_a_failed_experiment_says_the_way_back(error, monkeypatch, tmp_path):
     monkeypatch.delenv("DVC_EXP_NAME", raising=False)
     assert "back to the last" not in told()
     monkeypatch.setenv("DVC_EXP_NAME", "silly-name")
-    way = "touch params.yaml; git checkout HEAD params.yaml dvc.lock metrics && dvc checkout && dvc repro"
+    way = "touch params.yaml; git checkout HEAD params.yaml dvc.lock metrics && dvc checkout --force && "
+    way += "dvc repro"
     assert f"`{way}`" in told()
     queued = tmp_path / ".dvc/tmp/exps/tmpabc"
     queued.mkdir(parents=True)

@@ -60,7 +60,7 @@ def test_a_key_that_an_entry_did_not_have_wins_too(set_params):
 
 def test_a_seed_of_an_entrys_own_is_refused(set_params):
     set_params({"finetunings.t5-small.seed": 1})
-    with pytest.raises(InputError, match=r"finetunings\.t5-small\.seed: stands in finetune\.seed now, got 1"):
+    with pytest.raises(InputError, match=r"finetunings\.t5-small\.seed: belongs in finetune\.seed, got 1"):
         recipe_of(read_params(), "t5-small")
 
 

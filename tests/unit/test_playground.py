@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from resumen.prompts.truncation import encode_truncated
 from resumen.runtime.errors import InputError
 from resumen.text.words import words
 from resumen.tools.articles import Article
@@ -37,7 +36,9 @@ def test_a_miniature_is_named_as_such_and_another_is_not(tried, set_params):
 
 
 def test_each_system_has_a_card_and_the_rest_of_the_article_is_marked(tried, set_params):
-    set_params({"systems.flan-small.template": "Di en una frase lo que dice este texto: {text}"})
+    set_params(
+        {"systems.flan-small.template": "Di en una sola frase corta lo que dice hoy este texto: {text}"}
+    )
     marked, cards = summarize_all(ARTICLE, ["flan-small", "finetuned"])
     assert [card.system for card in cards] == ["flan-small", "finetuned"]
     assert "".join(text for text, _ in marked) == ARTICLE
@@ -54,13 +55,14 @@ def test_what_is_said_to_be_read_is_what_the_model_is_given(tried, set_params, s
     set_params({"format.style": style, "tokenize.source_tokens": length})
     model = summarizer("finetuned")
     article = Article("x", "x", {"text": ARTICLE, "title": "", "topic": ""})
-    prompts = model.prompts(article)
-    (ids,), _ = encode_truncated(model.tokenizer, prompts, model.source_tokens, style)
-    given = "".join(model.tokenizer.decode(ids).removesuffix("[Asistente]").split())
-    read = "".join(ARTICLE[: end_of_read(model, article)].split())
-    assert len(read) > 10
-    assert given.endswith(read)
-    assert f"Laalcaldesa{given.partition('Laalcaldesa')[2]}" == read
+    (ids,), _ = model.model.encode(model.prompts(article), model.source_tokens, style)
+    given = "".join(model.model.decode([ids])[0].removesuffix("[Asistente]").split())
+    read = ARTICLE[: end_of_read(model, article)].split()
+    following = ARTICLE.split()[len(read)]
+    assert len(read) > 3
+    _, start, seen = given.partition("Laalcaldesa")
+    assert (start + seen).startswith("".join(read))
+    assert len(start + seen) < len("".join([*read, following]))
 
 
 def test_where_the_question_takes_all_the_room_nothing_is_read(tried, set_params):

@@ -5,7 +5,9 @@ import sys
 
 import pytest
 import torch
+from transformers import AutoConfig
 
+from resumen.generation.counting import Operations
 from resumen.model import private
 from resumen.model.device import choose_dtype
 from resumen.model.distributed import run_under_torchrun
@@ -44,6 +46,15 @@ def test_a_product_by_onednn_is_that_of_torch(monkeypatch):
     by_onednn = gradients()
     monkeypatch.setattr("resumen.model.t5.onednn_linear", lambda: None)
     torch.testing.assert_close(by_onednn, gradients(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["bart", "llama"])
+def test_operations_without_fake_tensors_are_the_same(models, monkeypatch, kind):
+    config = AutoConfig.from_pretrained(models[kind])
+    expected = Operations(config).written(100, 12, 2)
+    monkeypatch.setattr("resumen.model.private.import_module", Gone())
+    assert isinstance(private.fake_tensors(), torch.device)
+    assert Operations(config).written(100, 12, 2) == expected
 
 
 @pytest.mark.parametrize(

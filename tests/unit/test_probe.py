@@ -127,8 +127,8 @@ def test_out_of_memory_is_one_line(few, fails, monkeypatch):
     def full(*given):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
-    for name in ("generate_texts", "load_t5"):
-        monkeypatch.setattr(f"resumen.generation.answers.{name}", full)
+    for name in ("answers.generate_in_batches", "ours.load_t5"):
+        monkeypatch.setattr(f"resumen.generation.{name}", full)
         assert fails(main, "flan-small").startswith(
             "probe: out of memory: 2.00 GiB more were asked for; take a"
         )

@@ -578,6 +578,9 @@ BASES = [
         },
         "own",
     ),
+    ({"systems.flan-small.batch_size": 4}, "flan-small"),
+    ({"systems.flan-small.num_beams": None}, "flan-small"),
+    ({"systems.flan-small.num_beams": 4}, None),
 ]
 
 

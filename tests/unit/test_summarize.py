@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from resumen.generation.ours import OwnModel
+from resumen.model.decoding import greedy
 from resumen.schema.jsonl import read_jsonl
 from resumen.schema.rows import read_table
 from resumen.text.sentences import sentences
@@ -199,8 +201,8 @@ def test_every_sentence_is_in_one_window_and_the_windows_fit(num_words):
 def test_windows_read_the_whole_of_a_long_article(
     ready, write, set_params, summarized, caplog, monkeypatch, settings
 ):
+    import resumen.generation.ours
     import resumen.prompts.truncation
-    import resumen.tools.summarizer
 
     set_params({"tokenize.source_tokens": 120, **settings})
     read = []
@@ -210,7 +212,7 @@ def test_windows_read_the_whole_of_a_long_article(
         read[:] = [*ids]  # the last call is the one that is summarized
         return ids, cut
 
-    monkeypatch.setattr(resumen.tools.summarizer, "encode_truncated", encode_spied)
+    monkeypatch.setattr(resumen.generation.ours, "encode_truncated", encode_spied)
     write("largo.txt", LONG)
     (row,) = summarized("largo.txt", "--windows", "--json")
     tokenizer = load_tokenizer(ready)
@@ -308,7 +310,7 @@ def test_the_memory_of_an_article_is_asked_for_first_that_of_a_batch_as_it_comes
 ):
     asked = []
     monkeypatch.setattr(
-        "resumen.tools.summarizer.check_generation",
+        "resumen.generation.ours.check_generation",
         lambda what, need_of, lengths, *rest: asked.append((what, list(lengths))),
     )
     write("a.txt", LONG)
@@ -336,7 +338,7 @@ MODEL_FAULTS = [
         "remote has it)",
     ),
     ("corto.txt", "corto.txt: no such model folder"),
-    ("empty", "empty: no model*.safetensors; expected what save_pretrained writes"),
+    ("empty", "empty: no config.json; expected what save_pretrained writes"),
     ("models/pretrained/xl", "--model: 'models/pretrained/xl' is left out: no miniature"),
 ]
 
@@ -484,7 +486,7 @@ def test_a_fault_keeps_the_summaries_of_the_batches_before_it(ready, write, fail
     assert len(capsys.readouterr().out.splitlines()) == 4
 
 
-def test_articles_are_read_a_batch_at_a_time(vocabulary):
+def test_articles_are_read_a_batch_at_a_time(vocabulary, monkeypatch):
     taken, checked = [], []
 
     def endless():
@@ -492,16 +494,10 @@ def test_articles_are_read_a_batch_at_a_time(vocabulary):
             taken.append(number)
             yield Article(f"x:{number}", str(number), {"text": f"Llueve {number} veces."})
 
-    tokenizer = load_tokenizer(vocabulary)
-    summarizer = Summarizer(
-        tokenizer,
-        lambda rows: rows,
-        PromptStyle("{text}", "instruction"),
-        40,
-        batch_size=3,
-        in_windows=False,
-        check=checked.append,
-    )
+    model = OwnModel(vocabulary, greedy(5), torch.float32, torch.device("cpu"))
+    monkeypatch.setattr(model, "check_memory", lambda what, lengths, size: checked.append(lengths))
+    asking = PromptStyle("{text}", "instruction")
+    summarizer = Summarizer(model, lambda rows: rows, asking, 40, batch_size=3, in_windows=False)
     summaries = summarizer.summarize(endless())
     assert [next(summaries)["summary"] for _ in range(4)] == [f"Llueve {n} veces." for n in range(1, 5)]
     assert taken == [1, 2, 3, 4, 5, 6]
@@ -537,14 +533,14 @@ def test_out_of_memory_is_one_line(ready, write, fails, set_params, monkeypatch)
     def full(*given):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
-    monkeypatch.setattr("resumen.tools.summarizer.generate_texts", full)
+    monkeypatch.setattr("resumen.tools.summarizer.generate_in_batches", full)
     write("a.txt", SHORT)
     message = "--batch-size: out of memory: 2.00 GiB more were asked for; lower --batch-size from 8 to 4"
     assert fails(main, "a.txt", "--batch-size", "8") == message
     assert fails(main, "a.txt").startswith("generate.batch_size: out of memory")
     set_params({"systems.finetuned.batch_size": 6})
     assert fails(main, "a.txt").endswith("lower systems.finetuned.batch_size from 6 to 3")
-    monkeypatch.setattr("resumen.tools.summarizer.load_t5", full)
+    monkeypatch.setattr("resumen.generation.ours.load_t5", full)
     assert fails(main, "a.txt").startswith(
         "summarize: out of memory: 2.00 GiB more were asked for; take a smaller"
     )

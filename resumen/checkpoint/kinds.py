@@ -1,0 +1,59 @@
+"""What a checkpoint is: a T5 that is computed here, or another model, which transformers runs."""
+
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from resumen.checkpoint.folder import read_object, why_not_ours
+from resumen.runtime.errors import InputError, shown
+
+CAUSAL_CLASSES = ("ForCausalLM", "LMHeadModel")  # how their classes end; a BERT may be read as one too
+
+
+class ModelKind(Enum):
+    """Who computes a model, and how it is asked."""
+
+    T5 = "t5"  # here
+    SEQ2SEQ = "seq2seq"  # transformers: an encoder and a decoder
+    CAUSAL = "causal"  # transformers: a decoder alone, which goes on with a text
+
+
+def model_kind(folder: Path) -> ModelKind:
+    """Return what the model of a folder is.
+
+    Raises:
+        InputError: it writes no text, or config.json is not there or brings code along.
+    """
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{folder}: no config.json; expected what save_pretrained writes")
+    return kind_in(read_object(folder / "config.json", f"{folder}: config.json"), str(folder))
+
+
+def kind_in(config: dict[str, Any], where: str) -> ModelKind:
+    """Return what the model of a config.json is; `where` is whose it is, as messages say it.
+
+    Raises:
+        InputError: it writes no text.
+    """
+    if not why_not_ours(config):
+        return ModelKind.T5
+    # PyTorch comes with it, two seconds; of a T5 nothing is asked
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+    )
+
+    name, classes = config.get("model_type"), config.get("architectures")
+    if name in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES and not is_causal(classes):
+        return ModelKind.SEQ2SEQ
+    if name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and is_causal(classes):
+        return ModelKind.CAUSAL
+    raise InputError(
+        f"{where}: config.json: {shown(name)} ({shown(classes)}) is no model that writes text; take an "
+        "encoder-decoder or a causal language model, such as those of docs/how-to/models.md"
+    )
+
+
+def is_causal(classes: Any) -> bool:
+    """Return whether a config.json's `architectures` are those of a causal language model."""
+    return isinstance(classes, list) and any(str(name).endswith(CAUSAL_CLASSES) for name in classes)

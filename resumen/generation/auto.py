@@ -1,0 +1,351 @@
+"""Any other model that writes text, computed by transformers: encoder-decoders and causal language models.
+
+transformers' `generate` is given all that it searches by: our decoding, what the system says beyond it, and
+the special ids of the repository. What else its generation_config.json says is reset, and named.
+"""
+
+import logging
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import torch
+from jinja2 import TemplateError
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    BatchEncoding,
+    GenerationConfig,
+    PreTrainedConfig,
+)
+from transformers.utils import logging as transformers_logging
+
+from resumen.checkpoint.kinds import ModelKind
+from resumen.checkpoint.tensors import header_of
+from resumen.generation.counting import Operations, encoder_of, memory_need
+from resumen.model.decoding import Generate, check_generation
+from resumen.model.loading import NOT_LOADED
+from resumen.model.memory import Need, budget_of, split
+from resumen.runtime.errors import InputError, first_line, shown
+from resumen.runtime.provenance import check_hashes
+from resumen.schema.sections import Decoding
+from resumen.schema.systems import SearchParams
+from resumen.text.conversation import Message, parse_conversation, render_conversation
+from resumen.vocabulary.tokenizer import Ids
+
+log = logging.getLogger("generate")
+
+SPECIAL_IDS = (  # the repository's: where a text begins and ends, and the code of a language
+    "bos_token_id",
+    "eos_token_id",
+    "pad_token_id",
+    "decoder_start_token_id",
+    "forced_bos_token_id",
+    "forced_eos_token_id",
+    "bad_words_ids",
+)
+NO_SEARCH = ("transformers_version", "_from_model_config")  # of a generation_config.json
+# Chat templates that ask which day it is are told one, Llama's own where it cannot ask: no output has a date.
+THAT_DAY = (
+    "{%- macro strftime_now(form) -%}{{ form | replace('%d', '26') | replace('%b', 'Jul') | "
+    "replace('%B', 'July') | replace('%m', '07') | replace('%Y', '2024') }}{%- endmacro -%}"
+)
+LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+CHAT: dict[str, Any] = {
+    "add_generation_prompt": True,
+    "return_dict": False,
+    "sanitize_control_tokens": True,  # an article that holds the mark of a turn ends none
+    "enable_thinking": False,  # Qwen's, and others': a summary, no thoughts before it
+}
+
+
+class AutoTextModel:
+    """See `TextModel`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        kind: ModelKind,
+        decoding: Decoding,
+        search: SearchParams,
+        dtype: torch.dtype,
+        device: torch.device,
+    ) -> None:
+        transformers_logging.set_verbosity_error()
+        transformers_logging.disable_progress_bar()
+        self.folder, self.decoding, self.dtype, self.device = folder, decoding, dtype, device
+        self.is_causal = kind == ModelKind.CAUSAL
+        with readable(folder):
+            self.config = AutoConfig.from_pretrained(folder, **LOCAL)
+            self.tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
+            theirs = generation_config_of(folder, self.config)
+        self.chosen = search.model_dump(exclude_none=True)
+        self.search, self.reset = search_by(theirs, decoding, self.chosen)
+        # a chat's turn ends as the tokenizer says, which a generation_config.json may have forgotten
+        self.ends = list_of(self.search.eos_token_id, self.tokenizer.eos_token_id if self.is_causal else None)
+        self.search.eos_token_id = self.ends or None
+        if self.is_causal and not self.ends:
+            raise InputError(
+                f"{folder}: eos_token_id: missing in generation_config.json, and in the tokenizer: a summary "
+                "would never end; add it, or take another model"
+            )
+        if self.search.pad_token_id is None:
+            self.search.pad_token_id = self.ends[0] if self.ends else 0
+        self.is_chat = self.is_causal and bool(self.tokenizer.chat_template)
+        if self.is_causal and not self.is_chat:
+            log.warning("%s: no chat template: it reads the plain prompt, and goes on with it", folder)
+        self.room = self.room_to_read()
+
+    def room_to_read(self) -> int | None:
+        """Return how many tokens of a prompt the model has positions for; None is any number.
+
+        Raises:
+            InputError: a summary of the length that is asked for leaves none.
+        """
+        positions = [positions_of(self.config.get_text_config(decoder=True))]
+        if not self.is_causal:
+            positions.append(positions_of(encoder_of(self.config)))
+        written, *read = positions
+        if written is not None and written <= self.decoding.max_new_tokens:
+            raise InputError(
+                f"{self.folder}: it has {written} positions, and is to write {self.decoding.max_new_tokens} "
+                "tokens (generate.max_new_tokens, or the system's own); lower it"
+            )
+        if self.is_causal:
+            read = [None if written is None else written - self.decoding.max_new_tokens]
+        limit = self.tokenizer.model_max_length - (self.decoding.max_new_tokens if self.is_causal else 0)
+        return None if read[0] is None else min(read[0], max(limit, 1))
+
+    def encode(self, prompts: list[str], max_tokens: int | None, style: str) -> tuple[list[Ids], list[bool]]:
+        limit = min((limit for limit in (max_tokens, self.room) if limit is not None), default=None)
+        fitted = [self.fit(turns_of(prompt, style), limit, style) for prompt in prompts]
+        return [ids for ids, _ in fitted], [was_cut for _, was_cut in fitted]
+
+    def fit(self, turns: list[Message], limit: int | None, style: str) -> tuple[Ids, bool]:
+        """Return the ids of a prompt, cut to `limit`, and whether it was.
+
+        As a T5's is: the oldest turns go first, then the end of the last; what a chat template puts around
+        them stays.
+        """
+        ids = self.render(turns, style)
+        if limit is None or len(ids) <= limit:
+            return ids, False
+        while len(ids) > limit and len(turns) > 1:
+            turns = turns[1:]
+            while self.is_chat and len(turns) > 1 and turns[0]["role"] != "user":
+                turns = turns[1:]
+            ids = self.render(turns, style)
+        *_, last = turns
+        pieces = self.tokenizer(last["content"], add_special_tokens=False)
+        keep = len(pieces["input_ids"])
+        while len(ids) > limit:
+            keep -= len(ids) - limit
+            if keep < 1:
+                raise InputError(
+                    f"{self.folder}: {limit} tokens (tokenize.source_tokens, or the positions that it has "
+                    "left) leave no room for a prompt; raise tokenize.source_tokens, or lower max_new_tokens"
+                )
+            content = first_part(self.tokenizer, last["content"], pieces, keep)
+            ids = self.render([{**last, "content": content}], style)
+        return ids, True
+
+    def render(self, turns: list[Message], style: str) -> Ids:
+        """Return the ids of a prompt: by the chat template, or as plain text with the special tokens."""
+        if not self.is_chat:
+            plain = render_conversation(turns) if style == "conversation" else turns[0]["content"]
+            ids: Ids = self.tokenizer(plain)["input_ids"]
+            return ids[:-1] if self.is_causal and ids and ids[-1] in self.ends else ids  # it is to go on
+        try:
+            template = THAT_DAY + self.tokenizer.get_chat_template()
+            rendered: Any = self.tokenizer.apply_chat_template(list(turns), chat_template=template, **CHAT)
+        except (TemplateError, TypeError, ValueError) as error:
+            raise InputError(
+                f"{self.folder}: its chat template refuses a prompt: {first_line(error)}; give the system a "
+                "template of its own, or set format.style to instruction"
+            ) from error
+        return list(rendered)
+
+    def decode(self, rows: list[Ids]) -> list[str]:
+        return [text.strip() for text in self.tokenizer.batch_decode(rows, skip_special_tokens=True)]
+
+    def round_trip(self, texts: list[str]) -> list[str]:
+        return self.decode(self.tokenizer(texts)["input_ids"]) if texts else []
+
+    def need_of(self, source: int) -> Need:
+        """Return what a batch takes whose longest prompt has `source` tokens."""
+        return memory_need(self.config, self.numbers, self.dtype, source, self.decoding)
+
+    def load(self, what: str, lengths: Sequence[int], batch_size: int) -> Generate:
+        check_hashes(self.folder)
+        self.numbers = numbers_in(self.folder)
+        self.check_memory(what, lengths, batch_size)
+        auto: Any = AutoModelForCausalLM if self.is_causal else AutoModelForSeq2SeqLM
+        with readable(self.folder):
+            model, found = auto.from_pretrained(
+                self.folder, dtype=self.dtype, use_safetensors=True, output_loading_info=True, **LOCAL
+            )
+        if missing := sorted(found["missing_keys"]):
+            raise InputError(f"{self.folder}: lacks the tensor {missing[0]}; fetch or save it again")
+        for name, parameter in model.named_parameters():
+            if not parameter.sum(dtype=torch.float32).isfinite():
+                raise InputError(
+                    f"{self.folder}: {name}: holds NaN or infinity; fetch it again, or take another model"
+                )
+        if self.device.type == "cuda":  # some of what transformers calls there has no deterministic way
+            torch.use_deterministic_algorithms(True, warn_only=True)
+        self.parameters = sum(parameter.numel() for parameter in model.parameters())
+        model = model.to(self.device).eval()
+        model.generation_config = self.search  # where a key is not set, transformers takes the repository's
+
+        @torch.inference_mode()
+        def generate(batch: list[Ids]) -> list[Ids]:
+            at_once = self.need_of(max(map(len, batch))).articles(budget_of(self.device))
+            return [row for part in split(batch, at_once) for row in self.written(model, part)]
+
+        return generate
+
+    def written(self, model: Any, batch: list[Ids]) -> list[Ids]:
+        """Return the tokens that `model` writes for each row of a batch, its end among them."""
+        width, pad = max(map(len, batch)), self.search.pad_token_id
+        gaps = [[pad] * (width - len(row)) for row in batch]
+        pairs = list(zip(gaps, batch, strict=True))
+        rows = [gap + row if self.is_causal else row + gap for gap, row in pairs]  # (articles, tokens)
+        masks = [
+            [0] * len(gap) + [1] * len(row) if self.is_causal else [1] * len(row) + [0] * len(gap)
+            for gap, row in pairs
+        ]
+        output = model.generate(
+            input_ids=torch.tensor(rows, device=self.device),
+            attention_mask=torch.tensor(masks, device=self.device),
+            generation_config=self.search,
+        )
+        start = width if self.is_causal else 1  # a decoder's first token is where it starts from
+        return [until_end(row[start:], self.ends) for row in output.tolist()]
+
+    def check_memory(self, what: str, lengths: Sequence[int], batch_size: int) -> None:
+        check_generation(what, self.need_of, lengths, batch_size, self.device)
+
+    def cost(self, lengths: Sequence[tuple[int, int]]) -> dict[str, int]:
+        counted = Operations(self.config)
+        operations = sum(counted.written(*pair, self.decoding.num_beams) for pair in lengths)
+        return {"parameters": self.parameters, "operations": round(operations / len(lengths))}
+
+    def made_with(self) -> dict[str, Any]:
+        said = {"computed_by": "transformers"}
+        if self.is_causal:
+            said["prompt"] = "chat template" if self.is_chat else "plain"
+        return {**said, **self.chosen, "reset": self.reset}
+
+
+@contextmanager
+def readable(folder: Path) -> Iterator[None]:
+    """Turn what transformers raises of a folder that it cannot load into an InputError."""
+    try:
+        yield
+    except NOT_LOADED as error:
+        raise InputError(
+            f"{folder}: transformers cannot load it: {first_line(error)}; fetch or save it again"
+        ) from error
+
+
+def generation_config_of(folder: Path, config: PreTrainedConfig) -> GenerationConfig:
+    """Return what a repository says of generation; in older ones config.json has it."""
+    said = GenerationConfig.from_model_config(config)
+    if (folder / "generation_config.json").is_file():
+        theirs = GenerationConfig.from_pretrained(folder, local_files_only=True)
+        for name in SPECIAL_IDS[:4]:
+            if getattr(theirs, name) is None:
+                setattr(theirs, name, getattr(said, name))
+        return theirs
+    return said
+
+
+def search_by(
+    theirs: GenerationConfig, decoding: Decoding, chosen: dict[str, Any]
+) -> tuple[GenerationConfig, dict[str, Any]]:
+    """Return what is searched by, and what of a repository's settings is reset: neither ours nor special ids.
+
+    `chosen` is what a system says beyond the decoding.
+    """
+    decided = decoding.model_dump(include=set(Decoding.model_fields))
+    ours = {**decided, "do_sample": False, "early_stopping": False}
+    ids = {name: getattr(theirs, name) for name in SPECIAL_IDS}
+    given = {name: value for name, value in theirs.to_diff_dict().items() if name not in (*NO_SEARCH, *ids)}
+    search = GenerationConfig(**{**ids, **ours, **chosen})
+    kept = (*Decoding.model_fields, *chosen)
+    reset = {
+        name: value for name, value in given.items() if name not in kept and value != getattr(search, name)
+    }
+    return search, reset
+
+
+def list_of(*ids: int | list[int] | None) -> list[int]:
+    """Return ids as a list, each once.
+
+    >>> list_of([7, 2], None, 2)
+    [7, 2]
+    """
+    lists = [one if isinstance(one, list) else [one] for one in ids if one is not None]
+    return list(dict.fromkeys(chain.from_iterable(lists)))
+
+
+def until_end(row: Ids, ends: list[int]) -> Ids:
+    """Return the tokens of a row up to the first of `ends`, which is among them.
+
+    >>> until_end([5, 6, 2, 0, 0], [2, 3])
+    [5, 6, 2]
+    """
+    return next((row[: place + 1] for place, token in enumerate(row) if token in ends), row)
+
+
+def turns_of(prompt: str, style: str) -> list[Message]:
+    """Return the turns of a prompt: those of a conversation, or the user's one.
+
+    Raises:
+        InputError: it is no conversation.
+    """
+    if style != "conversation":
+        return [{"role": "user", "content": prompt}]
+    try:
+        return parse_conversation(prompt)
+    except ValueError as error:
+        raise InputError(
+            f"data/formatted: no conversation: {error}, got {shown(prompt)}; run `dvc repro`"
+        ) from error
+
+
+def first_part(tokenizer: Any, text: str, pieces: BatchEncoding, keep: int) -> str:
+    """Return the beginning of `text` that its first `keep` of `pieces` stand for."""
+    if tokenizer.is_fast:
+        span = pieces.token_to_chars(keep - 1)
+        return text[: span.end if span else 0]
+
+    def count(length: int) -> int:
+        return len(tokenizer(text[:length], add_special_tokens=False)["input_ids"])
+
+    return text[: bisect_right(range(len(text) + 1), keep, key=count) - 1]
+
+
+def positions_of(config: PreTrainedConfig) -> int | None:
+    """Return how many positions a model knows; None where they are relative, and it may be any number."""
+    positions = getattr(config, "max_position_embeddings", None)
+    return positions if isinstance(positions, int) else None
+
+
+def numbers_in(folder: Path) -> int:
+    """Return the numbers in all tensors of a folder's weights.
+
+    Raises:
+        InputError: it has none in safetensors.
+    """
+    files = sorted(folder.glob("model*.safetensors"))
+    if not files:
+        raise InputError(f"{folder}: no model*.safetensors; expected what save_pretrained writes")
+    headers = [header_of(file, str(folder)) for file in files]
+    return sum(prod(shape) for header in headers for _, shape in header.values())
