@@ -1,6 +1,7 @@
-"""Check: read the whole of params.yaml and the environment's RESUMEN_, and say what is wrong before any work.
+"""Check: read the whole of params.yaml, and say what is wrong with it before any work.
 
-What DVC itself would say less clearly is caught here too: `make repro` calls this first.
+What DVC itself would say less clearly is caught here too, and what is wrong with RESUMEN_MEMORY_GB and
+RESUMEN_THREADS: `make repro` calls this first.
 
     resumen check
 """

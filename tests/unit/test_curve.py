@@ -182,7 +182,8 @@ def test_the_report_shows_it_where_it_is_of_the_same_articles(small_run, result,
         write_json(Path("metrics/curve.json"), {**shown, **change})
         runs(report)
         assert 'id="curve"' not in Path("reports/report.html").read_text(encoding="utf-8")
-        assert f"metrics/curve.json: {message}; left out" in caplog.messages
+        said = f"metrics/curve.json: {message}; left out; `resumen curve` makes it again"
+        assert said in caplog.messages
     Path("metrics/curve.json").unlink()
     runs(report)
     assert 'id="curve"' not in Path("reports/report.html").read_text(encoding="utf-8")
