@@ -42,6 +42,7 @@ bench: $(BIN)/.installed  ## speed beside what people would otherwise run (over 
 	@ONEDNN_MAX_CPU_ISA=AVX2 python -m benchmarks.speed --write --work finetune greedy beams
 	@python -m benchmarks.ranks --write
 	@python -m benchmarks.course --write
+	@python -m benchmarks.memory --write
 	@python -m benchmarks.scoring --write
 	@python -m benchmarks.full_scale --share 0.02 --write
 

@@ -145,11 +145,12 @@ def cost_of(meta: dict[str, Any]) -> dict[str, float]:
 
     >>> cost_of({"cost": {"parameters": 699008, "operations": 281473920}})
     {'parameters': 699008, 'gflops_per_article': 0.2815}
+    >>> cost_of({"cost": {"parameters": 699008}})
+    {'parameters': 699008}
     """
-    cost = meta.get(COST)
-    if cost is None:
-        return {}
-    return {"parameters": cost["parameters"], "gflops_per_article": round(cost["operations"] / 1e9, 4)}
+    cost = meta.get(COST, {})
+    counted = {"gflops_per_article": round(cost["operations"] / 1e9, 4)} if "operations" in cost else {}
+    return {**({"parameters": cost["parameters"]} if cost else {}), **counted}
 
 
 def scores_schema() -> pa.Schema:

@@ -38,8 +38,9 @@ def main() -> None:
         share_cores(log)
         from resumen.generation.answers import answer  # PyTorch takes seconds to import
 
+        search = system.generate.of_an_answer() if system.generate else None
         prompts = [probe.prompt for probe in probes.values()]
-        answers = answer(system.path, prompts, max_new_tokens, f"probe {name}", system.generate)
+        answers = answer(system.path, prompts, max_new_tokens, f"probe {name}", search)
         rows = [
             Answer(key, probe.kind, probe.prompt, text, probe.answer)._asdict()
             for (key, probe), text in zip(probes.items(), answers, strict=True)

@@ -23,7 +23,7 @@ from safetensors.numpy import save_file
 
 from resumen.checkpoint.config import require_int
 from resumen.checkpoint.folder import check_files, check_tokenizer_config, read_config, read_object
-from resumen.checkpoint.kinds import ModelKind, kind_in, model_kind
+from resumen.checkpoint.kinds import ModelKind, is_byte_level, kind_in, model_kind
 from resumen.checkpoint.tensors import INDEX, Header, check_index, check_tensors, header_of
 from resumen.runtime.cli import parser, run
 from resumen.runtime.commands import output_of
@@ -62,7 +62,7 @@ SMALL_FILES = (
     "added_tokens.json",
     "chat_template.jinja",
     *("spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "source.spm", "target.spm"),
-    *("vocab.json", "merges.txt", "vocab.txt"),
+    *("vocab.json", "target_vocab.json", "merges.txt", "vocab.txt"),
 )
 WEIGHT_FILES = ("model.safetensors", "model-*-of-*.safetensors")
 HUB_FILES = (*SMALL_FILES, *WEIGHT_FILES)
@@ -77,8 +77,9 @@ NEEDED = {  # one of each, by what a message calls it
     "model*.safetensors": WEIGHT_FILES,
     "tokenizer.json": ("tokenizer.json", "spiece.model"),
 }
-TOKENIZER_FILES = tuple(
-    name for name in SMALL_FILES if name not in ("config.json", "generation_config.json", INDEX)
+VOCABULARIES = (
+    *("tokenizer.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "source.spm"),
+    *("vocab.json", "vocab.txt"),
 )
 FIRST_FILES = ("config.json", "tokenizer_config.json")  # they tell what the model is
 AS_SAVED = "; expected what save_pretrained writes"
@@ -113,25 +114,25 @@ def download(repo: str, commit: str, folder: Path) -> None:
     configuration, and the headers of the weights, are checked before gigabytes are fetched.
 
     Raises:
-        InputError: the hub cannot be reached, or the repository holds no T5 in safetensors.
+        InputError: the hub cannot be reached, or the repository holds no model in safetensors.
     """
     where = f"{repo}@{commit}"
     listed = {} if constants.is_offline_mode() else list_repo_files(repo, commit, "model")
     if listed:
         first = fetch_files(repo, commit, "model", FIRST_FILES, listed)
-        kind = check_kind(first, where) if "config.json" in first else ModelKind.T5
+        needed = needed_files(first, where) if "config.json" in first else NEEDED
         check_safe(list(listed), where, repo)
-        check_names(list(listed), kind, where)
+        check_names(list(listed), needed, where)
     small = fetch_files(repo, commit, "model", SMALL_FILES, listed)
     if "config.json" not in small:
         raise InputError(f"{where}: lacks config.json{IN_CACHE}")
     check_files(small, where)
-    kind = check_kind(small, where)
+    needed = needed_files(small, where)
     weights = [name for name in listed if any(fnmatch(name, pattern) for pattern in WEIGHT_FILES)]
     if not all(cached_file(repo, commit, "model", name) for name in weights):
         check_weights(small, {name: fetch_header(repo, commit, name) for name in weights}, where)
     files = fetch_files(repo, commit, "model", HUB_FILES, listed)
-    check_names(list(files), kind, where, AS_SAVED if listed else IN_CACHE)
+    check_names(list(files), needed, where, AS_SAVED if listed else IN_CACHE)
     check_local_weights(files, where)
     folder.mkdir()
     for name, path in files.items():
@@ -172,12 +173,23 @@ def check_local_weights(files: dict[str, Path], where: str) -> None:
     check_weights(files, {name: header_of(path, where) for name, path in weights.items()}, where)
 
 
-def check_names(names: list[str], kind: ModelKind, where: str, advice: str = AS_SAVED) -> None:
-    """Raise InputError, which ends with `advice`, unless `names` are those of a model folder that we read.
+def needed_files(files: dict[str, Path], where: str) -> dict[str, tuple[str, ...]]:
+    """Return what the model has to have whose configuration is among `files`; it raises as `check_kind` does.
 
-    What else than tokenizer.json a tokenizer is made of, transformers knows of each model.
+    What else than tokenizer.json a vocabulary stands in, transformers knows of each model.
     """
-    needed = NEEDED if kind == ModelKind.T5 else {**NEEDED, "tokenizer.json": TOKENIZER_FILES}
+    if check_kind(files, where) == ModelKind.T5:
+        return NEEDED
+    needed = {**NEEDED, "tokenizer.json": VOCABULARIES}
+    if is_byte_level(read_object(files["config.json"], where)):
+        del needed["tokenizer.json"]
+    return needed
+
+
+def check_names(
+    names: list[str], needed: dict[str, tuple[str, ...]], where: str, advice: str = AS_SAVED
+) -> None:
+    """Raise InputError, which ends with `advice`, unless `names` have one of each that is `needed`."""
     for what, patterns in needed.items():
         if any(fnmatch(name, pattern) for name in names for pattern in patterns):
             continue
@@ -264,8 +276,7 @@ def copy_folder(source: Path, folder: Path) -> None:
     files = {path.name: path for pattern in HUB_FILES for path in sorted(source.glob(pattern))}
     check_links(files, source)
     check_files({name: path for name, path in files.items() if name in FIRST_FILES}, str(source))
-    kind = check_kind(files, str(source))
-    check_names([path.name for path in source.glob("*")], kind, str(source))
+    check_names([path.name for path in source.glob("*")], needed_files(files, str(source)), str(source))
     check_files(files, str(source))
     check_local_weights(files, str(source))
     folder.mkdir()

@@ -8,6 +8,9 @@ from resumen.checkpoint.folder import read_object, why_not_ours
 from resumen.runtime.errors import InputError, shown
 
 CAUSAL_CLASSES = ("ForCausalLM", "LMHeadModel")  # how their classes end; a BERT may be read as one too
+UNFIT = {  # what transformers computes otherwise in a batch than one by one
+    "bigbird_pegasus": "its encoder attends in another way from the first short batch on",
+}
 
 
 class ModelKind(Enum):
@@ -43,15 +46,22 @@ def kind_in(config: dict[str, Any], where: str) -> ModelKind:
         MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
     )
 
-    name, classes = config.get("model_type"), config.get("architectures")
+    name, classes = str(config.get("model_type")), config.get("architectures")
+    if reason := UNFIT.get(name):
+        raise InputError(f"{where}: config.json: {name}: {reason}; take another model")
     if name in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES and not is_causal(classes):
         return ModelKind.SEQ2SEQ
     if name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and is_causal(classes):
         return ModelKind.CAUSAL
     raise InputError(
-        f"{where}: config.json: {shown(name)} ({shown(classes)}) is no model that writes text; take an "
-        "encoder-decoder or a causal language model, such as those of docs/how-to/models.md"
+        f"{where}: config.json: {shown(config.get('model_type'))} ({shown(classes)}) is no model that writes "
+        "text; take an encoder-decoder or a causal language model, such as those of docs/how-to/models.md"
     )
+
+
+def is_byte_level(config: dict[str, Any]) -> bool:
+    """Return whether the tokenizer of a config.json takes bytes for pieces, and has no file for them."""
+    return "ByT5" in str(config.get("tokenizer_class"))
 
 
 def is_causal(classes: Any) -> bool:

@@ -28,8 +28,8 @@ from transformers.utils import logging as transformers_logging
 
 from resumen.checkpoint.kinds import ModelKind
 from resumen.checkpoint.tensors import header_of
-from resumen.generation.counting import Operations, encoder_of, memory_need
-from resumen.model.decoding import Generate, check_generation
+from resumen.generation.counting import Operations, config_size, encoder_of, memory_need
+from resumen.model.decoding import Generate, check_generation, smaller_than
 from resumen.model.loading import NOT_LOADED
 from resumen.model.memory import Need, budget_of, split
 from resumen.runtime.errors import InputError, first_line, shown
@@ -50,11 +50,16 @@ SPECIAL_IDS = (  # the repository's: where a text begins and ends, and the code 
     "forced_eos_token_id",
     "bad_words_ids",
 )
-NO_SEARCH = ("transformers_version", "_from_model_config")  # of a generation_config.json
+NO_SEARCH = (  # of a generation_config.json, and of a config.json read as one
+    *("transformers_version", "_from_model_config", "use_cache", "output_attentions", "output_hidden_states"),
+    *("output_scores", "output_logits", "return_dict_in_generate"),
+)
+FROM_PADDING = ("roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "camembert")
+TEMPLATE_ERRORS = (TemplateError, RecursionError, MemoryError)
 # Chat templates that ask which day it is are told one, Llama's own where it cannot ask: no output has a date.
 THAT_DAY = (
     "{%- macro strftime_now(form) -%}{{ form | replace('%d', '26') | replace('%b', 'Jul') | "
-    "replace('%B', 'July') | replace('%m', '07') | replace('%Y', '2024') }}{%- endmacro -%}"
+    "replace('%B', 'July') | replace('%m', '07') | replace('%Y', '2024') }}{%- endmacro %}{{ '' }}"
 )
 LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 CHAT: dict[str, Any] = {
@@ -84,23 +89,45 @@ class AutoTextModel:
         with readable(folder):
             self.config = AutoConfig.from_pretrained(folder, **LOCAL)
             self.tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
-            theirs = generation_config_of(folder, self.config)
-        self.chosen = search.model_dump(exclude_none=True)
-        self.search, self.reset = search_by(theirs, decoding, self.chosen)
-        # a chat's turn ends as the tokenizer says, which a generation_config.json may have forgotten
-        self.ends = list_of(self.search.eos_token_id, self.tokenizer.eos_token_id if self.is_causal else None)
-        self.search.eos_token_id = self.ends or None
+            published = published_generation(folder)
+            self.chosen = search.model_dump(exclude_none=True)
+            self.search, self.reset = search_by(published, decoding, self.chosen)
+            # a chat's turn ends as the tokenizer says, which a generation_config.json may have forgotten
+            own_end = self.tokenizer.eos_token_id if self.is_causal else None
+            self.ends = list_of(self.search.eos_token_id, own_end)
+            self.search.eos_token_id = self.ends or None
+        self.check_ids()
         if self.is_causal and not self.ends:
             raise InputError(
                 f"{folder}: eos_token_id: missing in generation_config.json, and in the tokenizer: a summary "
                 "would never end; add it, or take another model"
             )
-        if self.search.pad_token_id is None:
+        pad = self.search.pad_token_id
+        if pad is None or pad < 0:  # -1 in Llama's first files
             self.search.pad_token_id = self.ends[0] if self.ends else 0
-        self.is_chat = self.is_causal and bool(self.tokenizer.chat_template)
+        self.is_chat = bool(self.tokenizer.chat_template)
         if self.is_causal and not self.is_chat:
             log.warning("%s: no chat template: it reads the plain prompt, and goes on with it", folder)
         self.room = self.room_to_read()
+
+    def check_ids(self) -> None:
+        """Raise InputError if the tokenizer has lost its vocabulary, or an id of the search is none of it."""
+        rows = config_size(self.config.get_text_config(decoder=True), "vocab_size", default=0)
+        if 2 * (pieces := len(self.tokenizer)) < rows:
+            raise InputError(
+                f"{self.folder}: its tokenizer has {pieces} pieces, and its embedding {rows} rows; add the "
+                "files of its vocabulary, such as tokenizer.json"
+            )
+        if (first := self.chosen.get("forced_bos_token_id", -1)) >= rows:
+            raise InputError(
+                f"params.yaml: systems.S.generate.forced_bos_token_id: expected a token of {self.folder}, "
+                f"which has {rows}, got {first}"
+            )
+        if any(not isinstance(end, int) for end in self.ends):
+            raise InputError(
+                f"{self.folder}: eos_token_id: expected ids, got {shown(self.ends)}; correct its "
+                "generation_config.json"
+            )
 
     def room_to_read(self) -> int | None:
         """Return how many tokens of a prompt the model has positions for; None is any number.
@@ -108,10 +135,8 @@ class AutoTextModel:
         Raises:
             InputError: a summary of the length that is asked for leaves none.
         """
-        positions = [positions_of(self.config.get_text_config(decoder=True))]
-        if not self.is_causal:
-            positions.append(positions_of(encoder_of(self.config)))
-        written, *read = positions
+        written = positions_of(self.config.get_text_config(decoder=True), "max_decoder_position_embeddings")
+        read = [positions_of(encoder_of(self.config), "max_encoder_position_embeddings")]
         if written is not None and written <= self.decoding.max_new_tokens:
             raise InputError(
                 f"{self.folder}: it has {written} positions, and is to write {self.decoding.max_new_tokens} "
@@ -119,12 +144,22 @@ class AutoTextModel:
             )
         if self.is_causal:
             read = [None if written is None else written - self.decoding.max_new_tokens]
+        if read[0] is None or not isinstance(self.tokenizer.model_max_length, int | float):
+            return read[0]
         limit = self.tokenizer.model_max_length - (self.decoding.max_new_tokens if self.is_causal else 0)
-        return None if read[0] is None else min(read[0], max(limit, 1))
+        return int(min(read[0], max(limit, 1)))
 
     def encode(self, prompts: list[str], max_tokens: int | None, style: str) -> tuple[list[Ids], list[bool]]:
         limit = min((limit for limit in (max_tokens, self.room) if limit is not None), default=None)
         fitted = [self.fit(turns_of(prompt, style), limit, style) for prompt in prompts]
+        rows = config_size(
+            (self.config if self.is_causal else encoder_of(self.config)), "vocab_size", default=0
+        )
+        if rows and any(max(ids, default=0) >= rows for ids, _ in fitted):
+            raise InputError(
+                f"{self.folder}: its tokenizer gives a token that its embedding of {rows} rows has not; take "
+                "another checkpoint"
+            )
         return [ids for ids, _ in fitted], [was_cut for _, was_cut in fitted]
 
     def fit(self, turns: list[Message], limit: int | None, style: str) -> tuple[Ids, bool]:
@@ -142,7 +177,7 @@ class AutoTextModel:
                 turns = turns[1:]
             ids = self.render(turns, style)
         *_, last = turns
-        pieces = self.tokenizer(last["content"], add_special_tokens=False)
+        pieces = self.pieces_of(last["content"], add_special_tokens=False)
         keep = len(pieces["input_ids"])
         while len(ids) > limit:
             keep -= len(ids) - limit
@@ -159,17 +194,34 @@ class AutoTextModel:
         """Return the ids of a prompt: by the chat template, or as plain text with the special tokens."""
         if not self.is_chat:
             plain = render_conversation(turns) if style == "conversation" else turns[0]["content"]
-            ids: Ids = self.tokenizer(plain)["input_ids"]
+            ids: Ids = self.pieces_of(plain)["input_ids"]
             return ids[:-1] if self.is_causal and ids and ids[-1] in self.ends else ids  # it is to go on
         try:
             template = THAT_DAY + self.tokenizer.get_chat_template()
             rendered: Any = self.tokenizer.apply_chat_template(list(turns), chat_template=template, **CHAT)
-        except (TemplateError, TypeError, ValueError) as error:
+        except (*TEMPLATE_ERRORS, *NOT_LOADED) as error:
             raise InputError(
-                f"{self.folder}: its chat template refuses a prompt: {first_line(error)}; give the system a "
-                "template of its own, or set format.style to instruction"
+                f"{self.folder}: its chat template refuses a prompt: {first_line(error)}; take another "
+                "model, or one whose tokenizer has no chat template"
             ) from error
         return list(rendered)
+
+    def pieces_of(self, text: str, **options: Any) -> BatchEncoding:
+        """Return the tokens of a text.
+
+        Raises:
+            InputError: the tokenizer fails at it, as one in Rust may, with what is no Exception.
+        """
+        try:
+            pieces: BatchEncoding = self.tokenizer(text, **options)
+            return pieces
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
+            raise InputError(
+                f"{self.folder}: its tokenizer fails at {shown(text)}: {first_line(error)}; take another "
+                "model"
+            ) from error
 
     def decode(self, rows: list[Ids]) -> list[str]:
         return [text.strip() for text in self.tokenizer.batch_decode(rows, skip_special_tokens=True)]
@@ -187,19 +239,23 @@ class AutoTextModel:
         self.check_memory(what, lengths, batch_size)
         auto: Any = AutoModelForCausalLM if self.is_causal else AutoModelForSeq2SeqLM
         with readable(self.folder):
-            model, found = auto.from_pretrained(
+            model, report = auto.from_pretrained(
                 self.folder, dtype=self.dtype, use_safetensors=True, output_loading_info=True, **LOCAL
             )
-        if missing := sorted(found["missing_keys"]):
-            raise InputError(f"{self.folder}: lacks the tensor {missing[0]}; fetch or save it again")
+        if missing := sorted(report["missing_keys"]):
+            raise InputError(
+                f"{self.folder}: lacks the tensor {missing[0]}; fetch or save it again (transformers 5 "
+                "shares no weights of an encoder with its decoder: save such a model with both)"
+            )
         for name, parameter in model.named_parameters():
-            if not parameter.sum(dtype=torch.float32).isfinite():
+            if not torch.stack(parameter.aminmax()).isfinite().all():
                 raise InputError(
                     f"{self.folder}: {name}: holds NaN or infinity; fetch it again, or take another model"
                 )
         if self.device.type == "cuda":  # some of what transformers calls there has no deterministic way
             torch.use_deterministic_algorithms(True, warn_only=True)
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
+        self.operations = self.counted()
         model = model.to(self.device).eval()
         model.generation_config = self.search  # where a key is not set, transformers takes the repository's
 
@@ -229,18 +285,28 @@ class AutoTextModel:
         return [until_end(row[start:], self.ends) for row in output.tolist()]
 
     def check_memory(self, what: str, lengths: Sequence[int], batch_size: int) -> None:
-        check_generation(what, self.need_of, lengths, batch_size, self.device)
+        check_generation(what, self.need_of, lengths, batch_size, self.device, smaller_than(self.dtype))
 
     def cost(self, lengths: Sequence[tuple[int, int]]) -> dict[str, int]:
-        counted = Operations(self.config)
-        operations = sum(counted.written(*pair, self.decoding.num_beams) for pair in lengths)
+        if self.operations is None:
+            return {"parameters": self.parameters}
+        operations = sum(self.operations.written(*pair, self.decoding.num_beams) for pair in lengths)
         return {"parameters": self.parameters, "operations": round(operations / len(lengths))}
 
+    def counted(self) -> Operations | None:
+        """Return what counts the operations; None where the way through a model depends on what it reads."""
+        try:
+            operations = Operations(self.config)
+            operations.written(1, 1, 1)
+        except NOT_LOADED as error:
+            log.warning("%s: its operations are not counted: %s", self.folder, first_line(error))
+            return None
+        return operations
+
     def made_with(self) -> dict[str, Any]:
-        said = {"computed_by": "transformers"}
-        if self.is_causal:
-            said["prompt"] = "chat template" if self.is_chat else "plain"
-        return {**said, **self.chosen, "reset": self.reset}
+        prompt = {"prompt": "chat template" if self.is_chat else "plain"}
+        asked = prompt if self.is_causal or self.is_chat else {}
+        return {"computed_by": "transformers", **asked, **self.chosen, "reset": self.reset}
 
 
 @contextmanager
@@ -254,20 +320,22 @@ def readable(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def generation_config_of(folder: Path, config: PreTrainedConfig) -> GenerationConfig:
+def published_generation(folder: Path) -> GenerationConfig:
     """Return what a repository says of generation; in older ones config.json has it."""
-    said = GenerationConfig.from_model_config(config)
-    if (folder / "generation_config.json").is_file():
-        theirs = GenerationConfig.from_pretrained(folder, local_files_only=True)
-        for name in SPECIAL_IDS[:4]:
-            if getattr(theirs, name) is None:
-                setattr(theirs, name, getattr(said, name))
-        return theirs
-    return said
+    legacy = GenerationConfig.from_pretrained(
+        folder, config_file_name="config.json", local_files_only=True, _from_model_config=True
+    )
+    if not (folder / "generation_config.json").is_file():
+        return legacy
+    published = GenerationConfig.from_pretrained(folder, local_files_only=True)
+    for name in SPECIAL_IDS[:4]:
+        if getattr(published, name) is None:
+            setattr(published, name, getattr(legacy, name))
+    return published
 
 
 def search_by(
-    theirs: GenerationConfig, decoding: Decoding, chosen: dict[str, Any]
+    published: GenerationConfig, decoding: Decoding, chosen: dict[str, Any]
 ) -> tuple[GenerationConfig, dict[str, Any]]:
     """Return what is searched by, and what of a repository's settings is reset: neither ours nor special ids.
 
@@ -275,12 +343,13 @@ def search_by(
     """
     decided = decoding.model_dump(include=set(Decoding.model_fields))
     ours = {**decided, "do_sample": False, "early_stopping": False}
-    ids = {name: getattr(theirs, name) for name in SPECIAL_IDS}
-    given = {name: value for name, value in theirs.to_diff_dict().items() if name not in (*NO_SEARCH, *ids)}
+    ids = {name: getattr(published, name) for name in SPECIAL_IDS}
     search = GenerationConfig(**{**ids, **ours, **chosen})
-    kept = (*Decoding.model_fields, *chosen)
+    named = (*NO_SEARCH, *ids, *Decoding.model_fields, *chosen)
     reset = {
-        name: value for name, value in given.items() if name not in kept and value != getattr(search, name)
+        name: value if isinstance(value, int | float | str | list) else str(value)
+        for name, value in published.to_diff_dict().items()
+        if name not in named and value != getattr(search, name, None)
     }
     return search, reset
 
@@ -332,10 +401,15 @@ def first_part(tokenizer: Any, text: str, pieces: BatchEncoding, keep: int) -> s
     return text[: bisect_right(range(len(text) + 1), keep, key=count) - 1]
 
 
-def positions_of(config: PreTrainedConfig) -> int | None:
-    """Return how many positions a model knows; None where they are relative, and it may be any number."""
-    positions = getattr(config, "max_position_embeddings", None)
-    return positions if isinstance(positions, int) else None
+def positions_of(config: PreTrainedConfig, also: str) -> int | None:
+    """Return how many positions a stack knows, `also` by LED's name; None where they are relative.
+
+    RoBERTa's kind counts them from behind its padding.
+    """
+    positions = config_size(config, also, "max_position_embeddings", default=0) or None
+    if positions and config.model_type in FROM_PADDING:
+        positions -= (config.pad_token_id or 0) + 1
+    return positions
 
 
 def numbers_in(folder: Path) -> int:

@@ -9,10 +9,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, PreTrainedConfig
 
 from resumen.model.memory import FLOAT32, PROGRAM, Need
-from resumen.model.private import fake_tensors
+from resumen.model.private import attends_in_one, fake_tensors
 from resumen.schema.sections import Decoding
 
-LENGTH_STEP = 64  # tokens between the lengths that are counted
+LENGTH_STEP = 256  # tokens between the lengths that are counted: whole blocks where an attention has some
 
 
 def encoder_of(config: PreTrainedConfig) -> PreTrainedConfig:
@@ -37,11 +37,21 @@ def cached_bytes(config: PreTrainedConfig, dtype: torch.dtype) -> int:
 
 
 def reading_bytes(config: PreTrainedConfig, source: int, dtype: torch.dtype) -> int:
-    """Return the most bytes that reading `source` tokens takes at once, in a layer; what is kept, apart."""
+    """Return the most bytes that reading `source` tokens takes at once, in a layer; what is kept, apart.
+
+    The scores of PyTorch's own attention never stand all at once; LongT5's look at three blocks, and at one
+    token for each block of its global ones.
+    """
     hidden = config_size(config, "hidden_size", default=1)
     inner = config_size(config, "intermediate_size", "ffn_dim", "d_ff", "n_inner", default=4 * hidden)
-    scores = 3 * config_size(config, "num_attention_heads", default=1) * source
-    return source * (8 * hidden + 3 * inner + scores) * max(dtype.itemsize, FLOAT32)
+    looked_at = source
+    if radius := config_size(config, "local_radius", default=0):
+        blocks = source // config_size(config, "global_block_size", default=source)
+        looked_at = min(source, 3 * (radius + 1) + blocks)
+    elif attends_in_one(config.model_type):
+        looked_at = 0
+    scores = 3 * config_size(config, "num_attention_heads", default=1) * looked_at
+    return source * (12 * hidden + 4 * inner + scores) * max(dtype.itemsize, FLOAT32)
 
 
 def memory_need(
@@ -71,12 +81,17 @@ class Operations:
     def __init__(self, config: PreTrainedConfig) -> None:
         self.is_pair = bool(config.is_encoder_decoder)
         auto: Any = AutoModelForSeq2SeqLM if self.is_pair else AutoModelForCausalLM
+        self.count = cache(self.counted)
+        sides = (config.get_text_config(decoder=True), encoder_of(config))
+        positions = min(
+            config_size(side, "max_position_embeddings", default=3 * LENGTH_STEP) for side in sides
+        )
+        self.step = min(LENGTH_STEP, positions // 3)
         self.without_values = fake_tensors()
         with self.without_values:
             self.model = auto.from_config(config, attn_implementation="eager").eval()
 
-    @cache  # noqa: B019  # as long as its model
-    def count(self, source: int, target: int) -> int:
+    def counted(self, source: int, target: int) -> int:
         """Return the operations of reading `source` tokens at once, and `target` in the decoder.
 
         A causal model reads the `source` and gives the logits of its last token.
@@ -94,7 +109,7 @@ class Operations:
 
         They are written one after another: a token looks at those before it, whose keys and values are kept.
         """
-        h, f = LENGTH_STEP, self.count
+        h, f = self.step, self.count
         square_s = Fraction(f(3 * h, h) - 2 * f(2 * h, h) + f(h, h), 2 * h * h)  # of source × source
         if not self.is_pair:
             each = Fraction(f(2 * h, h) - f(h, h), h) - 3 * h * square_s  # of a token

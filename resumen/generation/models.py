@@ -62,10 +62,11 @@ def open_model(
         InputError: the folder holds no model that writes text, or its tokenizer cannot be read.
     """
     kind = model_kind(folder)
-    if kind == ModelKind.T5 and search is None:
+    search = search or SearchParams()
+    if kind == ModelKind.T5 and search == SearchParams():
         from resumen.generation.ours import OwnModel
 
         return OwnModel(folder, decoding, dtype, device)
     from resumen.generation.auto import AutoTextModel  # transformers takes seconds to import
 
-    return AutoTextModel(folder, kind, decoding, search or SearchParams(), dtype, device)
+    return AutoTextModel(folder, kind, decoding, search, dtype, device)

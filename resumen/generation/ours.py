@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from resumen.checkpoint.config import ModelConfig
-from resumen.model.decoding import Generate, check_generation, encode_prompts, make_generate
+from resumen.model.decoding import Generate, check_generation, encode_prompts, make_generate, smaller_than
 from resumen.model.loading import check_vocabulary, load_t5
 from resumen.model.memory import generation_need
 from resumen.model.operations import num_parameters, summary_operations
@@ -51,6 +51,7 @@ class OwnModel:
             lengths,
             batch_size,
             self.device,
+            smaller_than(self.dtype),
         )
 
     def cost(self, lengths: Sequence[tuple[int, int]]) -> dict[str, int]:

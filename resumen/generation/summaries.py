@@ -113,14 +113,16 @@ def generate(
     device = prepare_torch(seed=0)  # greedy and beam search draw nothing
     dtype = choose_dtype(params.precision, device)
     announce(log, device, dtype)
+    chosen = params.model_copy(update=system.overrides())
+    model = open_model(
+        system.path, chosen, dtype, device, system.generate
+    )  # the code that it takes counts too
     formatted = [FORMATTED_TEST] if system.template is None else []
     paths = [system.path, RAW_TEST, *formatted]
     parts = fingerprint(
         [system, params, source, style, users_budget()], paths, precision=f"{dtype} on {device.type}"
     )
     check_same(parts)
-    chosen = params.model_copy(update=system.overrides())
-    model = open_model(system.path, chosen, dtype, device, system.generate)
     ids, were_cut = read_prompts(system, rows, source, style, model)
     key, lengths = f"systems.{name}.batch_size", [len(row) for row in ids]
     split_as = f"{key}: {name}, its batches of {chosen.batch_size} split as they are,"

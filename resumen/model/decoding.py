@@ -139,6 +139,11 @@ def written_in(row: Ids, eos: int) -> Ids:
     return tokens[: tokens.index(eos) + 1] if eos in tokens else tokens
 
 
+def smaller_than(dtype: torch.dtype) -> str:
+    """Return what to do where a model takes too much in `dtype`."""
+    return "take a smaller model" + (", or generate.precision bf16" if dtype == torch.float32 else "")
+
+
 def check_generation(
     what: str,
     need_of: Callable[[int], Need],

@@ -63,6 +63,20 @@ def fake_tensors() -> AbstractContextManager[Any]:
 
 
 @cache
+def attends_in_one(model_type: str) -> bool:
+    """Return whether transformers lets PyTorch's own attention compute the models of a type.
+
+    Where it does not say so, it is taken that it does not, which plans with more memory.
+    """
+    try:
+        auto = import_module("transformers.models.auto.modeling_auto").MODEL_MAPPING
+        configs = import_module("transformers.models.auto.configuration_auto").CONFIG_MAPPING
+        return bool(auto[configs[model_type]]._supports_sdpa)
+    except (ImportError, LookupError, *MISSING):
+        return False
+
+
+@cache
 def onednn_computes_bf16() -> bool:
     """Return whether oneDNN may use the processor's units for bf16: ONEDNN_MAX_CPU_ISA may tell it not to.
 

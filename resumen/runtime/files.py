@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 from safetensors import SafetensorError
 
 from resumen.runtime.errors import InputError
-from resumen.runtime.guards import read_bounded
+from resumen.runtime.guards import MAX_BYTES, MAX_TOKENIZER, read_bounded
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 # The errors of safetensors are no OSErrors; 112 and 39 are those of Windows.
@@ -163,7 +163,7 @@ def read_bytes(path: Path) -> bytes:
         InputError: the file is missing or too large.
     """
     with opened(path, "rb") as file:
-        return read_bounded(file, path)
+        return read_bounded(file, path, MAX_TOKENIZER if path.name == "tokenizer.json" else MAX_BYTES)
 
 
 def write_text(path: Path, text: str) -> None:

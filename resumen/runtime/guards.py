@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 from resumen.runtime.errors import InputError, shown
 
 MAX_BYTES = 2**25  # of a JSON file, a line or a value: T5's tokenizer.json has 2.4 MB, a long article 0.1
+MAX_TOKENIZER = 2**26  # of the tokenizer.json of any other model: 262,144 pieces and their merges take 34 MB
 MAX_YAML = 2**19  # characters, 4 to 7 s of reading; ours have 10,000, dvc.lock 70,000
 MAX_DIGITS = 1_000
 MAX_EXPANSION = 100  # times its size that a Parquet file's rows may have; news have 2 to 4 times

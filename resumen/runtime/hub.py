@@ -39,7 +39,7 @@ from huggingface_hub.utils import SafetensorsFileMetadata, disable_progress_bars
 
 from resumen.runtime.errors import InputError, first_line
 from resumen.runtime.files import remove, sha256_of
-from resumen.runtime.guards import MAX_BYTES
+from resumen.runtime.guards import MAX_BYTES, MAX_TOKENIZER
 from resumen.runtime.hubclient import (
     MAX_TRIES,
     HubError,
@@ -300,9 +300,10 @@ def fetch_files(
         disable_progress_bars()
     wanted = {path: entry for path, entry in listed.items() if any(fnmatch(path, p) for p in patterns)}
     for path, entry in wanted.items():
-        if path.endswith(".json") and entry.size > MAX_BYTES:
+        most = MAX_TOKENIZER if path == "tokenizer.json" else MAX_BYTES
+        if path.endswith((".json", ".jinja", ".txt", ".model", ".spm")) and entry.size > most:
             raise InputError(
-                f"{where}: {path}: expected at most {MAX_BYTES:,} bytes, got {entry.size:,}; take another "
+                f"{where}: {path}: expected at most {most:,} bytes, got {entry.size:,}; take another "
                 "repository"
             )
     if wanted:

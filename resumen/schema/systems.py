@@ -28,6 +28,10 @@ class SearchParams(Block):
     early_stopping: bool | Literal["never"] | None = None  # beams: true ends with the first so many
     forced_bos_token_id: NonNegativeInt | None = None  # the first token, such as the code of a language
 
+    def of_an_answer(self) -> "SearchParams":
+        """Return what holds of an answer too, which may be as short as it likes."""
+        return self.model_copy(update={"min_length": None, "min_new_tokens": None})
+
 
 class SystemParams(Block):
     """One entry of `systems`."""
@@ -45,6 +49,15 @@ class SystemParams(Block):
     @classmethod
     def holds_the_article(cls, template: str | None) -> str | None:
         return template if template is None else check_template(template, "text")
+
+    @model_validator(mode="after")
+    def leaves_room_to_end(self) -> "SystemParams":
+        asked = (
+            max((self.generate.min_length or 0, self.generate.min_new_tokens or 0)) if self.generate else 0
+        )
+        if self.max_new_tokens is not None and asked > self.max_new_tokens:
+            raise ValueError(f"generate: expected at most max_new_tokens, {self.max_new_tokens}, lower it")
+        return self
 
     @model_validator(mode="after")
     def foreign_takes_no_options(self) -> "SystemParams":

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from resumen.runtime.guards import MAX_BYTES
+from resumen.runtime.guards import MAX_TOKENIZER
 from tests.helpers.hostile import AUTO, PAYLOAD, PICKLE, sparse
 from tests.helpers.hub import Hub, environment_of
 from tests.helpers.paths import ROOT
@@ -212,8 +212,8 @@ def test_a_tokenizer_of_1_gb_is_not_fetched(project, hub, tiny, set_params):
     set_params({"weights": "hub", "checkpoints.own": {"repo": "me/own", "revision": "main"}})
     message = from_hub(project, hub, "stages.weights", "own")
     assert message == (
-        f"me/own@{'1' * 40}: tokenizer.json: expected at most {MAX_BYTES:,} bytes, got 1,073,741,824; take "
-        "another repository"
+        f"me/own@{'1' * 40}: tokenizer.json: expected at most {MAX_TOKENIZER:,} bytes, got 1,073,741,824; "
+        "take another repository"
     )
     assert not any("GET" in request and "tokenizer.json" in request for request in hub.requests)
 

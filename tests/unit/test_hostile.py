@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 
 from resumen.model.loading import load_t5
 from resumen.runtime.errors import InputError
-from resumen.runtime.guards import MAX_BYTES
+from resumen.runtime.guards import MAX_TOKENIZER
 from resumen.training.pretrained import load_model, model_config
 from tests.helpers.hostile import AUTO, CANARY, PICKLE, SHELL, sparse
 from tests.helpers.paths import ROOT
@@ -104,7 +104,7 @@ WEIGHTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "a tokenizer of 1 GB": (
         lambda own: sparse(own / "tokenizer.json"),
-        f"own/tokenizer.json: expected at most {MAX_BYTES:,} bytes, got more; is it the right file?",
+        f"own/tokenizer.json: expected at most {MAX_TOKENIZER:,} bytes, got more; is it the right file?",
     ),
     "a header of 2^60 bytes": (
         lambda own: (own / "model.safetensors").write_bytes(struct.pack("<Q", 2**60) + bytes(64)),

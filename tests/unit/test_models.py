@@ -2,8 +2,8 @@
 
 import json
 import shutil
+import sys
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,15 +15,18 @@ from transformers import (
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
     GenerationConfig,
+    LEDConfig,
+    RobertaConfig,
 )
 
-from resumen.generation.auto import AutoTextModel
+from resumen.generation.auto import AutoTextModel, positions_of
 from resumen.generation.counting import Operations
 from resumen.generation.models import open_model
 from resumen.generation.ours import OwnModel
 from resumen.model.decoding import generate_in_batches
 from resumen.model.operations import summary_operations
 from resumen.runtime.errors import InputError
+from resumen.runtime.fingerprint import fingerprint
 from resumen.runtime.jsonfiles import read_json, write_json
 from resumen.schema.jsonl import read_jsonl
 from resumen.schema.predictions import read_meta
@@ -43,7 +46,6 @@ CPU = torch.device("cpu")
 TEXTS = [text for pair in NEWS for text in pair]
 PROMPTS = [f"Resume: {text}" for text in ("Llueve.", *TEXTS[:6])]
 GREEDY = Decoding(max_new_tokens=12, num_beams=1, length_penalty=1.0, no_repeat_ngram_size=0)
-TODAY, THAT_DAY = datetime.now(UTC).strftime("%d %b %Y"), "26 Jul 2024"
 BEAMS = GREEDY.model_copy(update={"num_beams": 4, "length_penalty": 0.8, "no_repeat_ngram_size": 3})
 
 
@@ -51,16 +53,23 @@ def plainly(folder: Path, kind: str, prompts: list[str], decoding: Decoding, **s
     """Return what a plain script of transformers writes, an article at a time."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     auto = AutoModelForCausalLM if kind in CAUSAL else AutoModelForSeq2SeqLM
-    model, said = auto.from_pretrained(folder), GenerationConfig.from_pretrained(folder)
-    ids = {name: value for name, value in said.to_diff_dict().items() if "token_id" in name}
-    ids |= {"bad_words_ids": said.bad_words_ids} if said.bad_words_ids else {}
+    model = auto.from_pretrained(folder)
+    published = model.generation_config
+    ids = {name: value for name, value in published.to_diff_dict().items() if "token_id" in name}
+    ids |= {"bad_words_ids": published.bad_words_ids} if published.bad_words_ids else {}
     model.generation_config = GenerationConfig(**ids, do_sample=False)
     output = []
     for prompt in prompts:
         if tokenizer.chat_template:
             turns = [{"role": "user", "content": prompt}]
-            text = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
-            given = tokenizer(text.replace(TODAY, THAT_DAY), add_special_tokens=False, return_tensors="pt")
+            template = tokenizer.chat_template.replace("strftime_now('%d %b %Y')", "'26 Jul 2024'")
+            given = tokenizer.apply_chat_template(
+                turns,
+                chat_template=template,
+                add_generation_prompt=True,
+                return_dict=True,
+                return_tensors="pt",
+            )
         else:
             given = tokenizer(prompt, return_tensors="pt")
         given.pop("token_type_ids", None)
@@ -81,6 +90,31 @@ def ours(folder: Path, prompts: list[str], decoding: Decoding, batch_size: int =
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_batch_writes_what_a_plain_script_writes_one_by_one(models, kind, decoding):
     assert ours(models[kind], PROMPTS, decoding) == plainly(models[kind], kind, PROMPTS, decoding)
+
+
+@pytest.mark.parametrize("kind", ["bart", "mbart", "marian", "bert2bert"])
+def test_so_it_does_where_config_json_alone_says_how_to_generate(changed, kind):
+    """As repositories did before generation_config.json: the code of a language stands in config.json."""
+    own = {"bart": {}, "mbart": {"forced_bos_token_id": 7}, "marian": {}, "bert2bert": {"min_length": 9}}[
+        kind
+    ]
+    folder = changed(kind, "config.json")
+    settings = read_json(folder / "generation_config.json") | own
+    (folder / "generation_config.json").unlink()
+    write_json(folder / "config.json", read_json(folder / "config.json") | settings)
+    assert ours(folder, PROMPTS, GREEDY) == plainly(folder, kind, PROMPTS, GREEDY)
+    model = opened(folder)
+    assert model.search.forced_bos_token_id == settings.get("forced_bos_token_id")
+    assert model.search.bad_words_ids == settings.get("bad_words_ids")
+    assert model.reset.keys() <= {"min_length", "max_length", "num_beams", "length_penalty"} & settings.keys()
+    assert ("min_length" in model.reset) == ("min_length" in settings)
+
+
+def test_the_code_of_a_language_comes_first(models):
+    model = opened(models["mbart"], forced_bos_token_id=7)
+    (ids,), _ = model.encode(["Llueve."], None, "instruction")
+    (written,) = model.load("test", [len(ids)], 1)([ids])
+    assert written[0] == 7
 
 
 def opened(folder: Path, decoding: Decoding = GREEDY, **search) -> AutoTextModel:
@@ -268,6 +302,17 @@ def test_a_model_that_writes_no_text_is_refused(changed, project, set_params, fa
     )
 
 
+@pytest.mark.parametrize("kind", ["bart", "mbart", "qwen", "llama"])
+def test_a_tokenizer_without_its_vocabulary_is_refused(changed, project, set_params, fails, kind):
+    folder = changed(kind, "config.json")
+    for name in ("tokenizer.json", "vocab.json", "sentencepiece.bpe.model", "source.spm", "spiece.model"):
+        (folder / name).unlink(missing_ok=True)
+    set_params({"checkpoints.own": {"folder": str(folder)}})
+    assert fails(weights, "own") == f"{folder}: lacks tokenizer.json; expected what save_pretrained writes"
+    with pytest.raises(InputError, match=r"its tokenizer has .* pieces, and its embedding|cannot load it"):
+        opened(folder)
+
+
 @pytest.mark.parametrize("kind", ["bart", "qwen", "byt5"])
 def test_a_lacking_tensor_or_a_damaged_one_is_refused(changed, kind):
     folder = changed(kind, "config.json")
@@ -301,6 +346,87 @@ def test_operations_of_a_causal_model_are_those_of_reading_once_and_of_each_toke
         pairs = source * source + sum(range(source + 1, source + target))
         expected = token * (source + target - 1) + 2 * 2 * 2 * 16 * pairs + 2 * 16 * vocabulary * target
         assert counted.written(source, target, 1) == expected
+
+
+def test_a_model_whose_operations_cannot_be_counted_summarizes_all_the_same(models, monkeypatch, caplog):
+    monkeypatch.setattr(Operations, "written", lambda *given: torch.empty(1, device="meta").item())
+    model = opened(models["bart"])
+    (ids,), _ = model.encode(["Llueve."], None, "instruction")
+    assert model.load("test", [len(ids)], 1)([ids])
+    assert model.cost([(9, 9)]) == {"parameters": model.parameters}
+    assert "bart: its operations are not counted: " in caplog.text
+
+
+@pytest.mark.parametrize(("also", "kind"), [({"forced_bos_token_id": 10**6}, "bart")])
+def test_a_token_that_the_model_has_not_is_refused(models, also, kind):
+    with pytest.raises(
+        InputError, match=r"generate\.forced_bos_token_id: expected a token of .*, got 1000000"
+    ):
+        opened(models[kind], **also)
+
+
+def test_a_setting_that_transformers_does_not_know_is_reset_and_named(changed):
+    folder = changed("qwen", "generation_config.json", chat_format="chatml", pad_token_id=-1)
+    model = opened(folder)
+    assert model.reset["chat_format"] == "chatml"
+    assert model.search.pad_token_id == 2
+    assert ours(folder, PROMPTS[:2], GREEDY)
+
+
+def test_a_chat_template_of_an_encoder_decoder_is_used_too(models, tmp_path):
+    folder = shutil.copytree(models["t5gemma"], tmp_path / "chat")
+    (folder / "chat_template.jinja").write_text("El resumen de «{{ messages[0]['content'] }}» es")
+    model = opened(folder)
+    (ids,), _ = model.encode(["Llueve."], None, "instruction")
+    assert "resumen de" in model.tokenizer.decode(ids)
+    assert opened(models["t5gemma"]).encode(["Llueve."], None, "instruction")[0] != [ids]
+    assert model.made_with()["prompt"] == "chat template"
+
+
+@pytest.mark.parametrize(
+    "template", ["{{ 1 / 0 }}", "{{ raise_exception('no') }}", "{% for x in 9 %}{% endfor %}"]
+)
+def test_a_chat_template_that_fails_is_one_line(models, tmp_path, template):
+    folder = shutil.copytree(models["qwen"], tmp_path / "chat")
+    (folder / "chat_template.jinja").write_text(template)
+    with pytest.raises(InputError, match="its chat template refuses a prompt: "):
+        opened(folder).encode(["Llueve."], None, "instruction")
+
+
+def test_positions_are_those_that_a_model_has(models):
+    config = AutoConfig.from_pretrained(models["bert2bert"]).encoder
+    roberta = RobertaConfig(max_position_embeddings=514, pad_token_id=1)
+    led = LEDConfig(max_encoder_position_embeddings=64, max_decoder_position_embeddings=32)
+    assert positions_of(config, "") == 256
+    assert positions_of(roberta, "") == 512
+    assert positions_of(led, "max_encoder_position_embeddings") == 64
+    assert positions_of(AutoConfig.from_pretrained(models["longt5"]), "") is None
+
+
+def test_the_code_that_computes_a_model_is_part_of_what_may_be_gone_on_with(ready, runs, monkeypatch):
+    """Work that is kept under another arithmetic is not gone on with: the modules are imported before."""
+    asked = []
+
+    def remember(params, paths, **rest):
+        asked.append({name for name in sys.modules if name.startswith("resumen.generation.")})
+        return fingerprint(params, paths, **rest)
+
+    monkeypatch.setattr("resumen.generation.summaries.fingerprint", remember)
+    for name in ("resumen.generation.auto", "resumen.generation.counting"):
+        monkeypatch.delitem(sys.modules, name)
+    runs(weights, "bart")
+    runs(generate, "bart")
+    assert {"resumen.generation.auto", "resumen.generation.counting"} <= asked[0]
+
+
+def test_an_answer_may_be_as_short_as_it_likes():
+    given = SearchParams(min_length=9, min_new_tokens=9, repetition_penalty=1.5)
+    assert given.of_an_answer() == SearchParams(repetition_penalty=1.5)
+
+
+def test_a_summary_that_has_to_be_longer_than_it_may_is_refused(project, set_params, fails):
+    set_params({"systems.own": {"from": "own", "max_new_tokens": 5, "generate": {"min_length": 9}}})
+    assert "systems.own: generate: expected at most max_new_tokens, 5" in fails(generate, "own")
 
 
 @pytest.fixture
