@@ -1,6 +1,6 @@
 """Fetch: bring the news from its source into one shape, and count every row that cannot be used.
 
-Reads   the embedded news, MLSUM on the hub, or the user's files
+Reads   the embedded news, a corpus on the hub, or the user's files
 Writes  data/raw/{train,validation,test}.parquet   id, text, summary, title, topic, url, date, references
                                                    (the further summaries of an article), and messages if
                                                    the user's files have conversations
@@ -182,9 +182,13 @@ def main() -> None:
             rows = track(clean(splits[split], audit, seen, params), f"fetch {split}")
             kept = write_table(partial / f"{split}.parquet", rows, schema)
             if not kept:
+                others = audit.dropped["other language"]
+                wrong = (
+                    f" (data.language is {params.language}; set it to theirs, or to any)" if others else ""
+                )
                 raise InputError(
                     f"data: expected at least one usable row in {split}, got none; dropped: "
-                    f"{in_words(audit.dropped)}; look at the rows, at data.{split} or at data.drop",
+                    f"{in_words(audit.dropped)}{wrong}; look at the rows, at data.{split} or at data.drop",
                     *first_faults(audit),
                 )
             for fault in first_faults(audit):

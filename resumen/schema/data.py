@@ -14,7 +14,7 @@ from pydantic import (
 
 from resumen.runtime.errors import InputError, nearest
 from resumen.schema.params import Block, parse_section, profile_of, section_of
-from resumen.schema.rows import TEXTS
+from resumen.schema.rows import SPLITS, TEXTS
 from resumen.text.characters import normalize
 from resumen.text.language import LANGUAGES
 
@@ -111,22 +111,45 @@ class EmbeddedParams(DataParams):
 
 
 class HubParams(DataParams):
-    """A dataset repository on the hub, in MLSUM's columns, as Parquet."""
+    """A dataset repository on the hub, in any of the formats that `files` reads."""
 
     source: Literal["hub"]
     repo: str  # owner/name
     revision: str  # a commit, a tag or a branch; a branch is resolved and recorded
-    data_dir: str | None = None  # the folder of one language: de, es, fr, ru, tu
-    config: str | None = None  # or its name, where the repository's card has names
+    data_dir: str | None = None  # a folder of it, such as that of one language
+    config: str | None = None  # or a name, where the repository's card has names
+    columns: dict[str, str] | None = None  # our name: theirs; None: those that have our names
+    splits: dict[str, str] | None = None  # our name: theirs, where it is another
     train: PositiveInt | Literal["all"]  # the first rows
     validation: PositiveInt | Literal["all"]
     test: PositiveInt | Literal["all"]
 
     @model_validator(mode="after")
-    def names_one_language(self) -> "HubParams":
-        if (self.data_dir is None) == (self.config is None):
-            raise ValueError("expected data_dir or config, one of the two, to name the language")
+    def names_one_part(self) -> "HubParams":
+        if self.data_dir is not None and self.config is not None:
+            raise ValueError("expected data_dir or config, one of the two or neither")
         return self
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def maps_what_is_not_empty(cls, columns: Any) -> Any:
+        if not isinstance(columns, dict):
+            return columns
+        given = {name: theirs for name, theirs in columns.items() if theirs is not None}
+        for name in given:
+            if name not in TEXTS:
+                raise ValueError(f"unknown column {name!r}{nearest(name, list(TEXTS))}")
+        return given
+
+    @field_validator("splits", mode="before")
+    @classmethod
+    def names_our_splits(cls, splits: Any) -> Any:
+        if not isinstance(splits, dict):
+            return splits
+        for name in splits:
+            if name not in SPLITS:
+                raise ValueError(f"unknown split {name!r}{nearest(name, list(SPLITS))}")
+        return {name: theirs for name, theirs in splits.items() if theirs is not None}
 
 
 class FilesParams(DataParams):

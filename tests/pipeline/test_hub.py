@@ -1,5 +1,6 @@
 """The hub: the genuine clients against a hub of our own on loopback, and every fault that it can have."""
 
+import csv
 import io
 import json
 import os
@@ -881,13 +882,29 @@ ROWS_REFUSED = {
         {"data_dir": None, "config": "es", "repo": "me/none", "revision": "main"},
         "nothing for config",
     ),
-    "a script": ({"revision": "main"}, "nothing for data_dir 'es'"),
-    "without a column": ({"repo": "me/bare", "revision": "main"}, "lacks columns ['summary'], has ['text']"),
-    "without a split": (
-        {"repo": "me/lone", "revision": "main"},
-        "data_dir 'es' lacks validation, has ['train']",
+    "a script": (
+        {"revision": "main"},
+        "has a loading script, which is never run; set revision: refs/convert/parquet, and data_dir to one "
+        "of es, fr",
     ),
-    "no Parquet": ({"repo": "me/lines", "revision": "main"}, "expected Parquet; take a branch"),
+    "without a column": (
+        {"repo": "me/bare", "revision": "main"},
+        "lacks columns ['summary'], has ['text']; set the profile's data.columns to those that it has",
+    ),
+    "without a split": (
+        {"repo": "me/lone", "revision": "main", "validation": "all"},
+        "data_dir 'es' lacks validation, has ['train']; set the profile's data.splits.validation to one of "
+        "them, or a number of rows, which are cut from train",
+    ),
+    "without a split that is named": (
+        {"repo": "me/lone", "revision": "main", "splits": {"test": "test.i"}},
+        "data_dir 'es' lacks test.i, has ['train']; set",
+    ),
+    "too few rows to cut from": (
+        {"repo": "me/lone", "revision": "main"},
+        "rows are to be cut from train, which has 50; lower it",
+    ),
+    "a format of no rows": ({"repo": "me/texts", "revision": "main"}, "expected one of .csv, "),
     "broken Parquet": ({"repo": "me/broken", "revision": "main"}, "not readable as Parquet"),
 }
 
@@ -899,7 +916,7 @@ def test_a_dataset_that_cannot_be_read_is_refused(hub, stage, set_params, name):
     hub.add("me/bare", "1" * 40, bare, kind="datasets")
     hub.add("me/lone", "2" * 40, {"es/train/0000.parquet": parquet("es", "train", 50)}, kind="datasets")
     splits = ("train", "validation", "test")
-    hub.add("me/lines", "3" * 40, {f"es/{split}.jsonl": line for split in splits}, kind="datasets")
+    hub.add("me/texts", "3" * 40, {f"es/{split}.txt": line for split in splits}, kind="datasets")
     hub.add(
         "me/broken", "4" * 40, dict.fromkeys(mlsum(("es",)), b"PAR1 no rows at all PAR1"), kind="datasets"
     )
@@ -918,3 +935,125 @@ def test_two_runs_with_an_empty_cache_each_make_the_same_bytes(project, stage):
     shutil.rmtree(project / "huggingface")
     stage(*FETCH)
     assert first == {path.name: path.read_bytes() for path in Path("data/raw").iterdir()}
+
+
+def rows_in(format_: str, names: dict[str, str], split: str, count: int) -> bytes:
+    """Return `count` rows under a repository's own `names`, a column more beside them."""
+    rows = [
+        {theirs: f"{ours} {split} {row}: {'que no ' * 20}" for ours, theirs in names.items()}
+        | {"extra": [row]}
+        for row in range(count)
+    ]
+    if format_ == "parquet":
+        file = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(rows), file)
+        return file.getvalue()
+    plain = [{name: value for name, value in row.items() if name != "extra"} for row in rows]
+    if format_ == "csv":
+        out = io.StringIO()
+        writer = csv.DictWriter(out, plain[0].keys())
+        writer.writeheader()
+        writer.writerows(plain)
+        return out.getvalue().encode()
+    return "".join(json.dumps(row) + "\n" for row in plain).encode()
+
+
+SPLIT_NAMES = ("train", "validation", "test")
+ARTICLE, DIALOGUE, DOCUMENT = (
+    {"text": text, "summary": summary}
+    for text, summary in (("article", "highlights"), ("dialogue", "summary"), ("document", "summary"))
+)
+CORPORA = {  # by what they are: repository, files, what params say
+    "XL-Sum": (
+        "csebuetnlp/xlsum",
+        {
+            f"spanish/{split}/0000.parquet": ("parquet", {"text": "text", "summary": "summary"})
+            for split in SPLIT_NAMES
+        },
+        {"data_dir": "spanish"},
+    ),
+    "CNN/DailyMail": (
+        "abisee/cnn_dailymail",
+        {f"3.0.0/{split}-00000-of-00001.parquet": ("parquet", ARTICLE) for split in SPLIT_NAMES},
+        {"data_dir": "3.0.0", "columns.text": "article", "columns.summary": "highlights"},
+    ),
+    "XSum": (
+        "EdinburghNLP/xsum",
+        {f"default/{split}/0000.parquet": ("parquet", DOCUMENT) for split in SPLIT_NAMES},
+        {"data_dir": "default", "columns.text": "document"},
+    ),
+    "samsum": (
+        "Samsung/samsum",
+        {f"data/{split}.jsonl": ("jsonl", DIALOGUE) for split in SPLIT_NAMES},
+        {"data_dir": None, "columns.text": "dialogue"},
+    ),
+    "a team's": (
+        "equipo/noticias",
+        {"train.csv": ("csv", {"text": "Artículo", "summary": "Titular"})},
+        {"data_dir": None, "columns.text": "Artículo", "columns.summary": "Titular", "seed": None},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CORPORA)
+def test_a_corpus_of_any_layout_is_fetched_by_params_alone(hub, stage, set_params, name):
+    repo, files, params = CORPORA[name]
+    sizes = {"train": 60, "validation": 9, "test": 8}
+    content = {
+        path: rows_in(format_, names, next(split for split in SPLIT_NAMES if split in path), 90)
+        for path, (format_, names) in files.items()
+    }
+    hub.add(
+        repo, "7" * 40, content | {"index.duckdb": b"no rows"}, kind="datasets", branch="refs/convert/parquet"
+    )
+    given = {"repo": repo, **params, **sizes}
+    given.pop("seed", None)
+    set_params(
+        {
+            "profile": "hub",
+            "data.drop.near_duplicate": False,
+            "data.drop.near_duplicate_in_earlier_split": False,
+        }
+    )
+    set_params({f"profiles.hub.data.{key}": value for key, value in given.items()})
+    message = stage(*FETCH)
+    rows = {split: rows_of(split) for split in SPLIT_NAMES}
+    assert {split: len(found) for split, found in rows.items()} == sizes
+    assert all(
+        row["text"].startswith("text ") and row["summary"].startswith("summary ") for row in rows["train"]
+    )
+    if name == "a team's":
+        assert "validation is not in the repository: 9 rows are cut from train, by data.seed" in message
+        ids = [row["id"] for found in rows.values() for row in found]
+        assert len(set(ids)) == sum(sizes.values())
+        assert all(one.startswith("train-") for one in ids)
+    else:
+        assert [row["text"].split(":")[0] for row in rows["test"]] == [
+            f"text test {number}" for number in range(8)
+        ]
+
+
+def test_fewer_rows_than_asked_for_and_a_part_of_a_corpus_are_said(hub, stage, set_params):
+    names = {"text": "text", "summary": "summary"}
+    files = {
+        f"spanish/{split}/0000.parquet": rows_in("parquet", names, split, 40)
+        for split in ("validation", "test")
+    }
+    files["spanish/partial-train/0000.parquet"] = rows_in("parquet", names, "train", 40)
+    hub.add("csebuetnlp/xlsum", "7" * 40, files, kind="datasets", branch="refs/convert/parquet")
+    set_params(
+        {
+            "profile": "hub",
+            "data.drop.near_duplicate": False,
+            "data.drop.near_duplicate_in_earlier_split": False,
+        }
+    )
+    set_params(
+        {
+            f"profiles.hub.data.{key}": value
+            for key, value in {"train": 50, "validation": 5, "test": 5}.items()
+        }
+    )
+    message = stage(*FETCH)
+    assert "50 rows were asked for, and the repository has 40" in message
+    assert "partial-train/0000.parquet: only the first rows were converted" in message

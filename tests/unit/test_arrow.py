@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from resumen.schema.rows import RAW, open_parquet, read_table
-from resumen.sources import mlsum
+from resumen.sources import hubfiles
 from resumen.sources.userfiles import read_user_rows
 from resumen.tools.articles import articles_of
 from resumen.tools.show import main as show
@@ -44,7 +44,7 @@ def test_every_stage_and_tool_lets_arrow_open_its_files(small_run, runs, native_
     assert len(native_alone) > 20
     assert next(read_user_rows([TEST], {"text": "text", "summary": "summary"}, ","))[2]["text"]
     assert next(articles_of([TEST], ["text"])).values["text"]
-    assert next(mlsum.hub_rows([str(TEST)], 1))["text"]
+    assert next(hubfiles.hub_rows([str(TEST)], 1, {"text": "text", "summary": "summary"}))["text"]
 
 
 def test_a_file_of_arrows_own_is_opened_in_no_other_place():
@@ -54,7 +54,7 @@ def test_a_file_of_arrows_own_is_opened_in_no_other_place():
         for path in (ROOT / folder).rglob("*.py")
         if "ParquetFile(" in path.read_text(encoding="utf-8")
     }
-    assert places == {"resumen/schema/rows.py", "resumen/sources/mlsum.py"}
+    assert places == {"resumen/schema/rows.py", "resumen/sources/hubfiles.py"}
 
 
 def test_the_hubs_file_which_is_pythons_is_read_in_the_thread_that_asks(small_run, monkeypatch):
@@ -80,8 +80,9 @@ def test_the_hubs_file_which_is_pythons_is_read_in_the_thread_that_asks(small_ru
         def open(self, path, block_size):
             return Remote(TEST)
 
-    monkeypatch.setattr(mlsum, "HfFileSystem", Hub)
-    rows = list(mlsum.hub_rows(["hf://datasets/a/b/test.parquet"], None))
+    monkeypatch.setattr(hubfiles, "HfFileSystem", Hub)
+    columns = {"text": "text", "summary": "summary"}
+    rows = list(hubfiles.hub_rows(["hf://datasets/a/b/test.parquet"], None, columns))
     assert [row["text"] for row in rows] == [row["text"] for row in read_table(TEST, ["text"])]
     assert threads == {threading.main_thread()}
 

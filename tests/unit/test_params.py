@@ -83,7 +83,7 @@ FINETUNE_FAULTS = [
     ({"finetune": [1]}, "finetune: expected keys and values, got [1]"),
     ({"finetune": ...}, "finetune: missing; add the section"),
     ({"profile": "minni"}, "profile: unknown value 'minni'; did you mean mini?"),
-    ({"profile": "x"}, "profile: unknown value 'x'; expected one of course, files, mini, mlsum"),
+    ({"profile": "x"}, "profile: unknown value 'x'; expected one of course, files, hub, mini, mlsum"),
     ({"profile": ["mini"]}, "profile: unknown value ['mini']; did you mean mini?"),
     ({"profile": ...}, "profile: unknown value None; expected one of"),
     ({"profiles": ...}, "profiles: expected a mapping of profiles, got None"),
