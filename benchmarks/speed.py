@@ -60,6 +60,7 @@ from resumen.rouge.score import ROUGE_TYPES
 from resumen.runtime.cli import parser, run
 from resumen.runtime.errors import InputError
 from resumen.schema.sections import Decoding, FinetuneParams
+from resumen.training.checkpoints import epoch_folder
 from resumen.training.finetuning import longest_batch
 from resumen.training.loop import EpochSampler, TokenizedRows, TrainedT5
 from resumen.training.loop import train as train_loop
@@ -169,7 +170,7 @@ def finetune_ours(folder: Path, batches: list[dict], device: torch.device, **cha
             unscored,
             params,
             Path(scratch),
-            lambda epoch: None,
+            lambda epoch: epoch_folder(Path(scratch), epoch).mkdir(),  # an empty model
             lambda step: steps.mark(),
         )
     targets = sum(len(row["labels"]) for row in batches)
