@@ -145,6 +145,15 @@ def test_a_budget_that_is_no_number_is_refused(monkeypatch, given):
         budget_of(CPU)
 
 
+def test_what_is_free_changes_no_byte(small_run, runs, monkeypatch):
+    written = []
+    for free in (400 * GIB, 2 * GIB):
+        monkeypatch.setattr(memory, "free_memory", lambda device, free=free: free)
+        runs(generate, "flan-small")
+        written.append(memory.Path("data/predictions/flan-small.jsonl").read_bytes())
+    assert written[0] == written[1]
+
+
 def test_the_users_budget_is_named_in_what_the_summaries_are_made_with(small_run, runs, monkeypatch):
     monkeypatch.setenv("RESUMEN_MEMORY_GB", "2.5")
     runs(generate, "flan-small")
