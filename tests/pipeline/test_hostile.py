@@ -226,6 +226,6 @@ def test_a_loading_script_is_refused_and_not_run(project, hub, set_params):
         set_params({f"profiles.course.data.{key}": value})
     message = from_hub(project, hub, "stages.fetch")
     assert message == (
-        f"me/mlsum@{'1' * 40}: has a loading script, which is never run; it has no branch refs/convert/parquet "
-        "either; save its rows as Parquet, and take profile=files"
+        f"me/mlsum@{'1' * 40}: has a loading script, which is never run; it has no branch "
+        "refs/convert/parquet either; save its rows as Parquet, and take profile=files"
     )
