@@ -22,7 +22,8 @@ import numpy as np
 import pyarrow as pa
 from tokenizers import Tokenizer
 
-from resumen.checkpoint.folder import read_config, read_object, reason_left_out, why_not_ours
+from resumen.checkpoint.folder import read_config, reason_left_out
+from resumen.checkpoint.kinds import why_not_trained
 from resumen.prompts.truncation import encode_truncated
 from resumen.runtime.cli import parser, run
 from resumen.runtime.errors import InputError
@@ -295,7 +296,7 @@ def main() -> None:
         leave_out(name, reason)
         return
     check_hashes(base)
-    if reason := why_not_ours(read_object(base / "config.json", f"{base}: config.json")):
+    if reason := why_not_trained(base):
         key = f"params.yaml: finetunings.{name}.base"
         raise InputError(f"{key}: {base.name} is not fine-tuned here, only a system: {reason}")
 

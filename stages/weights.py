@@ -22,9 +22,23 @@ from safetensors import deserialize, safe_open
 from safetensors.numpy import save_file
 
 from resumen.checkpoint.config import require_int
-from resumen.checkpoint.folder import check_files, check_tokenizer_config, read_config, read_object
-from resumen.checkpoint.kinds import ModelKind, is_byte_level, kind_in, model_kind
-from resumen.checkpoint.tensors import INDEX, Header, check_index, check_tensors, header_of
+from resumen.checkpoint.files import (
+    AS_SAVED,
+    FIRST_FILES,
+    HUB_FILES,
+    NEEDED,
+    SMALL_FILES,
+    WEIGHT_FILES,
+    check_folder,
+    check_local_weights,
+    check_names,
+    check_weights,
+    makes_tokenizer,
+    needed_files,
+    other_weights,
+    why_not_read,
+)
+from resumen.checkpoint.folder import check_files
 from resumen.runtime.cli import parser, run
 from resumen.runtime.commands import output_of
 from resumen.runtime.errors import InputError
@@ -51,38 +65,6 @@ from resumen.schema.params import checked_params
 
 log = logging.getLogger("weights")
 
-# Never a pickle, never code: configuration, safetensors with its shards, tokenizer files.
-SMALL_FILES = (
-    "config.json",
-    "generation_config.json",
-    INDEX,
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "chat_template.jinja",
-    *("spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "source.spm", "target.spm"),
-    *("vocab.json", "target_vocab.json", "merges.txt", "vocab.txt"),
-)
-WEIGHT_FILES = ("model.safetensors", "model-*-of-*.safetensors")
-HUB_FILES = (*SMALL_FILES, *WEIGHT_FILES)
-RUNS_CODE, OF_ANOTHER = "can run code when it is read", "is another framework's"
-OTHER_WEIGHTS = {  # that are not read, by name, and why
-    **dict.fromkeys(("*.bin", "*.ckpt", "*.pt"), RUNS_CODE),
-    **dict.fromkeys(("flax_model*.msgpack", "tf_model*.h5"), OF_ANOTHER),
-}
-STATE = ("training_args.*", "optimizer.*", "scheduler.*", "rng_state*")  # of a training, no weights
-NEEDED = {  # one of each, by what a message calls it
-    "config.json": ("config.json",),
-    "model*.safetensors": WEIGHT_FILES,
-    "tokenizer.json": ("tokenizer.json", "spiece.model"),
-}
-VOCABULARIES = (
-    *("tokenizer.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "source.spm"),
-    *("vocab.json", "vocab.txt"),
-)
-FIRST_FILES = ("config.json", "tokenizer_config.json")  # they tell what the model is
-AS_SAVED = "; expected what save_pretrained writes"
 IN_CACHE = " in HF_HOME; unset HF_HUB_OFFLINE, and it is fetched"
 
 
@@ -139,68 +121,6 @@ def download(repo: str, commit: str, folder: Path) -> None:
         link(path.resolve(), folder / name)
 
 
-def check_kind(files: dict[str, Path], where: str) -> ModelKind:
-    """Return what the model is whose configuration is among `files`, by name.
-
-    Raises:
-        InputError: it writes no text, asks for code, or is a T5 whose configuration is not one.
-    """
-    if "config.json" not in files:
-        raise InputError(f"{where}: lacks config.json{AS_SAVED}")
-    kind = kind_in(read_object(files["config.json"], f"{where}: config.json"), where)
-    if kind == ModelKind.T5:
-        read_config(files["config.json"], where)
-        if "tokenizer_config.json" in files:
-            check_tokenizer_config(files["tokenizer_config.json"], where)
-    return kind
-
-
-def check_weights(files: dict[str, Path], headers: dict[str, Header], where: str) -> None:
-    """Raise InputError unless the weights with these `headers` are all there, and of a T5 all that it has.
-
-    `files` has the configuration, by name, and the index where the weights are in shards. What another model
-    has, transformers says when it is loaded.
-    """
-    if INDEX in files:
-        check_index(files[INDEX], where, headers)
-    if check_kind(files, where) == ModelKind.T5:
-        check_tensors(headers, read_config(files["config.json"], where), where)
-
-
-def check_local_weights(files: dict[str, Path], where: str) -> None:
-    """Raise InputError unless the weights among `files` are all there, and of a T5 all that it has."""
-    weights = {name: path for name, path in files.items() if name.endswith(".safetensors")}
-    check_weights(files, {name: header_of(path, where) for name, path in weights.items()}, where)
-
-
-def needed_files(files: dict[str, Path], where: str) -> dict[str, tuple[str, ...]]:
-    """Return what the model has to have whose configuration is among `files`; it raises as `check_kind` does.
-
-    What else than tokenizer.json a vocabulary stands in, transformers knows of each model.
-    """
-    if check_kind(files, where) == ModelKind.T5:
-        return NEEDED
-    needed = {**NEEDED, "tokenizer.json": VOCABULARIES}
-    if is_byte_level(read_object(files["config.json"], where)):
-        del needed["tokenizer.json"]
-    return needed
-
-
-def check_names(
-    names: list[str], needed: dict[str, tuple[str, ...]], where: str, advice: str = AS_SAVED
-) -> None:
-    """Raise InputError, which ends with `advice`, unless `names` have one of each that is `needed`."""
-    for what, patterns in needed.items():
-        if any(fnmatch(name, pattern) for name in names for pattern in patterns):
-            continue
-        if patterns == WEIGHT_FILES and (others := other_weights(names)):
-            raise InputError(
-                f"{where}: has its weights as {others} only, {why_not_read(others)}; take "
-                "a revision with model.safetensors, or save it as one and give the checkpoint its folder"
-            )
-        raise InputError(f"{where}: lacks {what}{advice}")
-
-
 def check_safe(names: list[str], where: str, repo: str) -> None:
     """Raise InputError, with the refs of `repo` that have safetensors, if its weights are others alone."""
     others = other_weights(names)
@@ -227,13 +147,11 @@ def check_safe(names: list[str], where: str, repo: str) -> None:
 
 
 def make_tokenizer(folder: Path) -> None:
-    """Write the tokenizer.json of a model folder that has spiece.model alone.
+    """Write the tokenizer.json of a model folder from its spiece.model.
 
     Raises:
         InputError: see `tokenizer_of`.
     """
-    if (folder / "tokenizer.json").is_file():
-        return
     from resumen.vocabulary.spiece import tokenizer_of
 
     path = folder / "tokenizer_config.json"
@@ -244,17 +162,6 @@ def make_tokenizer(folder: Path) -> None:
         raise InputError(f"{path}: {error}; take another checkpoint") from error
     tokenizer_of(folder / "spiece.model", extra_ids).save(str(folder / "tokenizer.json"))
     log.info("tokenizer.json is made of spiece.model")
-
-
-def other_weights(names: list[str]) -> str:
-    """Return the name of weights that are no safetensors, or "": pickles first."""
-    weights = [name for name in names if not any(fnmatch(name, pattern) for pattern in STATE)]
-    return next((name for pattern in OTHER_WEIGHTS for name in weights if fnmatch(name, pattern)), "")
-
-
-def why_not_read(name: str) -> str:
-    """Return why the weights `name` are not read."""
-    return "which " + next(why for pattern, why in OTHER_WEIGHTS.items() if fnmatch(name, pattern))
 
 
 def link(source: Path, target: Path) -> None:
@@ -270,27 +177,23 @@ def copy_folder(source: Path, folder: Path) -> None:
     """Copy the allowed files of a local model folder.
 
     Raises:
-        InputError: it is not there, lacks the configuration, weights or tokenizer, or one is not what its
-            name says.
+        InputError: see `check_links`, `check_folder` and `check_local_weights`.
     """
-    files = {path.name: path for pattern in HUB_FILES for path in sorted(source.glob(pattern))}
-    check_links(files, source)
-    check_files({name: path for name, path in files.items() if name in FIRST_FILES}, str(source))
-    check_names([path.name for path in source.glob("*")], needed_files(files, str(source)), str(source))
-    check_files(files, str(source))
+    check_links([path for pattern in HUB_FILES for path in source.glob(pattern)], source)
+    files = check_folder(source)
     check_local_weights(files, str(source))
     folder.mkdir()
     for name, path in files.items():
         shutil.copyfile(path, folder / name)
 
 
-def check_links(files: dict[str, Path], folder: Path) -> None:
+def check_links(files: list[Path], folder: Path) -> None:
     """Raise InputError if one of the `files` is a link out of its folder, huggingface_hub's cache or DVC's.
 
     A model that was sent to somebody may hold a link to what is theirs; a copy would publish it.
     """
     home = folder.resolve()
-    for path in files.values():
+    for path in files:
         file = path.resolve()
         if any(file.is_relative_to(root) for root in (home, home.parent.parent / "blobs")):
             continue
@@ -331,7 +234,7 @@ def main() -> None:
             commit = resolve_commit(checkpoint.repo, checkpoint.revision, "model")
             download(checkpoint.repo, commit, partial)
             origin = {"source": "hub", "repo": checkpoint.repo, "commit": commit}
-        if LEFT_OUT not in origin and model_kind(partial) == ModelKind.T5:
+        if LEFT_OUT not in origin and makes_tokenizer(partial):
             make_tokenizer(partial)
         hashes = write_provenance(partial, **origin)
     if LEFT_OUT not in origin:

@@ -26,7 +26,12 @@ OTHER_RELATIVES = {
     "t5gemma": "T5Gemma, which is a Gemma in two parts; take google/flan-t5-base",
     "switch_transformers": "Switch Transformer, whose layers have experts; take google/flan-t5-base",
 }
-REMOTE_CODE_KEYS = ("auto_map", "custom_pipelines", "quantization_config")  # they bring code of others along
+BRINGS_CODE = "brings code of others along, which is never run here"
+REFUSED_KEYS = {  # of any of a checkpoint's JSON files, and why
+    "auto_map": BRINGS_CODE,
+    "custom_pipelines": BRINGS_CODE,
+    "quantization_config": "its weights are quantized, and only float32, float16 and bfloat16 are read",
+}
 
 
 def read_config(path: Path, where: str) -> dict[str, Any]:
@@ -84,7 +89,7 @@ def read_object(path: Path, where: str) -> dict[str, Any]:
     """Return the object in a JSON file of a checkpoint.
 
     Raises:
-        InputError: it is none, or has a key of REMOTE_CODE_KEYS.
+        InputError: it is none, or has a key of REFUSED_KEYS.
     """
     result = read_json(path)
     if not isinstance(result, dict):
@@ -92,12 +97,9 @@ def read_object(path: Path, where: str) -> dict[str, Any]:
             f"{where}: expected an object, got {shown(result)}; take what save_pretrained writes"
         )
     parts = [result, *(part for part in result.values() if isinstance(part, dict))]  # an encoder, a decoder
-    for key, part in product(REMOTE_CODE_KEYS, parts):
+    for (key, why), part in product(REFUSED_KEYS.items(), parts):
         if part.get(key):
-            raise InputError(
-                f"{where}: {key}: brings code of others along, which is never run here, got "
-                f"{shown(part[key])}; take a checkpoint without it"
-            )
+            raise InputError(f"{where}: {key}: {why}, got {shown(part[key])}; take a checkpoint without it")
     return result
 
 

@@ -59,6 +59,11 @@ def kind_in(config: dict[str, Any], where: str) -> ModelKind:
     )
 
 
+def why_not_trained(folder: Path) -> str:
+    """Return why the model of a folder is no base of a fine-tuning, and what to take instead, or ""."""
+    return why_not_ours(read_object(folder / "config.json", f"{folder}: config.json"))
+
+
 def is_byte_level(config: dict[str, Any]) -> bool:
     """Return whether the tokenizer of a config.json takes bytes for pieces, and has no file for them."""
     return "ByT5" in str(config.get("tokenizer_class"))

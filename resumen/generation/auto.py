@@ -35,11 +35,11 @@ from resumen.model.memory import Need, budget_of, split
 from resumen.runtime.errors import InputError, first_line, shown
 from resumen.runtime.provenance import check_hashes
 from resumen.schema.sections import Decoding
-from resumen.schema.systems import SearchParams
+from resumen.schema.systems import SearchParams, check_least
 from resumen.text.conversation import Message, parse_conversation, render_conversation
 from resumen.vocabulary.tokenizer import Ids
 
-log = logging.getLogger("generate")
+log = logging.getLogger("model")
 
 SPECIAL_IDS = (  # the repository's: where a text begins and ends, and the code of a language
     "bos_token_id",
@@ -97,6 +97,7 @@ class AutoTextModel:
             self.ends = list_of(self.search.eos_token_id, own_end)
             self.search.eos_token_id = self.ends or None
         self.check_ids()
+        self.check_search(search)
         if self.is_causal and not self.ends:
             raise InputError(
                 f"{folder}: eos_token_id: missing in generation_config.json, and in the tokenizer: a summary "
@@ -120,14 +121,21 @@ class AutoTextModel:
             )
         if (first := self.chosen.get("forced_bos_token_id", -1)) >= rows:
             raise InputError(
-                f"params.yaml: systems.S.generate.forced_bos_token_id: expected a token of {self.folder}, "
-                f"which has {rows}, got {first}"
+                f"{self.folder}: forced_bos_token_id, of its system's generate: expected one of its {rows} "
+                f"tokens, got {first}; correct it in params.yaml"
             )
         if any(not isinstance(end, int) for end in self.ends):
             raise InputError(
                 f"{self.folder}: eos_token_id: expected ids, got {shown(self.ends)}; correct its "
                 "generation_config.json"
             )
+
+    def check_search(self, search: SearchParams) -> None:
+        """Raise InputError if a summary is to be longer than it may be."""
+        try:
+            check_least(search, self.decoding.max_new_tokens, self.is_causal)
+        except ValueError as error:
+            raise InputError(f"{self.folder}: its system's {error}, in params.yaml") from error
 
     def room_to_read(self) -> int | None:
         """Return how many tokens of a prompt the model has positions for; None is any number.
@@ -136,18 +144,18 @@ class AutoTextModel:
             InputError: a summary of the length that is asked for leaves none.
         """
         written = positions_of(self.config.get_text_config(decoder=True), "max_decoder_position_embeddings")
-        read = [positions_of(encoder_of(self.config), "max_encoder_position_embeddings")]
+        read = positions_of(encoder_of(self.config), "max_encoder_position_embeddings")
         if written is not None and written <= self.decoding.max_new_tokens:
             raise InputError(
                 f"{self.folder}: it has {written} positions, and is to write {self.decoding.max_new_tokens} "
                 "tokens (generate.max_new_tokens, or the system's own); lower it"
             )
         if self.is_causal:
-            read = [None if written is None else written - self.decoding.max_new_tokens]
-        if read[0] is None or not isinstance(self.tokenizer.model_max_length, int | float):
-            return read[0]
+            read = None if written is None else written - self.decoding.max_new_tokens
+        if read is None or not isinstance(self.tokenizer.model_max_length, int | float):
+            return read
         limit = self.tokenizer.model_max_length - (self.decoding.max_new_tokens if self.is_causal else 0)
-        return int(min(read[0], max(limit, 1)))
+        return int(min(read, max(limit, 1)))
 
     def encode(self, prompts: list[str], max_tokens: int | None, style: str) -> tuple[list[Ids], list[bool]]:
         limit = min((limit for limit in (max_tokens, self.room) if limit is not None), default=None)

@@ -4,6 +4,7 @@ import json
 import logging
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -11,8 +12,9 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from resumen.model.distributed import all_gather, broadcast, rank, world_size
-from resumen.model.memory import GIB, Need, budget_of, check_free, generation_need, split
+from resumen.model.memory import GIB, Need, budget_of, check_free, generation_need, gib, split
 from resumen.model.t5 import T5, KVCache
+from resumen.runtime.budget import users_budget
 from resumen.runtime.errors import InputError
 from resumen.runtime.files import sha256_of_json
 from resumen.runtime.parent import dvc_process, is_orphaned
@@ -170,7 +172,16 @@ def check_generation(
         then = "splits each batch so that it fits; work that is kept under .resumen starts over"
         return f"RESUMEN_MEMORY_GB={fitting:g} {then}"
 
-    check_free(what, most(budget_of(device, beside)) + beside, device, remedy)
+    budget = budget_of(device, beside)
+    check_free(what, most(budget) + beside, device, remedy)
+    if users_budget() is not None and most(0) > budget:
+        warn_of_budget(gib(budget), gib(most(0)), smaller)
+
+
+@cache
+def warn_of_budget(budget: str, need: str, smaller: str) -> None:
+    """Say, once, that an article at a time takes more than RESUMEN_MEMORY_GB leaves."""
+    log.warning("RESUMEN_MEMORY_GB leaves %s, and an article at a time takes %s; %s", budget, need, smaller)
 
 
 def prefill(model: T5, batch: Sequence[Ids], decoding: Decoding) -> KVCache:

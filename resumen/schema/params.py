@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import date
 from importlib import import_module
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeGuard, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from resumen.runtime.errors import InputError, first_line, nearest
+from resumen.runtime.errors import InputError, first_line, nearest, shown
 from resumen.runtime.files import require_file
 from resumen.runtime.guards import MAX_YAML, expanded_yaml_size, read_bounded
 from resumen.runtime.paths import PARAMS
@@ -213,17 +213,37 @@ def fault_message(same: list[Any], path: Sequence[str], kind: type[Block], profi
     if fault["type"] == "extra_forbidden" and path[-1] in kind.moved:
         return f"belongs in {kind.moved[path[-1]]}, got {fault['input']!r}; set that instead"
     if fault["type"] == "extra_forbidden":
-        known = [field.alias or key for key, field in kind.model_fields.items()]
+        known = [field.alias or key for key, field in block_at(kind, path[:-1]).model_fields.items()]
         return f"unknown key{nearest(path[-1], known)}"
     if fault["type"] == "missing" or (fault["input"] is None and profile_where):
         return f"no value here nor in {profile_where}; set one" if profile_where else "missing; add it"
     if fault["type"] == "value_error":
-        return f"{fault['ctx']['error']}, got {fault['input']!r}"
+        text, given = str(fault["ctx"]["error"]), fault["input"]
+        got = f", got {shown(given) if isinstance(given, dict) else repr(given)}"
+        what, mark, question = text.rpartition("; ")
+        if question.endswith("?"):  # what is misspelt in a block stands in the text
+            return f"{what}{'' if isinstance(given, dict) else got}{mark}{question}"
+        return f"{text}{got}"
+    if fault["type"] == "model_type":
+        return f"expected keys and values, got {fault['input']!r}"
     wanted = " or ".join(other["msg"].removeprefix("Input should be ") for other in same)
     message = f"expected {wanted}, got {fault['input']!r}"
     if fault["type"] == "string_type" and isinstance(fault["input"], int | float | date):
         message += "; put it in quotes"
     return message
+
+
+def block_at(kind: type[Block], path: Sequence[str]) -> type[Block]:
+    """Return the block that stands in a `kind` at `path`, or the one around it."""
+    for key in path:
+        annotation = kind.model_fields[key].annotation if key in kind.model_fields else None
+        kind = next((one for one in get_args(annotation) or [annotation] if is_block(one)), kind)
+    return kind
+
+
+def is_block(kind: Any) -> TypeGuard[type[Block]]:
+    """Return whether an annotation is a block of its own."""
+    return isinstance(kind, type) and issubclass(kind, Block)
 
 
 def key_path(location: Sequence[Any], value: Any) -> list[str]:

@@ -28,6 +28,10 @@ class SearchParams(Block):
     early_stopping: bool | Literal["never"] | None = None  # beams: true ends with the first so many
     forced_bos_token_id: NonNegativeInt | None = None  # the first token, such as the code of a language
 
+    def least(self, is_causal: bool) -> int:
+        """Return how many tokens a summary has at least, whatever its prompt."""
+        return max(0 if is_causal else self.min_length or 0, self.min_new_tokens or 0)
+
     def of_an_answer(self) -> "SearchParams":
         """Return what holds of an answer too, which may be as short as it likes."""
         return self.model_copy(update={"min_length": None, "min_new_tokens": None})
@@ -52,11 +56,8 @@ class SystemParams(Block):
 
     @model_validator(mode="after")
     def leaves_room_to_end(self) -> "SystemParams":
-        asked = (
-            max((self.generate.min_length or 0, self.generate.min_new_tokens or 0)) if self.generate else 0
-        )
-        if self.max_new_tokens is not None and asked > self.max_new_tokens:
-            raise ValueError(f"generate: expected at most max_new_tokens, {self.max_new_tokens}, lower it")
+        if self.generate and self.max_new_tokens is not None:
+            check_least(self.generate, self.max_new_tokens, is_causal=True)  # of another one less is known
         return self
 
     @model_validator(mode="after")
@@ -92,6 +93,15 @@ class SystemParams(Block):
         """Return what this entry says of decoding."""
         search = self.generate.model_dump(exclude_none=True) if self.generate else {}
         return {key: value for key, value in self.overrides().items() if key != "batch_size"} | search
+
+
+def check_least(search: SearchParams, max_new_tokens: int, is_causal: bool) -> None:
+    """Raise ValueError if a summary is to be longer than it may be."""
+    if (least := search.least(is_causal)) > max_new_tokens:
+        raise ValueError(
+            f"generate: expected a shortest summary of at most {max_new_tokens} tokens (max_new_tokens), got "
+            f"{least}; lower {'min_new_tokens' if least == search.min_new_tokens else 'min_length'}"
+        )
 
 
 def system_names(params: dict[str, Any]) -> list[str]:

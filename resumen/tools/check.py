@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from resumen.checkpoint.files import check_folder
+from resumen.checkpoint.kinds import why_not_trained
 from resumen.news.stories import TRAINING_SEED, VOCABULARY_SEED
 from resumen.prompts.templates import read_sets, template_pairs
 from resumen.runtime.budget import users_budget
@@ -33,10 +35,11 @@ from resumen.schema.params import check_name, parse_block, parse_section, profil
 from resumen.schema.probes import read_probes
 from resumen.schema.sections import (
     FormatParams,
+    GenerateParams,
     ProbeParams,
 )
 from resumen.schema.suffixes import known_suffix
-from resumen.schema.systems import EXTRACTIVE, SystemParams, system_names, system_params
+from resumen.schema.systems import EXTRACTIVE, SystemParams, check_least, system_names, system_params
 from resumen.schema.whole import Check, all_of, checks_of, entries_of, section_checks
 from resumen.scoring.comparisons import comparisons_of
 from resumen.sources.userfiles import file_origin, file_splits
@@ -49,11 +52,27 @@ def check_checkpoints(params: dict[str, Any]) -> None:
     for name in params["checkpoints"]:
         check_name("checkpoints", name)
         checkpoint = checkpoint_params(params, name)
-        if checkpoint.folder is not None and not is_model_folder(Path(checkpoint.folder)):
-            raise InputError(
-                f"params.yaml: checkpoints.{name}.folder: expected a folder with model.safetensors, "
-                f"got {checkpoint.folder!r}"
-            )
+        if checkpoint.folder is not None:
+            check_model(f"checkpoints.{name}.folder", Path(checkpoint.folder))
+
+
+def check_model(key: str, folder: Path) -> None:
+    """Check that a user's own `folder`, which stands at `key`, holds a model that writes text."""
+    if not folder.is_dir():
+        raise InputError(f"params.yaml: {key}: expected a model folder that is there, got {str(folder)!r}")
+    try:
+        check_folder(folder)
+    except InputError as error:
+        raise InputError(f"params.yaml: {key}: {error}") from error
+
+
+def check_base(params: dict[str, Any], name: str) -> None:
+    """Check that the base of a fine-tuning can be one, where that is known beforehand."""
+    base = finetuning_params(params, name).base
+    folder = checkpoint_params(params, base).folder
+    if folder is not None and (reason := why_not_trained(Path(folder))):
+        key = f"params.yaml: finetunings.{name}.base"
+        raise InputError(f"{key}: {base} is not fine-tuned here, only a system: {reason}")
 
 
 def check_source(name: str, params: dict[str, Any]) -> None:
@@ -71,11 +90,19 @@ def check_source(name: str, params: dict[str, Any]) -> None:
             raise InputError(f"{where}: {system.checkpoint!r} is no key of checkpoints{known}")
     elif system.is_foreign and system.path.is_file():
         known_suffix(system.path)
-    elif system.is_foreign or not is_model_folder(system.path):
+    elif system.is_foreign or not system.path.is_dir():
         raise InputError(
-            f"{where}: expected models/pretrained/<checkpoint>, models/finetuned/<fine-tuning>, a folder "
-            f"with model.safetensors or a file of predictions that is there, got {system.source!r}"
+            f"{where}: expected models/pretrained/<checkpoint>, models/finetuned/<fine-tuning>, a model "
+            f"folder or a file of predictions that is there, got {system.source!r}"
         )
+    else:
+        check_model(f"systems.{name}.from", system.path)
+    if system.generate:
+        decoding = parse_section(GenerateParams, params, "generate").model_copy(update=system.overrides())
+        try:
+            check_least(system.generate, decoding.max_new_tokens, is_causal=True)
+        except ValueError as error:
+            raise InputError(f"params.yaml: systems.{name}.{error}") from error
 
 
 def notes(params: dict[str, Any]) -> list[str]:
@@ -109,11 +136,6 @@ def notes(params: dict[str, Any]) -> list[str]:
         if name not in used
     ]
     return result
-
-
-def is_model_folder(path: Path) -> bool:
-    """Return whether `path` is a folder with weights that we read."""
-    return any(path.glob("model*.safetensors"))
 
 
 def check_step(params: dict[str, Any], name: str) -> None:
@@ -183,6 +205,7 @@ def checks_together(params: dict[str, Any]) -> list[Check]:
     """Return the checks of how the sections go together."""
     return [
         partial(check_checkpoints, params),
+        *(partial(check_base, params, name) for name in entries_of(params, "finetunings")),
         *(partial(check_step, params, name) for name in entries_of(params, "finetunings")),
         lambda: template_pairs(parse_section(FormatParams, params, "format")),
         partial(check_seeds, params),

@@ -28,10 +28,12 @@ from transformers import (
     GemmaTokenizer,
     GenerationConfig,
     GPT2Config,
+    LEDConfig,
     LlamaConfig,
     LongT5Config,
     MarianConfig,
     MarianTokenizer,
+    MBart50Tokenizer,
     MBartConfig,
     MBartTokenizer,
     PegasusConfig,
@@ -39,6 +41,7 @@ from transformers import (
     PreTrainedConfig,
     PreTrainedTokenizerFast,
     Qwen2Config,
+    Qwen2MoeConfig,
     Qwen2Tokenizer,
     T5Config,
     T5GemmaConfig,
@@ -120,13 +123,36 @@ def bart(texts: list[str], folder: Path) -> Made:
     )
 
 
-def mbart(texts: list[str], folder: Path) -> Made:
+def mbart_vocabulary(texts: list[str], folder: Path) -> list[tuple[str, float]]:
     pieces = sentencepiece(texts, folder / "sentencepiece.bpe.model")
-    vocab = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *pieces[3:]]
+    return [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *pieces[3:]]
+
+
+def mbart(texts: list[str], folder: Path) -> Made:
+    vocab = mbart_vocabulary(texts, folder)
     tokenizer = MBartTokenizer(vocab=vocab, src_lang="es_XX", tgt_lang="es_XX")
     spanish = tokenizer.convert_tokens_to_ids("es_XX")
     ids = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": spanish}
     return MBartConfig(vocab_size=len(tokenizer), **PAIR, **ids), tokenizer, {**ids, "num_beams": 5}
+
+
+def mbart50(texts: list[str], folder: Path) -> Made:
+    """As facebook/mbart-large-50: the code of a language stands in front of a text, and no tokenizer.json."""
+    config, _, said = mbart(texts, folder)
+    tokenizer = MBart50Tokenizer(vocab=mbart_vocabulary(texts, folder), src_lang="es_XX", tgt_lang="es_XX")
+    config.vocab_size = len(tokenizer)
+    spanish = tokenizer.convert_tokens_to_ids("es_XX")
+    return config, tokenizer, {**said, "decoder_start_token_id": 2, "forced_bos_token_id": spanish}
+
+
+def led(texts: list[str], folder: Path) -> Made:
+    """A BART whose encoder attends within windows; its ways depend on what it reads."""
+    _, tokenizer, said = bart(texts, folder)
+    sizes = {name: size for name, size in PAIR.items() if name != "max_position_embeddings"}
+    positions = {"max_encoder_position_embeddings": 128, "max_decoder_position_embeddings": 128}
+    ids = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 2}
+    config = LEDConfig(vocab_size=len(tokenizer), attention_window=16, **sizes, **positions, **ids)
+    return config, tokenizer, said
 
 
 def bert2bert(texts: list[str], folder: Path) -> Made:
@@ -215,6 +241,22 @@ def qwen(texts: list[str], folder: Path) -> Made:
     return config, tokenizer, {**said, "eos_token_id": [2, 0], "pad_token_id": 0, "bos_token_id": 0}
 
 
+def qwen_moe(texts: list[str], folder: Path) -> Made:
+    """A mixture of experts: which of them compute depends on what it reads."""
+    _, tokenizer, said = qwen(texts, folder)
+    experts = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
+    config = Qwen2MoeConfig(
+        vocab_size=len(tokenizer) + 8,
+        num_key_value_heads=1,
+        shared_expert_intermediate_size=16,
+        **STACK,
+        **experts,
+        bos_token_id=0,
+        eos_token_id=2,
+    )
+    return config, tokenizer, said
+
+
 def llama(texts: list[str], folder: Path) -> Made:
     special = ["<|begin_of_text|>", "<|end_of_text|>", "<|eot_id|>", "<|start|>"]
     vocab, merges = byte_pairs(texts, special)
@@ -262,11 +304,19 @@ def gpt2(texts: list[str], folder: Path) -> Made:
 
 
 KINDS: dict[str, Callable[[list[str], Path], Made]] = {
-    **{"bart": bart, "mbart": mbart, "bert2bert": bert2bert, "marian": marian, "pegasus": pegasus},
+    **{
+        "bart": bart,
+        "mbart": mbart,
+        "mbart50": mbart50,
+        "led": led,
+        "bert2bert": bert2bert,
+        "marian": marian,
+        "pegasus": pegasus,
+    },
     **{"longt5": longt5, "byt5": byt5, "t5gemma": t5gemma},
-    **{"qwen": qwen, "llama": llama, "gemma": gemma, "gpt2": gpt2},
+    **{"qwen": qwen, "qwen_moe": qwen_moe, "llama": llama, "gemma": gemma, "gpt2": gpt2},
 }
-CAUSAL = ("qwen", "llama", "gemma", "gpt2")
+CAUSAL = ("qwen", "qwen_moe", "llama", "gemma", "gpt2")
 
 
 def make(kind: str, folder: Path, texts: list[str]) -> Path:

@@ -3,9 +3,13 @@
 import json
 import shutil
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from resumen.runtime.jsonfiles import write_json
 from resumen.schema.data import data_params
 from resumen.schema.params import read_params
 from resumen.tools.check import check, main, notes
@@ -183,11 +187,11 @@ FAULTS = [
     ({"comparisons.use.system": 3}, "comparisons.use.system: expected a valid string, got 3; put it in quot"),
     (
         {"checkpoints.own": {"folder": "nowhere"}},
-        "checkpoints.own.folder: expected a folder with model.safetensors, got 'nowhere'",
+        "checkpoints.own.folder: expected a model folder that is there, got 'nowhere'",
     ),
     (
-        {"checkpoints.own": {"folder": "stages"}},  # there, without weights
-        "checkpoints.own.folder: expected a folder with model.safetensors, got 'stages'",
+        {"checkpoints.own": {"folder": "prompts"}},  # there, without a model
+        "checkpoints.own.folder: prompts: lacks config.json; expected what save_pretrained writes",
     ),
     (
         {"checkpoints": {"flan.xl": {"folder": "own"}}},
@@ -195,8 +199,21 @@ FAULTS = [
     ),
     ({"checkpoints": {3: {"folder": "own"}}}, "checkpoints.3: expected letters, digits, - and _ in a name"),
     (
-        {"systems.t5-small.from": "stages"},
+        {"systems.t5-small.from": "nowhere"},
         "systems.t5-small.from: expected models/pretrained/<checkpoint>, models/finetuned/<fine-tuning>, a",
+    ),
+    (
+        {"systems.t5-small.from": "prompts"},
+        "systems.t5-small.from: prompts: lacks config.json; expected what save_pretrained writes",
+    ),
+    (
+        {"systems.t5-small.generate": {"repetition_penalti": 1.2}},
+        "systems.t5-small.generate.repetition_penalti: unknown key; did you mean repetition_penalty?",
+    ),
+    ({"systems.t5-small.generate": 5}, "systems.t5-small.generate: expected keys and values, got 5"),
+    (
+        {"systems.t5-small.generate": {"min_new_tokens": 97}},
+        "systems.t5-small.generate: expected a shortest summary of at most 96 tokens (max_new_tokens), got 9",
     ),
     ({"generate.num_beams": ...}, "generate.num_beams: no value here nor in profiles.mini.generate; set one"),
     (
@@ -330,8 +347,9 @@ def test_a_columns_name_is_checked_against_the_file(set_params, fails):
 
 
 @pytest.mark.parametrize("weights", ["model.safetensors", "model-00001-of-00002.safetensors"])
-def test_a_checkpoint_in_a_local_folder_needs_no_miniature(write, set_params, weights):
-    write(f"own/{weights}", "")
+def test_a_checkpoint_in_a_local_folder_needs_no_miniature(tiny, project, set_params, weights):
+    shutil.copytree(tiny["untied"], "own")
+    Path("own/model.safetensors").rename(f"own/{weights}")
     set_params({"checkpoints.own": {"folder": "own"}, "systems.own": {"from": "models/pretrained/own"}})
     assert "10 systems" in check(read_params())
 
@@ -396,10 +414,49 @@ def test_under_weights_of_the_hub_nothing_is_left_out(set_params):
     assert notes(read_params()) == []
 
 
-def test_a_local_folder_with_weights_is_a_system(write, set_params):
-    write("own/model.safetensors", "")
-    set_params({"systems.own": {"from": "own"}})
+def test_a_local_folder_with_weights_is_a_system(models, project, set_params):
+    set_params({"systems.own": {"from": str(models["qwen"])}})
     assert "10 systems" in check(read_params())
+
+
+def plain_bert(own: Path) -> None:
+    write_json(own / "config.json", {"model_type": "bert", "architectures": ["BertForMaskedLM"]})
+
+
+UNFIT_FOLDERS: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "a pickle alone": (
+        lambda own: (own / "model.safetensors").rename(own / "pytorch_model.bin"),
+        "own: has its weights as pytorch_model.bin only, which can run code when it is read; ",
+    ),
+    "no weights": (lambda own: (own / "model.safetensors").unlink(), "own: lacks model*.safetensors; expect"),
+    "damaged weights": (
+        lambda own: (own / "model.safetensors").write_bytes(b""),
+        "own: model.safetensors: not readable as safetensors: ",
+    ),
+    "no model that writes": (
+        plain_bert,
+        "own: config.json: 'bert' (['BertForMaskedLM']) is no model that wr",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNFIT_FOLDERS)
+@pytest.mark.parametrize("key", ["systems.own.from", "checkpoints.own.folder"])
+def test_what_is_wrong_with_a_local_folder_is_said_before_any_work(
+    tiny, project, set_params, fails, key, name
+):
+    spoil, message = UNFIT_FOLDERS[name]
+    spoil(shutil.copytree(tiny["untied"], Path("own")))
+    section, _, last = key.split(".")
+    set_params({f"{section}.own": {last: "own"}})
+    assert fails(main).startswith(f"params.yaml: {key}: {message}")
+
+
+def test_a_folder_that_cannot_be_fine_tuned_is_no_base(models, project, set_params, fails):
+    set_params({"checkpoints.own": {"folder": str(models["bart"])}, "finetunings.own": {"base": "own"}})
+    assert fails(main).startswith(
+        "params.yaml: finetunings.own.base: own is not fine-tuned here, only a system: model_type: expected"
+    )
 
 
 GOOD = {"kind": "open-question", "prompt": "Why?"}

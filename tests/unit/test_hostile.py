@@ -92,7 +92,7 @@ WEIGHTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "a quantizer of others": (
         lambda own: change(own / "config.json", quantization_config={"quant_method": "own"}),
-        "own: config.json: quantization_config: brings code of others along, which is never run here, got",
+        "own: config.json: quantization_config: its weights are quantized, and only float32, float16 and bf",
     ),
     "a link to what is the user's": (
         lambda own: (own / "spiece.model").symlink_to(ROOT / "LICENSE"),

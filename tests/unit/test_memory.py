@@ -226,6 +226,19 @@ def test_too_little_memory_for_generation_is_told_before_work_with_what_to_do(mo
         check_generation(*given, "use bf16")
 
 
+def test_a_budget_below_what_an_article_takes_is_said_once(monkeypatch, caplog):
+    need_of = partial(generation_need, *FLAN_LARGE, torch.float32, CPU, decoding=greedy(96))
+    monkeypatch.setattr(memory, "free_memory", lambda device: 64 * GIB)
+    for gigabytes, said in (("4", 0), ("1", 1), ("1", 1)):
+        monkeypatch.setenv("RESUMEN_MEMORY_GB", gigabytes)
+        check_generation("flan-large", need_of, [512] * 4, 4, CPU, "use bf16")
+        assert len(caplog.messages) == said
+    assert re.fullmatch(
+        r"RESUMEN_MEMORY_GB leaves 1\.0 GiB, and an article at a time takes 3\.\d GiB; use bf16",
+        caplog.messages[0],
+    )
+
+
 RECIPE = FinetuneParams.model_construct(
     batch_size=32, gradient_accumulation=1, label_smoothing=0.0, dropout=0.1
 )

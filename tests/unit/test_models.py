@@ -275,14 +275,17 @@ def test_a_causal_model_without_an_end_is_refused(changed):
 
 
 @pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
-@pytest.mark.parametrize("key", ["auto_map", "quantization_config"])
-def test_what_brings_code_along_is_refused(changed, project, set_params, fails, file, key):
+@pytest.mark.parametrize(
+    ("key", "why"),
+    [
+        ("auto_map", "brings code of others along, which is never run here"),
+        ("quantization_config", "its weights are quantized, and only float32, float16 and bfloat16 are read"),
+    ],
+)
+def test_what_is_not_read_here_is_refused(changed, project, set_params, fails, file, key, why):
     folder = changed("qwen", file, **{key: {"AutoModelForCausalLM": "modeling_own.Own", "bits": 4}})
     set_params({"checkpoints.own": {"folder": str(folder)}})
-    message = fails(weights, "own")
-    assert message.startswith(
-        f"{folder}: {file}: {key}: brings code of others along, which is never run here"
-    )
+    assert fails(weights, "own").startswith(f"{folder}: {file}: {key}: {why}")
 
 
 def test_so_is_what_a_part_of_a_model_brings(changed, project, set_params, fails):
@@ -348,19 +351,27 @@ def test_operations_of_a_causal_model_are_those_of_reading_once_and_of_each_toke
         assert counted.written(source, target, 1) == expected
 
 
-def test_a_model_whose_operations_cannot_be_counted_summarizes_all_the_same(models, monkeypatch, caplog):
-    monkeypatch.setattr(Operations, "written", lambda *given: torch.empty(1, device="meta").item())
-    model = opened(models["bart"])
+@pytest.mark.parametrize("kind", ["led", "qwen_moe"])
+def test_a_model_whose_way_depends_on_what_it_reads_has_no_operations_and_that_is_said(models, caplog, kind):
+    model = opened(models[kind])
     (ids,), _ = model.encode(["Llueve."], None, "instruction")
     assert model.load("test", [len(ids)], 1)([ids])
     assert model.cost([(9, 9)]) == {"parameters": model.parameters}
-    assert "bart: its operations are not counted: " in caplog.text
+    assert f"{kind}: its operations are not counted: " in caplog.text
+
+
+def test_weights_in_shards_write_what_those_in_one_file_do(models, tmp_path):
+    folder = shutil.copytree(models["qwen"], tmp_path / "shards")
+    (folder / "model.safetensors").unlink()
+    AutoModelForCausalLM.from_pretrained(models["qwen"]).save_pretrained(folder, max_shard_size=10_000)
+    assert len(list(folder.glob("model-*-of-*.safetensors"))) > 2
+    assert ours(folder, PROMPTS, GREEDY) == ours(models["qwen"], PROMPTS, GREEDY)
 
 
 @pytest.mark.parametrize(("also", "kind"), [({"forced_bos_token_id": 10**6}, "bart")])
 def test_a_token_that_the_model_has_not_is_refused(models, also, kind):
     with pytest.raises(
-        InputError, match=r"generate\.forced_bos_token_id: expected a token of .*, got 1000000"
+        InputError, match=r"forced_bos_token_id, of its system's generate: .* tokens, got 1000000"
     ):
         opened(models[kind], **also)
 
@@ -425,8 +436,18 @@ def test_an_answer_may_be_as_short_as_it_likes():
 
 
 def test_a_summary_that_has_to_be_longer_than_it_may_is_refused(project, set_params, fails):
-    set_params({"systems.own": {"from": "own", "max_new_tokens": 5, "generate": {"min_length": 9}}})
-    assert "systems.own: generate: expected at most max_new_tokens, 5" in fails(generate, "own")
+    set_params({"systems.own": {"from": "own", "max_new_tokens": 5, "generate": {"min_new_tokens": 9}}})
+    message = (
+        "generate: expected a shortest summary of at most 5 tokens (max_new_tokens), got 9; lower min_new_"
+    )
+    assert f"systems.own: {message}" in fails(generate, "own")
+
+
+def test_so_it_is_where_the_model_tells_what_counts(models):
+    """In a causal model `min_length` counts the prompt."""
+    opened(models["qwen"], min_length=9)
+    with pytest.raises(InputError, match=r"shortest summary of at most .* got 99; lower min_length"):
+        opened(models["bart"], min_length=99)
 
 
 @pytest.fixture
