@@ -8,7 +8,7 @@ Writes  data/scores.parquet             system, id, and every measure of resumen
         metrics/plots/scores.json       ROUGE with its interval, a row a system
         metrics/plots/lengths.json      words of the summaries, a row a system
         metrics/plots/training.json     the curves of all fine-tunings
-Params  evaluate, comparisons, finetunings, systems
+Params  evaluate, comparisons, finetunings, systems, data.language
 
 What is left of systems and fine-tunings that are no entry any more is removed: a fresh clone has none of it.
 
@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from resumen.rouge.score import ROUGE_TYPES, SPLITTERS, rouge_multi
+from resumen.rouge.score import CONTENT_TYPES, ROUGE_TYPES, Splitter, rouge_multi
 from resumen.runtime.cli import parser, run
 from resumen.runtime.cpu import num_threads
 from resumen.runtime.errors import InputError
@@ -52,9 +52,10 @@ from resumen.runtime.paths import (
 from resumen.runtime.progress import track
 from resumen.schema.answers import Answer, read_answers
 from resumen.schema.checkpoints import LEFT_OUT
+from resumen.schema.data import LanguageParams
 from resumen.schema.finetunings import finetuning_names
 from resumen.schema.jsonl import read_jsonl
-from resumen.schema.params import checked_params, parse_section
+from resumen.schema.params import checked_params, parse_key, parse_section
 from resumen.schema.predictions import COST, read_meta
 from resumen.schema.rows import read_table, references_of, write_table
 from resumen.schema.sections import EvaluateParams
@@ -62,7 +63,16 @@ from resumen.schema.systems import EXTRACTIVE, system_names
 from resumen.scoring.bootstrap import bootstrap_means, percentile_interval
 from resumen.scoring.comparisons import Tested, compare_all, comparisons_of
 from resumen.scoring.measures import ArticleIndex, Summary
-from resumen.scoring.registry import MEASURES, PRIMARY, measures_in, metric_of, system_value
+from resumen.scoring.registry import (
+    CONTENT,
+    FAITHFULNESS,
+    PRIMARY,
+    measures_in,
+    measures_of,
+    metric_of,
+    system_value,
+)
+from resumen.text.stems import has_content_stems, stems
 from resumen.text.words import words
 
 if TYPE_CHECKING:
@@ -99,24 +109,33 @@ def read_predictions(path: Path, ids: list[str]) -> list[dict[str, Any]]:
     return [by_id[name] for name in ids]
 
 
-def score_article(row: dict[str, str], predictions: Predictions, stemming: str) -> Iterator[dict[str, Any]]:
-    """Yield a row of scores for each system's summary of one article."""
-    article, split = ArticleIndex.of(row["text"]), SPLITTERS[stemming]
+def splitter_of(stemming: str, language: str) -> Splitter:
+    """Return what finds the words of ROUGE, as `evaluate.stemming` says."""
+    return words if stemming == "none" else bound(stems, language=language)
+
+
+def score_article(
+    row: dict[str, str], predictions: Predictions, stemming: str, language: str
+) -> Iterator[dict[str, Any]]:
+    """Yield a row of scores for each system's summary of one article, written in `language`."""
+    article, split = ArticleIndex.of(row["text"], language), splitter_of(stemming, language)
     for system, output in predictions.items():
         summary = Summary(
-            output["prediction"], references_of(row), article, output["spelled_reference"], split
+            output["prediction"], references_of(row), article, output["spelled_reference"], split, language
         )
-        scores = {name: measure.of(summary) for name, measure in MEASURES.items()}
+        scores = {name: measure.of(summary) for name, measure in measures_of(language).items()}
         yield {"system": system, "id": row["id"], **scores}
 
 
-def score_articles(work: list[tuple[dict[str, str], Predictions]], stemming: str) -> list[dict[str, Any]]:
+def score_articles(
+    work: list[tuple[dict[str, str], Predictions]], stemming: str, language: str
+) -> list[dict[str, Any]]:
     """Return the scores of several articles: what a worker does."""
-    return [score for row, output in work for score in score_article(row, output, stemming)]
+    return [score for row, output in work for score in score_article(row, output, stemming, language)]
 
 
 def score_all(
-    rows: list[dict[str, str]], output: dict[str, list[dict[str, Any]]], stemming: str
+    rows: list[dict[str, str]], output: dict[str, list[dict[str, Any]]], stemming: str, language: str
 ) -> Iterable[dict[str, Any]]:
     """Yield the scores of every article and system, article by article, on all cores where it pays."""
     work = [
@@ -124,7 +143,7 @@ def score_all(
         for index, row in enumerate(rows)
     ]
     parts = [work[start : start + ARTICLES_CHUNK] for start in range(0, len(work), ARTICLES_CHUNK)]
-    score, what = bound(score_articles, stemming=stemming), "evaluate articles"
+    score, what = bound(score_articles, stemming=stemming, language=language), "evaluate articles"
     unit = f"{ARTICLES_CHUNK} articles"
     if len(rows) * len(output) < MIN_FOR_WORKERS:
         for part in track(parts, what, len(parts), unit=unit):
@@ -135,9 +154,9 @@ def score_all(
             yield from scored
 
 
-def summary_of(scores: "pd.DataFrame") -> dict[str, float]:
+def summary_of(scores: "pd.DataFrame", language: str) -> dict[str, float]:
     """Return a system's entry in metrics/systems."""
-    return {metric_of(name): system_value(scores, name) for name in measures_in("metrics")}
+    return {metric_of(name): system_value(scores, name) for name in measures_in("metrics", language)}
 
 
 def cost_of(meta: dict[str, Any]) -> dict[str, float]:
@@ -153,10 +172,11 @@ def cost_of(meta: dict[str, Any]) -> dict[str, float]:
     return {**({"parameters": cost["parameters"]} if cost else {}), **counted}
 
 
-def scores_schema() -> pa.Schema:
+def scores_schema(language: str) -> pa.Schema:
     """Return the columns of data/scores.parquet."""
     kinds = [
-        (name, pa.int32() if measure.unit == "count" else pa.float64()) for name, measure in MEASURES.items()
+        (name, pa.int32() if measure.unit == "count" else pa.float64())
+        for name, measure in measures_of(language).items()
     ]
     return pa.schema([("system", pa.string()), ("id", pa.string()), *kinds])
 
@@ -229,25 +249,31 @@ def bootstrap(scores: np.ndarray, params: EvaluateParams) -> tuple[np.ndarray, n
 
 
 def intervals(by_system: "dict[str, pd.DataFrame]", params: EvaluateParams) -> list[dict[str, Any]]:
-    """Return, for each system, the mean and its bounds of each ROUGE type, in points."""
-    values = np.hstack([scores[list(ROUGE_TYPES)].to_numpy() for scores in by_system.values()])
+    """Return, for each system, the mean and its bounds: ROUGE in points, what is invented an article."""
+    first = next(iter(by_system.values()))
+    measured = [name for name in (*ROUGE_TYPES, *CONTENT_TYPES, *FAITHFULNESS) if name in first]
+    values = np.hstack([scores[measured].to_numpy(dtype=float) for scores in by_system.values()])
     lower, upper = bootstrap(values, params)
     three = np.stack([values.mean(axis=0), lower, upper], axis=1).round(2).tolist()
     named = iter(dict(zip(("mean", "lower", "upper"), numbers, strict=True)) for numbers in three)
-    return [{"system": system, **{name: next(named) for name in ROUGE_TYPES}} for system in by_system]
+    return [{"system": system, **{name: next(named) for name in measured}} for system in by_system]
 
 
 def differences(
-    by_system: "dict[str, pd.DataFrame]", asked: list[Tested], params: EvaluateParams
-) -> list[dict[str, Any]]:
-    """Return the paired differences that are `asked`, with verdicts."""
-    values = {system: scores[PRIMARY].to_numpy() for system, scores in by_system.items()}
+    by_system: "dict[str, pd.DataFrame]", asked: list[Tested], params: EvaluateParams, measure: str
+) -> dict[str, list[dict[str, Any]]]:
+    """Return the paired differences in a measure that are `asked`, with verdicts: one family of tests."""
+    values = {system: scores[measure].to_numpy() for system, scores in by_system.items()}
     drawn = bootstrap_means(np.stack(list(values.values()), axis=1), params.bootstrap_samples, params.seed)
-    return compare_all(asked, values, dict(zip(values, drawn.T, strict=True)), params.confidence)
+    rows = compare_all(asked, values, dict(zip(values, drawn.T, strict=True)), params.confidence)
+    return {
+        "differences": [row for row in rows if "system" in row],
+        "interactions": [row for row in rows if "comparison" in row],
+    }
 
 
 def ceilings(
-    rows: list[dict[str, str]], output: dict[str, list[dict[str, Any]]], stemming: str
+    rows: list[dict[str, str]], output: dict[str, list[dict[str, Any]]], split: Splitter
 ) -> list[dict[str, Any]]:
     """Return the ROUGE of the references themselves once written with each vocabulary, and who has it.
 
@@ -261,8 +287,7 @@ def ceilings(
     result = []
     for spelled, systems in who.items():
         scores = [
-            rouge_multi(text, references_of(row), SPLITTERS[stemming])
-            for text, row in zip(spelled, rows, strict=True)
+            rouge_multi(text, references_of(row), split) for text, row in zip(spelled, rows, strict=True)
         ]
         means = np.mean(scores, axis=0).round(2).tolist()
         result.append({"systems": systems, **dict(zip(ROUGE_TYPES, means, strict=True))})
@@ -323,19 +348,25 @@ def hash_of(rows: list[dict[str, str]]) -> str:
     return digest.hexdigest()
 
 
-def signature(rows: list[dict[str, str]], params: EvaluateParams) -> list[str]:
+def signature(rows: list[dict[str, str]], params: EvaluateParams, language: str) -> list[str]:
     """Return how the scores were made; two scores compare only if their signatures are equal."""
+    libraries = ["numpy", "rapidfuzz", "sacrebleu", "snowballstemmer"]
+    stems_of = "none" if params.stemming == "none" else f"{params.stemming}-{language}"
+    content = "none"
+    if has_content_stems(language):
+        content, libraries = f"snowball-{language}", [*libraries, "stop-words"]
     return [
         "rouge",
         f"rows:{len(rows)}",
         f"test:{hash_of(rows)}",
         "words:unicode",
-        f"stem:{params.stemming}",
+        f"stem:{stems_of}",
+        f"content:{content}",
         "sentences:own",
         f"bs:{params.bootstrap_samples}",
         f"confidence:{params.confidence}",
         f"seed:{params.seed}",
-        *(f"{name}:{version(name)}" for name in ("numpy", "rapidfuzz", "sacrebleu", "snowballstemmer")),
+        *(f"{name}:{version(name)}" for name in libraries),
     ]
 
 
@@ -411,6 +442,9 @@ def main() -> None:
     parser(__doc__, "python -m stages.evaluate").parse_args()
     all_params = checked_params()
     params, asked = parse_section(EvaluateParams, all_params, "evaluate"), comparisons_of(all_params)
+    language = parse_key(LanguageParams, all_params, "data", "language").language
+    if not has_content_stems(language):
+        log.warning("data.language is %s: no content words of it are known, so none are scored", language)
     finetunings = finetuning_names(all_params)
     metas = {name: read_meta(name) for name in system_names(all_params)}
     log_left_out(metas, asked)
@@ -420,7 +454,7 @@ def main() -> None:
     ids = [row["id"] for row in rows]
     output = {system: read_predictions(PREDICTIONS_DIR / f"{system}.jsonl", ids) for system in systems}
     scores = sorted(
-        score_all(rows, output, params.stemming), key=lambda score: systems.index(score["system"])
+        score_all(rows, output, params.stemming, language), key=lambda score: systems.index(score["system"])
     )
     answers = {system: with_reference(read_answers(system)) for system in names}
     probes = probe_summaries(answers, params)
@@ -434,25 +468,25 @@ def main() -> None:
     answered = {row["system"]: {"probe_exact_pct": row["exact_pct"]} for row in probes}
     with atomic_write(SYSTEMS_DIR) as partial:
         for system, group in by_system.items():
-            costs = cost_of(metas.get(system, {}))
-            write_json(partial / f"{system}.json", {**summary_of(group), **answered.get(system, {}), **costs})
+            beside = {**answered.get(system, {}), **cost_of(metas.get(system, {}))}
+            write_json(partial / f"{system}.json", {**summary_of(group, language), **beside})
     with_intervals = [
         {**row, "decoding": decoding_of(row["system"], metas.get(row["system"], {}))}
         for row in intervals(by_system, params)
     ]
-    compared = differences(by_system, asked, params)
+    content = differences(by_system, asked, params, CONTENT) if has_content_stems(language) else {}
     cut = {row["id"] for rows_made in output.values() for row in rows_made if row.get("truncated")}
     evaluation = {  # lists, which `dvc metrics show` leaves out of its table
         "num_articles": len(rows),
         "confidence": params.confidence,
-        "signature": signature(rows, params),
+        "signature": signature(rows, params, language),
         "systems": with_intervals,
         "left_out": [
             {"system": name, "why": meta[LEFT_OUT]} for name, meta in metas.items() if LEFT_OUT in meta
         ],
-        "differences": [row for row in compared if "system" in row],
-        "interactions": [row for row in compared if "comparison" in row],
-        "ceilings": ceilings(rows, output, params.stemming),
+        **differences(by_system, asked, params, PRIMARY),
+        "content": content,
+        "ceilings": ceilings(rows, output, splitter_of(params.stemming, language)),
         "breakdown": breakdown(rows, cut, by_system),
         "probes": probes,
     }
@@ -460,7 +494,7 @@ def main() -> None:
     write_json(SCORES_PLOT, scores_plot(with_intervals))
     write_json(LENGTHS_PLOT, lengths(by_system))
     write_json(CURVES_PLOT, training)
-    write_table(SCORES_FILE, scores, scores_schema())
+    write_table(SCORES_FILE, scores, scores_schema(language))
     log.info("scored %d systems on %d articles", len(systems), len(rows))
 
 

@@ -2,7 +2,7 @@
 
 Reads   data/raw/test.parquet
 Writes  data/predictions/{lead-1,lead-3,textrank,random-3,oracle}.jsonl   as `generate` writes them
-Params  extract
+Params  extract, data.language
 
     python -m stages.extract
 """
@@ -15,18 +15,19 @@ from random import Random
 from typing import Any
 
 import numpy as np
-from stop_words import get_stop_words
 
 from resumen.rouge.score import ROUGE_TYPES, rouge_multi
 from resumen.runtime.cli import parser, run
 from resumen.runtime.paths import PREDICTIONS_DIR, RAW_TEST
 from resumen.runtime.progress import track
+from resumen.schema.data import LanguageParams
 from resumen.schema.jsonl import write_jsonl
-from resumen.schema.params import checked_params, parse_section
+from resumen.schema.params import checked_params, parse_key, parse_section
 from resumen.schema.rows import read_table, references_of
 from resumen.schema.sections import ExtractParams
 from resumen.schema.systems import EXTRACTIVE
 from resumen.text.sentences import sentences
+from resumen.text.stems import WITHOUT, stop_words
 from resumen.text.words import words
 
 log = logging.getLogger("extract")
@@ -48,10 +49,10 @@ def random_three(seed: int) -> Choose:
 
 
 def textrank(language: str) -> Choose:
-    """Return the choice of three sentences by TextRank, the stop words of `language` (or "none") left out."""
-    stop_words = frozenset(words(" ".join(get_stop_words(language)))) if language != "none" else frozenset()
+    """Return the choice of three sentences by TextRank, the stop words of `language` left out."""
+    stop = stop_words(language)
     return lambda article, _: ranked(
-        [[word for word in words(sentence) if word not in stop_words] for sentence in article[:MAX_RANKED]]
+        [[word for word in words(sentence) if word not in stop] for sentence in article[:MAX_RANKED]]
     )
 
 
@@ -138,9 +139,13 @@ def extract(rows: Iterable[dict[str, str]], choose: Choose) -> list[dict[str, An
 
 def main() -> None:
     parser(__doc__, "python -m stages.extract").parse_args()
-    params = parse_section(ExtractParams, checked_params(), "extract")
+    all_params = checked_params()
+    params = parse_section(ExtractParams, all_params, "extract")
+    language = params.stop_words or parse_key(LanguageParams, all_params, "data", "language").language
+    if language != WITHOUT and not stop_words(language):
+        log.warning("textrank: no stop words are known of data.language, %s: none are passed over", language)
     rows = list(read_table(RAW_TEST, ["id", "text", "summary", "references"]))
-    choices = (lead(1), lead(3), textrank(params.stop_words), random_three(params.seed), oracle)
+    choices = (lead(1), lead(3), textrank(language), random_three(params.seed), oracle)
     for name, choose in zip(EXTRACTIVE, choices, strict=True):
         predictions = extract(track(rows, f"extract {name}", len(rows)), choose)
         write_jsonl(PREDICTIONS_DIR / f"{name}.jsonl", predictions)

@@ -17,12 +17,21 @@ from typing import Any
 import yaml
 from markupsafe import Markup
 
-from resumen.page.answer import answer_of, caveat_of, grids_of
+from resumen.page.answer import answer_of, caveat_of, content_rows, grids_of, with_content
 from resumen.page.card import card_of
 from resumen.page.charts import cost_chart, curve_chart, interaction_chart, interval_chart
 from resumen.page.curve import curve_values, made_with_of
 from resumen.page.explorer import as_script, explorer, measures_shown
-from resumen.page.languages import Bilingual, bilingual, group_of, in_both_languages, question_of, verdict_of
+from resumen.page.languages import (
+    Bilingual,
+    bilingual,
+    group_of,
+    in_both_languages,
+    question_of,
+    subject_of,
+    tongue_of,
+    verdict_of,
+)
 from resumen.page.table import (
     main_finetuning,
     marks_of,
@@ -57,6 +66,7 @@ from resumen.schema.jsonl import read_jsonl
 from resumen.schema.params import checked_params, profile_of, section_of
 from resumen.schema.rows import read_table
 from resumen.schema.systems import EXTRACTIVE
+from resumen.scoring.registry import FAITHFULNESS, PRIMARY, head_measures
 
 log = logging.getLogger("report")
 
@@ -71,14 +81,15 @@ SECTIONS = (
     "extract",
     "evaluate",
 )
+NUM_WORST = 5  # articles of a system that are linked
 VERSIONED = ("numpy", "rapidfuzz", "sacrebleu", "snowballstemmer", "torch", "transformers")
 
 
-def explored(systems: list[str]) -> dict[str, Any]:
+def explored(systems: list[str], language: str) -> dict[str, Any]:
     """Return what the explorer of the test articles holds."""
     rows = list(read_table(RAW_TEST, ["id", "text", "summary", "topic", "references"]))
     row_number = {row["id"]: number for number, row in enumerate(rows)}
-    predictions, scores, measures = {}, {}, list(measures_shown())
+    predictions, scores, measures = {}, {}, list(measures_shown(language))
     for system in systems:
         output = read_jsonl(PREDICTIONS_DIR / f"{system}.jsonl", ("id", "prediction", "spelled_reference"))
         predictions[system] = sorted(output, key=lambda row: row_number[row["id"]])
@@ -86,7 +97,7 @@ def explored(systems: list[str]) -> dict[str, Any]:
     for row in read_table(SCORES_FILE, ["system", "id", *measures]):
         for measure in measures:
             scores[row["system"]][measure][row_number[row["id"]]] = row[measure]
-    return explorer(rows, predictions, scores)
+    return explorer(rows, predictions, scores, language)
 
 
 def probe_rows(systems: list[str]) -> list[dict[str, Any]]:
@@ -215,6 +226,31 @@ def finetuning_rows(params: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
+def faithfulness_rows(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what each system invents an article, with intervals, and the places of its worst articles.
+
+    Those with most invented names and numbers, and of as many the ones with the lowest ROUGE-L.
+    """
+    ids = [row["id"] for row in read_table(RAW_TEST, ["id"])]
+    places = {name: place for place, name in enumerate(ids)}
+    invented: dict[str, list[tuple[int, float, int]]] = {}  # by system: how much, ROUGE-L, place
+    for row in read_table(SCORES_FILE, ["system", "id", PRIMARY, *FAITHFULNESS]):
+        count = sum(row[name] for name in FAITHFULNESS)
+        invented.setdefault(row["system"], []).append((-count, row[PRIMARY], places[row["id"]]))
+    return [
+        {
+            "system": row["system"],
+            "counts": [row[name] for name in FAITHFULNESS],
+            "worst": [
+                {"place": place, "id": ids[place], "count": -count}
+                for count, _, place in sorted(invented[row["system"]])[:NUM_WORST]
+                if count
+            ],
+        }
+        for row in evaluation["systems"]
+    ]
+
+
 def groups_of(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the breakdown with its groups in both languages, short articles before long ones."""
 
@@ -241,14 +277,17 @@ def page_values(params: dict[str, Any]) -> dict[str, Any]:
     systems = system_rows(params, evaluation)
     names = [row["name"] for row in systems]
     marks = {name: mark for name, mark in marks_of(params).items() if name in names}
-    shown = explored(names)
     news = section_of(params, "data")
     language = news["language"]
+    shown = explored(names, language)
     speech = {"marks": marks, "language": "" if language == "any" else language}
+    contents = content_rows(evaluation)
     differences = [
-        {**row, "asks": question_of(row["question"]), "said": verdict_of(row["verdict"])}
+        with_content(row, contents)
+        | {"asks": question_of(row["question"]), "said": verdict_of(row["verdict"])}
         for row in evaluation["differences"]
     ]
+    are_news = news["source"] == "embedded" or str(news.get("repo")).lower().endswith("/mlsum")
     return {
         **speech,
         "answer": answer_of(params, evaluation, marks),
@@ -261,7 +300,7 @@ def page_values(params: dict[str, Any]) -> dict[str, Any]:
             else played_by(params, name)
             for name in params["checkpoints"]
         },
-        "columns": measure_heads(measures_shown()),
+        "columns": measure_heads(head_measures(language)),
         "confidence_pct": 100 * evaluation["confidence"],
         "data": audit,
         "data_curve": data_curve_of(params, evaluation),
@@ -271,13 +310,16 @@ def page_values(params: dict[str, Any]) -> dict[str, Any]:
         "exact": exact_table(evaluation["probes"]),
         "explorer": as_script(shown | speech),
         "finetunings": finetuning_rows(params),
-        "grids": [drawn_grid(grid, marks) for grid in grids_of(params, evaluation)],
+        "faithfulness": faithfulness_rows(evaluation),
+        "grids": [drawn_grid(with_content(grid, contents), marks) for grid in grids_of(params, evaluation)],
         "parameters": parameters(params),
         "probes": shown_probes([name for name in names if name not in EXTRACTIVE]),
         "profile": profile_of(params),
         "script": Markup(PAGE_SCRIPT.read_text(encoding="utf-8")),  # noqa: S704  ours
         "similarity_pct": 100 * news["near_duplicate_similarity"],
+        "subject": subject_of(language, are_news),
         "systems": systems,
+        "tongue": tongue_of(language),
         "versions": versions_of(evaluation),
     }
 

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from resumen.page.languages import Bilingual, verdict_of
+from resumen.page.languages import Bilingual, bilingual, verdict_of
 from resumen.page.table import named
 from resumen.schema.systems import system_params
+from resumen.scoring.comparisons import agreement
 from resumen.scoring.registry import PRIMARY
 
 # The entries of `comparisons` that answer the question alone, and what each is about.
@@ -40,7 +41,43 @@ def answer_of(params: dict[str, Any], evaluation: dict[str, Any], marks: dict[st
         for row in evaluation["interactions"]
         if is_after_fine_tuning(params, row)
     ]
-    return alone + both
+    return [*alone, *both, *disagreements(evaluation)]
+
+
+def content_rows(evaluation: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the tests over content words by their names; none of a language without content words."""
+    return {row["name"]: row for rows in evaluation["content"].values() for row in rows}
+
+
+def with_content(row: dict[str, Any], contents: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return a test with that over content words, and how the two go together, if there is one."""
+    content = contents.get(row["name"])
+    if content is None:
+        return row
+    together = bilingual(agreement(row["verdict"], content["verdict"]))
+    return {**row, "content": {**content, "said": verdict_of(content["verdict"]), "together": together}}
+
+
+def disagreements(evaluation: dict[str, Any]) -> list[Bilingual]:
+    """Return a sentence on the tests that come out otherwise over content words, if there are any."""
+    contents = content_rows(evaluation)
+    rows = [*evaluation["differences"], *evaluation["interactions"]]
+    apart = [
+        row["name"]
+        for row in rows
+        if row["name"] in contents and agreement(row["verdict"], contents[row["name"]]["verdict"]) != "agrees"
+    ]
+    if not apart:
+        return []
+    named_so = ", ".join(apart)
+    return [
+        Bilingual(
+            "Over content words alone (stop words out, the rest stemmed) the verdict is another in "
+            f"{len(apart)} of {len(rows)} comparisons: {named_so}. That of ROUGE-L stands.",
+            "Solo con las palabras de contenido (sin palabras vacías, las demás por su raíz), el veredicto "
+            f"cambia en {len(apart)} de {len(rows)} comparaciones: {named_so}. Vale el de ROUGE-L.",
+        )
+    ]
 
 
 def is_after_fine_tuning(params: dict[str, Any], row: dict[str, Any]) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from resumen.page.answer import answer_of, caveat_of
+from resumen.page.languages import tongue_of
 from resumen.page.table import is_base_miniature, marks_of, measure_heads, played_by, system_of, system_rows
 from resumen.page.templates import filled_in
 from resumen.prompts.templates import chosen_set
@@ -21,11 +22,9 @@ from resumen.schema.checkpoints import LEFT_OUT
 from resumen.schema.finetunings import finetuning_params
 from resumen.schema.params import section_of
 from resumen.schema.systems import SystemParams, system_params
-from resumen.scoring.registry import measures_in
+from resumen.scoring.registry import head_measures
 from resumen.text.conversation import HEADER, MARKS
 from resumen.text.prompts import fields_of
-
-NAMES_OF_LANGUAGES = {"de": "German", "es": "Spanish", "fr": "French", "ru": "Russian", "tr": "Turkish"}
 
 
 def asked_how(params: dict[str, Any], finetuning: str) -> dict[str, Any]:
@@ -121,17 +120,6 @@ def metadata(
     return text
 
 
-def tongue_of(language: str) -> str:
-    """Return a language of `data.language` in words.
-
-    >>> tongue_of("es"), tongue_of("any"), tongue_of("it")
-    ('Spanish', 'any language', 'the language it')
-    """
-    return (
-        "any language" if language == "any" else NAMES_OF_LANGUAGES.get(language, f"the language {language}")
-    )
-
-
 def card_of(params: dict[str, Any], finetuning: str) -> str:
     """Return the text of the model card of a fine-tuning, from the metrics of the last run.
 
@@ -148,11 +136,12 @@ def card_values(params: dict[str, Any], finetuning: str) -> dict[str, Any]:
     """Return all that the card shows."""
     evaluation, audit = read_json(EVALUATION_FILE), read_json(DATA_METRICS)
     base, provenance = finetuning_params(params, finetuning).base, audit["provenance"][0]
+    language = section_of(params, "data")["language"]
     return {
         "answer": answer_of(params, evaluation, marks_of(params)),
         "base": base,
         "caveat": caveat_of(params, evaluation),
-        "columns": measure_heads(measures_in("page")),
+        "columns": measure_heads(head_measures(language)),
         "confidence_pct": 100 * evaluation["confidence"],
         "data": audit,
         "evaluation": evaluation,
@@ -165,5 +154,5 @@ def card_values(params: dict[str, Any], finetuning: str) -> dict[str, Any]:
         "played_by": played_by(params, base).en,
         "systems": system_rows(params, evaluation),
         "tokenize": read_json(TOKENIZE_METRICS / f"{finetuning}.json"),
-        "tongue": tongue_of(section_of(params, "data")["language"]),
+        "tongue": tongue_of(language).en,
     }

@@ -15,9 +15,9 @@ from resumen.text.words import words
 MAX_PAGE_CHARACTERS = 7_000_000  # of articles and summaries in the page, beside the scores of all
 
 
-def measures_shown() -> dict[str, Measure]:
+def measures_shown(language: str) -> dict[str, Measure]:
     """Return the measures of the explorer, that of the differences first."""
-    shown = measures_in("page")
+    shown = measures_in("page", language)
     return {PRIMARY: shown[PRIMARY], **shown}
 
 
@@ -25,6 +25,7 @@ def explorer(
     rows: list[dict[str, Any]],
     predictions: dict[str, list[dict[str, Any]]],
     scores: dict[str, dict[str, list[float]]],
+    language: str,
 ) -> dict[str, Any]:
     """Return what the page's script reads.
 
@@ -32,7 +33,7 @@ def explorer(
     measure, in their order too. All articles come with their scores and reference; where texts and
     summaries are more than MAX_PAGE_CHARACTERS characters, every k-th article has them (`every` is k).
     """
-    systems, shown = list(predictions), measures_shown()
+    systems, shown = list(predictions), measures_shown(language)
     sizes = [
         len(row["text"]) + sum(len(predictions[system][index]["prediction"]) for system in systems)
         for index, row in enumerate(rows)

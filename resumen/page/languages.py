@@ -4,6 +4,8 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from resumen.text.language import LANGUAGE_NAMES
+
 CANNOT_TELL = re.compile(r"cannot tell at n = ([\d,]+)(?:; about ([\d,]+) articles would be needed)?")
 
 TRANSLATIONS = {  # of fixed words of ours
@@ -11,6 +13,10 @@ TRANSLATIONS = {  # of fixed words of ours
     "foreign": "ajeno",
     "better": "mejor",
     "worse": "peor",
+    "agrees": "coincide",
+    "the opposite": "lo contrario",
+    "by all words alone": "solo con todas las palabras",
+    "by content words alone": "solo con las palabras de contenido",
     "larger": "mayor",
     "smaller": "menor",
     # baselines, and what a system is
@@ -109,6 +115,33 @@ def bilingual(words: str) -> Bilingual:
     (Bilingual(en='short summary', es='resumen corto'), 'a-better-one')
     """
     return Bilingual(words, TRANSLATIONS.get(words, words))
+
+
+def tongue_of(language: str) -> Bilingual:
+    """Return a language of `data.language` in words.
+
+    >>> tongue_of("fr"), tongue_of("tt").en, tongue_of("any").es
+    (Bilingual(en='French', es='francés'), 'the language tt', 'cualquier lengua')
+    """
+    if language == "any":
+        return Bilingual("any language", "cualquier lengua")
+    unnamed = f"the language {language}", f"la lengua {language}"
+    return Bilingual(*LANGUAGE_NAMES.get(language, unnamed))
+
+
+def subject_of(language: str, are_news: bool) -> Bilingual:
+    """Return what is summarized, in words.
+
+    >>> subject_of("es", True), subject_of("fr", False).en
+    (Bilingual(en='Spanish news', es='noticias en español'), 'French texts')
+    """
+    texts = Bilingual("news", "noticias") if are_news else Bilingual("texts", "textos")
+    if language == "any":
+        return texts
+    if language not in LANGUAGE_NAMES:
+        return Bilingual(*(f"{text} in {language}" for text in texts))
+    words = tongue_of(language)
+    return Bilingual(f"{words.en} {texts.en}", f"{texts.es} en {words.es}")
 
 
 def question_of(question: str) -> Bilingual:

@@ -157,5 +157,6 @@ function speak(language) {
 
 for (const id of ["search", "topic", "length", "measure", "system", "minus", "descending"]) at(id).addEventListener("input", find);
 at("measure").addEventListener("input", () => choose(open));
+for (const link of document.querySelectorAll("a[data-place]")) link.addEventListener("click", () => choose(Number(link.dataset.place)));
 for (const button of document.querySelectorAll("[data-speak]")) button.addEventListener("click", () => speak(button.dataset.speak));
 speak("en");

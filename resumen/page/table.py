@@ -114,10 +114,11 @@ def system_rows(params: dict[str, Any], evaluation: dict[str, Any]) -> list[dict
     """Return the table of systems: what each is, its scores, the interval of ROUGE-L."""
     rows = []
     intervals = {row["system"]: row[PRIMARY] for row in evaluation["systems"]}
+    shown = measures_in("page", section_of(params, "data")["language"])
     for name in intervals:
         what = bilingual(BASELINES[name]) if name in BASELINES else what_is(params, name)
         scores = read_json(SYSTEMS_DIR / f"{name}.json")
-        if missing := [key for key in map(metric_of, measures_in("page")) if key not in scores]:
+        if missing := [key for key in map(metric_of, shown) if key not in scores]:
             raise InputError(f"{SYSTEMS_DIR}/{name}.json: lacks {missing[0]}; run `dvc repro evaluate`")
         bounds = {bound: intervals[name][bound] for bound in ("lower", "upper")}
         rows.append({"name": name, "what": what, **scores, **bounds})
@@ -159,9 +160,9 @@ def one_line(text: str) -> str:
 
 def cells(rows: list[dict[str, Any]]) -> list[list[str]]:
     """Return the table of README and the terminal: the heads, then the cells of each system."""
-    shown = measures_in("tables")
+    shown = [name for name in measures_in("tables", "es") if all(metric_of(name) in row for row in rows)]
     heads = [system_label(name, "en") for name in shown]
-    after = list(shown).index(PRIMARY) + 1  # where its interval stands
+    after = shown.index(PRIMARY) + 1  # where its interval stands
     table = [["system", *heads[:after], "interval", *heads[after:], "probes, exact %"]]
     for row in rows:
         scores = [two_places(row[metric_of(name)]) for name in shown]

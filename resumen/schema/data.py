@@ -8,15 +8,16 @@ from pydantic import (
     NonNegativeFloat,
     NonNegativeInt,
     PositiveInt,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
-from resumen.runtime.errors import InputError, nearest
+from resumen.runtime.errors import InputError, nearest, shown
 from resumen.schema.params import Block, parse_section, profile_of, section_of
 from resumen.schema.rows import SPLITS, TEXTS
 from resumen.text.characters import normalize
-from resumen.text.language import LANGUAGES
+from resumen.text.language import LANGUAGES, language_named
 
 # Always dropped: turns that cannot be read, nothing to read, nothing to score against.
 UNUSABLE = ("broken conversation", "empty text", "empty summary")
@@ -48,6 +49,12 @@ def check_size(value: Any) -> Any:
 
 
 Size = Annotated[int | float | Literal["all"], BeforeValidator(check_size)]
+
+
+class LanguageParams(Block):
+    """What other stages read of `data`."""
+
+    language: str  # of the articles, or any
 
 
 class DropParams(Block):
@@ -88,7 +95,9 @@ class DataParams(Block):
     def can_be_told(cls, language: str) -> str:
         known = [*LANGUAGES, "any"]
         if language not in known:
-            raise ValueError(f"unknown language{nearest(language, known)}")
+            code = language_named(language)
+            meant = f"; did you mean {code}?" if code else nearest(language, known)
+            raise ValueError(f"unknown language{meant}")
         return language
 
     @property
@@ -130,26 +139,17 @@ class HubParams(DataParams):
             raise ValueError("expected data_dir or config, one of the two or neither")
         return self
 
-    @field_validator("columns", mode="before")
+    @field_validator("columns", "splits", mode="before")
     @classmethod
-    def maps_what_is_not_empty(cls, columns: Any) -> Any:
-        if not isinstance(columns, dict):
-            return columns
-        given = {name: theirs for name, theirs in columns.items() if theirs is not None}
-        for name in given:
-            if name not in TEXTS:
-                raise ValueError(f"unknown column {name!r}{nearest(name, list(TEXTS))}")
-        return given
-
-    @field_validator("splits", mode="before")
-    @classmethod
-    def names_our_splits(cls, splits: Any) -> Any:
-        if not isinstance(splits, dict):
-            return splits
-        for name in splits:
-            if name not in SPLITS:
-                raise ValueError(f"unknown split {name!r}{nearest(name, list(SPLITS))}")
-        return {name: theirs for name, theirs in splits.items() if theirs is not None}
+    def names_ours(cls, theirs: Any, info: ValidationInfo) -> Any:
+        """Leave out what is empty, which stands there to be set by `-S`."""
+        if not isinstance(theirs, dict):
+            return theirs
+        what, known = {"columns": ("column", TEXTS[1:]), "splits": ("split", SPLITS)}[str(info.field_name)]
+        for name in theirs:
+            if name not in known:
+                raise ValueError(f"unknown {what} {name!r}{nearest(name, list(known))}")
+        return {name: value for name, value in theirs.items() if value is not None}
 
 
 class FilesParams(DataParams):
@@ -227,6 +227,12 @@ def data_params(params: dict[str, Any]) -> DataParams:
                 f"params.yaml: data.{key}: belongs to the profile, got {params['data'][key]!r} here; set "
                 f"profiles.{profile_of(params)}.data.{key}, which DVC watches"
             )
+    profile = profile_of(params)
+    if isinstance(own := params["profiles"][profile].get("data"), dict) and "language" in own:
+        raise InputError(
+            f"params.yaml: profiles.{profile}.data.language: belongs in data.language, which other stages "
+            f"read too, got {shown(own['language'])}; set that instead"
+        )
     source = section.get("source") if isinstance(section, dict) else None
     if not isinstance(source, str) or source not in SOURCE_PARAMS:
         where = f"profiles.{profile_of(params)}.data.source"

@@ -13,11 +13,12 @@ from pydantic import (
     PositiveInt,
     field_validator,
 )
-from stop_words import LANGUAGE_MAPPING
 
 from resumen.runtime.errors import nearest
 from resumen.schema.params import Block
+from resumen.text.language import LANGUAGE_NAMES
 from resumen.text.prompts import check_template
+from resumen.text.stems import WITHOUT, stop_words
 
 Precision = Literal["auto", "bf16", "fp32"]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy takes
@@ -130,13 +131,13 @@ class ProbeParams(Block):
 
 class ExtractParams(Block):
     seed: NonNegativeInt  # of random-3
-    stop_words: str  # ISO 639-1 code of the language whose stop words TextRank passes over, or none
+    stop_words: str | None  # ISO 639-1 code of the language whose stop words TextRank passes over, or none
 
     @field_validator("stop_words")
     @classmethod
-    def are_known(cls, language: str) -> str:
-        known = [*LANGUAGE_MAPPING, "none"]
-        if language not in known:
+    def are_known(cls, language: str | None) -> str | None:
+        if language not in (None, WITHOUT) and not stop_words(language):
+            known = [*filter(stop_words, LANGUAGE_NAMES), WITHOUT]
             raise ValueError(f"no stop words of that language{nearest(language, known)}")
         return language
 
@@ -145,4 +146,4 @@ class EvaluateParams(Block):
     bootstrap_samples: PositiveInt
     confidence: float = Field(gt=0, lt=1)  # of the intervals
     seed: NonNegativeInt
-    stemming: Literal["none", "snowball"]  # of the words of ROUGE, but for the ASCII ones
+    stemming: Literal["none", "snowball"]  # of the words of ROUGE, but for the ASCII ones, by data.language

@@ -10,9 +10,9 @@ from typing import Any
 from resumen.runtime.errors import InputError, nearest, shown
 from resumen.schema.checkpoints import checkpoint_params, weights_source
 from resumen.schema.comparisons import comparison_params
-from resumen.schema.data import data_params
+from resumen.schema.data import LanguageParams, data_params
 from resumen.schema.finetunings import finetuning_params
-from resumen.schema.params import Block, parse_section, profile_of
+from resumen.schema.params import Block, parse_key, parse_section, profile_of
 from resumen.schema.sections import (
     EvaluateParams,
     ExtractParams,
@@ -23,6 +23,7 @@ from resumen.schema.sections import (
     TokenizeParams,
 )
 from resumen.schema.systems import system_params
+from resumen.text.stems import has_stemmer
 
 Check = Callable[[], object]  # raises InputError for what is wrong
 
@@ -69,7 +70,18 @@ def section_checks(params: dict[str, Any]) -> list[Check]:
         partial(check_keys, sections, PROFILE_SECTIONS, f"profiles.{profile}."),
         partial(weights_source, params),
         *(partial(parse_section, kind, params, name) for name, kind in SECTION_PARAMS.items()),
+        partial(check_stemmer, params),
     ]
+
+
+def check_stemmer(params: dict[str, Any]) -> None:
+    """Raise InputError if words are to be stemmed in a language that has no stemmer."""
+    language = parse_key(LanguageParams, params, "data", "language").language
+    if parse_section(EvaluateParams, params, "evaluate").stemming != "none" and not has_stemmer(language):
+        raise InputError(
+            f"params.yaml: evaluate.stemming: Snowball has no stemmer of data.language, got {language!r} "
+            "there; set none"
+        )
 
 
 def all_of(checks: Iterable[Check]) -> None:

@@ -68,6 +68,7 @@ class Interaction(NamedTuple):
 
 
 Tested = Comparison | Interaction
+TOLD = ("better", "worse", "larger", "smaller")  # the verdicts that tell a difference
 
 
 def pair_of(params: dict[str, Any], name: str, entry: ComparisonParams) -> Comparison:
@@ -134,6 +135,20 @@ def compare_all(
         }
         for one, row, p, tests in zip(there, result, holm(p_values), comparisons_left(p_values), strict=True)
     ]
+
+
+def agreement(verdict: str, content: str) -> str:
+    """Return how a verdict by ROUGE-L and one over content words go together.
+
+    >>> agreement("better", "cannot tell at n = 20"), agreement("worse", "worse")
+    ('by all words alone', 'agrees')
+    """
+    told, also = (one if one in TOLD else "" for one in (verdict, content))
+    if told == also:
+        return "agrees"
+    if told and also:
+        return "the opposite"
+    return "by all words alone" if told else "by content words alone"
 
 
 def in_words(one: Tested, verdict: str) -> str:

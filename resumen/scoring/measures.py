@@ -3,7 +3,6 @@
 All counts are over lower-cased Unicode words. Nothing is downloaded.
 """
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,15 +11,11 @@ from typing import NamedTuple
 
 from sacrebleu.metrics import CHRF
 
-from resumen.rouge.score import ROUGE_TYPES, Splitter, ascii_words, rouge_multi
-from resumen.text.words import WORD, words
+from resumen.rouge.score import CONTENT_TYPES, ROUGE_TYPES, Splitter, ascii_words, rouge_content, rouge_multi
+from resumen.scoring.faithfulness import Facts
+from resumen.text.words import words
 
 CHRF_SCORER = CHRF()  # Popović 2015, https://aclanthology.org/W15-3049: 6 letters, no words, beta 2
-NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-# A capitalised word that is not the first of its sentence.
-NAME_PATTERN = re.compile(
-    r"(?<![.!?…:«\"“¿¡(\-—–] )(?<![.!?…:«\"“¿¡(\-—–])(?<!^)\b[^\W\d_a-záéíóúüñ][^\W\d_]+"
-)
 
 
 Ngram = tuple[str, ...]
@@ -33,16 +28,16 @@ class ArticleIndex(NamedTuple):
     words: list[str]
     positions: dict[str, list[int]]  # of each word, ascending
     ngrams: tuple[Ngrams, Ngrams, Ngrams]  # of 1, 2 and 3 words
-    numbers: frozenset[str]
+    facts: Facts
 
     @classmethod
-    def of(cls, text: str) -> "ArticleIndex":
+    def of(cls, text: str, language: str = "es") -> "ArticleIndex":
         tokens = words(text)
         indices: dict[str, list[int]] = {}
         for index, word in enumerate(tokens):
             indices.setdefault(word, []).append(index)
         one, two, three = (frozenset(ngrams(tokens, size)) for size in (1, 2, 3))
-        return cls(tokens, indices, (one, two, three), frozenset(NUMBER.findall(text)))
+        return cls(tokens, indices, (one, two, three), Facts.of(text, language))
 
 
 @dataclass
@@ -57,6 +52,7 @@ class Summary:
     article: ArticleIndex
     spelled_reference: str  # the first once written with the vocabulary of who wrote the summary
     split: Splitter = words  # of ROUGE: what `evaluate.stemming` asks for
+    language: str = "es"  # of the article
 
     @cached_property
     def words(self) -> list[str]:
@@ -75,6 +71,12 @@ class Summary:
     def rouge_ascii(self) -> dict[str, float]:
         """The same over ASCII words, as published scores have them."""
         return dict(zip(ROUGE_TYPES, rouge_multi(self.text, self.references, ascii_words), strict=True))
+
+    @cached_property
+    def rouge_content(self) -> dict[str, float]:
+        """The F1 of CONTENT_TYPES, in points; only of a language that has content stems."""
+        scores = rouge_content(self.text, self.references, self.language)
+        return dict(zip(CONTENT_TYPES, scores, strict=True))
 
     @cached_property
     def fragments(self) -> list[int]:
@@ -122,16 +124,6 @@ def density(summary: Summary) -> float:
 def compression(summary: Summary) -> float:
     """Return the words of the article to one of the summary."""
     return len(summary.article.words) / len(summary.words) if summary.words else 0.0
-
-
-def foreign_numbers(summary: Summary) -> int:
-    """Return how many numbers of the summary the article does not have."""
-    return sum(number not in summary.article.numbers for number in NUMBER.findall(summary.text))
-
-
-def foreign_names(summary: Summary) -> int:
-    """Return how many capitalised words of the summary the article does not have."""
-    return sum(name not in summary.article.positions for name in names(summary.text))
 
 
 def ngrams(tokens: Sequence[str], size: int) -> list[Ngram]:
@@ -187,12 +179,3 @@ def fragments(given: Sequence[str], article: ArticleIndex) -> list[int]:
             lengths.append(longest)
         start += max(longest, 1)
     return lengths
-
-
-def names(text: str) -> list[str]:
-    """Return the capitalised words that do not begin a sentence, in lower case.
-
-    >>> names("Ayer Ana Núñez llegó. Hoy llueve en Ávila.")
-    ['ana', 'núñez', 'ávila']
-    """
-    return [name.lower() for name in NAME_PATTERN.findall(text) if WORD.fullmatch(name)]

@@ -8,19 +8,20 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
+from resumen.rouge.score import CONTENT_TYPES
+from resumen.scoring.faithfulness import foreign_names, foreign_numbers
 from resumen.scoring.measures import (
     Summary,
     chrf,
     compression,
     coverage,
     density,
-    foreign_names,
-    foreign_numbers,
     length_ratio,
     lost_words,
     novel,
     repeated_trigrams,
 )
+from resumen.text.stems import has_content_stems
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,9 @@ Better = Literal["higher", "lower", "neither"]
 # Where it is shown, each also in those before it: data/scores.parquet, metrics/systems, the report, and the
 # tables of README and the terminal.
 Shown = Literal["scores", "metrics", "page", "tables"]
-PRIMARY = "rougeL"  # the measure of the intervals, the differences and the breakdown
+PRIMARY = "rougeL"  # the measure of the differences and the breakdown
+CONTENT = "rougeL_content"  # of the second family of differences
+FAITHFULNESS = ("foreign_names", "foreign_numbers")  # a table of their own on the page
 
 
 def mean(scores: "pd.DataFrame", name: str) -> float:
@@ -73,11 +76,19 @@ def rouge_measure(name: str, shown_in: Shown = "scores", ascii_only: bool = Fals
     return Measure(lambda summary: summary.rouge[name], "points", "higher", label, label, shown_in)
 
 
+def content_measure(name: str, label: str) -> Measure:
+    """Return ROUGE of a type of CONTENT_TYPES."""
+    en, es = f"{label}, content", f"{label}, contenido"
+    return Measure(lambda summary: summary.rouge_content[name], "points", "higher", en, es, "tables")
+
+
 MEASURES: dict[str, Measure] = {
     "rouge1": rouge_measure("rouge1", "tables"),
     "rouge2": rouge_measure("rouge2", "tables"),
     "rougeL": rouge_measure("rougeL", "tables"),
     "rougeLsum": rouge_measure("rougeLsum", "metrics"),
+    "rouge1_content": content_measure("rouge1_content", "ROUGE-1"),
+    "rougeL_content": content_measure("rougeL_content", "ROUGE-L"),
     "rouge1_ascii": rouge_measure("rouge1", ascii_only=True),
     "rouge2_ascii": rouge_measure("rouge2", ascii_only=True),
     "rougeL_ascii": rouge_measure("rougeL", "metrics", ascii_only=True),
@@ -119,18 +130,40 @@ MEASURES: dict[str, Measure] = {
     "density": Measure(density, "ratio", "neither", "density", "densidad"),
     "compression": Measure(compression, "ratio", "neither", "compression", "compresión"),
     "foreign_numbers": Measure(
-        foreign_numbers, "count", "lower", "numbers not in the article", "números que no están en el artículo"
+        lambda summary: foreign_numbers(summary.text, summary.article.facts),
+        "count",
+        "lower",
+        "invented numbers",
+        "números inventados",
+        "page",
     ),
     "foreign_names": Measure(
-        foreign_names, "count", "lower", "names not in the article", "nombres que no están en el artículo"
+        lambda summary: foreign_names(summary.text, summary.article.facts, summary.language),
+        "count",
+        "lower",
+        "invented names",
+        "nombres inventados",
+        "page",
     ),
 }
 
 
-def measures_in(shown_in: Shown) -> dict[str, Measure]:
-    """Return the measures that are shown there."""
+def measures_of(language: str) -> dict[str, Measure]:
+    """Return the measures that texts in a language have: without content stems, all but CONTENT_TYPES."""
+    without = () if has_content_stems(language) else CONTENT_TYPES
+    return {name: measure for name, measure in MEASURES.items() if name not in without}
+
+
+def measures_in(shown_in: Shown, language: str) -> dict[str, Measure]:
+    """Return the measures of texts in a language that are shown there."""
     at_least = get_args(Shown)[get_args(Shown).index(shown_in) :]
-    return {name: measure for name, measure in MEASURES.items() if measure.shown_in in at_least}
+    return {name: measure for name, measure in measures_of(language).items() if measure.shown_in in at_least}
+
+
+def head_measures(language: str) -> dict[str, Measure]:
+    """Return the measures of the page's table of systems, that of the differences first."""
+    shown = measures_in("page", language)
+    return {PRIMARY: shown[PRIMARY]} | {name: shown[name] for name in shown if name not in FAITHFULNESS}
 
 
 def metric_of(name: str) -> str:

@@ -4,7 +4,7 @@ import logging
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -164,7 +164,7 @@ def columns_in(params: HubParams, has: list[str], path: str) -> dict[str, str]:
     Raises:
         InputError: one that is mapped is not there, or one that is needed.
     """
-    mapped = params.columns or {name: name for name in TEXTS if name != "id" and name in has}
+    mapped = params.columns or {name: name for name in TEXTS[1:] if name in has}
     wanted = {"text": "text", "summary": "summary"} | mapped
     if missing := [theirs for theirs in wanted.values() if theirs not in has]:
         raise InputError(
@@ -188,11 +188,16 @@ def check_footers(
         columns = columns_in(params, schema.names, path)
         for name in set(columns) - {"text", "summary"}:
             if pa.types.is_nested(schema.field(columns[name]).type):
-                log.warning("%-10s column %s holds no texts, and is left out", split, columns[name])
-                del columns[name]
+                log_left_out(columns.pop(name))
     if documented not in (None, count):
         log.warning("%-10s has %d rows in the repository; MLSUM's card says %d", split, count, documented)
     return count, columns
+
+
+@cache
+def log_left_out(column: str) -> None:
+    """Say, once, that a column of a corpus is not taken."""
+    log.warning("column %s holds no texts, and is left out", column)
 
 
 @contextmanager
@@ -233,9 +238,12 @@ def hub_rows(paths: list[str], count: int | None, columns: dict[str, str]) -> It
 
 def under_our_names(row: dict[str, Any], columns: dict[str, str], where: str) -> RawRow:
     """Return a row of the hub under our names; a list of summaries is one and further references."""
-    result: RawRow = {name: "" for name in TEXTS if name != "id"}
+    result: RawRow = dict.fromkeys(TEXTS[1:], "")
     for name, theirs in columns.items():
         value = row.get(theirs)
+        if name not in ("text", "summary") and isinstance(value, list | dict):
+            log_left_out(theirs)
+            continue
         result |= (
             summaries_of(value, where, theirs) if name == "summary" else {name: text_of(value, where, theirs)}
         )
@@ -276,7 +284,7 @@ def hub_splits(params: HubParams, origin: dict[str, Any]) -> Mapping[str, Iterab
     Where all rows are wanted, the files are fetched whole and verified; where the first few are, they
     are streamed by ranges: no more is fetched than the row groups that hold them. What is streamed is not
     kept, so under HF_HUB_OFFLINE the files have to lie in HF_HOME whole. Files that are no Parquet are
-    fetched whole. A split that is not there is cut from train, drawn by `data.seed`.
+    fetched whole. A split that is not there is cut from train, drawn by `data.seed`, which `origin` is told.
     """
     commit = origin["commit"]
     found = data_files(params.repo, commit, params.data_dir, params.config)
@@ -301,7 +309,9 @@ def hub_splits(params: HubParams, origin: dict[str, Any]) -> Mapping[str, Iterab
             log.warning("%-10s %d rows were asked for, and the repository has %d", split, asked, count)
         total = count if asked == "all" else min(count, asked)
         if split == "train" and missing:
-            splits |= cut_from_train(read, total, {name: sizes[name] for name in missing}, params.seed)
+            cut = {name: sizes[name] for name in missing}
+            splits |= cut_from_train(read, total, cut, params.seed)
+            origin |= {f"{name}_cut_from_train": size for name, size in cut.items()}
         else:
             splits[split] = numbered(read(), split)
     return {split: splits[split] for split in SPLITS}

@@ -1,4 +1,4 @@
-"""The language of a text."""
+"""The language of a text, and languages by name."""
 
 from functools import cache
 
@@ -12,6 +12,59 @@ pt qu ro ru sa si sk sl so sq sr sv sw ta te th tl tr ug uk ur uz vi xh yo zh zu
 gom grc gug hbo kik nso pcm rw se sn st an ary crh fo fuv gcr guw kab lb lij ltg uzs wa sdh arz ba mt nn
 oc tg tk tt vec vo wuu yue
 """.split()
+# Those that have a stemmer or a stop list, in English and in Spanish.
+LANGUAGE_NAMES = {
+    code: (english, spanish)
+    for code, english, spanish in map(
+        str.split,
+        """
+        ar Arabic árabe
+        bg Bulgarian búlgaro
+        ca Catalan catalán
+        cs Czech checo
+        da Danish danés
+        de German alemán
+        el Greek griego
+        en English inglés
+        eo Esperanto esperanto
+        es Spanish español
+        et Estonian estonio
+        eu Basque euskera
+        fa Persian persa
+        fi Finnish finés
+        fr French francés
+        ga Irish irlandés
+        gl Galician gallego
+        gu Gujarati guyaratí
+        he Hebrew hebreo
+        hi Hindi hindi
+        hu Hungarian húngaro
+        hy Armenian armenio
+        id Indonesian indonesio
+        it Italian italiano
+        ja Japanese japonés
+        ko Korean coreano
+        lt Lithuanian lituano
+        ms Malay malayo
+        ne Nepali nepalí
+        nl Dutch neerlandés
+        no Norwegian noruego
+        pl Polish polaco
+        pt Portuguese portugués
+        ro Romanian rumano
+        ru Russian ruso
+        sk Slovak eslovaco
+        sr Serbian serbio
+        st Sesotho sesoto
+        sv Swedish sueco
+        ta Tamil tamil
+        tr Turkish turco
+        uk Ukrainian ucraniano
+        vi Vietnamese vietnamita
+        zh Chinese chino
+        """.strip().splitlines(),
+    )
+}
 LANGUAGE_CHARACTERS = (300, 1_000)  # the beginnings by which the language is told, the short one first
 MIN_RELATIVE_WORDS = 50  # in fewer words relatives are not told apart
 # Those that are found in short real texts of a language and seldom written beside it. Spanish has Galician,
@@ -28,10 +81,31 @@ RELATIVES = {
 }
 
 
+def language_named(name: str) -> str | None:
+    """Return the code of a language by its name, in English or Spanish, if it is one of LANGUAGE_NAMES.
+
+    >>> language_named("Spanish"), language_named("francés"), language_named("es")
+    ('es', 'fr', None)
+    """
+    return next(
+        (code for code, names in LANGUAGE_NAMES.items() if name.lower() in map(str.lower, names)), None
+    )
+
+
 @cache
 def identifier() -> LanguageIdentifier:
     """Return the identifier of 100 languages (Lui and Baldwin 2012, https://aclanthology.org/P12-3005)."""
     return LanguageIdentifier.from_model_file(MODEL_FILE)
+
+
+def is_likelier(text: str, language: str, other: str) -> bool:
+    """Return whether `text` is likelier in `language` than in the `other`, both of LANGUAGES.
+
+    >>> is_likelier("Resume el siguiente articulo", "es", "fr"), is_likelier("Résume cet article", "es", "fr")
+    (True, False)
+    """
+    score: dict[str, float] = dict(identifier().rank(text.lower()))
+    return score[language] > score[other]
 
 
 def is_another_language(text: str, language: str, num_words: int, margin: float) -> bool:
@@ -48,9 +122,9 @@ def is_another_language(text: str, language: str, num_words: int, margin: float)
     """
     relatives = RELATIVES.get(language, ()) if num_words < MIN_RELATIVE_WORDS else ()
 
-    def is_likelier(beginning: str) -> bool:
+    def is_found(beginning: str) -> bool:
         score: dict[str, float] = dict(identifier().rank(beginning.lower()))
         best = max(value for code, value in score.items() if code not in relatives)
         return best - score[language] > margin
 
-    return all(is_likelier(text[:size]) for size in LANGUAGE_CHARACTERS)
+    return all(is_found(text[:size]) for size in LANGUAGE_CHARACTERS)

@@ -20,7 +20,7 @@ from resumen.runtime.budget import users_budget
 from resumen.runtime.cli import parser
 from resumen.runtime.commands import output_of
 from resumen.runtime.cpu import num_threads
-from resumen.runtime.errors import InputError, nearest
+from resumen.runtime.errors import InputError, nearest, shown
 from resumen.runtime.paths import FINETUNED_DIR, PRETRAINED_DIR
 from resumen.schema.checkpoints import checkpoint_params, weights_source, why_left_out
 from resumen.schema.data import EmbeddedParams, FilesParams, data_params
@@ -34,6 +34,7 @@ from resumen.schema.finetunings import (
 from resumen.schema.params import check_name, parse_block, parse_section, profile_of, read_params
 from resumen.schema.probes import read_probes
 from resumen.schema.sections import (
+    ExtractParams,
     FormatParams,
     GenerateParams,
     ProbeParams,
@@ -43,6 +44,8 @@ from resumen.schema.systems import EXTRACTIVE, SystemParams, check_least, system
 from resumen.schema.whole import Check, all_of, checks_of, entries_of, section_checks
 from resumen.scoring.comparisons import comparisons_of
 from resumen.sources.userfiles import file_origin, file_splits
+from resumen.text.language import is_likelier
+from resumen.text.stems import has_content_stems, stop_words
 
 log = logging.getLogger("check")
 
@@ -135,6 +138,29 @@ def notes(params: dict[str, Any]) -> list[str]:
         for name in finetuning_names(params)
         if name not in used
     ]
+    return [*result, *language_notes(params)]
+
+
+def language_notes(params: dict[str, Any]) -> list[str]:
+    """Return what stays Spanish, or has no counterpart, where the articles are in another language."""
+    language = data_params(params).language
+    if language in ("es", "any"):
+        return []
+    template = parse_section(FormatParams, params, "format").template
+    result = []
+    if is_likelier(template.partition("{")[0], "es", language):
+        result.append(
+            f"format.template: asks in Spanish, got {shown(template)}, and data.language is {language}; "
+            "write it in that language, if the model is to be asked so"
+        )
+    if not stop_words(language) and parse_section(ExtractParams, params, "extract").stop_words is None:
+        result.append(
+            f"extract.stop_words: there is no list of data.language, {language}: none are passed over"
+        )
+    if not has_content_stems(language):
+        result.append(
+            f"data.language: no stemmer and stop words of {language}: ROUGE of content words is left out"
+        )
     return result
 
 

@@ -43,7 +43,8 @@ from resumen.scoring.bootstrap import (
     minimum_detectable_effect,
     verdict,
 )
-from resumen.scoring.registry import MEASURES, PRIMARY
+from resumen.scoring.comparisons import agreement
+from resumen.scoring.registry import CONTENT, MEASURES, PRIMARY
 from resumen.tools.results import changed_since_run
 
 if TYPE_CHECKING:
@@ -53,6 +54,12 @@ log = logging.getLogger("compare")
 
 READ = (SCORES_FILE, EVALUATION_FILE, PARAMS)
 WORKSPACE = "workspace"
+AGREEMENT = {  # of content words with ROUGE-L, in words
+    "agrees": "they agree",
+    "the opposite": "they say the opposite",
+    "by all words alone": "ROUGE-L alone tells a difference",
+    "by content words alone": "that does not make it one: the verdict is ROUGE-L's",
+}
 
 
 class Scored(NamedTuple):
@@ -277,8 +284,28 @@ def in_direction(verdict: str, measure: str) -> str:
     return dict(zip(("better", "worse"), turned, strict=True)).get(verdict, verdict)
 
 
-def table_lines(head: str, rows: list[Compared], equal: list[str], params: EvaluateParams) -> list[str]:
-    """Return the table as it is printed."""
+def has_measure(runs: list[Scored], measure: str) -> bool:
+    """Return whether all runs were scored by a measure; an older one may lack it."""
+    return all(measure in run.scores for run in runs)
+
+
+def content_line(row: Compared, content: Compared) -> str:
+    """Return what content words say of a difference in ROUGE-L, and whether they agree."""
+    one = content.row
+    return (
+        f"by content words {one.mean:+.2f} ({one.lower:+.2f} to {one.upper:+.2f}), p = {content.p:.4f}: "
+        f"{content.verdict}; {AGREEMENT[agreement(row.verdict, content.verdict)]}"
+    )
+
+
+def table_lines(
+    head: str,
+    rows: list[Compared],
+    contents: dict[str, Compared],
+    equal: list[str],
+    params: EvaluateParams,
+) -> list[str]:
+    """Return the table as it is printed; `contents` are the rows over content words by their system."""
     width = max([20, *(len(row.system) + 1 for row in rows)])
     interval = f"{100 * params.confidence:g} % interval"
     lines = [f"{'system':<{width}} {head:<40} difference, {interval} by the articles"] if rows else [head]
@@ -290,6 +317,8 @@ def table_lines(head: str, rows: list[Compared], equal: list[str], params: Evalu
             by_runs = f"by the runs {one.runs.lower:+.2f} to {one.runs.upper:+.2f}"
             lines.append(f"{'':<{width}} {by_runs}; a run's deviation {one.runs.deviation:.2f}")
         lines.append(f"{'':<{width}} minimum detectable effect at 80 % power: {one.detectable:.2f}")
+        if one.system in contents:
+            lines.append(f"{'':<{width}} {content_line(one, contents[one.system])}")
     if rows and not any(one.runs for one in rows):
         lines.append(
             "one run a side: if it was trained, the luck of its seed is in the difference (`resumen seeds`)"
@@ -332,7 +361,12 @@ def main() -> None:
     pairs = {system: (before[system], after[system]) for system in systems if system not in equal}
     head = f"{one.name} → {other.name}"
     rows = compared(pairs, params, options.measure)
-    lines = table_lines(head, rows, equal, params)
+    contents = {}
+    if options.measure == PRIMARY and has_measure([*one.runs, *other.runs], CONTENT):
+        first, second = one.values(CONTENT), other.values(CONTENT)
+        by_content = {system: (first[system], second[system]) for system in pairs}
+        contents = {row.system: row for row in compared(by_content, params, CONTENT)}
+    lines = table_lines(head, rows, contents, equal, params)
     if alone := sorted(before.keys() ^ after.keys()):
         lines.append(f"in one of the two only, and not compared: {', '.join(alone)}")
     lines += miniature_lines([one, other], systems)

@@ -27,11 +27,13 @@ from resumen.schema.sections import EvaluateParams
 from resumen.schema.systems import system_names, system_params
 from resumen.scoring.bootstrap import bootstrap_means, percentile_interval
 from resumen.scoring.comparisons import Comparison, comparisons_of, in_words
-from resumen.scoring.registry import PRIMARY
+from resumen.scoring.registry import CONTENT, PRIMARY
 from resumen.tools.compare import (
+    Compared,
     Group,
     check_comparable,
     compared,
+    has_measure,
     miniature_lines,
     read_scored,
     table_lines,
@@ -79,9 +81,11 @@ def seed_summary(group: Group, system: str, params: EvaluateParams) -> list[str]
     ]
 
 
-def seed_pairs(group: Group, params: dict[str, Any]) -> "dict[str, tuple[pd.DataFrame, pd.DataFrame]]":
+def seed_pairs(
+    group: Group, params: dict[str, Any], measure: str
+) -> "dict[str, tuple[pd.DataFrame, pd.DataFrame]]":
     """Return what of `comparisons` the seed moves, as `compared` takes it; of an interaction the pairs."""
-    moved, values = set(trained_systems(params)), group.values(PRIMARY)
+    moved, values = set(trained_systems(params)), group.values(measure)
     values = {name: runs if name in moved else runs.iloc[:, :1] for name, runs in values.items()}
 
     def apart(pair: Comparison) -> "pd.DataFrame":
@@ -138,11 +142,15 @@ def main() -> None:
     if not trained:
         raise InputError("params.yaml: systems: none is from models/finetuned/F, and the seed moves no other")
     asked = {one.name: one for one in comparisons_of(own_params)}
-    rows = [
-        row._replace(verdict=in_words(asked[row.system.split()[0]], row.verdict))
-        for row in compared(seed_pairs(group, own_params), params, PRIMARY, is_fixed=True)
-    ]
-    table = table_lines("the second → the first", rows, [], params)
+
+    def rows(measure: str) -> list[Compared]:
+        return [
+            row._replace(verdict=in_words(asked[row.system.split()[0]], row.verdict))
+            for row in compared(seed_pairs(group, own_params, measure), params, measure, is_fixed=True)
+        ]
+
+    contents = {row.system: row for row in rows(CONTENT)} if has_measure(group.runs, CONTENT) else {}
+    table = table_lines("the second → the first", rows(PRIMARY), contents, [], params)
     named = [
         name for one in comparisons_of(own_params) if set(trained) & set(one.systems) for name in one.systems
     ]

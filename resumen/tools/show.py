@@ -400,7 +400,9 @@ def tokenized_fields(view: View) -> Iterator[Field]:
 def describe_scores(scores: View) -> str:
     """Return the scores of a summary that are shown; --json has them all."""
     described = []
-    for name, measure in measures_in("page").items():
+    for name, measure in measures_in("page", "es").items():
+        if name not in scores:  # those of content words, where the language has none
+            continue
         value, places = scores[name], {"count": 0, "ratio": 2}.get(measure.unit, 1)
         shown = f"{100 * value:.0f}" if measure.unit == "share" else f"{value:.{places}f}"
         described.append(f"{measure.en} {shown}{' %' * (measure.unit == 'share')}")

@@ -140,7 +140,8 @@ class Validation:
         by_rank, losses = zip(*all_gather((outputs, loss)), strict=True)
         all_outputs = ChainMap(*by_rank)
         texts = decode(self.tokenizer, [all_outputs[index] for index in range(len(self.rows))])
-        scores = SpanishRouge(keep_in_memory=True).compute(predictions=texts, references=self.references)
+        rouge = SpanishRouge(keep_in_memory=True)
+        scores = rouge.compute(predictions=texts, references=self.references, rouge_types=ROUGE_TYPES)
         return {"loss": sum(losses) / sum(map(len, self.labels)), **scores}
 
 

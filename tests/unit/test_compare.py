@@ -44,7 +44,7 @@ def test_a_difference_is_paired_by_article_whatever_the_order():
 
 def test_what_is_printed_names_both_the_interval_and_what_can_be_shown():
     row = found(scored("HEAD"), scored("ours", shift=1.0))
-    message = table_lines("HEAD → ours", [row], ["lead-3"], PARAMS)
+    message = table_lines("HEAD → ours", [row], {}, ["lead-3"], PARAMS)
     assert message[0].startswith("system               HEAD → ours")
     assert "+1.9" in message[1]
     assert message[1].endswith(": better")
@@ -61,7 +61,7 @@ def test_better_has_to_survive_the_runs_too():
     row = found(before, erratic)
     assert row.row.lower > 0  # by the articles alone it would be better
     assert row.verdict == "cannot tell: the runs differ as much among themselves"
-    assert "by the runs" in "".join(table_lines("x", [row], [], PARAMS))
+    assert "by the runs" in "".join(table_lines("x", [row], {}, [], PARAMS))
 
 
 def test_the_runs_interval_is_worked_by_hand():

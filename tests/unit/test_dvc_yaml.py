@@ -25,10 +25,10 @@ READS = {
     "weights": {"weights", "checkpoints.${key}"},
     "tokenize": {"tokenize", "finetunings.${key}", "format.style"},
     "finetune": {"finetune", "finetunings.${key}"},
-    "extract": {"extract"},
+    "extract": {"extract", "data.language"},
     "generate": {"systems.${key}", "generate", "tokenize.source_tokens", "format.style"},
     "probe": {"systems.${key}", "probe"},
-    "evaluate": {"comparisons", "evaluate", "finetunings", "systems"},
+    "evaluate": {"comparisons", "data.language", "evaluate", "finetunings", "systems"},
     "report": {"checkpoints", "comparisons", "profile", "systems", "weights", *SECTIONS},
 }
 

@@ -15,6 +15,7 @@ from resumen.schema.answers import Answer
 from resumen.schema.rows import RAW, read_table, write_table
 from resumen.schema.sections import EvaluateParams
 from resumen.schema.systems import EXTRACTIVE
+from resumen.text.words import words
 from stages.evaluate import (
     bootstrap,
     breakdown,
@@ -113,7 +114,7 @@ PREDICTIONS = [
 
 
 def scores_of(stemming="none"):
-    return list(score_all(ROWS, {"s": PREDICTIONS}, stemming))
+    return list(score_all(ROWS, {"s": PREDICTIONS}, stemming, "es"))
 
 
 def test_every_article_has_its_scores_and_counts():
@@ -127,7 +128,7 @@ def test_every_article_has_its_scores_and_counts():
 
 def test_a_summary_is_scored_against_the_best_of_its_references():
     rows = [{**ROWS[0], "references": ["El ano pasó.", "Nada."]}, {**ROWS[1], "references": None}]
-    first, second = score_all(rows, {"s": PREDICTIONS}, "none")
+    first, second = score_all(rows, {"s": PREDICTIONS}, "none", "es")
     assert first["rouge1"] == first["rougeL_ascii"] == 100
     assert first["chrf"] > scores_of()[0]["chrf"]
     assert (first["reference_words"], first["lost_words"]) == (3, 1)  # of the first reference
@@ -136,11 +137,13 @@ def test_a_summary_is_scored_against_the_best_of_its_references():
 
 def test_a_summary_is_worked_by_hand():
     scores = pd.DataFrame(scores_of())
-    assert summary_of(scores) == {
+    assert summary_of(scores, "es") == {
         "rouge1": 33.33,
         "rouge2": 0.0,
         "rougeL": 33.33,
         "rougeLsum": 33.33,
+        "rouge1_content": 25.0,  # ano, pas against año, pas; nothing of the second
+        "rougeL_content": 25.0,
         "rougeL_ascii": 28.57,  # el, ano, pas against el, a, o, pas
         "chrf": round(sum(row["chrf"] for row in scores_of()) / 2, 2),
         "lost_words_pct": 25.0,
@@ -148,6 +151,8 @@ def test_a_summary_is_worked_by_hand():
         "repeated_trigrams_pct": 0.0,
         "empty_pct": 50.0,
         "length_ratio": 0.75,
+        "foreign_numbers": 0.0,
+        "foreign_names": 0.0,
     }
 
 
@@ -181,13 +186,13 @@ def test_a_systems_interval_does_not_depend_on_the_others():
 def test_a_signature_tells_recipes_and_articles_apart():
     changes = ({"seed": 1}, {"confidence": 0.9}, {"stemming": "snowball"})
     other_text = [{**ROWS[0], "text": "Otro."}, ROWS[1]]
-    assert signature(ROWS, params()) == signature(ROWS, params())
+    assert signature(ROWS, params(), "es") == signature(ROWS, params(), "es")
     others = [
-        signature(ROWS[:1], params()),
-        signature(other_text, params()),
-        *(signature(ROWS, params(**change)) for change in changes),
+        signature(ROWS[:1], params(), "es"),
+        signature(other_text, params(), "es"),
+        *(signature(ROWS, params(**change), "es") for change in changes),
     ]
-    assert all(other != signature(ROWS, params()) for other in others)
+    assert all(other != signature(ROWS, params(), "es") for other in others)
 
 
 def test_workers_make_the_same_rows_in_the_same_order(monkeypatch):
@@ -214,7 +219,7 @@ def test_what_a_vocabulary_can_write_is_scored_once_for_its_systems():
         {**row, "spelled_reference": output["summary"]} for row, output in zip(PREDICTIONS, ROWS, strict=True)
     ]
     output = {"lead-3": whole, "a": PREDICTIONS, "b": PREDICTIONS, "tuned": whole}
-    lost, result = ceilings(ROWS, output, "none")
+    lost, result = ceilings(ROWS, output, words)
     assert (lost["systems"], result["systems"]) == (["a", "b"], ["tuned"])
     assert lost["rouge1"] == 83.33  # "ao" for "año": two of three words, and all of the second
     assert result["rouge1"] == result["rougeL"] == 100.0

@@ -4,12 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from resumen.scoring.faithfulness import Facts, foreign_names, foreign_numbers, names, numbers
 from resumen.scoring.measures import (
     ArticleIndex,
     Summary,
     fragments,
     lost_words,
-    names,
     ngrams,
     repeated,
     share_outside,
@@ -74,10 +74,10 @@ def test_density_is_the_squares_of_the_fragments():
 
 
 NAMES = [
-    ("Ayer Ana llegó.", ["ana"]),
-    ("Llueve. Hoy no. ¿Viene Íñigo?", ["íñigo"]),
-    ("«Ganamos», dice Óscar Yáñez.", ["óscar", "yáñez"]),
-    ("EN CAPITALES", ["capitales"]),
+    ("Ayer Ana llegó.", ["Ana"]),
+    ("Llueve. Hoy no. ¿Viene Íñigo?", ["Íñigo"]),
+    ("«Ganamos», dice Óscar Yáñez.", ["Óscar", "Yáñez"]),
+    ("EN CAPITALES", ["CAPITALES"]),
     ("", []),
 ]
 
@@ -85,6 +85,56 @@ NAMES = [
 @pytest.mark.parametrize(("text", "expected"), NAMES)
 def test_names_are_capitalised_words_that_begin_no_sentence(text, expected):
     assert names(text) == expected
+
+
+NUMBERS = [  # what the article says, what the summary says, how many of them are invented
+    ("1.200 euros", "1200, 1 200 y 1,200 euros", 0),  # one value, however it is written
+    ("1200 euros", "mil doscientos euros", 0),  # digits only
+    ("12 300 personas", "12.300, o 12 y 300", 0),  # with a blank either reading
+    ("en 2023 400 personas", "2023, 400", 0),
+    ("en 2023 400 personas", "2.023.400", 1),
+    ("un 3,5 %", "3.5 y 3,50", 0),
+    ("un 3,5 %", "35, 3,05 y 3", 3),
+    ("un 0,500 %", "0,5 %", 0),
+    ("un 0,500 %", "500", 1),
+    ("1.234.567,80", "1,234,567.8", 0),
+    ("el 2.4.2023", "el 2.4.2023", 0),
+    ("el 007", "el 7", 0),
+    ("nada", "9 de 10", 2),
+    ("", "", 0),
+]
+
+
+@pytest.mark.parametrize(("article", "summary", "expected"), NUMBERS)
+def test_numbers_are_compared_by_value(article, summary, expected):
+    assert foreign_numbers(summary, Facts.of(article, "es")) == expected
+
+
+def test_a_number_of_any_length_is_read():
+    digits = "9" * 10_000
+    assert numbers(f"{digits},50") == [[f"{digits}.5"]]
+
+
+FOUND = [  # what the article says, what the summary says, how many names are invented
+    ("Ganan los españoles de Ana.", "Dice la Ana de España", 1),  # España is no española
+    ("Llegó Pérez.", "Ayer llegó Pérez", 0),
+    ("Los Pérez llegaron a Soria.", "Ayer llegó un Pérez de Sorias", 0),  # by its stem
+    ("Una rosa es una rosa.", "Ayer llegó Rosa", 1),  # by its case
+    ("ROSA LLEGA A LUGO", "Ayer Rosa llegó a Lugo", 0),
+    ("Rosa llegó.", "Ayer llegó Rosa", 0),  # where the article's sentence begins
+    ("nin\u0303o", "", 0),
+]
+
+
+@pytest.mark.parametrize(("article", "summary", "expected"), FOUND)
+def test_names_are_compared_by_stem_and_case(article, summary, expected):
+    assert foreign_names(summary, Facts.of(article, "es"), "es") == expected
+
+
+def test_without_a_stemmer_names_are_compared_whole():
+    article = Facts.of("Вчора Оксана приїхала до Львова.", "uk")
+    assert foreign_names("Вчора Оксана", article, "uk") == 0
+    assert foreign_names("Вчора Оксани", article, "uk") == 1
 
 
 def test_repeated_trigrams_are_those_that_came_before():

@@ -164,8 +164,13 @@ def test_the_card_says_what_the_model_was_trained_on(small_run, runs, source):
     assert "Summaries can be wrong" in card
 
 
-@pytest.mark.parametrize(("language", "message"), [("fr", "in French"), ("ca", "in the language ca")])
-def test_the_card_and_the_page_have_the_language_of_the_data(small_run, set_params, runs, language, message):
+@pytest.mark.parametrize(
+    ("language", "message", "subject"),
+    [("fr", "in French", "French news"), ("tt", "in the language tt", "news in tt")],
+)
+def test_the_card_and_the_page_have_the_language_of_the_data(
+    small_run, set_params, runs, language, message, subject
+):
     set_params({"data.language": language})
     runs(main)
     card = ModelCard.load("reports/model_card.md")
@@ -173,6 +178,15 @@ def test_the_card_and_the_page_have_the_language_of_the_data(small_run, set_para
     assert message in card.text
     assert "Spanish" not in card.text.split("| system |")[0]
     assert f'"language":"{language}"' in report()
+    assert f"summarizing {subject}?" in report()
+    assert f"The articles are {message}. What is made for Spanish stays so" in report()
+
+
+def test_of_spanish_news_nothing_is_said_of_what_is_made_for_spanish(small_run, runs):
+    runs(main)
+    assert "at summarizing Spanish news?" in report()
+    assert "al resumir noticias en español?" in report()
+    assert "is made for Spanish" not in report()
 
 
 TUNED = {"from": "models/finetuned/flan-small"}
@@ -451,6 +465,7 @@ def test_the_answer_has_a_sentence_a_training_with_both_numbers_the_difference_a
             apart("fine-tuning", "finetuned", "a-better-one", -0.5, unsure),
         ],
         "interactions": [],
+        "content": {},
     }
     first, second = answer_of(PARAMS, evaluation, {"t5-small": "miniature"})
     assert first == (
@@ -490,7 +505,13 @@ def test_lost_letters_are_those_that_the_vocabulary_cannot_write_and_not_what_it
 
 
 def test_the_answer_is_empty_without_the_systems_it_compares():
-    evaluation = {"confidence": 0.95, "systems": scored(own=10.0), "differences": [], "interactions": []}
+    evaluation = {
+        "confidence": 0.95,
+        "systems": scored(own=10.0),
+        "differences": [],
+        "interactions": [],
+        "content": {},
+    }
     assert answer_of(PARAMS, evaluation, {}) == []
 
 
@@ -516,6 +537,7 @@ def crossed(message="larger"):
         "systems": systems,
         "differences": [pair, apart("instruction-tuning", "flan-small", "t5-small", 4.0)],
         "interactions": [interaction],
+        "content": {},
     }
 
 

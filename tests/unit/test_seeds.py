@@ -33,7 +33,7 @@ def test_each_seed_has_a_line_and_their_spread_stands_beside_the_articles_interv
 
 
 def test_only_pairs_whose_systems_are_both_there_are_compared(project):
-    output = seed_pairs(seeded(1.0, 1.2), read_params())
+    output = seed_pairs(seeded(1.0, 1.2), read_params(), "rougeL")
     assert list(output) == ["use (finetuned − lead-3)"]
     before, after = output["use (finetuned − lead-3)"]
     assert (before.shape[1], after.shape[1]) == (1, 2)
@@ -53,7 +53,7 @@ def crossed(gains):
 
 
 def test_an_interaction_is_compared_over_the_seeds(project):
-    pairs = seed_pairs(crossed([20.0, 24.0]), read_params())
+    pairs = seed_pairs(crossed([20.0, 24.0]), read_params(), "rougeL")
     name = "interaction (instruction-tuning-finetuned − instruction-tuning)"
     before, after = pairs[name]
     assert before.to_numpy().tolist() == [[4.0]] * 40  # nothing in it was trained
@@ -70,13 +70,13 @@ def test_a_pair_whose_second_side_alone_is_trained_has_a_difference_a_seed(set_p
         "both": {"question": "?", "comparison": "one", "against": "other"},
     }
     set_params({"comparisons": pairs})
-    before, after = seed_pairs(crossed([20.0, 24.0]), read_params())["both (one − other)"]
+    before, after = seed_pairs(crossed([20.0, 24.0]), read_params(), "rougeL")["both (one − other)"]
     assert after.to_numpy().tolist() == [[-60.0, -64.0]] * 40
     assert before.to_numpy().tolist() == [[4.0]] * 40
 
 
 def test_a_pair_that_the_seed_moves_both_sides_of_is_compared_over_the_seeds(project):
-    before, after = seed_pairs(crossed([20.0, 24.0]), read_params())[
+    before, after = seed_pairs(crossed([20.0, 24.0]), read_params(), "rougeL")[
         "instruction-tuning-finetuned (finetuned − t5-small-finetuned)"
     ]
     assert before.shape == after.shape == (40, 2)
@@ -84,7 +84,7 @@ def test_a_pair_that_the_seed_moves_both_sides_of_is_compared_over_the_seeds(pro
 
 def test_a_pair_against_what_the_seed_moves_is_compared(set_params):
     set_params({"comparisons": {"back": {"question": "?", "system": "lead-3", "against": "finetuned"}}})
-    before, after = seed_pairs(seeded(1.0, 1.2), read_params())["back (lead-3 − finetuned)"]
+    before, after = seed_pairs(seeded(1.0, 1.2), read_params(), "rougeL")["back (lead-3 − finetuned)"]
     assert (before.shape[1], after.shape[1]) == (2, 1)
 
 

@@ -52,7 +52,7 @@ def finished(tokenized, set_params, runs):
     systems = [*EXTRACTIVE, "finetuned", "gpt"]
     keys = ("id", "prediction", "spelled_reference")
     output = {name: list(read_jsonl(Path(f"data/predictions/{name}.jsonl"), keys)) for name in systems}
-    write_table(Path("data/scores.parquet"), score_all(rows, output, "none"), scores_schema())
+    write_table(Path("data/scores.parquet"), score_all(rows, output, "none", "es"), scores_schema("es"))
     return tokenized
 
 
@@ -123,7 +123,7 @@ def test_json_has_every_border_and_the_values_of_the_files(finished, view):
     assert result["tokenized"]["labels"]["ids"] == stored["labels"]
     scores = next(
         row
-        for row in read_table(Path("data/scores.parquet"), scores_schema().names)
+        for row in read_table(Path("data/scores.parquet"), scores_schema("es").names)
         if (row["system"], row["id"]) == ("gpt", "test-2")
     )
     shown = result["predictions"]["systems"][-1]
