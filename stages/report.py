@@ -287,7 +287,6 @@ def page_values(params: dict[str, Any]) -> dict[str, Any]:
         | {"asks": question_of(row["question"]), "said": verdict_of(row["verdict"])}
         for row in evaluation["differences"]
     ]
-    are_news = news["source"] == "embedded" or str(news.get("repo")).lower().endswith("/mlsum")
     return {
         **speech,
         "answer": answer_of(params, evaluation, marks),
@@ -317,7 +316,7 @@ def page_values(params: dict[str, Any]) -> dict[str, Any]:
         "profile": profile_of(params),
         "script": Markup(PAGE_SCRIPT.read_text(encoding="utf-8")),  # noqa: S704  ours
         "similarity_pct": 100 * news["near_duplicate_similarity"],
-        "subject": subject_of(language, are_news),
+        "subject": subject_of(language),
         "systems": systems,
         "tongue": tongue_of(language),
         "versions": versions_of(evaluation),

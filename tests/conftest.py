@@ -16,7 +16,7 @@ import logging
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from hashlib import sha256
 from importlib import import_module
@@ -313,9 +313,15 @@ def small_run(project, kept, base, set_params, runs) -> Path:
     return project
 
 
-def run_every_stage(runs: Run) -> None:
+@pytest.fixture
+def runs_after_fetch(project, base, runs) -> Callable[[], None]:
+    """A function that runs every stage but `fetch`."""
+    return lambda: run_every_stage(runs, ("format", "extract"))
+
+
+def run_every_stage(runs: Run, first: Sequence[str] = ("fetch", "format", "extract")) -> None:
     stage = {name: import_module(f"stages.{name}").main for name in STAGES}
-    for name in ("fetch", "format", "extract"):
+    for name in first:
         runs(stage[name])
     for name in ("tokenize", "finetune"):
         runs(stage[name], "flan-small")

@@ -129,19 +129,16 @@ def tongue_of(language: str) -> Bilingual:
     return Bilingual(*LANGUAGE_NAMES.get(language, unnamed))
 
 
-def subject_of(language: str, are_news: bool) -> Bilingual:
-    """Return what is summarized, in words.
+def subject_of(language: str) -> Bilingual:
+    """Return what is summarized, in words: the project's own Spanish news, or texts in another language.
 
-    >>> subject_of("es", True), subject_of("fr", False).en
-    (Bilingual(en='Spanish news', es='noticias en español'), 'French texts')
+    >>> subject_of("es").en, subject_of("fr").es, subject_of("any").en
+    ('Spanish news', 'textos en francés', 'texts in any language')
     """
-    texts = Bilingual("news", "noticias") if are_news else Bilingual("texts", "textos")
-    if language == "any":
-        return texts
-    if language not in LANGUAGE_NAMES:
-        return Bilingual(*(f"{text} in {language}" for text in texts))
-    words = tongue_of(language)
-    return Bilingual(f"{words.en} {texts.en}", f"{texts.es} en {words.es}")
+    if language == "es":
+        return Bilingual("Spanish news", "noticias en español")
+    tongue = tongue_of(language)
+    return Bilingual(f"texts in {tongue.en}", f"textos en {tongue.es}")
 
 
 def question_of(question: str) -> Bilingual:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import partial as bound
+from textwrap import wrap
 from typing import Any
 
 from resumen.page.languages import Bilingual, bilingual, in_both_languages
@@ -21,6 +22,7 @@ BASELINES = {
     "oracle": "the three sentences nearest to the reference: a ceiling, no system",
 }
 TRAINED_SYSTEM = "finetuned"
+HEAD_WIDTH = 8  # letters of a line of a head in the terminal
 
 
 def is_miniature(params: dict[str, Any], name: str) -> bool:
@@ -183,7 +185,11 @@ def markdown_table(rows: list[dict[str, Any]]) -> str:
 
 def text_table(rows: list[dict[str, Any]]) -> str:
     """Return the systems' scores as a table for the terminal."""
-    table = cells(rows)
+    heads, *table = cells(rows)
+    wrapped = [wrap(head, HEAD_WIDTH) for head in heads]
+    height = max(map(len, wrapped))
+    padded = [[""] * (height - len(lines)) + lines for lines in wrapped]
+    table = [*map(list, zip(*padded, strict=True)), *table]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     lines = ([name.ljust(widths[0]), *map(str.rjust, line, widths[1:])] for name, *line in table)
     return "\n".join("  ".join(line) for line in lines)

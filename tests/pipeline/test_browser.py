@@ -257,6 +257,13 @@ def test_texts_have_the_language_of_the_data(page):
     assert page.locator(".probes tbody td span[lang]").count() > 20
 
 
+def test_a_link_to_an_article_opens_it(page):
+    link = page.locator("#faithfulness ~ .wide a[data-place]").last
+    name = link.inner_text()
+    link.click()
+    assert page.locator("#article h3").inner_text().startswith(f"{name} ·")
+
+
 LOST = [
     ("El año… terminó…", "ñó", ["ñ", "ó"]),
     ("El 5½ de Íñigo", "Íñ⁄", ["½", "Í", "ñ"]),

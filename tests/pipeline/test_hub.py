@@ -32,7 +32,7 @@ from stages.fetch import set_text
 from tests.helpers.hub import ALLOWED, Hub, environment_of
 from tests.helpers.paths import ROOT
 from tests.helpers.processes import ended, start
-from tests.helpers.project import OUTPUTS
+from tests.helpers.project import OUTPUTS, SMALL
 from tests.helpers.weights import COMPLETE, INCOMPLETE
 
 PARAMS = read_yaml(ROOT / "params.yaml")
@@ -959,6 +959,7 @@ def rows_in(format_: str, names: dict[str, str], split: str, count: int) -> byte
 
 
 SPLIT_NAMES = ("train", "validation", "test")
+DACSA_SPLITS = ("train", "validation", "test.i", "test.ni")
 ARTICLE, DIALOGUE, DOCUMENT = (
     {"text": text, "summary": summary}
     for text, summary in (("article", "highlights"), ("dialogue", "summary"), ("document", "summary"))
@@ -987,6 +988,14 @@ CORPORA = {  # by what they are: repository, files, what params say
         {f"data/{split}.jsonl": ("jsonl", DIALOGUE) for split in SPLIT_NAMES},
         {"data_dir": None, "columns.text": "dialogue"},
     ),
+    "DACSA": (
+        "ELiRF/dacsa",
+        {
+            f"data/{split}-00000-of-00001.parquet": ("parquet", {"text": "article", "summary": "summary"})
+            for split in DACSA_SPLITS
+        },
+        {"data_dir": None, "columns.text": "article", "splits.test": "test.i", "revision": "main"},
+    ),
     "a team's": (
         "equipo/noticias",
         {"train.csv": ("csv", {"text": "Artículo", "summary": "Titular"})},
@@ -1003,8 +1012,18 @@ def test_a_corpus_of_any_layout_is_fetched_by_params_alone(hub, stage, set_param
         path: rows_in(format_, names, next(split for split in SPLIT_NAMES if split in path), 90)
         for path, (format_, names) in files.items()
     }
+    if name == "DACSA":
+        parts = "".join(f"  - split: {split}\n    path: data/{split}-*\n" for split in DACSA_SPLITS)
+        content["README.md"] = f"---\nconfigs:\n- config_name: default\n  data_files:\n{parts}---\n".encode()
+        content["data/test.ni-00000-of-00001.parquet"] = rows_in("parquet", ARTICLE, "other", 9)
+    branch = params.get("revision", "refs/convert/parquet")
     hub.add(
-        repo, "7" * 40, content | {"index.duckdb": b"no rows"}, kind="datasets", branch="refs/convert/parquet"
+        repo,
+        "7" * 40,
+        content | {"index.duckdb": b"no rows"},
+        kind="datasets",
+        branch=branch,
+        gated=name == "DACSA",
     )
     given = {"repo": repo, **params, **sizes}
     given.pop("seed", None)
@@ -1016,7 +1035,9 @@ def test_a_corpus_of_any_layout_is_fetched_by_params_alone(hub, stage, set_param
         }
     )
     set_params({f"profiles.hub.data.{key}": value for key, value in given.items()})
-    message = stage(*FETCH)
+    if name == "DACSA":
+        assert "gated; accept its terms on the hub and set HF_TOKEN" in stage(*FETCH, fails=True)
+    message = stage(*FETCH, **({"HF_TOKEN": ALLOWED} if name == "DACSA" else {}))
     rows = {split: rows_of(split) for split in SPLIT_NAMES}
     assert {split: len(found) for split, found in rows.items()} == sizes
     assert all(
@@ -1024,6 +1045,9 @@ def test_a_corpus_of_any_layout_is_fetched_by_params_alone(hub, stage, set_param
     )
     if name == "a team's":
         assert "validation is not in the repository: 9 rows are cut from train, by data.seed" in message
+        (origin,) = read_json(Path("metrics/data.json"))["provenance"]
+        assert origin["validation_cut_from_train"] == 9
+        assert origin["test_cut_from_train"] == 8
         ids = [row["id"] for found in rows.values() for row in found]
         assert len(set(ids)) == sum(sizes.values())
         assert all(one.startswith("train-") for one in ids)
@@ -1031,6 +1055,81 @@ def test_a_corpus_of_any_layout_is_fetched_by_params_alone(hub, stage, set_param
         assert [row["text"].split(":")[0] for row in rows["test"]] == [
             f"text test {number}" for number in range(8)
         ]
+
+
+@pytest.mark.parametrize("format_", ["parquet", "jsonl"])
+def test_a_list_in_a_column_that_is_not_needed_is_left_out_and_said(hub, stage, set_params, format_):
+    """And several summaries are references."""
+    rows = [
+        {"text": f"texto {number} {'que no ' * 20}", "summary": [f"uno {number} más", f"dos {number} más"]}
+        | {"topic": ["a", "b"], "id": "the same"}
+        for number in range(30)
+    ]
+    file = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), file)
+    lines = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    content = file.getvalue() if format_ == "parquet" else lines
+    files = {f"spanish/{split}.{format_}": content for split in SPLIT_NAMES}
+    hub.add("csebuetnlp/xlsum", "7" * 40, files, kind="datasets", branch="refs/convert/parquet")
+    kept = {f"data.drop.{name}": False for name in DUPLICATES}
+    set_params({"profile": "hub", "profiles.hub.data.columns.topic": "topic"} | kept)
+    set_params({f"profiles.hub.data.{split}": 20 for split in SPLIT_NAMES})
+    message = stage(*FETCH)
+    assert message.count("column topic holds no texts, and is left out") == 1
+    (first, *_) = rows_of("test")
+    assert (first["id"], first["topic"]) == ("test-1", "")
+    assert (first["summary"], first["references"]) == ("uno 0 más", ["dos 0 más"])
+
+
+DUPLICATES = (
+    *("duplicate_text", "near_duplicate", "text_in_earlier_split", "near_duplicate_in_earlier_split"),
+    "other_language",
+)
+FRENCH = [
+    "Le maire a inauguré la nouvelle bibliothèque du quartier devant une centaine d'habitants.",
+    "Les pompiers ont éteint l'incendie après trois heures d'efforts, sans faire de blessés.",
+    "L'équipe a gagné le match deux à un grâce à un but à la dernière minute.",
+    "La rivière a débordé et plusieurs rues du centre sont restées sous l'eau.",
+    "Une chercheuse de l'université a découvert une plante que l'on croyait disparue.",
+    "Le prix du pain augmentera de cinq centimes dès le mois prochain, disent les boulangers.",
+]
+
+
+def test_a_corpus_in_another_language_goes_to_the_end(hub, stage, set_params, runs_after_fetch, caplog):
+    draw = Random(4)
+
+    def rows(split: str, count: int) -> bytes:
+        found = [draw.sample(FRENCH, 4) for _ in range(count)]
+        texts = [
+            {"text": " ".join([*parts, f"Numéro {split} {place}."]), "summary": parts[0]}
+            for place, parts in enumerate(found)
+        ]
+        file = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(texts), file)
+        return file.getvalue()
+
+    files = {f"french/{split}/0000.parquet": rows(split, 60) for split in SPLIT_NAMES}
+    hub.add("csebuetnlp/xlsum", "7" * 40, files, kind="datasets", branch="refs/convert/parquet")
+    set_params(SMALL)
+    set_params(
+        {"profile": "hub", "weights": "embedded", "data.language": "fr", "evaluate.stemming": "snowball"}
+    )
+    set_params({f"data.drop.{name}": name == "other_language" for name in DUPLICATES})
+    set_params(
+        {"profiles.hub.data.data_dir": "french", "format.template": "Résume cet article :\n\n{text}"}
+        | {f"profiles.hub.data.{split}": count for split, count in zip(SPLIT_NAMES, (24, 8, 6), strict=True)}
+    )
+    assert "dropped none" in stage(*FETCH)
+    runs_after_fetch()
+    evaluation = read_json(Path("metrics/evaluation.json"))
+    assert {"stem:snowball-fr", "content:snowball-fr"} <= set(evaluation["signature"])
+    assert evaluation["content"]["differences"]
+    page = Path("reports/report.html").read_text(encoding="utf-8")
+    assert "at summarizing texts in French?" in page
+    assert "al resumir textos en francés?" in page
+    assert "The articles are in French. What is made for Spanish stays so" in page
+    assert "in French" in Path("reports/model_card.md").read_text(encoding="utf-8")
+    assert not [message for message in caplog.messages if "no stop words" in message]
 
 
 def test_fewer_rows_than_asked_for_and_a_part_of_a_corpus_are_said(hub, stage, set_params):

@@ -215,6 +215,12 @@ FAULTS = [
         {"systems.t5-small.generate": {"min_new_tokens": 97}},
         "systems.t5-small.generate: expected a shortest summary of at most 96 tokens (max_new_tokens), got 9",
     ),
+    ({"data.language": "spanish"}, "data.language: unknown language, got 'spanish'; did you mean es?"),
+    ({"data.language": "francés"}, "data.language: unknown language, got 'francés'; did you mean fr?"),
+    (
+        {"profiles.mini.data.language": "fr"},
+        "profiles.mini.data.language: belongs in data.language, which other stages read too, got 'fr'; s",
+    ),
     ({"generate.num_beams": ...}, "generate.num_beams: no value here nor in profiles.mini.generate; set one"),
     (
         {"generate.length_penalty": ...},
@@ -450,6 +456,23 @@ def test_what_is_wrong_with_a_local_folder_is_said_before_any_work(
     section, _, last = key.split(".")
     set_params({f"{section}.own": {last: "own"}})
     assert fails(main).startswith(f"params.yaml: {key}: {message}")
+
+
+def test_what_stays_spanish_is_said_where_the_articles_are_not(set_params):
+    french = "Résume cet article :\n\n{text}"
+    assert not [note for note in notes(read_params()) if "language" in note]
+    set_params({"data.language": "fr"})
+    assert notes(read_params())[-1] == (
+        "format.template: asks in Spanish, got 'Resume el siguiente articulo:\\n\\n{text}', and "
+        "data.language is fr; write it in that language, if the model is to be asked so"
+    )
+    set_params({"format.template": french})
+    assert not [note for note in notes(read_params()) if "language" in note]
+    set_params({"data.language": "eu"})
+    assert [note.split(": ")[0] for note in notes(read_params())[-2:]] == [
+        "extract.stop_words",
+        "data.language",
+    ]
 
 
 def test_a_folder_that_cannot_be_fine_tuned_is_no_base(models, project, set_params, fails):

@@ -53,6 +53,21 @@ def test_what_is_printed_names_both_the_interval_and_what_can_be_shown():
     assert message[4] == "equal in both, article by article: lead-3"
 
 
+def test_content_words_are_said_beside_it_and_whether_they_agree():
+    row = found(scored("HEAD"), scored("ours", shift=1.0))
+    unsure = row._replace(verdict="cannot tell at n = 40")
+    for one, content, expected in (
+        (row, row, "they agree"),
+        (row, unsure, "ROUGE-L alone tells a difference"),
+        (unsure, row, "that does not make it one: the verdict is ROUGE-L's"),
+        (row, row._replace(verdict="worse"), "they say the opposite"),
+    ):
+        *_, line, alone = table_lines("x", [one], {"a": content}, [], PARAMS)
+        assert line.strip().startswith("by content words +1.9")
+        assert line.endswith(f": {content.verdict}; {expected}")
+        assert alone.startswith("one run a side")
+
+
 def test_better_has_to_survive_the_runs_too():
     before = scored("HEAD")
     steady = [scored(f"steady-{index}", shift=1 + index / 10) for index in range(3)]

@@ -343,6 +343,54 @@ def written():
     return {str(path): path.read_bytes() for path in paths}
 
 
+def test_content_words_and_stems_are_those_of_the_language_of_the_articles(
+    predicted, set_params, runs, caplog
+):
+    signatures, columns = {}, {}
+    for language in ("es", "fr", "zh"):
+        set_params(
+            {"data.language": language, "evaluate.stemming": "none" if language == "zh" else "snowball"}
+        )
+        runs(main)
+        evaluation = read_json(Path("metrics/evaluation.json"))
+        signatures[language] = [
+            part for part in evaluation["signature"] if part.startswith(("stem", "conten"))
+        ]
+        columns[language] = set(pd.read_parquet("data/scores.parquet").columns)
+        assert bool(evaluation["content"]) == (language != "zh")
+        metrics = read_json(Path("metrics/systems/copy.json"))
+        assert ("rougeL_content" in metrics) == (language != "zh")
+    assert signatures["es"] == ["stem:snowball-es", "content:snowball-es"]
+    assert signatures["fr"] == ["stem:snowball-fr", "content:snowball-fr"]
+    assert signatures["zh"] == ["stem:none", "content:none"]
+    assert columns["es"] == columns["fr"] == columns["zh"] | {"rouge1_content", "rougeL_content"}
+    (message,) = [one for one in caplog.messages if "content words" in one]
+    assert message == "data.language is zh: no content words of it are known, so none are scored"
+
+
+def test_a_language_without_a_stemmer_cannot_be_stemmed(predicted, set_params, fails):
+    set_params({"data.language": "zh", "evaluate.stemming": "snowball"})
+    assert fails(main) == (
+        "params.yaml: evaluate.stemming: Snowball has no stemmer of data.language, got 'zh' there; set none"
+    )
+
+
+def test_each_family_of_differences_has_its_own_measure_and_correction(predicted, set_params, runs):
+    pair = {"question": "?", "system": "copy", "against": "lead-3"}
+    other = {"question": "?", "system": "random-3", "against": "lead-1"}
+    set_params({"comparisons": {"one": pair, "other": other}})
+    runs(main)
+    evaluation, scores = read_json(Path("metrics/evaluation.json")), pd.read_parquet("data/scores.parquet")
+    for rows, measure in (
+        (evaluation["differences"], "rougeL"),
+        (evaluation["content"]["differences"], "rougeL_content"),
+    ):
+        means = scores.groupby("system")[measure].mean()
+        assert [row["name"] for row in rows] == ["one", "other"]
+        assert rows[0]["difference"] == round(means["copy"] - means["lead-3"], 2)
+        assert all(row["p"] <= row["p_holm"] for row in rows)
+
+
 def test_every_system_has_a_file_an_interval_and_a_score_an_article(predicted, runs):
     runs(main)
     systems = [*EXTRACTIVE, "copy"]

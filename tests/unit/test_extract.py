@@ -89,6 +89,18 @@ def test_textrank_passes_over_stop_words_as_params_say():
     assert textrank("none")(article, []) == [1, 3, 4]
 
 
+def test_its_stop_words_are_those_of_the_language_of_the_articles(news, set_params, runs, caplog):
+    made = {}
+    for language, own in (("es", None), ("fr", None), ("fr", "es"), ("any", None), ("es", "none")):
+        set_params({"data.language": language, "extract.stop_words": own})
+        runs(main)
+        made[language, own] = Path("data/predictions/textrank.jsonl").read_bytes()
+    assert made["es", None] == made["fr", "es"] != made["fr", None]
+    assert made["any", None] == made["es", "none"]
+    (message,) = [one for one in caplog.messages if "stop words" in one]
+    assert message == "textrank: no stop words are known of data.language, any: none are passed over"
+
+
 def test_textrank_agrees_with_pagerank_written_out():
     tokens = [sentence.split() for sentence in ("a b c", "b c d e", "c x", "a e x y", "q r", "y z a")]
     weights = [

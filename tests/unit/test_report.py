@@ -7,6 +7,7 @@ import subprocess
 from importlib import import_module
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from huggingface_hub import ModelCard
@@ -166,7 +167,7 @@ def test_the_card_says_what_the_model_was_trained_on(small_run, runs, source):
 
 @pytest.mark.parametrize(
     ("language", "message", "subject"),
-    [("fr", "in French", "French news"), ("tt", "in the language tt", "news in tt")],
+    [("fr", "in French", "texts in French"), ("tt", "in the language tt", "texts in the language tt")],
 )
 def test_the_card_and_the_page_have_the_language_of_the_data(
     small_run, set_params, runs, language, message, subject
@@ -180,6 +181,41 @@ def test_the_card_and_the_page_have_the_language_of_the_data(
     assert f'"language":"{language}"' in report()
     assert f"summarizing {subject}?" in report()
     assert f"The articles are {message}. What is made for Spanish stays so" in report()
+
+
+def test_what_is_invented_stands_with_its_interval_and_the_worst_articles(small_run, runs):
+    runs(main)
+    table = report().split('<h3 id="faithfulness">')[1].split("</table>")[0]
+    scores = pd.read_parquet("data/scores.parquet")
+    evaluation = read_json(Path("metrics/evaluation.json"))
+    assert table.count('<th scope="row">') == len(evaluation["systems"])
+    group = scores[scores["system"] == "gpt"].reset_index()
+    row = next(row for row in evaluation["systems"] if row["system"] == "gpt")
+    assert row["foreign_names"]["mean"] == round(group["foreign_names"].mean(), 2)
+    assert row["foreign_names"]["lower"] <= row["foreign_names"]["mean"] <= row["foreign_names"]["upper"]
+    group["invented"] = group["foreign_names"] + group["foreign_numbers"]
+    worst = group[group["invented"] > 0].sort_values(["invented", "rougeL"], ascending=[False, True]).head(5)
+    own = table.split("gpt")[1].split("</tr>")[0]
+    assert re.findall(r'data-place="\d+">([^<]+)</a> \((\d+)\)', own) == [
+        (name, str(count)) for name, count in zip(worst["id"], worst["invented"], strict=True)
+    ]
+
+
+def test_content_words_stand_beside_each_difference_and_disagreement_is_said(small_run, set_params, runs):
+    path = Path("metrics/evaluation.json")
+    evaluation = read_json(path)
+    rows = [evaluation["differences"], evaluation["content"]["differences"]]
+    assert [row["name"] for row in rows[0]] == [row["name"] for row in rows[1]]
+    for row, content in zip(*rows, strict=True):
+        row["verdict"], content["verdict"] = "better", "better"
+    evaluation["content"]["differences"][0]["verdict"] = "cannot tell at n = 6"
+    name = evaluation["differences"][0]["name"]
+    write_json(path, evaluation)
+    runs(main)
+    table = report().split('<h2 id="differences">')[1].split("</table>")[0]
+    assert table.count("by all words alone</span>") == 1
+    assert table.count("agrees</span>") == len(rows[0]) - 1
+    assert f"comparisons: {name}. That of ROUGE-L stands." in report()
 
 
 def test_of_spanish_news_nothing_is_said_of_what_is_made_for_spanish(small_run, runs):
@@ -438,6 +474,7 @@ def test_a_missing_metric_is_named(small_run, fails):
 
 def row(name, score):
     scores = {"rouge1": 30.0, "rouge2": 10.0, "rougeL": score, "lost_words_pct": 1.5}
+    scores |= {"rouge1_content": 25.0, "rougeL_content": 24.0}
     return {"name": name, "what": bilingual("x | y\nz"), **scores, "lower": score - 1, "upper": score + 1}
 
 
@@ -637,8 +674,9 @@ def test_a_prompt_is_quoted_in_spanish_as_it_is(project):
 def test_a_markdown_row_stays_one_row():
     lines = markdown_table([row("lead-3", 15.5), row("s", 15.5) | {"probe_exact_pct": 7.5}]).splitlines()
     assert len(lines) == 4
-    assert lines[2] == "| `lead-3` | x \\| y z | 30.00 | 10.00 | 15.50 | 14.50–16.50 | 1.50 |  |"
-    assert lines[3] == "| `s` | x \\| y z | 30.00 | 10.00 | 15.50 | 14.50–16.50 | 1.50 | 7.50 |"
+    scores = "30.00 | 10.00 | 15.50 | 14.50–16.50 | 25.00 | 24.00 | 1.50"
+    assert lines[2] == f"| `lead-3` | x \\| y z | {scores} |  |"
+    assert lines[3] == f"| `s` | x \\| y z | {scores} | 7.50 |"
     assert lines[0].count("|") == lines[1].count("|") == lines[3].count("|") - 1  # the escaped one
 
 
@@ -647,9 +685,10 @@ def test_a_terminals_rows_are_equally_wide_and_fit_in_100_columns():
     lines = text_table([row("lead-3", 9.0), row("flan-base-english", 100.0) | exact]).splitlines()
     assert len({len(line) for line in lines}) == 1
     assert len(lines[0]) < 100
-    assert lines[0].endswith("lost words %  probes, exact %")
-    assert lines[1].endswith(" 1.50" + " " * 17)
-    assert lines[2].endswith(" 100.00")
+    assert lines[0].endswith("  ROUGE-1,  ROUGE-L,     lost  probes,")
+    assert lines[1].endswith("  content   content  words %  exact %")
+    assert lines[2].endswith(" 1.50" + " " * 9)
+    assert lines[3].endswith(" 100.00")
 
 
 def test_the_readme_shows_the_committed_metrics(tmp_path, monkeypatch):
