@@ -254,8 +254,11 @@ def intervals(by_system: "dict[str, pd.DataFrame]", params: EvaluateParams) -> l
     measured = [name for name in (*ROUGE_TYPES, *CONTENT_TYPES, *FAITHFULNESS) if name in first]
     values = np.hstack([scores[measured].to_numpy(dtype=float) for scores in by_system.values()])
     lower, upper = bootstrap(values, params)
-    three = np.stack([values.mean(axis=0), lower, upper], axis=1).round(2).tolist()
-    named = iter(dict(zip(("mean", "lower", "upper"), numbers, strict=True)) for numbers in three)
+    three = np.stack([values.mean(axis=0), lower, upper], axis=1).tolist()
+    named = iter(
+        {bound: round(value, 2) for bound, value in zip(("mean", "lower", "upper"), numbers, strict=True)}
+        for numbers in three
+    )
     return [{"system": system, **{name: next(named) for name in measured}} for system in by_system]
 
 

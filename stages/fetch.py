@@ -149,7 +149,7 @@ def pin() -> str:
     if not isinstance(params, HubParams):
         raise InputError(
             f"params.yaml: profile: {profile} takes no rows from the hub, so there is nothing to pin; set "
-            "profile: course or mlsum there first"
+            "profile: course, mlsum or hub there first"
         )
     key = f"profiles.{profile}.data.revision"
     commit = resolve_commit(params.repo, params.revision, "dataset")

@@ -12,6 +12,7 @@ Params  profile, weights, checkpoints, systems, and the other sections to print 
 import logging
 import re
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import yaml
@@ -82,11 +83,11 @@ SECTIONS = (
     "evaluate",
 )
 NUM_WORST = 5  # articles of a system that are linked
-VERSIONED = ("numpy", "rapidfuzz", "sacrebleu", "snowballstemmer", "torch", "transformers")
+VERSIONED = ("numpy", "rapidfuzz", "sacrebleu", "snowballstemmer", "stop-words", "torch", "transformers")
 
 
-def explored(systems: list[str], language: str) -> dict[str, Any]:
-    """Return what the explorer of the test articles holds."""
+def explored(systems: list[str], language: str, linked: Iterable[int]) -> dict[str, Any]:
+    """Return what the explorer of the test articles holds, the texts of those at the `linked` places too."""
     rows = list(read_table(RAW_TEST, ["id", "text", "summary", "topic", "references"]))
     row_number = {row["id"]: number for number, row in enumerate(rows)}
     predictions, scores, measures = {}, {}, list(measures_shown(language))
@@ -97,7 +98,7 @@ def explored(systems: list[str], language: str) -> dict[str, Any]:
     for row in read_table(SCORES_FILE, ["system", "id", *measures]):
         for measure in measures:
             scores[row["system"]][measure][row_number[row["id"]]] = row[measure]
-    return explorer(rows, predictions, scores, language)
+    return explorer(rows, predictions, scores, language, linked)
 
 
 def probe_rows(systems: list[str]) -> list[dict[str, Any]]:
@@ -279,7 +280,9 @@ def page_values(params: dict[str, Any]) -> dict[str, Any]:
     marks = {name: mark for name, mark in marks_of(params).items() if name in names}
     news = section_of(params, "data")
     language = news["language"]
-    shown = explored(names, language)
+    faithfulness = faithfulness_rows(evaluation)
+    linked = {article["place"] for row in faithfulness for article in row["worst"]}
+    shown = explored(names, language, linked)
     speech = {"marks": marks, "language": "" if language == "any" else language}
     contents = content_rows(evaluation)
     differences = [
@@ -309,7 +312,7 @@ def page_values(params: dict[str, Any]) -> dict[str, Any]:
         "exact": exact_table(evaluation["probes"]),
         "explorer": as_script(shown | speech),
         "finetunings": finetuning_rows(params),
-        "faithfulness": faithfulness_rows(evaluation),
+        "faithfulness": faithfulness,
         "grids": [drawn_grid(with_content(grid, contents), marks) for grid in grids_of(params, evaluation)],
         "parameters": parameters(params),
         "probes": shown_probes([name for name in names if name not in EXTRACTIVE]),

@@ -177,11 +177,10 @@ def copy_folder(source: Path, folder: Path) -> None:
     """Copy the allowed files of a local model folder.
 
     Raises:
-        InputError: see `check_links`, `check_folder` and `check_local_weights`.
+        InputError: see `check_links` and `check_folder`.
     """
     check_links([path for pattern in HUB_FILES for path in source.glob(pattern)], source)
     files = check_folder(source)
-    check_local_weights(files, str(source))
     folder.mkdir()
     for name, path in files.items():
         shutil.copyfile(path, folder / name)

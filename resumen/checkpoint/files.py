@@ -5,7 +5,7 @@ from pathlib import Path
 
 from resumen.checkpoint.folder import check_files, check_tokenizer_config, read_config, read_object
 from resumen.checkpoint.kinds import ModelKind, is_byte_level, kind_in, model_kind
-from resumen.checkpoint.tensors import INDEX, Header, check_index, check_tensors, header_of
+from resumen.checkpoint.tensors import INDEX, Header, check_dtypes, check_index, check_tensors, header_of
 from resumen.runtime.errors import InputError
 
 # Never a pickle, never code: configuration, safetensors with its shards, tokenizer files.
@@ -62,12 +62,15 @@ def check_weights(files: dict[str, Path], headers: dict[str, Header], where: str
     """Raise InputError unless the weights with these `headers` are all there, and of a T5 all that it has.
 
     `files` has the configuration, by name, and the index where the weights are in shards. What another model
-    has, transformers says when it is loaded.
+    has, transformers says when it is loaded; its numbers are of a type that we read.
     """
     if INDEX in files:
         check_index(files[INDEX], where, headers)
     if check_kind(files, where) == ModelKind.T5:
         check_tensors(headers, read_config(files["config.json"], where), where)
+        return
+    for header in headers.values():
+        check_dtypes(header, where)
 
 
 def check_local_weights(files: dict[str, Path], where: str) -> None:
@@ -119,13 +122,15 @@ def check_folder(folder: Path) -> dict[str, Path]:
     """Return the files of a local model folder that are read, by name.
 
     Raises:
-        InputError: it lacks the configuration, weights or tokenizer, or one is not what its name says.
+        InputError: it lacks the configuration, weights or tokenizer, one is not what its name says, or the
+            weights are not all there, or of a type that is not read.
     """
     where = str(folder)
     files = {path.name: path for pattern in HUB_FILES for path in sorted(folder.glob(pattern))}
     check_files({name: path for name, path in files.items() if name in FIRST_FILES}, where)
     check_names([path.name for path in folder.glob("*")], needed_files(files, where), where)
     check_files(files, where)
+    check_local_weights(files, where)
     return files
 
 

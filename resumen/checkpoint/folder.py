@@ -30,6 +30,7 @@ BRINGS_CODE = "brings code of others along, which is never run here"
 REFUSED_KEYS = {  # of any of a checkpoint's JSON files, and why
     "auto_map": BRINGS_CODE,
     "custom_pipelines": BRINGS_CODE,
+    "quantization": "its weights are quantized, and only float32, float16 and bfloat16 are read",
     "quantization_config": "its weights are quantized, and only float32, float16 and bfloat16 are read",
 }
 

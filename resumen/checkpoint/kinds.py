@@ -54,8 +54,9 @@ def kind_in(config: dict[str, Any], where: str) -> ModelKind:
     if name in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and is_causal(classes):
         return ModelKind.CAUSAL
     raise InputError(
-        f"{where}: config.json: {shown(config.get('model_type'))} ({shown(classes)}) is no model that writes "
-        "text; take an encoder-decoder or a causal language model, such as those of docs/how-to/models.md"
+        f"{where}: config.json: {shown(config.get('model_type'))} ({shown(classes)}) is not run here: "
+        "neither an encoder-decoder nor a causal language model, of text alone; take one such as those of "
+        "docs/how-to/models.md"
     )
 
 

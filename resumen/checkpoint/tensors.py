@@ -39,6 +39,19 @@ def read_header(file: Any) -> Header:
     return {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
 
 
+def check_dtypes(header: Header, where: str) -> None:
+    """Raise InputError if a tensor of a model's weights has a type that is not read, as quantized ones do.
+
+    Whole numbers of 64 bits are no weights: older checkpoints keep positions so.
+    """
+    for name, (dtype, _) in header.items():
+        if dtype not in (*DTYPES, "I64"):
+            raise InputError(
+                f"{where}: {name}: expected one of {', '.join(DTYPES)}, got {dtype}; save the weights as "
+                "float32, not quantized"
+            )
+
+
 def check_index(path: Path, where: str, files: Iterable[str]) -> None:
     """Raise InputError if the index of a checkpoint in shards names a file that is not among its `files`."""
     parts = read_object(path, f"{where}: {path.name}").get("weight_map")

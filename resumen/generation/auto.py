@@ -22,12 +22,18 @@ from transformers import (
     AutoTokenizer,
     BatchEncoding,
     GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+    MinLengthLogitsProcessor,
+    NoRepeatNGramLogitsProcessor,
     PreTrainedConfig,
+    RepetitionPenaltyLogitsProcessor,
 )
 from transformers.utils import logging as transformers_logging
 
+from resumen.checkpoint.folder import read_object
 from resumen.checkpoint.kinds import ModelKind
-from resumen.checkpoint.tensors import header_of
+from resumen.checkpoint.tensors import check_dtypes, header_of
 from resumen.generation.counting import Operations, config_size, encoder_of, memory_need
 from resumen.model.decoding import Generate, check_generation, smaller_than
 from resumen.model.loading import NOT_LOADED
@@ -70,6 +76,19 @@ CHAT: dict[str, Any] = {
 }
 
 
+class OfWritten(LogitsProcessor):
+    """A processor that sees what was written alone: neither the prompt nor its padding."""
+
+    def __init__(self, inner: LogitsProcessor, start: int) -> None:
+        self.inner, self.start = inner, start
+
+    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+        """Return the scores (articles × beams, vocabulary) as `inner` changes them."""
+        written: Any = input_ids[:, self.start :]
+        changed: torch.FloatTensor = self.inner(written, scores)
+        return changed
+
+
 class AutoTextModel:
     """See `TextModel`."""
 
@@ -89,6 +108,7 @@ class AutoTextModel:
         with readable(folder):
             self.config = AutoConfig.from_pretrained(folder, **LOCAL)
             self.tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
+            self.tokenizer.truncation_side = "right"
             published = published_generation(folder)
             self.chosen = search.model_dump(exclude_none=True)
             self.search, self.reset = search_by(published, decoding, self.chosen)
@@ -96,7 +116,7 @@ class AutoTextModel:
             own_end = self.tokenizer.eos_token_id if self.is_causal else None
             self.ends = list_of(self.search.eos_token_id, own_end)
             self.search.eos_token_id = self.ends or None
-        self.check_ids()
+        self.check_ids(kind)
         self.check_search(search)
         if self.is_causal and not self.ends:
             raise InputError(
@@ -106,12 +126,16 @@ class AutoTextModel:
         pad = self.search.pad_token_id
         if pad is None or pad < 0:  # -1 in Llama's first files
             self.search.pad_token_id = self.ends[0] if self.ends else 0
+        if self.is_causal:  # of what is written alone, as in every other model: see `processors`
+            self.search.update(
+                min_length=0, min_new_tokens=None, no_repeat_ngram_size=0, repetition_penalty=1.0
+            )
         self.is_chat = bool(self.tokenizer.chat_template)
         if self.is_causal and not self.is_chat:
             log.warning("%s: no chat template: it reads the plain prompt, and goes on with it", folder)
         self.room = self.room_to_read()
 
-    def check_ids(self) -> None:
+    def check_ids(self, kind: ModelKind) -> None:
         """Raise InputError if the tokenizer has lost its vocabulary, or an id of the search is none of it."""
         rows = config_size(self.config.get_text_config(decoder=True), "vocab_size", default=0)
         if 2 * (pieces := len(self.tokenizer)) < rows:
@@ -124,6 +148,18 @@ class AutoTextModel:
                 f"{self.folder}: forced_bos_token_id, of its system's generate: expected one of its {rows} "
                 f"tokens, got {first}; correct it in params.yaml"
             )
+        for name in SPECIAL_IDS[2:5]:
+            if (value := getattr(self.search, name)) is not None and value >= max(rows, 1):
+                raise InputError(
+                    f"{self.folder}: {name}: expected one of its {rows} tokens, got {value}; correct its "
+                    "generation_config.json"
+                )
+        starts = (self.search.decoder_start_token_id, self.search.bos_token_id)
+        if kind == ModelKind.SEQ2SEQ and starts == (None, None):
+            raise InputError(
+                f"{self.folder}: decoder_start_token_id: missing in generation_config.json and config.json: "
+                "its decoder would not know where to start; add it"
+            )
         if any(not isinstance(end, int) for end in self.ends):
             raise InputError(
                 f"{self.folder}: eos_token_id: expected ids, got {shown(self.ends)}; correct its "
@@ -133,9 +169,14 @@ class AutoTextModel:
     def check_search(self, search: SearchParams) -> None:
         """Raise InputError if a summary is to be longer than it may be."""
         try:
-            check_least(search, self.decoding.max_new_tokens, self.is_causal)
+            check_least(search, self.decoding.max_new_tokens)
         except ValueError as error:
             raise InputError(f"{self.folder}: its system's {error}, in params.yaml") from error
+        if self.is_causal and search.forced_bos_token_id is not None:
+            raise InputError(
+                f"{self.folder}: forced_bos_token_id, of its system's generate: a causal model goes on with "
+                "its prompt, and starts no text; take it out in params.yaml"
+            )
 
     def room_to_read(self) -> int | None:
         """Return how many tokens of a prompt the model has positions for; None is any number.
@@ -179,6 +220,8 @@ class AutoTextModel:
         ids = self.render(turns, style)
         if limit is None or len(ids) <= limit:
             return ids, False
+        if not self.is_chat and len(turns) == 1:  # as a T5's: the ids are cut, its special tokens stay
+            return self.plain(turns[0]["content"], truncation=True, max_length=limit), True
         while len(ids) > limit and len(turns) > 1:
             turns = turns[1:]
             while self.is_chat and len(turns) > 1 and turns[0]["role"] != "user":
@@ -201,9 +244,7 @@ class AutoTextModel:
     def render(self, turns: list[Message], style: str) -> Ids:
         """Return the ids of a prompt: by the chat template, or as plain text with the special tokens."""
         if not self.is_chat:
-            plain = render_conversation(turns) if style == "conversation" else turns[0]["content"]
-            ids: Ids = self.pieces_of(plain)["input_ids"]
-            return ids[:-1] if self.is_causal and ids and ids[-1] in self.ends else ids  # it is to go on
+            return self.plain(render_conversation(turns) if style == "conversation" else turns[0]["content"])
         try:
             template = THAT_DAY + self.tokenizer.get_chat_template()
             rendered: Any = self.tokenizer.apply_chat_template(list(turns), chat_template=template, **CHAT)
@@ -213,6 +254,11 @@ class AutoTextModel:
                 "model, or one whose tokenizer has no chat template"
             ) from error
         return list(rendered)
+
+    def plain(self, text: str, **options: Any) -> Ids:
+        """Return the ids of a prompt without a chat template, its special tokens among them."""
+        ids: Ids = self.pieces_of(text, **options)["input_ids"]
+        return ids[:-1] if self.is_causal and ids and ids[-1] in self.ends else ids  # it is to go on
 
     def pieces_of(self, text: str, **options: Any) -> BatchEncoding:
         """Return the tokens of a text.
@@ -246,9 +292,17 @@ class AutoTextModel:
         self.numbers = numbers_in(self.folder)
         self.check_memory(what, lengths, batch_size)
         auto: Any = AutoModelForCausalLM if self.is_causal else AutoModelForSeq2SeqLM
+        if self.config.model_type == "umt5":  # transformers 5.23 scales every one, as if its head were tied
+            content = read_object(self.folder / "config.json", f"{self.folder}: config.json")
+            self.config.scale_decoder_outputs = bool(content.get("tie_word_embeddings"))
         with readable(self.folder):
             model, report = auto.from_pretrained(
-                self.folder, dtype=self.dtype, use_safetensors=True, output_loading_info=True, **LOCAL
+                self.folder,
+                config=self.config,
+                dtype=self.dtype,
+                use_safetensors=True,
+                output_loading_info=True,
+                **LOCAL,
             )
         if missing := sorted(report["missing_keys"]):
             raise InputError(
@@ -288,9 +342,22 @@ class AutoTextModel:
             input_ids=torch.tensor(rows, device=self.device),
             attention_mask=torch.tensor(masks, device=self.device),
             generation_config=self.search,
+            logits_processor=self.processors(width) if self.is_causal else None,
         )
         start = width if self.is_causal else 1  # a decoder's first token is where it starts from
         return [until_end(row[start:], self.ends) for row in output.tolist()]
+
+    def processors(self, start: int) -> LogitsProcessorList:
+        """Return what a causal model's search is told of the tokens from `start` on, which it has written."""
+        decoding, chosen = self.decoding, self.chosen
+        told: list[LogitsProcessor] = []
+        if penalty := chosen.get("repetition_penalty"):
+            told.append(RepetitionPenaltyLogitsProcessor(penalty))
+        if decoding.no_repeat_ngram_size:
+            told.append(NoRepeatNGramLogitsProcessor(decoding.no_repeat_ngram_size))
+        if least := max(chosen.get("min_length", 0), chosen.get("min_new_tokens", 0)):
+            told.append(MinLengthLogitsProcessor(least, self.ends, device=str(self.device)))
+        return LogitsProcessorList(OfWritten(processor, start) for processor in told)
 
     def check_memory(self, what: str, lengths: Sequence[int], batch_size: int) -> None:
         check_generation(what, self.need_of, lengths, batch_size, self.device, smaller_than(self.dtype))
@@ -303,11 +370,12 @@ class AutoTextModel:
 
     def counted(self) -> Operations | None:
         """Return what counts the operations; None where the way through a model depends on what it reads."""
+        logging.getLogger("torch._subclasses").setLevel(logging.CRITICAL)  # else it tells of it at length
         try:
             operations = Operations(self.config)
             operations.written(1, 1, 1)
-        except NOT_LOADED as error:
-            log.warning("%s: its operations are not counted: %s", self.folder, first_line(error))
+        except NOT_LOADED:
+            log.warning("%s: its operations are not counted: they depend on what it reads", self.folder)
             return None
         return operations
 
@@ -430,4 +498,6 @@ def numbers_in(folder: Path) -> int:
     if not files:
         raise InputError(f"{folder}: no model*.safetensors; expected what save_pretrained writes")
     headers = [header_of(file, str(folder)) for file in files]
+    for header in headers:
+        check_dtypes(header, str(folder))
     return sum(prod(shape) for header in headers for _, shape in header.values())

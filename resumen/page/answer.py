@@ -74,8 +74,9 @@ def disagreements(evaluation: dict[str, Any]) -> list[Bilingual]:
         Bilingual(
             "Over content words alone (stop words out, the rest stemmed) the verdict is another in "
             f"{len(apart)} of {len(rows)} comparisons: {named_so}. That of ROUGE-L stands.",
-            "Solo con las palabras de contenido (sin palabras vacías, las demás por su raíz), el veredicto "
-            f"cambia en {len(apart)} de {len(rows)} comparaciones: {named_so}. Vale el de ROUGE-L.",
+            "Solo con las palabras de contenido (sin palabras vacías, con las demás reducidas a su raíz), el "
+            f"veredicto cambia en {len(apart)} de {len(rows)} comparaciones: {named_so}. Prevalece el de "
+            "ROUGE-L.",
         )
     ]
 

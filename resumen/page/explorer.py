@@ -26,12 +26,14 @@ def explorer(
     predictions: dict[str, list[dict[str, Any]]],
     scores: dict[str, dict[str, list[float]]],
     language: str,
+    linked: Iterable[int] = (),
 ) -> dict[str, Any]:
     """Return what the page's script reads.
 
     `rows` are the test articles, `predictions` each system's in their order, `scores` each system's values by
     measure, in their order too. All articles come with their scores and reference; where texts and
-    summaries are more than MAX_PAGE_CHARACTERS characters, every k-th article has them (`every` is k).
+    summaries are more than MAX_PAGE_CHARACTERS characters, every k-th article has them (`every` is k), and
+    those that are `linked`, by their places.
     """
     systems, shown = list(predictions), measures_shown(language)
     sizes = [
@@ -67,7 +69,7 @@ def explorer(
                 "predictions": [predictions[system][index]["prediction"] for system in systems],
                 "read": [bool(predictions[system][index].get("truncated")) for system in systems],
             }
-            for index in range(0, len(rows), every)
+            for index in sorted({*range(0, len(rows), every), *linked})
         },
     }
 

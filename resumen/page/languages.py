@@ -14,9 +14,9 @@ TRANSLATIONS = {  # of fixed words of ours
     "better": "mejor",
     "worse": "peor",
     "agrees": "coincide",
-    "the opposite": "lo contrario",
-    "by all words alone": "solo con todas las palabras",
-    "by content words alone": "solo con las palabras de contenido",
+    "says the opposite": "dice lo contrario",
+    "only ROUGE-L tells": "solo ROUGE-L permite decidir",
+    "only content words tell": "solo las palabras de contenido permiten decidir",
     "larger": "mayor",
     "smaller": "menor",
     # baselines, and what a system is

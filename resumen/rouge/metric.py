@@ -23,6 +23,7 @@ import evaluate
 
 from resumen.rouge.score import CONTENT_TYPES, ROUGE_TYPES, Splitter, rouge_content, rouge_multi
 from resumen.text.characters import normalize
+from resumen.text.language import LANGUAGES, language_named
 from resumen.text.stems import has_content_stems, has_stemmer, stems
 from resumen.text.words import words
 
@@ -53,9 +54,14 @@ class SpanishRouge(evaluate.Metric):
         )
 
     def compute(self, **given: Any) -> Any:
-        """Return what `_compute` does; `evaluate` fails at no predictions with an IndexError."""
-        if (predictions := given.get("predictions")) is not None and len(predictions) == 0:
-            raise ValueError("predictions: expected at least one text, got none")
+        """Return what `_compute` does.
+
+        Raises:
+            ValueError: see `_compute`; or predictions or references are no lists of texts. `evaluate` would
+                fail at them with an error of its own, or score a text letter by letter.
+        """
+        if "predictions" in given or "references" in given:
+            check_texts(given.get("predictions"), given.get("references"))
         return super().compute(**given)
 
     def _compute(
@@ -74,6 +80,11 @@ class SpanishRouge(evaluate.Metric):
         Raises:
             ValueError: no prediction, or one without a reference; an unknown type; no stemmer or stop list.
         """
+        if language not in LANGUAGES:
+            code = language_named(str(language))
+            raise ValueError(
+                f"language: expected an ISO 639-1 code, such as {code or 'es'}, got {language!r}"
+            )
         wanted = types_of(rouge_types, language)
         if use_stemmer and not has_stemmer(language):
             raise ValueError(f"use_stemmer: Snowball has no stemmer of language {language!r}")
@@ -84,8 +95,6 @@ class SpanishRouge(evaluate.Metric):
             )
             for prediction, given in zip(predictions, references, strict=True)
         ]
-        if lacking := [place for place, (_, several) in enumerate(pairs) if not several]:
-            raise ValueError(f"references: expected at least one of prediction {lacking[0]}, got none")
         split: Splitter = partial(stems, language=language) if use_stemmer else words
         factor = CONFIGS[self.config_name]
         columns: dict[str, list[float]] = {}
@@ -101,6 +110,29 @@ class SpanishRouge(evaluate.Metric):
         return {name: sum(values) / len(values) for name, values in scores.items()}
 
 
+def check_texts(predictions: Any, references: Any) -> None:
+    """Raise ValueError unless predictions are texts, at least one, and references a text or texts of each."""
+    for what, given in (("predictions", predictions), ("references", references)):
+        if isinstance(given, str) or not hasattr(given, "__len__"):
+            raise ValueError(f"{what}: expected a list of texts, got {given!r}")
+        if len(given) == 0:
+            raise ValueError(f"{what}: expected at least one text, got none")
+    if len(predictions) != len(references):
+        raise ValueError(
+            f"references: expected {len(predictions)}, one of each prediction, got {len(references)}"
+        )
+    for place, (prediction, given) in enumerate(zip(predictions, references, strict=True)):
+        several = [given] if isinstance(given, str) else given
+        if not isinstance(prediction, str):
+            raise ValueError(f"predictions: expected a text at {place}, got {prediction!r}")
+        if (
+            not isinstance(several, Sequence)
+            or not several
+            or not all(isinstance(one, str) for one in several)
+        ):
+            raise ValueError(f"references: expected a text or several at {place}, got {given!r}")
+
+
 def types_of(asked: Sequence[str] | None, language: str) -> list[str]:
     """Return the types of ROUGE that are `asked` for, or all that a language has.
 
@@ -109,7 +141,7 @@ def types_of(asked: Sequence[str] | None, language: str) -> list[str]:
     """
     has_content = has_content_stems(language)
     known = [*ROUGE_TYPES, *(CONTENT_TYPES if has_content else ())]
-    if asked is None:
+    if not asked:
         return known
     for name in asked:
         if name in CONTENT_TYPES and not has_content:

@@ -1,5 +1,6 @@
 """The `data` section of params.yaml: what every source has, and what each adds."""
 
+from collections import Counter
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -136,8 +137,20 @@ class HubParams(DataParams):
     @model_validator(mode="after")
     def names_one_part(self) -> "HubParams":
         if self.data_dir is not None and self.config is not None:
-            raise ValueError("expected data_dir or config, one of the two or neither")
+            raise ValueError(
+                f"config {self.config!r} beside data_dir {self.data_dir!r}: expected one of the two or "
+                "neither, null for the other"
+            )
+        for what, theirs in (("columns", self.columns), ("splits", self.splits)):
+            twice = [name for name, count in Counter((theirs or {}).values()).items() if count > 1]
+            if twice:
+                raise ValueError(f"{what}: {twice[0]!r} is taken twice; name another for one of them")
         return self
+
+    @field_validator("data_dir", "config", mode="before")
+    @classmethod
+    def empty_is_none(cls, name: Any) -> Any:
+        return None if name == "" else name
 
     @field_validator("columns", "splits", mode="before")
     @classmethod
@@ -149,7 +162,11 @@ class HubParams(DataParams):
         for name in theirs:
             if name not in known:
                 raise ValueError(f"unknown {what} {name!r}{nearest(name, list(known))}")
-        return {name: value for name, value in theirs.items() if value is not None}
+        return {
+            name: normalize(value).strip() if isinstance(value, str) else value
+            for name, value in theirs.items()
+            if value not in (None, "")
+        }
 
 
 class FilesParams(DataParams):

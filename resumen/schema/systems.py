@@ -15,22 +15,20 @@ EXTRACTIVE = ("lead-1", "lead-3", "textrank", "random-3", "oracle")  # made by `
 
 
 class SearchParams(Block):
-    """What a system may say of the search beyond its decoding; names and meaning are transformers' own.
+    """What a system may say of the search beyond its decoding, under transformers' names.
 
-    In a causal model `min_length` counts the prompt too, `min_new_tokens` does not.
+    All of it is about the summary alone: where transformers counts a causal model's prompt too, we do not.
     """
 
     min_length: NonNegativeInt | None = None  # tokens; None, here and below: without
     min_new_tokens: NonNegativeInt | None = None
     repetition_penalty: PositiveFloat | None = None  # over 1: what was written is less likely again
-    encoder_repetition_penalty: PositiveFloat | None = None  # over 1: what stands in the article is likelier
-    encoder_no_repeat_ngram_size: NonNegativeInt | None = None  # no n-gram of the article
     early_stopping: bool | Literal["never"] | None = None  # beams: true ends with the first so many
     forced_bos_token_id: NonNegativeInt | None = None  # the first token, such as the code of a language
 
-    def least(self, is_causal: bool) -> int:
-        """Return how many tokens a summary has at least, whatever its prompt."""
-        return max(0 if is_causal else self.min_length or 0, self.min_new_tokens or 0)
+    def least(self) -> int:
+        """Return how many tokens a summary has at least."""
+        return max(self.min_length or 0, self.min_new_tokens or 0)
 
     def of_an_answer(self) -> "SearchParams":
         """Return what holds of an answer too, which may be as short as it likes."""
@@ -47,7 +45,7 @@ class SystemParams(Block):
     length_penalty: PositiveFloat | None = None
     no_repeat_ngram_size: NonNegativeInt | None = None
     batch_size: PositiveInt | None = None
-    generate: SearchParams | None = None  # where it is there, transformers' `generate` searches
+    generate: SearchParams | None = None  # where it says something, transformers' `generate` searches
 
     @field_validator("template")
     @classmethod
@@ -57,7 +55,7 @@ class SystemParams(Block):
     @model_validator(mode="after")
     def leaves_room_to_end(self) -> "SystemParams":
         if self.generate and self.max_new_tokens is not None:
-            check_least(self.generate, self.max_new_tokens, is_causal=True)  # of another one less is known
+            check_least(self.generate, self.max_new_tokens)
         return self
 
     @model_validator(mode="after")
@@ -95,9 +93,9 @@ class SystemParams(Block):
         return {key: value for key, value in self.overrides().items() if key != "batch_size"} | search
 
 
-def check_least(search: SearchParams, max_new_tokens: int, is_causal: bool) -> None:
+def check_least(search: SearchParams, max_new_tokens: int) -> None:
     """Raise ValueError if a summary is to be longer than it may be."""
-    if (least := search.least(is_causal)) > max_new_tokens:
+    if (least := search.least()) > max_new_tokens:
         raise ValueError(
             f"generate: expected a shortest summary of at most {max_new_tokens} tokens (max_new_tokens), got "
             f"{least}; lower {'min_new_tokens' if least == search.min_new_tokens else 'min_length'}"

@@ -141,14 +141,14 @@ def agreement(verdict: str, content: str) -> str:
     """Return how a verdict by ROUGE-L and one over content words go together.
 
     >>> agreement("better", "cannot tell at n = 20"), agreement("worse", "worse")
-    ('by all words alone', 'agrees')
+    ('only ROUGE-L tells', 'agrees')
     """
     told, also = (one if one in TOLD else "" for one in (verdict, content))
     if told == also:
         return "agrees"
     if told and also:
-        return "the opposite"
-    return "by all words alone" if told else "by content words alone"
+        return "says the opposite"
+    return "only ROUGE-L tells" if told else "only content words tell"
 
 
 def in_words(one: Tested, verdict: str) -> str:

@@ -1,17 +1,16 @@
 """What a summary says that its article does not: numbers, by their value, and names, by their stems."""
 
 import re
+import unicodedata
 from typing import NamedTuple
 
 from resumen.text.stems import has_stemmer, stem
-from resumen.text.words import WORD, word_pattern
+from resumen.text.words import word_pattern
 
-# Thousands that blanks part, or digits with points and commas in them.
-NUMBER = re.compile(r"(?<![\d.,])\d{1,3}(?: \d{3})+(?![.,]?\d)|\d+(?:[.,]\d+)*")
-# A capitalised word that is not the first of its sentence.
-NAME_PATTERN = re.compile(
-    r"(?<![.!?…:«\"“¿¡(\-—–] )(?<![.!?…:«\"“¿¡(\-—–])(?<!^)\b[^\W\d_a-záéíóúüñ][^\W\d_]+"
-)
+# Thousands that blanks part, with decimals perhaps, or digits with points, commas and apostrophes in them.
+NUMBER = re.compile(r"(?<![\d.,])\d{1,3}(?: \d{3})+(?:[.,]\d+)?(?![.,]?\d)|\d+(?:[.,'’]\d+)*")
+# A word of letters that is not the first of its sentence.
+INNER_WORD = re.compile(r"(?<![.!?…:«\"“¿¡(\-—–] )(?<![.!?…:«\"“¿¡(\-—–])(?<!^)\b[^\W\d_]{2,}")
 THOUSANDS = 3  # digits of a group
 
 
@@ -37,10 +36,21 @@ def numbers(text: str) -> list[list[str]]:
     [['1200'], ['1200', '1', '200'], ['1200'], ['3.5']]
     """
     result = []
-    for token in NUMBER.findall(text):
+    for token in NUMBER.findall(with_ascii_digits(text)):
         whole, parts = token.replace(" ", ""), token.split(" ")
         result.append([value_of(whole), *(map(value_of, parts) if len(parts) > 1 else ())])
     return result
+
+
+def with_ascii_digits(text: str) -> str:
+    """Return `text` with the digits of every script as 0 to 9.
+
+    >>> with_ascii_digits("١٢ y 12")
+    '12 y 12'
+    """
+    if text.isascii():
+        return text
+    return "".join(str(unicodedata.digit(letter)) if letter.isdecimal() else letter for letter in text)
 
 
 def value_of(number: str) -> str:
@@ -52,7 +62,7 @@ def value_of(number: str) -> str:
     >>> [value_of(one) for one in ("1.234.567", "1,200", "0,500", "12.5", "1.234,50", "2.4.2023", "007")]
     ['1234567', '1200', '0.5', '12.5', '1234.5', '2.4.2023', '7']
     """
-    signs, groups = re.findall("[.,]", number), re.split("[.,]", number)
+    signs, groups = re.findall("[.,'’]", number), re.split("[.,'’]", number)
     if not signs:
         return whole_number(number)
     if len(set(signs)) == 1 and are_thousands(groups):
@@ -81,7 +91,7 @@ def names(text: str) -> list[str]:
     >>> names("Ayer Ana Núñez llegó. Hoy llueve en Ávila.")
     ['Ana', 'Núñez', 'Ávila']
     """
-    return [name for name in NAME_PATTERN.findall(text) if WORD.fullmatch(name)]
+    return [word for word in INNER_WORD.findall(text) if word[0].isupper()]
 
 
 def name_stem(name: str, language: str) -> str:
@@ -90,7 +100,7 @@ def name_stem(name: str, language: str) -> str:
     return stem(lower, language) if has_stemmer(language) else lower
 
 
-def foreign_numbers(text: str, article: Facts) -> int:
+def invented_numbers(text: str, article: Facts) -> int:
     """Return how many numbers of a summary its article does not have."""
     return sum(
         whole not in article.numbers and not (parts and article.numbers.issuperset(parts))
@@ -98,6 +108,6 @@ def foreign_numbers(text: str, article: Facts) -> int:
     )
 
 
-def foreign_names(text: str, article: Facts, language: str) -> int:
+def invented_names(text: str, article: Facts, language: str) -> int:
     """Return how many names of a summary its article does not have as capitalised words."""
     return sum(name_stem(name, language) not in article.names for name in names(text))

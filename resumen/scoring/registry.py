@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 from resumen.rouge.score import CONTENT_TYPES
-from resumen.scoring.faithfulness import foreign_names, foreign_numbers
+from resumen.scoring.faithfulness import invented_names, invented_numbers
 from resumen.scoring.measures import (
     Summary,
     chrf,
@@ -33,7 +33,7 @@ Better = Literal["higher", "lower", "neither"]
 Shown = Literal["scores", "metrics", "page", "tables"]
 PRIMARY = "rougeL"  # the measure of the differences and the breakdown
 CONTENT = "rougeL_content"  # of the second family of differences
-FAITHFULNESS = ("foreign_names", "foreign_numbers")  # a table of their own on the page
+FAITHFULNESS = ("invented_names", "invented_numbers")  # a table of their own on the page
 
 
 def mean(scores: "pd.DataFrame", name: str) -> float:
@@ -129,16 +129,16 @@ MEASURES: dict[str, Measure] = {
     "coverage": Measure(coverage, "share", "neither", "copied words", "palabras copiadas"),
     "density": Measure(density, "ratio", "neither", "density", "densidad"),
     "compression": Measure(compression, "ratio", "neither", "compression", "compresión"),
-    "foreign_numbers": Measure(
-        lambda summary: foreign_numbers(summary.text, summary.article.facts),
+    "invented_numbers": Measure(
+        lambda summary: invented_numbers(summary.text, summary.article.facts),
         "count",
         "lower",
         "invented numbers",
         "números inventados",
         "page",
     ),
-    "foreign_names": Measure(
-        lambda summary: foreign_names(summary.text, summary.article.facts, summary.language),
+    "invented_names": Measure(
+        lambda summary: invented_names(summary.text, summary.article.facts, summary.language),
         "count",
         "lower",
         "invented names",

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache, partial
@@ -82,7 +83,30 @@ def data_files(repo: str, commit: str, data_dir: str | None, config: str | None)
             raise InputError(
                 f"{where}: has a loading script, which is never run; {way_around(repo)}"
             ) from error
-        raise InputError(f"{where}: nothing for {what(data_dir, config)}: {first_line(error)}") from error
+        raise InputError(
+            f"{where}: nothing for {what(data_dir, config)}: {first_line(error)}; "
+            f"{parts_of(repo, commit, error)}"
+        ) from error
+
+
+def parts_of(repo: str, commit: str, error: BaseException) -> str:
+    """Return what parts of a repository there are to choose from, as its card or its folders name them."""
+    if names := re.search(r"available configs: \[(.+?)\]", str(error).replace("\n", " ")):
+        return f"set the profile's data.config to one of {names[1]}"
+    if folders := folders_at(repo, commit):
+        return f"set the profile's data.data_dir to one of {', '.join(folders)}"
+    return "look at its files, and set the profile's data.data_dir or data.config"
+
+
+def folders_at(repo: str, revision: str) -> list[str]:
+    """Return the folders of a dataset at a revision, none where there are none or nobody tells."""
+    if constants.is_offline_mode():
+        return []
+    try:
+        entries = HfApi().list_repo_tree(repo, revision=revision, repo_type="dataset")
+        return sorted(entry.path for entry in entries if isinstance(entry, RepoFolder))
+    except (OSError, httpx2.HTTPError, ValueError):
+        return []
 
 
 def what(data_dir: str | None, config: str | None) -> str:
@@ -93,11 +117,7 @@ def what(data_dir: str | None, config: str | None) -> str:
 
 def way_around(repo: str) -> str:
     """Return what to do where a repository has a loading script: the hub may have converted its rows."""
-    try:
-        entries = HfApi().list_repo_tree(repo, revision=CONVERTED, repo_type="dataset")
-        folders = sorted(entry.path for entry in entries if isinstance(entry, RepoFolder))
-    except (OSError, httpx2.HTTPError, ValueError):
-        folders = []
+    folders = folders_at(repo, CONVERTED)
     if not folders:
         return f"it has no branch {CONVERTED} either; save its rows as Parquet, and take profile=files"
     return f"set revision: {CONVERTED}, and data_dir to one of {', '.join(folders)}"
@@ -164,7 +184,7 @@ def columns_in(params: HubParams, has: list[str], path: str) -> dict[str, str]:
     Raises:
         InputError: one that is mapped is not there, or one that is needed.
     """
-    mapped = params.columns or {name: name for name in TEXTS[1:] if name in has}
+    mapped = {name: name for name in TEXTS[1:] if name in has} | (params.columns or {})
     wanted = {"text": "text", "summary": "summary"} | mapped
     if missing := [theirs for theirs in wanted.values() if theirs not in has]:
         raise InputError(
@@ -263,19 +283,30 @@ def whole_rows(paths: list[str], params: HubParams) -> Iterator[RawRow]:
             yield under_our_names(row, columns, where)
 
 
-def card_licence(repo: str, commit: str, repo_type: str) -> str:
-    """Return the licence that the repository's card names, several by commas, or that it names none."""
+def card_licence(repo: str, commit: str) -> str:
+    """Return the licence that a dataset's card names, several by commas, or that it names none.
+
+    A branch of converted rows has no card: then it is that of the main branch.
+    """
+    licence: Any = None
     if constants.is_offline_mode():
-        path, card = cached_file(repo, commit, repo_type, "README.md"), None
+        path = cached_file(repo, commit, "dataset", "README.md")
         with suppress(ValueError, YAMLError):  # a header that is no YAML names none
-            card = DatasetCard.load(path).data if path else None
+            licence = DatasetCard.load(path).data.get("license") if path else None
     else:
-        where = f"{repo}@{commit}"
-        info = with_retries(where, lambda: HfApi().repo_info(repo, revision=commit, repo_type=repo_type))
-        card = getattr(info, "card_data", None)  # a kernel has none
-    licence = card.get("license") if card else None
+        licence = licence_at(repo, commit)
+        if not licence:
+            with suppress(InputError):  # without a main branch there is no other card
+                licence = licence_at(repo, None)
     named = ", ".join(licence) if isinstance(licence, list) else licence
     return str(named) if named else "none named in the repository's card"
+
+
+def licence_at(repo: str, revision: str | None) -> Any:
+    """Return what the card of a dataset says of its licence at a revision, by default the main branch."""
+    where = f"{repo}@{revision or 'main'}"
+    card = with_retries(where, lambda: HfApi().dataset_info(repo, revision=revision)).card_data
+    return card.get("license") if card else None
 
 
 def hub_splits(params: HubParams, origin: dict[str, Any]) -> Mapping[str, Iterable[RawRow]]:
@@ -327,28 +358,30 @@ def cut_from_train(
 ) -> dict[str, Iterable[RawRow]]:
     """Return train and the splits of `sizes`, drawn by `seed` from `total` rows, which `read` yields.
 
+    They keep the ids that they have in train, and are there once train has been read.
+
     Raises:
         InputError: they leave nothing to train on.
     """
     if (cut := sum(sizes.values())) >= total:
         raise InputError(
-            f"params.yaml: data.{min(sizes)}: {cut} rows are to be cut from train, which has {total}; lower "
-            "it"
+            f"params.yaml: data.{' and data.'.join(sizes)}: {cut} rows are to be cut from train, which has "
+            f"{total} of data.train and these; lower them"
         )
-    drawn, result, rest = Random(seed).sample(range(total), cut), {}, set(range(total))
+    drawn, goes_to, kept = Random(seed).sample(range(total), cut), dict[int, str](), dict[str, list[RawRow]]()
     for split, size in sizes.items():
-        numbers, drawn = set(drawn[:size]), drawn[size:]
+        goes_to |= dict.fromkeys(drawn[:size], split)
+        drawn, kept[split] = drawn[size:], []
         log.warning("%-10s is not in the repository: %d rows are cut from train, by data.seed", split, size)
-        rest -= numbers
-        result[split] = rows_at(read, numbers)
-    return {"train": rows_at(read, rest), **result}
 
+    def train() -> Iterator[RawRow]:
+        for place, row in enumerate(numbered(read(), "train")):
+            if place in goes_to:
+                kept[goes_to[place]].append(row)
+            else:
+                yield row
 
-def rows_at(read: Callable[[], Iterator[RawRow]], numbers: set[int]) -> Iterator[RawRow]:
-    """Yield the rows of train at these places, counted from 0, with the ids that they have there."""
-    for place, row in enumerate(numbered(read(), "train")):
-        if place in numbers:
-            yield row
+    return {"train": train(), **kept}
 
 
 def download_files(repo: str, commit: str, paths: list[str]) -> list[str]:
@@ -374,7 +407,7 @@ def hub_origin(params: HubParams) -> dict[str, Any]:
     commit = resolve_commit(params.repo, params.revision, "dataset")
     language = {"data_dir": params.data_dir} if params.data_dir else {}
     language |= {"config": params.config} if params.config else {}
-    licence = MLSUM_LICENCE if is_mlsum(params.repo) else card_licence(params.repo, commit, "dataset")
+    licence = MLSUM_LICENCE if is_mlsum(params.repo) else card_licence(params.repo, commit)
     log.info("%s at commit %s; licence: %s", params.repo, commit, licence)
     if commit != params.revision:
         log.info("%s may move; `python -m stages.fetch --pin` writes the commit down", params.revision)

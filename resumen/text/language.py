@@ -98,14 +98,14 @@ def identifier() -> LanguageIdentifier:
     return LanguageIdentifier.from_model_file(MODEL_FILE)
 
 
-def is_likelier(text: str, language: str, other: str) -> bool:
-    """Return whether `text` is likelier in `language` than in the `other`, both of LANGUAGES.
+def language_of(text: str) -> str:
+    """Return the language that a text is likeliest in, of LANGUAGES; of a few words it is often wrong.
 
-    >>> is_likelier("Resume el siguiente articulo", "es", "fr"), is_likelier("Résume cet article", "es", "fr")
-    (True, False)
+    >>> language_of("Resume el siguiente articulo"), language_of("Résume cet article")
+    ('es', 'fr')
     """
-    score: dict[str, float] = dict(identifier().rank(text.lower()))
-    return score[language] > score[other]
+    language: str = identifier().rank(text.lower())[0][0]
+    return language
 
 
 def is_another_language(text: str, language: str, num_words: int, margin: float) -> bool:

@@ -9,6 +9,8 @@ from resumen.text.language import LANGUAGE_NAMES
 from resumen.text.words import words
 
 STOP_LISTS = {"no": "nb"}  # the code that stop-words has, where it is another than that of LANGUAGES
+# Of a list that was once read in another character set than it was written in: Latin 1 for Latin 5.
+MISREAD = {"tr": str.maketrans("ýþð", "ışğ")}
 WITHOUT = "none"  # for a language: no words are passed over
 
 
@@ -57,11 +59,17 @@ def stems(text: str, language: str) -> list[str]:
 def stop_words(language: str) -> frozenset[str]:
     """Return the words that say little in a language; none of one that has no list, or of WITHOUT.
 
-    >>> "el" in stop_words("es"), stop_words("any")
-    (True, frozenset())
+    >>> "el" in stop_words("es"), "şey" in stop_words("tr"), stop_words("any")
+    (True, True, frozenset())
     """
     code = STOP_LISTS.get(language, language)
-    return frozenset(words(" ".join(get_stop_words(code)))) if code in LANGUAGE_MAPPING else frozenset()
+    given = [words(entry.translate(MISREAD.get(code, {}))) for entry in known_list(code)]
+    return frozenset(entry[0] for entry in given if len(entry) == 1)  # "won" is none for the sake of "won't"
+
+
+def known_list(code: str) -> list[str]:
+    """Return the entries of stop-words for a language, none where it has no list."""
+    return get_stop_words(code) if code in LANGUAGE_MAPPING else []
 
 
 def has_content_stems(language: str) -> bool:

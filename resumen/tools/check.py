@@ -7,12 +7,13 @@ RESUMEN_THREADS: `make repro` calls this first.
 """
 
 import logging
+import re
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from resumen.checkpoint.files import check_folder
+from resumen.checkpoint.files import check_folder, makes_tokenizer
 from resumen.checkpoint.kinds import why_not_trained
 from resumen.news.stories import TRAINING_SEED, VOCABULARY_SEED
 from resumen.prompts.templates import read_sets, template_pairs
@@ -44,19 +45,22 @@ from resumen.schema.systems import EXTRACTIVE, SystemParams, check_least, system
 from resumen.schema.whole import Check, all_of, checks_of, entries_of, section_checks
 from resumen.scoring.comparisons import comparisons_of
 from resumen.sources.userfiles import file_origin, file_splits
-from resumen.text.language import is_likelier
+from resumen.text.language import language_of
 from resumen.text.stems import has_content_stems, stop_words
+from resumen.text.words import words
 
 log = logging.getLogger("check")
 
+FIELD = re.compile(r"\{\w*\}")  # of a template
+MIN_ASKED = 3  # words of a prompt by which its language is told
 
-def check_checkpoints(params: dict[str, Any]) -> None:
-    """Check that each checkpoint has weights to come from."""
-    for name in params["checkpoints"]:
-        check_name("checkpoints", name)
-        checkpoint = checkpoint_params(params, name)
-        if checkpoint.folder is not None:
-            check_model(f"checkpoints.{name}.folder", Path(checkpoint.folder))
+
+def check_checkpoint(params: dict[str, Any], name: str) -> None:
+    """Check that a checkpoint has weights to come from."""
+    check_name("checkpoints", name)
+    checkpoint = checkpoint_params(params, name)
+    if checkpoint.folder is not None:
+        check_model(f"checkpoints.{name}.folder", Path(checkpoint.folder))
 
 
 def check_model(key: str, folder: Path) -> None:
@@ -73,7 +77,8 @@ def check_base(params: dict[str, Any], name: str) -> None:
     """Check that the base of a fine-tuning can be one, where that is known beforehand."""
     base = finetuning_params(params, name).base
     folder = checkpoint_params(params, base).folder
-    if folder is not None and (reason := why_not_trained(Path(folder))):
+    is_there = folder is not None and (Path(folder) / "config.json").is_file()  # else check_checkpoint tells
+    if is_there and (reason := why_not_trained(Path(str(folder)))):
         key = f"params.yaml: finetunings.{name}.base"
         raise InputError(f"{key}: {base} is not fine-tuned here, only a system: {reason}")
 
@@ -100,10 +105,15 @@ def check_source(name: str, params: dict[str, Any]) -> None:
         )
     else:
         check_model(f"systems.{name}.from", system.path)
+        if makes_tokenizer(system.path):
+            raise InputError(
+                f"{where}: {system.source}: lacks tokenizer.json; name it under checkpoints "
+                f"(`folder: {system.source}`), where one is made of its spiece.model"
+            )
     if system.generate:
         decoding = parse_section(GenerateParams, params, "generate").model_copy(update=system.overrides())
         try:
-            check_least(system.generate, decoding.max_new_tokens, is_causal=True)
+            check_least(system.generate, decoding.max_new_tokens)
         except ValueError as error:
             raise InputError(f"params.yaml: systems.{name}.{error}") from error
 
@@ -144,15 +154,22 @@ def notes(params: dict[str, Any]) -> list[str]:
 def language_notes(params: dict[str, Any]) -> list[str]:
     """Return what stays Spanish, or has no counterpart, where the articles are in another language."""
     language = data_params(params).language
-    if language in ("es", "any"):
+    if language == "es":
         return []
-    template = parse_section(FormatParams, params, "format").template
-    result = []
-    if is_likelier(template.partition("{")[0], "es", language):
-        result.append(
-            f"format.template: asks in Spanish, got {shown(template)}, and data.language is {language}; "
-            "write it in that language, if the model is to be asked so"
-        )
+    asked = {"format.template": parse_section(FormatParams, params, "format").template}
+    asked |= {
+        f"systems.{name}.template": template
+        for name in system_names(params)
+        if (template := system_params(params, name).template)
+    }
+    result = [
+        f"{key}: asks in Spanish, got {shown(template)}, and data.language is {language}; write it in that "
+        "language, if the model is to be asked so"
+        for key, template in asked.items()
+        if language != "any"
+        and len(words(text := FIELD.sub(" ", template))) >= MIN_ASKED
+        and language_of(text) == "es"
+    ]
     if not stop_words(language) and parse_section(ExtractParams, params, "extract").stop_words is None:
         result.append(
             f"extract.stop_words: there is no list of data.language, {language}: none are passed over"
@@ -230,7 +247,7 @@ def check_first_rows(params: dict[str, Any]) -> None:
 def checks_together(params: dict[str, Any]) -> list[Check]:
     """Return the checks of how the sections go together."""
     return [
-        partial(check_checkpoints, params),
+        *(partial(check_checkpoint, params, name) for name in entries_of(params, "checkpoints")),
         *(partial(check_base, params, name) for name in entries_of(params, "finetunings")),
         *(partial(check_step, params, name) for name in entries_of(params, "finetunings")),
         lambda: template_pairs(parse_section(FormatParams, params, "format")),

@@ -26,6 +26,7 @@ from ruamel.yaml import YAML
 from scipy.special import stdtrit
 
 from resumen.page.table import is_miniature
+from resumen.rouge.score import CONTENT_TYPES
 from resumen.runtime.cli import parser
 from resumen.runtime.commands import output_of
 from resumen.runtime.errors import InputError, first_line, nearest
@@ -54,11 +55,12 @@ log = logging.getLogger("compare")
 
 READ = (SCORES_FILE, EVALUATION_FILE, PARAMS)
 WORKSPACE = "workspace"
+CONTENT_PARTS = ("content:", "stop-words:")  # of a signature
 AGREEMENT = {  # of content words with ROUGE-L, in words
     "agrees": "they agree",
-    "the opposite": "they say the opposite",
-    "by all words alone": "ROUGE-L alone tells a difference",
-    "by content words alone": "that does not make it one: the verdict is ROUGE-L's",
+    "says the opposite": "they say the opposite",
+    "only ROUGE-L tells": "only ROUGE-L tells a difference",
+    "only content words tell": "only content words tell a difference; ROUGE-L's verdict stands",
 }
 
 
@@ -159,13 +161,21 @@ def read_group(revisions: str) -> Group:
     return Group(runs[0].name if len(runs) == 1 else f"{runs[0].name} and {len(runs) - 1} more", runs)
 
 
+def signature_for(run: Scored, measure: str) -> list[str]:
+    """Return how a measure was made; what content words are matters to them alone."""
+    if measure in CONTENT_TYPES:
+        return run.signature
+    return [part for part in run.signature if not part.startswith(CONTENT_PARTS)]
+
+
 def check_comparable(runs: list[Scored], measure: str) -> None:
     """Raise InputError unless all were scored in the same way, on the same articles, by `measure`."""
     one = runs[0]
     for other in runs[1:]:
-        if one.signature != other.signature:
-            apart = [part for part in one.signature if part not in other.signature]
-            apart += [part for part in other.signature if part not in one.signature]
+        parts, others = (signature_for(run, measure) for run in (one, other))
+        if parts != others:
+            apart = [part for part in parts if part not in others]
+            apart += [part for part in others if part not in parts]
             raise InputError(
                 f"{one.name} and {other.name} were scored in different ways ({', '.join(apart)}); no "
                 "difference between them would mean anything. Run both with the same data, versions and "
@@ -285,8 +295,12 @@ def in_direction(verdict: str, measure: str) -> str:
 
 
 def has_measure(runs: list[Scored], measure: str) -> bool:
-    """Return whether all runs were scored by a measure; an older one may lack it."""
-    return all(measure in run.scores for run in runs)
+    """Return whether all runs were scored by a measure, in the same way; an older one may lack it."""
+    try:
+        check_comparable(runs, measure)
+    except InputError:
+        return False
+    return True
 
 
 def content_line(row: Compared, content: Compared) -> str:

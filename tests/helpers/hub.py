@@ -85,7 +85,7 @@ class Repo:
 
     commits: dict[str, dict[str, File]]
     branches: dict[str, str]
-    card: dict
+    cards: dict[str, dict]  # by commit
     gated: bool = False  # its files want a token of ALLOWED
     private: bool = False  # without a token of ALLOWED there is no such repository
     xet: bool = False  # its large files name a Xet hash, so that clients with hf_xet leave plain HTTP
@@ -155,7 +155,8 @@ class Hub:
         private: bool = False,
     ) -> None:
         """Add a commit to the repository `name` (owner/name), and let `branch` name it."""
-        repo = self.repos.setdefault((kind, name), Repo({}, {}, card or {}))
+        repo = self.repos.setdefault((kind, name), Repo({}, {}, {}))
+        repo.cards[commit] = card or {}
         repo.commits[commit] = {
             path: File(content, LARGE.fullmatch(path) is not None) for path, content in files.items()
         }
@@ -282,7 +283,7 @@ class HubHandler(BaseHTTPRequestHandler):
                 "sha": commit,
                 "private": repo.private,
                 "gated": "manual" if repo.gated else False,
-                "cardData": repo.card,
+                "cardData": repo.cards[commit],
                 "tags": [],
                 "siblings": [{"rfilename": path} for path in sorted(repo.commits[commit])],
             }

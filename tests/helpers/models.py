@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, trainers
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import (
     AutoModelForCausalLM,
@@ -156,13 +156,11 @@ def led(texts: list[str], folder: Path) -> Made:
 
 
 def bert2bert(texts: list[str], folder: Path) -> Made:
-    words = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    words.pre_tokenizer, words.decoder = pre_tokenizers.BertPreTokenizer(), decoders.WordPiece()
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    words.train_from_iterator(
-        texts, trainers.WordPieceTrainer(vocab_size=300, special_tokens=special, show_progress=False)
-    )
-    tokenizer = BertTokenizer(vocab=words.get_vocab(), do_lower_case=False)
+    letters = sorted({letter for text in texts for letter in text if not letter.isspace()})
+    words = sorted({word for text in texts for word in text.split()})[:100]
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters)]
+    vocab = {piece: row for row, piece in enumerate(dict.fromkeys([*pieces, *words]))}
+    tokenizer = BertTokenizer(vocab=vocab, do_lower_case=False)
     sizes = {**STACK, "vocab_size": len(tokenizer)}
     config = EncoderDecoderConfig.from_encoder_decoder_configs(
         BertConfig(**sizes), BertConfig(**sizes, is_decoder=True, add_cross_attention=True)
@@ -325,8 +323,10 @@ def make(kind: str, folder: Path, texts: list[str]) -> Path:
     torch.manual_seed(13)
     config, tokenizer, said = KINDS[kind](texts, folder)
     model = (AutoModelForCausalLM if kind in CAUSAL else AutoModelForSeq2SeqLM).from_config(config)
-    for parameter in model.parameters():  # as it is made, a model of this size says one token for ever
-        torch.nn.init.normal_(parameter, std=0.3)
+    std = 0.3 if "gemma" in kind else 0.5  # as it is made, a model of this size says one token for ever
+    for parameter in model.parameters():
+        noise = torch.randn_like(parameter)
+        parameter.data = std * noise if parameter.dim() > 1 else parameter.data + 0.3 * noise
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     GenerationConfig(**said).save_pretrained(folder)

@@ -511,7 +511,7 @@ REFUSED = {
     "pickles only": ({"repo": "me/pickles", "revision": "main"}, "has its weights as pytorch_model.bin only"),
     "another architecture": (
         {"repo": "me/bert", "revision": "main"},
-        "config.json: 'bert' (None) is no model that writes text; take an encoder-decoder",
+        "config.json: 'bert' (None) is not run here: neither an encoder-decoder",
     ),
     "no tokenizer": ({"repo": "me/bare", "revision": "main"}, "lacks tokenizer.json; expected what"),
 }
@@ -975,8 +975,13 @@ CORPORA = {  # by what they are: repository, files, what params say
     ),
     "CNN/DailyMail": (
         "abisee/cnn_dailymail",
-        {f"3.0.0/{split}-00000-of-00001.parquet": ("parquet", ARTICLE) for split in SPLIT_NAMES},
-        {"data_dir": "3.0.0", "columns.text": "article", "columns.summary": "highlights"},
+        {
+            f"{version}/{split}-00000-of-00001.parquet": ("parquet", ARTICLE)
+            for version in ("1.0.0", "2.0.0", "3.0.0")
+            for split in SPLIT_NAMES
+        },
+        {"revision": "main", "data_dir": "3.0.0"}
+        | {"columns.text": "article", "columns.summary": "highlights"},
     ),
     "XSum": (
         "EdinburghNLP/xsum",
@@ -984,7 +989,12 @@ CORPORA = {  # by what they are: repository, files, what params say
         {"data_dir": "default", "columns.text": "document"},
     ),
     "samsum": (
-        "Samsung/samsum",
+        "knkarthick/samsum",
+        {f"{split}.csv": ("csv", DIALOGUE) for split in SPLIT_NAMES},
+        {"revision": "main", "data_dir": None, "columns.text": "dialogue"},
+    ),
+    "JSON Lines": (
+        "me/lines",
         {f"data/{split}.jsonl": ("jsonl", DIALOGUE) for split in SPLIT_NAMES},
         {"data_dir": None, "columns.text": "dialogue"},
     ),
@@ -1012,6 +1022,21 @@ def test_a_corpus_of_any_layout_is_fetched_by_params_alone(hub, stage, set_param
         path: rows_in(format_, names, next(split for split in SPLIT_NAMES if split in path), 90)
         for path, (format_, names) in files.items()
     }
+    if name == "CNN/DailyMail":
+        versions = ("1.0.0", "2.0.0", "3.0.0")
+        content["README.md"] = "\n".join(
+            ["---", "configs:"]
+            + [
+                line
+                for version in versions
+                for line in [
+                    f"- config_name: {version}",
+                    "  data_files:",
+                    *(f"  - split: {one}\n    path: {version}/{one}-*" for one in SPLIT_NAMES),
+                ]
+            ]
+            + ["---", ""]
+        ).encode()
     if name == "DACSA":
         parts = "".join(f"  - split: {split}\n    path: data/{split}-*\n" for split in DACSA_SPLITS)
         content["README.md"] = f"---\nconfigs:\n- config_name: default\n  data_files:\n{parts}---\n".encode()
@@ -1055,6 +1080,43 @@ def test_a_corpus_of_any_layout_is_fetched_by_params_alone(hub, stage, set_param
         assert [row["text"].split(":")[0] for row in rows["test"]] == [
             f"text test {number}" for number in range(8)
         ]
+
+
+def test_the_parts_of_a_corpus_are_named_where_none_is_chosen(hub, stage, set_params):
+    content = {
+        f"{language}/{split}.jsonl": rows_in("jsonl", DIALOGUE, split, 9)
+        for language in ("ca", "es")
+        for split in SPLIT_NAMES
+    }
+    hub.add("me/folders", "7" * 40, content, kind="datasets")
+    parts = "".join(f"- config_name: {one}\n  data_files: {one}/*.jsonl\n" for one in ("ca", "es"))
+    card = f"---\nconfigs:\n{parts}---\n".encode()
+    hub.add("me/parts", "8" * 40, content | {"README.md": card}, kind="datasets")
+    set_params({"profile": "hub"})
+    for repo, data_dir, wanted in (
+        ("me/parts", None, "; set the profile's data.config to one of 'ca', 'es'"),
+        ("me/folders", "eu", "; set the profile's data.data_dir to one of ca, es"),
+    ):
+        given = {"repo": repo, "revision": "main", "data_dir": data_dir}
+        set_params({f"profiles.hub.data.{key}": value for key, value in given.items()})
+        assert stage(*FETCH, fails=True).endswith(wanted)
+
+
+def test_the_licence_of_converted_rows_is_that_of_the_main_branch(hub, stage, set_params):
+    files = {
+        f"spanish/{split}/0000.parquet": rows_in("parquet", {"text": "text", "summary": "summary"}, split, 30)
+        for split in SPLIT_NAMES
+    }
+    hub.add("csebuetnlp/xlsum", "7" * 40, files, kind="datasets", branch="refs/convert/parquet")
+    script = {"xlsum.py": b"raise SystemExit"}
+    licence = {"license": ["cc-by-nc-sa-4.0"]}
+    hub.add("csebuetnlp/xlsum", "6" * 40, script, kind="datasets", card=licence)
+    set_params({"profile": "hub", "data.drop.near_duplicate": False})
+    set_params({"data.drop.near_duplicate_in_earlier_split": False})
+    set_params({f"profiles.hub.data.{split}": 9 for split in SPLIT_NAMES})
+    assert "licence: cc-by-nc-sa-4.0" in stage(*FETCH)
+    (origin,) = read_json(Path("metrics/data.json"))["provenance"]
+    assert origin["licence"] == "cc-by-nc-sa-4.0"
 
 
 @pytest.mark.parametrize("format_", ["parquet", "jsonl"])

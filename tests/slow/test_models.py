@@ -40,7 +40,6 @@ KIND = {  # what each entry of docs/how-to/models.md is
     "pegasus": "pegasus",
     "opus-mt": "marian",
     "longt5": "longt5",
-    "byt5": "byt5",
     "t5gemma": "t5gemma",
     "qwen": "qwen",
     "llama": "llama",

@@ -439,9 +439,9 @@ UNFIT_FOLDERS: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda own: (own / "model.safetensors").write_bytes(b""),
         "own: model.safetensors: not readable as safetensors: ",
     ),
-    "no model that writes": (
+    "is not run here": (
         plain_bert,
-        "own: config.json: 'bert' (['BertForMaskedLM']) is no model that wr",
+        "own: config.json: 'bert' (['BertForMaskedLM']) is not run here: neither",
     ),
 }
 

@@ -58,8 +58,8 @@ def test_content_words_are_said_beside_it_and_whether_they_agree():
     unsure = row._replace(verdict="cannot tell at n = 40")
     for one, content, expected in (
         (row, row, "they agree"),
-        (row, unsure, "ROUGE-L alone tells a difference"),
-        (unsure, row, "that does not make it one: the verdict is ROUGE-L's"),
+        (row, unsure, "only ROUGE-L tells a difference"),
+        (unsure, row, "only content words tell a difference; ROUGE-L's verdict stands"),
         (row, row._replace(verdict="worse"), "they say the opposite"),
     ):
         *_, line, alone = table_lines("x", [one], {"a": content}, [], PARAMS)
@@ -161,7 +161,7 @@ DIRECTIONS = [
     ("chrf", "better"),
     ("lost_words", "worse"),
     ("repeated_trigrams", "worse"),
-    ("foreign_names", "worse"),
+    ("invented_names", "worse"),
     ("density", "higher"),
     ("prediction_words", "higher"),
     ("of an older revision", "higher"),

@@ -151,8 +151,8 @@ def test_a_summary_is_worked_by_hand():
         "repeated_trigrams_pct": 0.0,
         "empty_pct": 50.0,
         "length_ratio": 0.75,
-        "foreign_numbers": 0.0,
-        "foreign_names": 0.0,
+        "invented_numbers": 0.0,
+        "invented_names": 0.0,
     }
 
 

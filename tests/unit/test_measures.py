@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from resumen.scoring.faithfulness import Facts, foreign_names, foreign_numbers, names, numbers
+from resumen.scoring.faithfulness import Facts, invented_names, invented_numbers, names, numbers
 from resumen.scoring.measures import (
     ArticleIndex,
     Summary,
@@ -31,13 +31,13 @@ def test_a_copy_adds_nothing():
     assert (row.novel_unigrams, row.novel_bigrams, row.novel_trigrams) == (0, 0, 0)
     assert (row.coverage, row.compression) == (1, 1)
     assert row.density == row.prediction_words  # one fragment, which every word stands in
-    assert (row.foreign_numbers, row.foreign_names) == (0, 0)
+    assert (row.invented_numbers, row.invented_names) == (0, 0)
 
 
 def test_what_the_article_does_not_have_is_counted():
     row = measured("Ayer Ana Pérez llegó a Lugo con 1.300 euros y 1.200 más.", "Llueve.")
-    assert row.foreign_names == 2  # Pérez and Lugo
-    assert row.foreign_numbers == 1  # 1.300
+    assert row.invented_names == 2  # Pérez and Lugo
+    assert row.invented_numbers == 1  # 1.300
     assert row.novel_unigrams == pytest.approx(5 / 14)  # pérez, lugo, 300, y, más
 
 
@@ -107,7 +107,7 @@ NUMBERS = [  # what the article says, what the summary says, how many of them ar
 
 @pytest.mark.parametrize(("article", "summary", "expected"), NUMBERS)
 def test_numbers_are_compared_by_value(article, summary, expected):
-    assert foreign_numbers(summary, Facts.of(article, "es")) == expected
+    assert invented_numbers(summary, Facts.of(article, "es")) == expected
 
 
 def test_a_number_of_any_length_is_read():
@@ -128,13 +128,13 @@ FOUND = [  # what the article says, what the summary says, how many names are in
 
 @pytest.mark.parametrize(("article", "summary", "expected"), FOUND)
 def test_names_are_compared_by_stem_and_case(article, summary, expected):
-    assert foreign_names(summary, Facts.of(article, "es"), "es") == expected
+    assert invented_names(summary, Facts.of(article, "es"), "es") == expected
 
 
 def test_without_a_stemmer_names_are_compared_whole():
     article = Facts.of("Вчора Оксана приїхала до Львова.", "uk")
-    assert foreign_names("Вчора Оксана", article, "uk") == 0
-    assert foreign_names("Вчора Оксани", article, "uk") == 1
+    assert invented_names("Вчора Оксана", article, "uk") == 0
+    assert invented_names("Вчора Оксани", article, "uk") == 1
 
 
 def test_repeated_trigrams_are_those_that_came_before():

@@ -73,8 +73,9 @@ def plainly(folder: Path, kind: str, prompts: list[str], decoding: Decoding, **s
         else:
             given = tokenizer(prompt, return_tensors="pt")
         given.pop("token_type_ids", None)
+        if kind in CAUSAL:  # of embeddings, a search knows no token but those that it writes
+            given["inputs_embeds"] = model.get_input_embeddings()(given.pop("input_ids"))
         row = model.generate(**given, **decoding.model_dump(), **search)[0]
-        row = row[given["input_ids"].shape[1] :] if kind in CAUSAL else row
         output.append(tokenizer.decode(row, skip_special_tokens=True).strip())
     return output
 
@@ -86,10 +87,36 @@ def ours(folder: Path, prompts: list[str], decoding: Decoding, batch_size: int =
     return model.decode(generate_in_batches(ids, generate, batch_size, "test"))
 
 
+def rows_of(folder: Path, decoding: Decoding) -> list[list[int]]:
+    """Return the ids of what a model writes about each of the prompts."""
+    model = open_model(folder, decoding, torch.float32, CPU)
+    ids, _ = model.encode(PROMPTS, None, "instruction")
+    return model.load("test", [len(row) for row in ids], len(ids))(ids)
+
+
 @pytest.mark.parametrize("decoding", [GREEDY, BEAMS], ids=["greedy", "beams"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_batch_writes_what_a_plain_script_writes_one_by_one(models, kind, decoding):
-    assert ours(models[kind], PROMPTS, decoding) == plainly(models[kind], kind, PROMPTS, decoding)
+    expected = plainly(models[kind], kind, PROMPTS, decoding)
+    assert len(set(expected)) > 1
+    assert ours(models[kind], PROMPTS, decoding) == expected
+    assert ours(models[kind], PROMPTS, decoding, batch_size=1) == expected
+
+
+@pytest.mark.parametrize("decoding", [GREEDY, BEAMS], ids=["greedy", "beams"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_so_it_does_where_some_summaries_end_before_others(models, changed, kind, decoding):
+    """One of their ends is a token that stands at another place, or at none, in each of them."""
+    written = rows_of(models[kind], GREEDY)
+    tokens = sorted({token for row in written for token in row})
+    places = {token: {row.index(token) if token in row else None for row in written} for token in tokens}
+    end = max(tokens, key=lambda token: len(places[token]))
+    said = read_json(models[kind] / "generation_config.json")["eos_token_id"]
+    ends = [end, *(said if isinstance(said, list) else [said])]
+    folder = changed(kind, "generation_config.json", eos_token_id=ends)
+    assert len(places[end]) > 1
+    search = {"min_new_tokens": 3, "repetition_penalty": 1.3}
+    assert ours(folder, PROMPTS, decoding, **search) == plainly(folder, kind, PROMPTS, decoding, **search)
 
 
 @pytest.mark.parametrize("kind", ["bart", "mbart", "marian", "bert2bert"])
@@ -136,13 +163,16 @@ def changed(models, tmp_path):
     return change
 
 
+@pytest.mark.parametrize("decoding", [GREEDY, BEAMS], ids=["greedy", "beams"])
 @pytest.mark.parametrize("kind", ["tied", "untied", "mt5", "umt5"])
-def test_a_t5_is_computed_here_unless_its_search_is_told(tiny, kind):
+def test_a_t5_is_computed_here_unless_its_search_is_told(tiny, kind, decoding):
     assert isinstance(open_model(tiny[kind], GREEDY, torch.float32, CPU), OwnModel)
     given = {"min_length": 9}
     model = open_model(tiny[kind], GREEDY, torch.float32, CPU, SearchParams(**given))
     assert isinstance(model, AutoTextModel)
-    assert ours(tiny[kind], PROMPTS, GREEDY, **given) == plainly(tiny[kind], kind, PROMPTS, GREEDY, **given)
+    assert ours(tiny[kind], PROMPTS, decoding, **given) == plainly(
+        tiny[kind], kind, PROMPTS, decoding, **given
+    )
 
 
 def test_what_a_repository_says_of_the_search_is_reset_and_named_but_for_its_special_ids(models):
@@ -274,11 +304,42 @@ def test_a_causal_model_without_an_end_is_refused(changed):
         opened(folder)
 
 
+@pytest.mark.parametrize(
+    ("kind", "settings", "why"),
+    [
+        ("bart", {"pad_token_id": 10**6}, r"pad_token_id: expected one of its \d+ tokens, got 1000000"),
+        (
+            "bert2bert",
+            {"decoder_start_token_id": None},
+            r"decoder_start_token_id: missing in generation_config",
+        ),
+    ],
+)
+def test_special_ids_that_cannot_be_are_refused(changed, kind, settings, why):
+    folder = changed(kind, "config.json", **settings)
+    write_json(folder / "generation_config.json", read_json(folder / "generation_config.json") | settings)
+    with pytest.raises(InputError, match=why):
+        opened(folder)
+
+
+def test_weights_of_whole_numbers_are_refused_before_any_work(changed, project, set_params, fails):
+    folder = changed("qwen", "config.json")
+    tensors = load_file(folder / "model.safetensors")
+    name = next(name for name in sorted(tensors) if "q_proj" in name)
+    save_file(tensors | {name: tensors[name].to(torch.int8)}, folder / "model.safetensors", {"format": "pt"})
+    set_params({"checkpoints.own": {"folder": str(folder)}})
+    message = "expected one of F64, F32, F16, BF16, got I8; save the weights as float32, not quantized"
+    assert fails(weights, "own") == f"{folder}: {name}: {message}"
+    with pytest.raises(InputError, match="got I8; save the weights as float32"):
+        opened(folder).load("test", [9], 1)
+
+
 @pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
 @pytest.mark.parametrize(
     ("key", "why"),
     [
         ("auto_map", "brings code of others along, which is never run here"),
+        ("quantization", "its weights are quantized, and only float32, float16 and bfloat16 are read"),
         ("quantization_config", "its weights are quantized, and only float32, float16 and bfloat16 are read"),
     ],
 )
@@ -301,7 +362,7 @@ def test_a_model_that_writes_no_text_is_refused(changed, project, set_params, fa
     folder = changed("qwen", "config.json", model_type="bert", architectures=["BertForMaskedLM"])
     set_params({"checkpoints.own": {"folder": str(folder)}})
     assert fails(weights, "own").startswith(
-        f"{folder}: config.json: 'bert' (['BertForMaskedLM']) is no model that writes text; take an encoder"
+        f"{folder}: config.json: 'bert' (['BertForMaskedLM']) is not run here: neither an encoder"
     )
 
 
@@ -368,12 +429,13 @@ def test_weights_in_shards_write_what_those_in_one_file_do(models, tmp_path):
     assert ours(folder, PROMPTS, GREEDY) == ours(models["qwen"], PROMPTS, GREEDY)
 
 
-@pytest.mark.parametrize(("also", "kind"), [({"forced_bos_token_id": 10**6}, "bart")])
-def test_a_token_that_the_model_has_not_is_refused(models, also, kind):
-    with pytest.raises(
-        InputError, match=r"forced_bos_token_id, of its system's generate: .* tokens, got 1000000"
-    ):
-        opened(models[kind], **also)
+@pytest.mark.parametrize(
+    ("kind", "token", "why"),
+    [("bart", 10**6, "tokens, got 1000000"), ("qwen", 5, "starts no text; take it out")],
+)
+def test_a_first_token_that_cannot_be_is_refused(models, kind, token, why):
+    with pytest.raises(InputError, match=f"forced_bos_token_id, of its system's generate: .*{why}"):
+        opened(models[kind], forced_bos_token_id=token)
 
 
 def test_a_setting_that_transformers_does_not_know_is_reset_and_named(changed):
@@ -443,11 +505,11 @@ def test_a_summary_that_has_to_be_longer_than_it_may_is_refused(project, set_par
     assert f"systems.own: {message}" in fails(generate, "own")
 
 
-def test_so_it_is_where_the_model_tells_what_counts(models):
-    """In a causal model `min_length` counts the prompt."""
-    opened(models["qwen"], min_length=9)
+@pytest.mark.parametrize("kind", ["bart", "qwen"])
+def test_so_it_is_by_the_decoding_of_the_model(models, kind):
+    opened(models[kind], min_length=9)
     with pytest.raises(InputError, match=r"shortest summary of at most .* got 99; lower min_length"):
-        opened(models["bart"], min_length=99)
+        opened(models[kind], min_length=99)
 
 
 @pytest.fixture

@@ -191,9 +191,9 @@ def test_what_is_invented_stands_with_its_interval_and_the_worst_articles(small_
     assert table.count('<th scope="row">') == len(evaluation["systems"])
     group = scores[scores["system"] == "gpt"].reset_index()
     row = next(row for row in evaluation["systems"] if row["system"] == "gpt")
-    assert row["foreign_names"]["mean"] == round(group["foreign_names"].mean(), 2)
-    assert row["foreign_names"]["lower"] <= row["foreign_names"]["mean"] <= row["foreign_names"]["upper"]
-    group["invented"] = group["foreign_names"] + group["foreign_numbers"]
+    assert row["invented_names"]["mean"] == round(group["invented_names"].mean(), 2)
+    assert row["invented_names"]["lower"] <= row["invented_names"]["mean"] <= row["invented_names"]["upper"]
+    group["invented"] = group["invented_names"] + group["invented_numbers"]
     worst = group[group["invented"] > 0].sort_values(["invented", "rougeL"], ascending=[False, True]).head(5)
     own = table.split("gpt")[1].split("</tr>")[0]
     assert re.findall(r'data-place="\d+">([^<]+)</a> \((\d+)\)', own) == [
@@ -213,7 +213,7 @@ def test_content_words_stand_beside_each_difference_and_disagreement_is_said(sma
     write_json(path, evaluation)
     runs(main)
     table = report().split('<h2 id="differences">')[1].split("</table>")[0]
-    assert table.count("by all words alone</span>") == 1
+    assert table.count("only ROUGE-L tells</span>") == 1
     assert table.count("agrees</span>") == len(rows[0]) - 1
     assert f"comparisons: {name}. That of ROUGE-L stands." in report()
 

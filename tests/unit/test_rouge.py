@@ -245,7 +245,13 @@ def test_it_takes_what_rouge_score_s_metric_takes(rouge):
 
 WRONG = [
     ({"predictions": [], "references": []}, "predictions: expected at least one text, got none"),
-    ({"references": [[]]}, "references: expected at least one of prediction 0, got none"),
+    ({"references": [[]]}, "references: expected a text or several at 0, got []"),
+    ({"references": [None]}, "references: expected a text or several at 0, got None"),
+    ({"references": None}, "references: expected a list of texts, got None"),
+    ({"references": ["b", "c"]}, "references: expected 1, one of each prediction, got 2"),
+    ({"predictions": "hola", "references": "hola"}, "predictions: expected a list of texts, got 'hola'"),
+    ({"predictions": [3]}, "predictions: expected a text at 0, got 3"),
+    ({"language": "spanish"}, "language: expected an ISO 639-1 code, such as es, got 'spanish'"),
     (
         {"rouge_types": ["rouge3"]},
         "rouge_types: expected some of rouge1, rouge2, rougeL, rougeLsum, ",
