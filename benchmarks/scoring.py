@@ -72,7 +72,9 @@ def with_rouge_score(pairs: list[Pair], types: Sequence[str] = ROUGE_TYPES) -> l
     scorer = rouge_scorer.RougeScorer(types, tokenizer=Words())
     output = []
     for prediction, reference in pairs:
-        scores = scorer.score("\n".join(sentences(reference)), "\n".join(sentences(prediction)))
+        if "rougeLsum" in types:
+            prediction, reference = ("\n".join(sentences(text)) for text in (prediction, reference))
+        scores = scorer.score(reference, prediction)
         output.append(tuple(100 * scores[name].fmeasure for name in types))
     return output
 
