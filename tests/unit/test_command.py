@@ -10,7 +10,8 @@ from resumen import __main__ as command
 from tests.helpers.paths import ROOT
 
 TOOLS = [name for group in command.GROUPS.values() for name in group]
-HELPERS = {"private", "articles", "queue", "summarizer"}  # of doctor, of seeds, of summarize and playground
+# Of doctor, of seeds, of summarize and playground; and what `make reference` runs.
+HELPERS = {"private", "articles", "queue", "summarizer", "reference"}
 
 
 @pytest.fixture
