@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export DVC_NO_ANALYTICS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-fast browser servers test-slow bench try doctor check format miniatures readme clean
+.PHONY: help repro test test-fast browser servers test-slow bench try doctor check format miniatures readme reference docs clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,13 @@ miniatures: $(BIN)/.installed  ## train the shipped miniatures again
 
 readme: $(BIN)/.installed  ## bring the results in README.md up to date
 	@resumen results --readme
+
+reference: $(BIN)/.installed  ## bring the pages of docs/reference up to date
+	@python -m resumen.tools.reference
+
+docs: $(BIN)/.installed  ## the documentation as pages, in site/
+	@python -m pip install --quiet --disable-pip-version-check -r docs/requirements.txt
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
 clean:  ## remove what the stages wrote; DVC's cache keeps it
 	@rm -rf data/raw data/formatted data/tokenized data/predictions data/answers data/scores.parquet models reports

@@ -6,8 +6,11 @@ dvc.yaml names those that stages read and write a second time: DVC has to know t
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
+PIPELINE = Path("dvc.yaml")
 LOCK = Path("dvc.lock")
+MAKEFILE = Path("Makefile")
 README = Path("README.md")
+REFERENCE_DIR = Path("docs/reference")
 
 TEMPLATES = Path("prompts/templates.yaml")
 PROBES = Path("prompts/probes.yaml")

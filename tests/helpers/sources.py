@@ -44,14 +44,14 @@ def environment(clone: Path, hub: Hub) -> dict[str, str]:
 
 
 def commands(beginning: str) -> list[str]:
-    """Return the commands of README.md that begin so, comments off, continued lines joined."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    """Return the commands of docs/how-to/mlsum.md that begin so, comments off, continued lines joined."""
+    text = (ROOT / "docs/how-to/mlsum.md").read_text(encoding="utf-8").replace("\\\n", " ")
     result = re.findall(rf"^{re.escape(beginning)}.*", text, re.MULTILINE)
     return [re.sub(r"\s+#.*", "", command) for command in result]
 
 
 def runs_as_documented(profile: str, clone: Path, hub: Hub) -> None:
-    """Run the README's command of a profile of MLSUM, and hold what comes of it against what `hub` has."""
+    """Run the page's command of a profile of MLSUM, and hold what comes of it against what `hub` has."""
     (command,) = commands(f"dvc exp run -S profile={profile}")
     message = run(clone, *shlex.split(command), **environment(clone, hub))
     assert {

@@ -156,7 +156,7 @@ def test_conversations_of_ones_own_run_as_the_readme_says(clone):
     set_params(clone, {"systems": {name: {"from": source} for name, source in systems.items()}})
     command = re.search(
         r"^dvc exp run -S profile=files -S profiles\.files\.data\.path=data/mine\.jsonl[^`]*",
-        (clone / "README.md").read_text(encoding="utf-8"),
+        (clone / "docs/how-to/prompts.md").read_text(encoding="utf-8"),
         re.MULTILINE,
     )[0]
     message = run(clone, *shlex.split(command.replace("\\\n", " ")))

@@ -210,16 +210,16 @@ def test_the_way_back_computes_nothing_in_a_clone_that_has_pulled_and_no_run_cac
     assert not list((home / ".dvc/cache/runs").glob("*"))
     message = remote.dvc(home, "exp", "run", "-S", "extract.seed=6", "-S", "evaluate.confidence=0.9")
     assert ran(message) >= {"extract", "evaluate"}
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    (line,) = re.findall(r"^touch params\.yaml; (git .*?)\s+#", readme, re.MULTILINE)
+    page = (ROOT / "docs/how-to/experiments.md").read_text(encoding="utf-8")
+    (line,) = set(re.findall(r"^touch params\.yaml; (git .*)$", page.replace("\\\n ", ""), re.MULTILINE))
     back = run(home, "bash", "-c", f"touch params.yaml; {line}")
     assert ran(back) == set()
     assert outputs(home) == committed
     assert run(home, "git", "status", "--porcelain") == ""
 
 
-def test_dvc_takes_every_recipe_of_the_readme_and_git_no_secret(tmp_path, monkeypatch):
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_dvc_takes_every_recipe_of_the_page_and_git_no_secret(tmp_path, monkeypatch):
+    text = (ROOT / "docs/how-to/remotes.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\|[^|]+\| `(\S+/resumen)` \|([^|]*)\|([^|]*)\|$", text, re.MULTILINE)
     folder = tmp_path / "clone"
     run(ROOT, "git", "clone", "--quiet", str(ROOT), str(folder))

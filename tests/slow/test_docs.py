@@ -1,0 +1,80 @@
+"""The tutorials: every command of them, in their order, in a scaled-down clone."""
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.clone import copied, run
+from tests.helpers.docs import blocks, logical_lines, text_of_page
+from tests.helpers.paths import ROOT
+from tests.helpers.sweep import statuses
+
+TUTORIALS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/tutorials").glob("*.md"))
+SKIPPED = {  # how a line begins that is not run, and why
+    r"git clone\b": "needs a network; the test has its clone",
+    r"cd ": "the test is in its clone",
+    r"python3? -m venv\b": "installs; the environment of the tests is used",
+    r"(\S*/)?(python3? -m )?pip install\b": "installs, from a network",
+    r"make (browser|servers|try|docs|bench|test\S*|miniatures)\b": "installs, or takes hours",
+    r"pytest\b": "runs these tests",
+    r"dvc (push|pull|fetch)\b|dvc exp (push|pull)\b|git (push|pull|fetch)\b": "needs a remote",
+    r"dvc (import|import-url|get|get-url)\b": "needs a network",
+    r"(dvc exp run|resumen) .*profile=(course|mlsum|hub)\b": "needs the hub, and hours",
+    r"resumen (seeds|curve)\b": "trains every fine-tuning several times; test_queue.py runs it",
+    r"resumen playground\b": "serves a page until it is stopped",
+    r"(hf|huggingface-cli) ": "needs the hub",
+    r"\w+=.* --node-rank|ssh ": "needs another machine",
+}
+
+
+def reason_to_skip(line: str) -> str:
+    """Return why a line of a tutorial is not run, or "".
+
+    >>> reason_to_skip("git clone https://example.org/x.git"), reason_to_skip("dvc repro")
+    ('needs a network; the test has its clone', '')
+    """
+    return next((why for beginning, why in SKIPPED.items() if re.match(beginning, line.strip())), "")
+
+
+@pytest.fixture
+def installed(finished_run, tmp_path) -> Path:
+    """A clone in which all has run, with what `make` and an activated environment look for.
+
+    Its `resumen` is that of the clone: the one that is installed is of the working tree.
+    """
+    clone = copied(finished_run, tmp_path / "resumen")
+    programs = clone / ".venv/bin"
+    programs.mkdir(parents=True)
+    (programs / "resumen").write_text('#!/bin/sh\nexec python -m resumen "$@"\n', encoding="utf-8")
+    (programs / "resumen").chmod(0o755)
+    for name in ("activate", ".installed"):
+        (programs / name).touch()
+    return clone
+
+
+@pytest.mark.skipif(not shutil.which("bash") or not shutil.which("make"), reason="needs bash and make")
+@pytest.mark.parametrize("page", TUTORIALS)
+def test_the_commands_of_a_tutorial_run_in_their_order(installed, page):
+    programs = [str(installed / ".venv/bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
+    lines = [
+        found
+        for block in blocks(text_of_page(page))
+        if block.language == "sh"
+        for found in logical_lines(block)
+    ]
+    done = 0
+    for number, line in lines:
+        if reason_to_skip(line):
+            continue
+        try:
+            run(installed, "bash", "-e", "-o", "pipefail", "-c", line, PATH=os.pathsep.join(programs))
+        except AssertionError as error:
+            raise AssertionError(f"{page}:{number}: {error}") from error
+        if "dvc queue start" in line:
+            assert set(statuses(installed)) <= {"Success"}, f"{page}:{number}"
+        done += 1
+    assert done > 2
