@@ -365,8 +365,8 @@ def cut_from_train(
     """
     if (cut := sum(sizes.values())) >= total:
         raise InputError(
-            f"params.yaml: data.{' and data.'.join(sizes)}: {cut} rows are to be cut from train, which has "
-            f"{total} of data.train and these; lower them"
+            f"params.yaml: data.{' and data.'.join(sizes)}: expected fewer than the {total} rows of train, "
+            f"which they are cut from, got {cut}; lower them"
         )
     drawn, goes_to, kept = Random(seed).sample(range(total), cut), dict[int, str](), dict[str, list[RawRow]]()
     for split, size in sizes.items():

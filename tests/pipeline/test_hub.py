@@ -902,7 +902,7 @@ ROWS_REFUSED = {
     ),
     "too few rows to cut from": (
         {"repo": "me/lone", "revision": "main"},
-        "rows are to be cut from train, which has 50; lower it",
+        "expected fewer than the 50 rows of train, which they are cut from, got 700; lower them",
     ),
     "a format of no rows": ({"repo": "me/texts", "revision": "main"}, "expected one of .csv, "),
     "broken Parquet": ({"repo": "me/broken", "revision": "main"}, "not readable as Parquet"),
