@@ -61,6 +61,7 @@ MEANINGS = {  # of the measures whose function has no docstring, or one of sever
     "rouge2_ascii": "ROUGE-2 in the same way",
     "rougeL_ascii": "ROUGE-L in the same way",
     "rougeLsum_ascii": "ROUGE-Lsum in the same way",
+    "chrf": "runs of one to six letters in common (F2)",
     "novel_unigrams": "the share of the summary's words that the article does not have",
     "empty": "whether the summary has no word",
     "prediction_words": "words of the summary",

@@ -197,9 +197,24 @@ def commands(block: Block) -> Iterator[Command]:
                 words.append(word)
 
 
+def spans(text: str) -> Iterator[Block]:
+    """Yield the commands with a value that stand in a sentence, and make's targets, each as a block.
+
+    Left out are those cut short by "…", and such as name a command alone.
+
+    >>> list(spans("Run `dvc exp run -S data.seed=1`.\\nNot `dvc exp run -S …`, `resumen compare`."))
+    [Block(line=1, language='sh', lines=['dvc exp run -S data.seed=1'])]
+    """
+    for number, line in enumerate(prose(text), start=1):
+        for found in re.findall(r"`((?:dvc|resumen|python -m) [^`…]*=[^`…]*|make [^`…]*)`", line):
+            yield Block(number, "sh", [found])
+
+
 def commands_of(page: str) -> list[Command]:
-    """Return the commands of the ```sh blocks of a page."""
-    return [one for block in blocks(text_of_page(page)) if block.language == "sh" for one in commands(block)]
+    """Return the commands of the ```sh blocks of a page, and of its sentences."""
+    text = text_of_page(page)
+    shell = [block for block in blocks(text) if block.language == "sh"]
+    return sorted(one for block in (*shell, *spans(text)) for one in commands(block))
 
 
 class ParserBuilt(Exception):  # noqa: N818  no error
