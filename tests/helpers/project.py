@@ -30,7 +30,7 @@ NEWS = [
     ),
 ]
 
-SCRIPT = "<script>alert('hola')</script>"
+SCRIPT = "<script>alert('hola', 'Zenobia', 777)</script>"
 STAGES = ("fetch", "format", "tokenize", "finetune", "extract", "generate", "probe", "evaluate", "report")
 SMALL = {
     "data.train": 8,

@@ -60,7 +60,7 @@ def report():
 def test_the_page_escapes_what_a_system_wrote(small_run, runs):
     runs(main)
     assert report().count("<script") == 2  # ours: the data of the explorer, and what shows them
-    assert "\\u003cscript\\u003ealert('hola')\\u003c/script\\u003e" in report()
+    assert "\\u003cscript\\u003ealert('hola', 'Zenobia', 777)\\u003c/script\\u003e" in report()
 
 
 def test_the_page_shows_every_system_its_scores_and_the_signature(small_run, runs):
@@ -195,6 +195,7 @@ def test_what_is_invented_stands_with_its_interval_and_the_worst_articles(small_
     assert row["invented_names"]["lower"] <= row["invented_names"]["mean"] <= row["invented_names"]["upper"]
     group["invented"] = group["invented_names"] + group["invented_numbers"]
     worst = group[group["invented"] > 0].sort_values(["invented", "rougeL"], ascending=[False, True]).head(5)
+    assert len(worst) == min(5, len(group))
     own = table.split("gpt")[1].split("</tr>")[0]
     assert re.findall(r'data-place="\d+">([^<]+)</a> \((\d+)\)', own) == [
         (name, str(count)) for name, count in zip(worst["id"], worst["invented"], strict=True)
