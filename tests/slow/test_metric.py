@@ -16,6 +16,10 @@ from resumen.rouge.metric import SpanishRouge
 from tests.helpers.paths import ROOT
 from tests.helpers.project import NEWS
 
+pytest.importorskip(
+    "accelerate"
+)  # transformers' Trainer does not start without it; `make test-slow` installs it
+
 
 def test_a_trainer_that_multiplies_by_100_reports_points(tiny, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # by its path from any folder
