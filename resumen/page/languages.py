@@ -103,6 +103,27 @@ QUESTIONS = {
 }
 
 
+def grouped(count: int) -> Bilingual:
+    """Return a count as both languages write it: in Spanish, four digits stay together.
+
+    By the Ortografía de la lengua española (RAE, 2010), which groups by a thin space, from five digits on.
+
+    >>> grouped(8800), grouped(13920).en, grouped(13920).es == "13\u202f920"
+    (Bilingual(en='8,800', es='8800'), '13,920', True)
+    """
+    return Bilingual(f"{count:,}", f"{count:,}".replace(",", "\u202f" if abs(count) >= 10_000 else ""))
+
+
+def decimal(value: float, places: int = 2, sign: str = "") -> Bilingual:
+    """Return a number with so many decimals as both languages write it; `sign` "+" shows that of gains too.
+
+    >>> decimal(15.912), decimal(3.8, sign="+").es, decimal(-0.5, 1).es
+    (Bilingual(en='15.91', es='15,91'), '+3,80', '−0,5')
+    """
+    text = f"{value:{sign}.{places}f}".replace("-", "−")
+    return Bilingual(text, text.replace(".", ","))
+
+
 def in_both_languages(draw: Callable[[str], str]) -> Bilingual:
     """Return what `draw` makes of each language of the page."""
     return Bilingual(*map(draw, Bilingual._fields))
