@@ -3,8 +3,9 @@
 Reads   data/predictions/{system}.jsonl and {system}.meta.json, data/answers/{system}.jsonl,
         data/raw/test.parquet, metrics/curves/
 Writes  data/scores.parquet             system, id, and every measure of resumen/scoring/registry.py
-        metrics/systems/{system}.json   what `dvc metrics show` prints, a row a system
-        metrics/evaluation.json         intervals, differences with verdicts, breakdown, probes, signature
+        metrics/systems/{system}.json   what `dvc metrics show` prints, a row a system: eight headline values
+        metrics/evaluation.json         all values, intervals, differences with verdicts, breakdown, probes,
+                                        signature
         metrics/plots/scores.json       ROUGE with its interval, a row a system
         metrics/plots/lengths.json      words of the summaries, a row a system
         metrics/plots/training.json     the curves of all fine-tunings
@@ -66,6 +67,7 @@ from resumen.scoring.measures import ArticleIndex, Summary
 from resumen.scoring.registry import (
     CONTENT,
     FAITHFULNESS,
+    HEADLINES,
     PRIMARY,
     measures_in,
     measures_of,
@@ -155,12 +157,22 @@ def score_all(
 
 
 def summary_of(scores: "pd.DataFrame", language: str) -> dict[str, float]:
-    """Return a system's entry in metrics/systems."""
-    return {metric_of(name): system_value(scores, name) for name in measures_in("metrics", language)}
+    """Return what is measured of a system, by the names in the metrics."""
+    return {metric_of(name): system_value(scores, name) for name in measures_in("evaluation", language)}
+
+
+def headlines(values: dict[str, float]) -> dict[str, float]:
+    """Return a system's entry in metrics/systems.
+
+    >>> headlines({"rougeL": 12.5, "rougeLsum": 12.6, "probe_exact_pct": 79.3})
+    {'rougeL': 12.5, 'probe_exact_pct': 79.3}
+    """
+    names = (*map(metric_of, HEADLINES), "probe_exact_pct")
+    return {name: values[name] for name in names if name in values}
 
 
 def cost_of(meta: dict[str, Any]) -> dict[str, float]:
-    """Return what a model costs as metrics/systems has it; nothing of one that is not ours to count.
+    """Return what a model costs as the metrics have it; nothing of one that is not ours to count.
 
     >>> cost_of({"cost": {"parameters": 699008, "operations": 281473920}})
     {'parameters': 699008, 'gflops_per_article': 0.2815}
@@ -469,14 +481,16 @@ def main() -> None:
     table = pd.DataFrame(scores)
     by_system = {system: table[table["system"] == system] for system in systems}
     answered = {row["system"]: {"probe_exact_pct": row["exact_pct"]} for row in probes}
+
+    def with_values(row: dict[str, Any]) -> dict[str, Any]:
+        name, meta = row["system"], metas.get(row["system"], {})
+        values = {**summary_of(by_system[name], language), **answered.get(name, {}), **cost_of(meta)}
+        return {**row, "values": values, "decoding": decoding_of(name, meta)}
+
+    with_intervals = [with_values(row) for row in intervals(by_system, params)]
     with atomic_write(SYSTEMS_DIR) as partial:
-        for system, group in by_system.items():
-            beside = {**answered.get(system, {}), **cost_of(metas.get(system, {}))}
-            write_json(partial / f"{system}.json", {**summary_of(group, language), **beside})
-    with_intervals = [
-        {**row, "decoding": decoding_of(row["system"], metas.get(row["system"], {}))}
-        for row in intervals(by_system, params)
-    ]
+        for row in with_intervals:
+            write_json(partial / f"{row['system']}.json", headlines(row["values"]))
     content = differences(by_system, asked, params, CONTENT) if has_content_stems(language) else {}
     cut = {row["id"] for rows_made in output.values() for row in rows_made if row.get("truncated")}
     evaluation = {  # lists, which `dvc metrics show` leaves out of its table

@@ -3,6 +3,7 @@
 Reads   metrics/, data/predictions/, data/answers/, data/scores.parquet, data/raw/test.parquet
         prompts/templates.yaml   if format.templates names a set of it
 Writes  reports/report.html     one file, opens from disk without a network
+        reports/plots.html      the page that `dvc plots show` fills in, which needs no network either
         reports/model_card.md   what travels with the fine-tuned model, that of system `finetuned`
 Params  profile, weights, checkpoints, systems, and the other sections to print them
 
@@ -12,37 +13,38 @@ Params  profile, weights, checkpoints, systems, and the other sections to print 
 import logging
 import re
 import sys
-from collections.abc import Iterable
 from typing import Any
 
 import yaml
-from markupsafe import Markup
 
-from resumen.page.answer import answer_of, caveat_of, content_rows, grids_of, with_content
+from resumen.page.answer import caveat_of, content_rows, grids_of, remarks_of, with_content
 from resumen.page.card import card_of
-from resumen.page.charts import cost_chart, curve_chart, interaction_chart, interval_chart
 from resumen.page.curve import curve_values, made_with_of
 from resumen.page.explorer import as_script, explorer, measures_shown
-from resumen.page.languages import (
-    Bilingual,
-    bilingual,
-    group_of,
-    in_both_languages,
-    question_of,
-    subject_of,
-    tongue_of,
-    verdict_of,
+from resumen.page.faults import fault_rows, linked_places
+from resumen.page.figures import (
+    cost_figure,
+    curve_figure,
+    differences_figure,
+    grid_figure,
+    lengths_figure,
+    loss_figure,
+    plots_page,
+    systems_figure,
 )
+from resumen.page.languages import bilingual, group_of, question_of, subject_of, tongue_of, verdict_of
+from resumen.page.probes import by_model, exact_table, shown_probes
 from resumen.page.table import (
+    has_miniatures,
     main_finetuning,
     marks_of,
     measure_heads,
-    named,
     played_by,
     recipe_in_words,
     system_rows,
 )
 from resumen.page.templates import filled_in
+from resumen.page.tiles import tiles_of
 from resumen.runtime.cli import parser, run
 from resumen.runtime.files import write_text
 from resumen.runtime.jsonfiles import read_json
@@ -52,15 +54,15 @@ from resumen.runtime.paths import (
     DATA_METRICS,
     EVALUATION_FILE,
     FINETUNE_METRICS,
+    LENGTHS_PLOT,
     MODEL_CARD,
-    PAGE_SCRIPT,
+    PLOTS_PAGE,
     PREDICTIONS_DIR,
     RAW_TEST,
     REPORT,
     SCORES_FILE,
     TOKENIZE_METRICS,
 )
-from resumen.schema.answers import NEWS, read_answers
 from resumen.schema.checkpoints import LEFT_OUT, why_left_out
 from resumen.schema.finetunings import finetuning_names
 from resumen.schema.jsonl import read_jsonl
@@ -82,12 +84,11 @@ SECTIONS = (
     "extract",
     "evaluate",
 )
-NUM_WORST = 5  # articles of a system that are linked
 VERSIONED = ("numpy", "rapidfuzz", "sacrebleu", "snowballstemmer", "stop-words", "torch", "transformers")
 
 
-def explored(systems: list[str], language: str, linked: Iterable[int]) -> dict[str, Any]:
-    """Return what the explorer of the test articles holds, the texts of those at the `linked` places too."""
+def tests_of(systems: list[str], language: str) -> dict[str, Any]:
+    """Return the test articles, each system's predictions in their order, and its scores by measure."""
     rows = list(read_table(RAW_TEST, ["id", "text", "summary", "topic", "references"]))
     row_number = {row["id"]: number for number, row in enumerate(rows)}
     predictions, scores, measures = {}, {}, list(measures_shown(language))
@@ -98,97 +99,25 @@ def explored(systems: list[str], language: str, linked: Iterable[int]) -> dict[s
     for row in read_table(SCORES_FILE, ["system", "id", *measures]):
         for measure in measures:
             scores[row["system"]][measure][row_number[row["id"]]] = row[measure]
-    return explorer(rows, predictions, scores, language, linked)
-
-
-def probe_rows(systems: list[str]) -> list[dict[str, Any]]:
-    """Return each probe with every system's answer, in the order in which they were asked."""
-    rows: dict[str, dict[str, Any]] = {}
-    for system in systems:
-        for answer in read_answers(system):
-            row = rows.setdefault(answer.id, {**answer._asdict(), "answers": {}})
-            row["answers"][system] = {"text": answer.answer, "is_exact": answer.is_exact}
-    return list(rows.values())
-
-
-def shown_probes(systems: list[str]) -> dict[str, Any]:
-    """Return the table of probes: all prompts of ours, and of each kind about news the first, by kind."""
-    rows = probe_rows(systems)
-    kinds: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        group = kinds.setdefault(row["kind"], [])
-        if not group or not row["kind"].startswith(NEWS):
-            group.append(row)
-    return {
-        "kinds": kinds,
-        "num_news": sum(row["kind"].startswith(NEWS) for row in rows),
-        "systems": [name for name in systems if any(name in row["answers"] for row in rows)],
-    }
-
-
-def exact_table(probes: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the table of exact answers: each kind with how many were asked, and each system's % by kind.
-
-    `probes` is that of metrics/evaluation.json.
-    """
-    asked = {kind["kind"]: kind["num_asked"] for row in probes for kind in row["kinds"]}
-    rows = [{**row, "kinds": {kind["kind"]: kind["exact_pct"] for kind in row["kinds"]}} for row in probes]
-    return {"kinds": asked, "rows": rows}
+    return {"rows": rows, "predictions": predictions, "scores": scores}
 
 
 def charts_of(
-    systems: list[dict[str, Any]], differences: list[dict[str, Any]], marks: dict[str, str]
-) -> dict[str, Bilingual]:
+    params: dict[str, Any],
+    systems: list[dict[str, Any]],
+    differences: list[dict[str, Any]],
+    marks: dict[str, str],
+) -> dict[str, Any]:
     """Return the charts of the page."""
-    points, epoch = Bilingual("ROUGE-L, points", "ROUGE-L, puntos"), Bilingual("epoch", "época")
-    operations = Bilingual("GFLOPs an article, log scale", "GFLOP por artículo, escala logarítmica")
     training = read_json(CURVES_PLOT)
-
-    def scores(language: str) -> Markup:
-        rows = [{**row, "name": getattr(named(row["name"], marks), language)} for row in systems]
-        return interval_chart(rows, "name", "rougeL", getattr(points, language))
-
-    def pairs(language: str) -> Markup:
-        rows = []
-        for row in differences:
-            names = (getattr(named(row[side], marks), language) for side in ("system", "against"))
-            rows.append({**row, "pair": " − ".join(names)})
-        return interval_chart(rows, "pair", "difference", getattr(points, language))
-
-    def cost(language: str) -> Markup:
-        rows = [
-            {**row, "name": getattr(named(row["name"], marks), language), "gflops": row["gflops_per_article"]}
-            for row in systems
-            if "gflops_per_article" in row
-        ]
-        return cost_chart(rows, getattr(operations, language), getattr(points, language))
-
-    def curves(language: str) -> Markup:
-        return curve_chart(training, getattr(epoch, language))
-
     return {
-        "systems": in_both_languages(scores),
-        "differences": in_both_languages(pairs),
-        "curves": in_both_languages(curves),
-        **({"cost": in_both_languages(cost)} if any("parameters" in row for row in systems) else {}),
+        "systems": systems_figure(params, systems, marks),
+        "differences": differences_figure(differences, marks),
+        "cost": cost_figure(params, systems, marks),
+        "curves": curve_figure(training),
+        "losses": loss_figure(training),
+        "lengths": lengths_figure(params, read_json(LENGTHS_PLOT), marks),
     }
-
-
-def drawn_grid(grid: dict[str, Any], marks: dict[str, str]) -> dict[str, Any]:
-    """Return a 2 × 2 with what the page says and draws of it."""
-    points = Bilingual("ROUGE-L, points", "ROUGE-L, puntos")
-
-    def chart(language: str) -> Markup:
-        lines = [
-            {"line": getattr(named(row["cells"][0]["system"], marks), language), "column": number, **cell}
-            for row in grid["rows"]
-            for number, cell in enumerate(row["cells"])
-        ]
-        columns = [getattr(column, language) for column in grid["columns"]]
-        return interaction_chart(lines, columns, getattr(points, language))
-
-    said = {"asks": question_of(grid["question"]), "said": verdict_of(grid["verdict"])}
-    return {**grid, **said, "chart": in_both_languages(chart)}
 
 
 def data_curve_of(params: dict[str, Any], evaluation: dict[str, Any]) -> dict[str, Any] | None:
@@ -227,32 +156,7 @@ def finetuning_rows(params: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def faithfulness_rows(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return what each system invents an article, with intervals, and the places of its worst articles.
-
-    Those with most invented names and numbers, and of as many the ones with the lowest ROUGE-L.
-    """
-    ids = [row["id"] for row in read_table(RAW_TEST, ["id"])]
-    places = {name: place for place, name in enumerate(ids)}
-    invented: dict[str, list[tuple[int, float, int]]] = {}  # by system: how much, ROUGE-L, place
-    for row in read_table(SCORES_FILE, ["system", "id", PRIMARY, *FAITHFULNESS]):
-        count = sum(row[name] for name in FAITHFULNESS)
-        invented.setdefault(row["system"], []).append((-count, row[PRIMARY], places[row["id"]]))
-    return [
-        {
-            "system": row["system"],
-            "counts": [row[name] for name in FAITHFULNESS],
-            "worst": [
-                {"place": place, "id": ids[place], "count": -count}
-                for count, _, place in sorted(invented[row["system"]])[:NUM_WORST]
-                if count
-            ],
-        }
-        for row in evaluation["systems"]
-    ]
-
-
-def groups_of(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
+def groups_of(evaluation: dict[str, Any], language: str) -> list[dict[str, Any]]:
     """Return the breakdown with its groups in both languages, short articles before long ones."""
 
     def order(row: dict[str, Any]) -> tuple[str, int]:
@@ -260,7 +164,7 @@ def groups_of(evaluation: dict[str, Any]) -> list[dict[str, Any]]:
         return row["by"], int(number[0]) if number else sys.maxsize
 
     rows = sorted(evaluation["breakdown"], key=order)
-    return [{**row, "group": group_of(row["by"], row["value"])} for row in rows]
+    return [{**row, "group": group_of(row["by"], row["value"], language)} for row in rows]
 
 
 def versions_of(evaluation: dict[str, Any]) -> list[str]:
@@ -272,6 +176,19 @@ def versions_of(evaluation: dict[str, Any]) -> list[str]:
     return sorted({" ".join(entry.split(":")) for entry in entries if entry.split(":")[0] in VERSIONED})
 
 
+def probe_values(params: dict[str, Any], evaluation: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """Return what the templates show of the probes; `exact` is by kind, `exact_all` by system."""
+    exact = {row["system"]: row for row in evaluation["probes"]}
+    probes = shown_probes([name for name in names if name not in EXTRACTIVE])
+    return {
+        "exact": exact_table(evaluation["probes"]),
+        "exact_all": exact,
+        "models": by_model(params, probes["systems"]),
+        "num_asked": max((row["num_asked"] for row in exact.values()), default=0),
+        "probes": probes,
+    }
+
+
 def page_values(params: dict[str, Any]) -> dict[str, Any]:
     """Return all that the templates show."""
     evaluation, audit = read_json(EVALUATION_FILE), read_json(DATA_METRICS)
@@ -280,9 +197,11 @@ def page_values(params: dict[str, Any]) -> dict[str, Any]:
     marks = {name: mark for name, mark in marks_of(params).items() if name in names}
     news = section_of(params, "data")
     language = news["language"]
-    faithfulness = faithfulness_rows(evaluation)
-    linked = {article["place"] for row in faithfulness for article in row["worst"]}
-    shown = explored(names, language, linked)
+    tests = tests_of(names, language)
+    texts = {system: [row["prediction"] for row in rows] for system, rows in tests["predictions"].items()}
+    scores = read_table(SCORES_FILE, ["system", "id", PRIMARY, *FAITHFULNESS])
+    faults = fault_rows(evaluation, tests["rows"], texts, scores, language)
+    shown = explorer(**tests, language=language, linked=linked_places(faults))
     speech = {"marks": marks, "language": "" if language == "any" else language}
     contents = content_rows(evaluation)
     differences = [
@@ -290,12 +209,17 @@ def page_values(params: dict[str, Any]) -> dict[str, Any]:
         | {"asks": question_of(row["question"]), "said": verdict_of(row["verdict"])}
         for row in evaluation["differences"]
     ]
+    grids = [
+        {**with_content(grid, contents), "asks": question_of(grid["question"])}
+        | {"said": verdict_of(grid["verdict"]), "chart": grid_figure(grid, marks)}
+        for grid in grids_of(params, evaluation)
+    ]
+    caveat = caveat_of(params, evaluation)
     return {
         **speech,
-        "answer": answer_of(params, evaluation, marks),
-        "breakdown": groups_of(evaluation),
-        "caveat": caveat_of(params, evaluation),
-        "charts": charts_of(systems, differences, marks),
+        **probe_values(params, evaluation, names),
+        "breakdown": groups_of(evaluation, language),
+        "charts": charts_of(params, systems, differences, marks),
         "checkpoints": {
             name: bilingual("left out: no miniature is shipped")
             if why_left_out(params, name)
@@ -309,18 +233,18 @@ def page_values(params: dict[str, Any]) -> dict[str, Any]:
         "differences": differences,
         "evaluation": evaluation,
         "every": shown["every"],
-        "exact": exact_table(evaluation["probes"]),
         "explorer": as_script(shown | speech),
+        "faults": faults,
         "finetunings": finetuning_rows(params),
-        "faithfulness": faithfulness,
-        "grids": [drawn_grid(with_content(grid, contents), marks) for grid in grids_of(params, evaluation)],
+        "grids": grids,
+        "has_miniatures": has_miniatures(params),
         "parameters": parameters(params),
-        "probes": shown_probes([name for name in names if name not in EXTRACTIVE]),
         "profile": profile_of(params),
-        "script": Markup(PAGE_SCRIPT.read_text(encoding="utf-8")),  # noqa: S704  ours
+        "remarks": [*remarks_of(params, evaluation), *([caveat] if caveat else [])],
         "similarity_pct": 100 * news["near_duplicate_similarity"],
         "subject": subject_of(language),
         "systems": systems,
+        "tiles": tiles_of(params, evaluation),
         "tongue": tongue_of(language),
         "versions": versions_of(evaluation),
     }
@@ -337,8 +261,9 @@ def main() -> None:
     parser(__doc__, "python -m stages.report").parse_args()
     params = checked_params()
     write_text(REPORT, filled_in("report.html.j2", page_values(params)))
+    write_text(PLOTS_PAGE, plots_page())
     write_text(MODEL_CARD, card_of(params, main_finetuning(params)))
-    log.info("wrote %s and %s", REPORT, MODEL_CARD)
+    log.info("wrote %s, %s and %s", REPORT, PLOTS_PAGE, MODEL_CARD)
 
 
 if __name__ == "__main__":

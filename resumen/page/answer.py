@@ -1,47 +1,86 @@
 """The answer in sentences and as a 2 × 2: what each training buys alone, and what both buy together."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from resumen.page.languages import Bilingual, bilingual, verdict_of
+from resumen.page.languages import Bilingual, bilingual, decimal, grouped, verdict_of
 from resumen.page.table import named
 from resumen.schema.systems import system_params
 from resumen.scoring.comparisons import agreement
 from resumen.scoring.registry import PRIMARY
 
-# The entries of `comparisons` that answer the question alone, and what each is about.
-ALONE = {
-    "instruction-tuning": Bilingual("instruction tuning", "el ajuste por instrucciones"),
-    "fine-tuning": Bilingual("fine-tuning", "el ajuste fino"),
+ALONE = {  # the comparisons that answer where no interaction is tested, and what each is about
+    "instruction-tuning": Bilingual("Instruction tuning", "El ajuste por instrucciones"),
+    "fine-tuning": Bilingual("Fine-tuning", "El ajuste fino"),
 }
-AS_PUBLISHED, FINE_TUNED = (
-    Bilingual("as published", "como se publicó"),
-    Bilingual("fine-tuned", "con ajuste fino"),
-)
-
-
+AS_PUBLISHED, FINE_TUNED = Bilingual("as published", "publicado"), Bilingual("fine-tuned", "con ajuste fino")
 CAVEAT = Bilingual(
-    "T5 here is v1.0, and Flan-T5 descends from v1.1, trained on as a language model: what is called "
-    "instruction tuning has that in it too.",
-    "T5 es aquí la versión 1.0, y Flan-T5 desciende de la 1.1, entrenada después como modelo de lenguaje: lo "
-    "que se llama ajuste por instrucciones incluye también eso.",
+    "T5 here is v1.0. Flan-T5 descends from v1.1, trained further as a language model, so the effect of "
+    "instruction tuning includes that of this training.",
+    "T5 es aquí la versión 1.0. Flan-T5 procede de la 1.1, que siguió entrenándose como modelo de lenguaje: "
+    "el efecto del ajuste por instrucciones incluye el de ese entrenamiento.",
 )
+
+
+class Effect(NamedTuple):
+    """What a training buys: its name, and the difference that was tested."""
+
+    what: Bilingual
+    row: dict[str, Any]
+    is_plural: bool = False
+
+    def lead(self) -> Bilingual:
+        """Return the verdict on it as the beginning of a sentence."""
+        verb = {
+            "better": Bilingual(f"make{'s' * (not self.is_plural)} the summaries better", "mejora"),
+            "worse": Bilingual(f"make{'s' * (not self.is_plural)} the summaries worse", "empeora"),
+        }.get(self.row["verdict"])
+        if verb:
+            spanish = f"{self.what.es} {verb.es}{'n' * self.is_plural} los resúmenes"
+            return Bilingual(f"{self.what.en} {verb.en}", spanish)
+        verdict = verdict_of(self.row["verdict"])
+        return Bilingual(f"{self.what.en}: {verdict.en}", f"{self.what.es}: {verdict.es}")
+
+
+def effects_of(params: dict[str, Any], evaluation: dict[str, Any]) -> list[Effect]:
+    """Return what each training buys alone, and what both buy together, as far as it was tested.
+
+    Alone is beside the T5 of the 2 × 2 as published; where there is no 2 × 2, as the comparisons have it.
+    """
+    cross = two_by_two(params, evaluation)
+    if not cross:
+        by_name = {row["name"]: row for row in evaluation["differences"]}
+        return [Effect(what, by_name[name]) for name, what in ALONE.items() if name in by_name]
+    both, trained, tuned, plain = cross["systems"]
+    tested = {(row["system"], row["against"]): row for row in evaluation["differences"]}
+    alone = (Bilingual(f"{what.en} alone", f"{what.es} por sí solo") for what in ALONE.values())
+    pairs = zip(alone, ((tuned, plain), (trained, plain)), strict=True)
+    effects = [Effect(what, tested[pair]) for what, pair in pairs if pair in tested]
+    if (both, plain) in tested:
+        effects.append(Effect(Bilingual("Both together", "Los dos juntos"), tested[both, plain], True))
+    return effects
+
+
+def two_by_two(params: dict[str, Any], evaluation: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the interaction of instruction tuning, before and after fine-tuning, if it was tested."""
+    return next((row for row in evaluation["interactions"] if is_after_fine_tuning(params, row)), None)
 
 
 def answer_of(params: dict[str, Any], evaluation: dict[str, Any], marks: dict[str, str]) -> list[Bilingual]:
-    """Return the answer, with numbers and verdicts: a sentence on each training alone, and one on both."""
+    """Return the answer in sentences: each training alone, both, what was forgotten, and what disagrees."""
+    effects, interval = effects_of(params, evaluation), f"{100 * evaluation['confidence']:g} %"
     scores = {row["system"]: row[PRIMARY]["mean"] for row in evaluation["systems"]}
-    interval = f"{100 * evaluation['confidence']:g} %"
-    alone = [
-        sentence(ALONE[row["name"]], row, scores, marks, interval)
-        for row in evaluation["differences"]
-        if row["name"] in ALONE
-    ]
-    both = [
-        both_sentence(row, evaluation["differences"], interval)
-        for row in evaluation["interactions"]
-        if is_after_fine_tuning(params, row)
-    ]
-    return [*alone, *both, *disagreements(evaluation)]
+    sentences = [sentence(effect, scores, marks, interval) for effect in effects]
+    if cross := two_by_two(params, evaluation):
+        sentences.append(interaction_sentence(cross, evaluation["differences"], interval))
+        sentences += forgotten_sentence(cross, evaluation["probes"], interval)
+    return [*sentences, *disagreements(evaluation)]
+
+
+def remarks_of(params: dict[str, Any], evaluation: dict[str, Any]) -> list[Bilingual]:
+    """Return what the tiles of the page do not say: the interaction, and what disagrees."""
+    cross, interval = two_by_two(params, evaluation), f"{100 * evaluation['confidence']:g} %"
+    sentences = [interaction_sentence(cross, evaluation["differences"], interval)] if cross else []
+    return [*sentences, *disagreements(evaluation)]
 
 
 def content_rows(evaluation: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -99,59 +138,92 @@ def caveat_of(params: dict[str, Any], evaluation: dict[str, Any]) -> Bilingual |
     return None
 
 
-def sentence(
-    what: Bilingual, row: dict[str, Any], scores: dict[str, float], marks: dict[str, str], interval: str
-) -> Bilingual:
-    """Return a difference as a sentence on `what` makes it."""
-    verdict = verdict_of(row["verdict"])
+def sentence(effect: Effect, scores: dict[str, float], marks: dict[str, str], interval: str) -> Bilingual:
+    """Return what a training buys as a sentence, with both scores, the difference and its interval."""
+    row, lead = effect.row, effect.lead()
     one, other = named(row["system"], marks), named(row["against"], marks)
-    after, before = f"{scores[row['system']]:.2f}", f"{scores[row['against']]:.2f}"
-    if row["verdict"] in ("better", "worse"):
-        lead = Bilingual(
-            f"{what.en.capitalize()} makes the summaries {verdict.en}",
-            f"{what.es.capitalize()} hace {verdict.es}es los resúmenes",
-        )
-    else:
-        lead = Bilingual(f"What {what.en} buys, one {verdict.en}", f"Lo que aporta {what.es} {verdict.es}")
+    after, before = decimal(scores[row["system"]]), decimal(scores[row["against"]])
     apart = with_interval(row, interval)
     return Bilingual(
-        f"{lead.en}: ROUGE-L goes from {before} points, of {other.en}, to {after}, of {one.en}, "
+        f"{lead.en}: ROUGE-L goes from {before.en} points, of {other.en}, to {after.en}, of {one.en}, "
         f"a difference of {apart.en}.",
-        f"{lead.es}: ROUGE-L pasa de {before} puntos, de {other.es}, a {after}, de {one.es}, "
-        f"una diferencia de {apart.es}.",
+        f"{lead.es}: ROUGE-L pasa de {before.es} puntos, los de {other.es}, a {after.es}, los de {one.es}; "
+        f"la diferencia es de {apart.es}.",
     )
 
 
-def both_sentence(row: dict[str, Any], pairs: list[dict[str, Any]], interval: str) -> Bilingual:
-    """Return an interaction as a sentence: what instruction tuning buys alone, and after fine-tuning."""
-    what, other = ALONE["instruction-tuning"], ALONE["fine-tuning"]
-    verdict = verdict_of(row["verdict"])
-    by_name = {pair["name"]: f"{pair['difference']:+.2f}" for pair in pairs}
+def interaction_sentence(row: dict[str, Any], pairs: list[dict[str, Any]], interval: str) -> Bilingual:
+    """Return an interaction as a sentence: what both buy beyond the sum of each alone."""
+    by_name = {pair["name"]: decimal(pair["difference"], sign="+") for pair in pairs}
     after, before = by_name[row["comparison"]], by_name[row["against"]]
+    apart, verdict = with_interval(row, interval), verdict_of(row["verdict"])
     if row["verdict"] in ("larger", "smaller"):
         more, más = {"larger": ("more", "más"), "smaller": ("less", "menos")}[row["verdict"]]
         lead = Bilingual(
-            f"After {other.en}, {what.en} buys {more}", f"Tras {other.es}, {what.es} aporta {más}"
+            f"Together they buy {more} than the sum of each alone",
+            f"Juntos aportan {más} que la suma de cada uno por separado",
         )
     else:
         lead = Bilingual(
-            f"Whether {what.en} buys more after {other.en}, one {verdict.en}",
-            f"Si {what.es} aporta más tras {other.es}, {verdict.es}",
+            f"Whether together they buy more than the sum of each alone: {verdict.en}",
+            f"Sobre si juntos aportan más que la suma de cada uno por separado: {verdict.es}",
         )
-    apart = with_interval(row, interval)
     return Bilingual(
-        f"{lead.en}: {after} points instead of {before}, an interaction of {apart.en}.",
-        f"{lead.es}: {after} puntos en lugar de {before}, una interacción de {apart.es}.",
+        f"{lead.en}: the interaction is {apart.en}. After fine-tuning, instruction tuning buys {after.en} "
+        f"points instead of {before.en}.",
+        f"{lead.es}: la interacción es de {apart.es}. Tras el ajuste fino, el ajuste por instrucciones "
+        f"aporta {after.es} puntos en lugar de {before.es}.",
     )
+
+
+def forgotten_of(cross: dict[str, Any], probes: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """Return the exact answers of the instruction-tuned system before and after fine-tuning.
+
+    Empty where one of the two was not asked, or where their intervals meet: then nothing is shown to be lost.
+    """
+    both, _, tuned, _ = cross["systems"]
+    by_system = {row["system"]: row for row in probes}
+    before, after = by_system.get(tuned), by_system.get(both)
+    return (before, after) if before and after and after["upper"] < before["lower"] else ()
+
+
+def forgotten_sentence(cross: dict[str, Any], probes: list[dict[str, Any]], interval: str) -> list[Bilingual]:
+    """Return a sentence on what fine-tuning forgot of the probes, if it did."""
+    rows = forgotten_of(cross, probes)
+    if not rows:
+        return []
+    before, after = (percent_with_interval(row) for row in rows)
+    asked, (first, second) = grouped(rows[0]["num_asked"]), (row["system"] for row in rows)
+    return [
+        Bilingual(
+            f"Fine-tuning forgets how to answer questions: of the {asked.en} probes with just one right "
+            f"answer, {first} answers {before.en}, {second} {after.en} ({interval} intervals).",
+            f"Con el ajuste fino, el modelo olvida cómo responder preguntas: de las {asked.es} preguntas de "
+            f"control con una sola respuesta correcta, {first} acierta el {before.es}; {second}, el "
+            f"{after.es} (intervalos del {interval}).",
+        )
+    ]
+
+
+def percent_with_interval(row: dict[str, Any]) -> Bilingual:
+    """Return the exact answers of a system in %, with their interval."""
+    mean, between = decimal(row["exact_pct"], 1), bounds(row, 1)
+    return Bilingual(f"{mean.en} % ({between.en})", f"{mean.es} % ({between.es})")
 
 
 def with_interval(row: dict[str, Any], interval: str) -> Bilingual:
     """Return a difference with its interval."""
-    difference, lower, upper = (f"{row[key]:+.2f}" for key in ("difference", "lower", "upper"))
+    difference, between = decimal(row["difference"], sign="+"), bounds(row, sign="+")
     return Bilingual(
-        f"{difference} ({interval} interval {lower} to {upper})",
-        f"{difference} (intervalo del {interval}, de {lower} a {upper})",
+        f"{difference.en} ({interval} interval {between.en})",
+        f"{difference.es} (intervalo del {interval}: {between.es})",
     )
+
+
+def bounds(row: dict[str, Any], places: int = 2, sign: str = "") -> Bilingual:
+    """Return the interval of a row in words."""
+    lower, upper = (decimal(row[key], places, sign) for key in ("lower", "upper"))
+    return Bilingual(f"{lower.en} to {upper.en}", f"de {lower.es} a {upper.es}")
 
 
 def grids_of(params: dict[str, Any], evaluation: dict[str, Any]) -> list[dict[str, Any]]:

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from resumen.page.charts import data_curve_chart
-from resumen.page.languages import Bilingual, in_both_languages, verdict_of
+from resumen.page.charts import data_curve_chart, drawings
+from resumen.page.languages import Bilingual, grouped, verdict_of
 from resumen.page.templates import filled_in
 from resumen.schema.params import section_of
 
@@ -29,17 +29,17 @@ def passes_in_words(name: str, result: dict[str, Any]) -> Bilingual:
     if between is None:
         return Bilingual(
             f"{name} does not pass {baseline} with so many articles.",
-            f"{name} no supera a {baseline} con tantos artículos.",
+            f"{name} no supera a {baseline} con estos artículos.",
         )
-    before, after = between
-    if not before:
+    before, after = map(grouped, between)
+    if not between[0]:
         return Bilingual(
-            f"{name} is above {baseline} with {after} articles already.",
-            f"{name} supera a {baseline} ya con {after} artículos.",
+            f"{name} is above {baseline} with {after.en} articles already.",
+            f"{name} ya supera a {baseline} con {after.es} artículos.",
         )
     return Bilingual(
-        f"{name} passes {baseline} between {before} and {after} articles.",
-        f"{name} supera a {baseline} entre {before} y {after} artículos.",
+        f"{name} passes {baseline} between {before.en} and {after.en} articles.",
+        f"{name} empieza a superar a {baseline} entre {before.es} y {after.es} artículos.",
     )
 
 
@@ -48,8 +48,8 @@ def curve_values(result: dict[str, Any]) -> dict[str, Any]:
     x = Bilingual(
         "articles of the training split, log scale", "artículos de entrenamiento, escala logarítmica"
     )
-    chart = in_both_languages(
-        lambda language: data_curve_chart(result["points"], result["baseline"], getattr(x, language))
+    chart = drawings(
+        lambda canvas: data_curve_chart(result["points"], result["baseline"], canvas, canvas.says(x))
     )
     return {
         **result,
@@ -62,4 +62,4 @@ def curve_values(result: dict[str, Any]) -> dict[str, Any]:
 
 def curve_page(result: dict[str, Any]) -> str:
     """Return metrics/curve.json as a page of its own, which needs no network."""
-    return filled_in("curve.html.j2", {"data_curve": curve_values(result)})
+    return filled_in("curve.html.j2", {"data_curve": curve_values(result), "marks": {}})

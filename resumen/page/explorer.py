@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from resumen.page.languages import Bilingual
+from resumen.page.languages import Bilingual, topic_label
 from resumen.scoring.registry import PRIMARY, Measure, measures_in
 from resumen.text.words import words
 
@@ -44,10 +44,16 @@ def explorer(
     return {
         "systems": systems,
         "measures": [
-            [measure.label(language) for language in Bilingual._fields] for measure in shown.values()
+            {"key": name, **{spoken: measure.label(spoken) for spoken in Bilingual._fields}}
+            for name, measure in shown.items()
         ],
         "every": every,
         "lost": lost_letters(rows, predictions),
+        "topics": {
+            topic: label
+            for topic in sorted({row["topic"] for row in rows if row["topic"]})
+            if (label := topic_label(topic, language)) != topic
+        },
         "articles": [
             {
                 "id": row["id"],
@@ -84,17 +90,17 @@ def tenths(values: Iterable[float], is_share: bool) -> list[int]:
 
 
 def lost_letters(rows: list[dict[str, Any]], predictions: dict[str, list[dict[str, Any]]]) -> dict[str, str]:
-    """Return the letters of the references that a vocabulary loses, under the first system that has it.
+    """Return the letters of the references that the vocabulary of each system loses, if it loses any.
 
     A vocabulary has a letter or has it not: what it loses is nowhere in what it wrote. T5 reads text after
     NFKC, and white space as spaces: those are rewritten, not lost.
     """
-    result: dict[str, str] = {}
     asked = letters_of(row["summary"] for row in rows)
-    for system, rows_of_system in predictions.items():
-        if lost := asked - letters_of(row["spelled_reference"] for row in rows_of_system):
-            result.setdefault("".join(sorted(lost)), system)
-    return {system: lost for lost, system in result.items()}
+    lost = {
+        system: asked - letters_of(row["spelled_reference"] for row in rows_of_system)
+        for system, rows_of_system in predictions.items()
+    }
+    return {system: "".join(sorted(letters)) for system, letters in lost.items() if letters}
 
 
 def letters_of(texts: Iterable[str]) -> set[str]:

@@ -75,6 +75,38 @@ TRANSLATIONS = {  # of fixed words of ours
     "news-other": "noticias: lo demás",
 }
 
+TOPIC_WORDS = {  # as newspapers' addresses write them, and as Spanish does
+    "administracion": "administración",
+    "america": "América",
+    "andalucia": "Andalucía",
+    "aragon": "Aragón",
+    "asia": "Asia",
+    "castilla": "Castilla",
+    "cataluna": "Cataluña",
+    "ciencia": "ciencia",
+    "economia": "economía",
+    "educacion": "educación",
+    "elpais": "El País",
+    "espana": "España",
+    "europa": "Europa",
+    "fotografia": "fotografía",
+    "futbol": "fútbol",
+    "gastronomia": "gastronomía",
+    "inenglish": "in English",
+    "latinoamerica": "Latinoamérica",
+    "madrid": "Madrid",
+    "mexico": "México",
+    "musica": "música",
+    "opinion": "opinión",
+    "paisvasco": "País Vasco",
+    "politica": "política",
+    "tecnologia": "tecnología",
+    "television": "televisión",
+    "ultima": "última",
+    "vineta": "viñeta",
+    "vinetas": "viñetas",
+}
+
 
 class Bilingual(NamedTuple):
     """One thing said in both languages of the page."""
@@ -96,6 +128,9 @@ QUESTIONS = {
     "What does a larger model buy?": "¿Cuánto aporta un modelo más grande?",
     "What does fine-tuning buy?": "¿Cuánto aporta el ajuste fino?",
     "What does fine-tuning buy T5?": "¿Cuánto aporta el ajuste fino a T5?",
+    "What do instruction tuning and fine-tuning buy together?": (
+        "¿Cuánto aportan juntos el ajuste por instrucciones y el ajuste fino?"
+    ),
     "Does instruction tuning buy more after fine-tuning?": (
         "¿Aporta más el ajuste por instrucciones tras el ajuste fino?"
     ),
@@ -170,22 +205,33 @@ def question_of(question: str) -> Bilingual:
 def verdict_of(verdict: str) -> Bilingual:
     """Return a verdict of resumen/scoring/bootstrap.py in both languages.
 
-    >>> verdict_of("cannot tell at n = 200; about 930 articles would be needed").es
-    'no se puede decir con n = 200; harían falta unos 930 artículos'
+    >>> verdict_of("cannot tell at n = 200; about 8,800 articles would be needed").es
+    'no se puede decir con n = 200; harían falta unos 8800 artículos'
     """
     unsure = CANNOT_TELL.fullmatch(verdict)
     if not unsure:
         return bilingual(verdict)
-    count, needed = unsure.groups()
+    count, needed = (number and grouped(int(number.replace(",", ""))).es for number in unsure.groups())
     more = f"; harían falta unos {needed} artículos" if needed else ""
     return Bilingual(verdict, f"no se puede decir con n = {count}{more}")
 
 
-def group_of(by: str, value: str) -> Bilingual:
-    """Return a group of articles, as the breakdown names it, in both languages.
+def topic_label(topic: str, language: str) -> str:
+    """Return a topic as it is read; of articles in Spanish with its accents, which addresses leave out.
 
-    >>> group_of("length", "up to 98 words").es, group_of("topic", "longer").es
-    ('hasta 98 palabras', 'longer')
+    >>> topic_label("politica", "es"), topic_label("elpais planeta_futuro", "es"), topic_label("a_b", "fr")
+    ('política', 'El País planeta futuro', 'a_b')
+    """
+    if language != "es":
+        return topic
+    return re.sub(r"[^\W_]+", lambda word: TOPIC_WORDS.get(word[0], word[0]), topic.replace("_", " "))
+
+
+def group_of(by: str, value: str, language: str) -> Bilingual:
+    """Return a group of articles, as the breakdown names it, in both languages; `language` is the articles'.
+
+    >>> group_of("length", "up to 1234 words", "es"), group_of("topic", "economia", "es").en
+    (Bilingual(en='up to 1,234 words', es='hasta 1234 palabras'), 'economía')
     """
     fixed = {
         ("topic", "none"): "sin tema",
@@ -194,5 +240,9 @@ def group_of(by: str, value: str) -> Bilingual:
         ("truncated", "no"): "no",
     }
     if by == "length" and (number := re.fullmatch(r"up to (\d+) words", value)):
-        return Bilingual(value, f"hasta {number[1]} palabras")
+        count = grouped(int(number[1]))
+        return Bilingual(f"up to {count.en} words", f"hasta {count.es} palabras")
+    if by == "topic" and value != "none":
+        label = topic_label(value, language)
+        return Bilingual(label, label)
     return Bilingual(value, fixed.get((by, value), value))

@@ -7,11 +7,10 @@ from typing import Any
 
 from resumen.page.languages import Bilingual, bilingual, in_both_languages
 from resumen.runtime.errors import InputError
-from resumen.runtime.jsonfiles import read_json
-from resumen.runtime.paths import SYSTEMS_DIR
+from resumen.runtime.paths import EVALUATION_FILE
 from resumen.schema.finetunings import finetuning_names, finetuning_params
 from resumen.schema.params import section_of
-from resumen.schema.systems import system_names, system_params
+from resumen.schema.systems import EXTRACTIVE, system_names, system_params
 from resumen.scoring.registry import PRIMARY, measures_in, metric_of, system_label
 
 BASELINES = {
@@ -20,6 +19,12 @@ BASELINES = {
     "textrank": "the three sentences that share most words with the others (TextRank)",
     "random-3": "three sentences at random",
     "oracle": "the three sentences nearest to the reference: a ceiling, no system",
+}
+SYSTEM_KINDS = {  # of systems, in the order of the page
+    "copies": Bilingual("copied sentences", "frases copiadas"),
+    "published": Bilingual("as published", "modelos publicados"),
+    "fine-tuned": Bilingual("fine-tuned here", "con ajuste fino"),
+    "other": Bilingual("made elsewhere", "hechos en otro lugar"),
 }
 TRAINED_SYSTEM = "finetuned"
 HEAD_WIDTH = 8  # letters of a line of a head in the terminal
@@ -57,7 +62,7 @@ def played_by(params: dict[str, Any], checkpoint: str) -> Bilingual:
         return bilingual("a local folder")
     if section_of(params, "weights") == "embedded":
         repo = entry["repo"]
-        return Bilingual(f"miniature, standing in for {repo}", f"miniatura, en lugar de {repo}")
+        return Bilingual(f"stand-in for {repo}", f"sustituto de {repo}")
     return Bilingual(*(f"{entry['repo']} {at} {entry['revision']}" for at in ("at", "en")))
 
 
@@ -81,26 +86,41 @@ def what_is(params: dict[str, Any], name: str) -> Bilingual:
 
 def recipe_in_words(params: dict[str, Any], finetuning: str) -> Bilingual:
     """Return a fine-tuning in words: its base, and what of its recipe is its own."""
-    entry, small = finetuning_params(params, finetuning), is_base_miniature(params, finetuning)
+    entry = finetuning_params(params, finetuning)
     own = "".join(
         f"; {key} {'true' if value is True else 'false' if value is False else value}"
         for key, value in entry.model_dump(exclude={"base"}, exclude_none=True).items()
     )
     return Bilingual(
-        f"{entry.base}, fine-tuned{': a miniature' if small else ''}{own}",
-        f"{entry.base}, con ajuste fino{': una miniatura' if small else ''}{own}",
+        f"{entry.base}, fine-tuned{own}",
+        f"{entry.base}, con ajuste fino{own}",
     )
 
 
 def marks_of(params: dict[str, Any]) -> dict[str, str]:
-    """Return the word that follows the name of a system wherever the page has it, if one does."""
-    marks = {}
-    for name in system_names(params):
-        if system_params(params, name).is_foreign:
-            marks[name] = "foreign"
-        elif is_miniature(params, name):
-            marks[name] = "miniature"
-    return marks
+    """Return the word that follows the name of a system wherever the page has it, if one does.
+
+    Where all models are miniatures, the page says so once, above, and none is marked.
+    """
+    names = system_names(params)
+    foreign = {name: "foreign" for name in names if system_params(params, name).is_foreign}
+    small = {name: "miniature" for name in names if name not in foreign and is_miniature(params, name)}
+    return foreign if len(foreign) + len(small) == len(names) else foreign | small
+
+
+def has_miniatures(params: dict[str, Any]) -> bool:
+    """Return whether a miniature stands in for the model of a system."""
+    return any(is_miniature(params, name) for name in system_names(params))
+
+
+def system_kind(params: dict[str, Any], name: str) -> str:
+    """Return which of SYSTEM_KINDS a system is; a model folder of one's own is made elsewhere too."""
+    if name in EXTRACTIVE:
+        return "copies"
+    system = system_params(params, name)
+    if system.finetuning:
+        return "fine-tuned"
+    return "published" if system.checkpoint else "other"
 
 
 def named(name: str, marks: dict[str, str]) -> Bilingual:
@@ -115,15 +135,14 @@ def named(name: str, marks: dict[str, str]) -> Bilingual:
 def system_rows(params: dict[str, Any], evaluation: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the table of systems: what each is, its scores, the interval of ROUGE-L."""
     rows = []
-    intervals = {row["system"]: row[PRIMARY] for row in evaluation["systems"]}
     shown = measures_in("page", section_of(params, "data")["language"])
-    for name in intervals:
+    for row in evaluation["systems"]:
+        name, values = row["system"], row.get("values", {})
         what = bilingual(BASELINES[name]) if name in BASELINES else what_is(params, name)
-        scores = read_json(SYSTEMS_DIR / f"{name}.json")
-        if missing := [key for key in map(metric_of, shown) if key not in scores]:
-            raise InputError(f"{SYSTEMS_DIR}/{name}.json: lacks {missing[0]}; run `dvc repro evaluate`")
-        bounds = {bound: intervals[name][bound] for bound in ("lower", "upper")}
-        rows.append({"name": name, "what": what, **scores, **bounds})
+        if missing := [key for key in map(metric_of, shown) if key not in values]:
+            raise InputError(f"{EVALUATION_FILE}: {name} lacks {missing[0]}; run `dvc repro evaluate`")
+        bounds = {bound: row[PRIMARY][bound] for bound in ("lower", "upper")}
+        rows.append({"name": name, "what": what, **values, **bounds})
     return rows
 
 
@@ -142,7 +161,7 @@ def system_of(params: dict[str, Any], finetuning: str) -> str | None:
 
 
 def measure_heads(measures: Iterable[str]) -> dict[str, Bilingual]:
-    """Return the heads of the table of systems, by the name in metrics/systems."""
+    """Return the heads of the table of systems, by the name in the metrics."""
     return {metric_of(name): in_both_languages(bound(system_label, name)) for name in measures}
 
 

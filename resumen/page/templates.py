@@ -4,7 +4,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from resumen.page.languages import bilingual
+from resumen.page.languages import Bilingual, bilingual, decimal, grouped
 from resumen.page.table import one_line, two_places
 from resumen.runtime.paths import PAGE_DIR
 
@@ -19,9 +19,21 @@ def filled_in(file: str, values: dict[str, Any]) -> str:
         trim_blocks=True,
     )
     environment.filters |= {
-        "two_places": two_places,
-        "one_line": one_line,
         "bilingual": bilingual,
+        "decimal": decimal,
+        "grouped": grouped,
         "literal": repr,
+        "one_line": one_line,
+        "plain": plain,
+        "two_places": two_places,
     }
     return environment.get_template(file).render(values)
+
+
+def plain(value: float) -> Bilingual:
+    """Return a number with the decimals that it has.
+
+    >>> plain(12.5).es, plain(1040.0).en
+    ('12,5', '1,040')
+    """
+    return grouped(int(value)) if value == int(value) else decimal(value, len(f"{value:g}".partition(".")[2]))

@@ -17,7 +17,6 @@ PROBES = Path("prompts/probes.yaml")
 MINIATURES_DIR = Path("miniatures")
 MINIATURE_WEIGHTS = Path("miniatures/weights")
 PAGE_DIR = Path(__file__).parents[1] / "page"  # beside its code, wherever that lies
-PAGE_SCRIPT = PAGE_DIR / "report.js"
 
 RAW_DIR = Path("data/raw")
 RAW_TRAIN = RAW_DIR / "train.parquet"
@@ -49,6 +48,7 @@ LENGTHS_PLOT = PLOTS_DIR / "lengths.json"
 
 REPORTS_DIR = Path("reports")
 REPORT = REPORTS_DIR / "report.html"
+PLOTS_PAGE = REPORTS_DIR / "plots.html"
 CURVE_PAGE = REPORTS_DIR / "curve.html"
 MODEL_CARD = REPORTS_DIR / "model_card.md"
 

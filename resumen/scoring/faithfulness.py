@@ -100,14 +100,15 @@ def name_stem(name: str, language: str) -> str:
     return stem(lower, language) if has_stemmer(language) else lower
 
 
-def invented_numbers(text: str, article: Facts) -> int:
-    """Return how many numbers of a summary its article does not have."""
-    return sum(
-        whole not in article.numbers and not (parts and article.numbers.issuperset(parts))
+def invented_numbers(text: str, article: Facts) -> list[str]:
+    """Return the values of the numbers of a summary that its article does not have."""
+    return [
+        whole
         for whole, *parts in numbers(text)
-    )
+        if whole not in article.numbers and not (parts and article.numbers.issuperset(parts))
+    ]
 
 
-def invented_names(text: str, article: Facts, language: str) -> int:
-    """Return how many names of a summary its article does not have as capitalised words."""
-    return sum(name_stem(name, language) not in article.names for name in names(text))
+def invented_names(text: str, article: Facts, language: str) -> list[str]:
+    """Return the names of a summary that its article does not have as capitalised words."""
+    return [name for name in names(text) if name_stem(name, language) not in article.names]

@@ -28,11 +28,13 @@ if TYPE_CHECKING:
 
 Unit = Literal["points", "share", "ratio", "count"]  # 0 to 100; 0 to 1, shown in %; any; whole numbers
 Better = Literal["higher", "lower", "neither"]
-# Where it is shown, each also in those before it: data/scores.parquet, metrics/systems, the report, and the
-# tables of README and the terminal.
-Shown = Literal["scores", "metrics", "page", "tables"]
+# Where it is shown, each also in those before it: data/scores.parquet, metrics/evaluation.json, the report,
+# and the tables of README and the terminal.
+Shown = Literal["scores", "evaluation", "page", "tables"]
 PRIMARY = "rougeL"  # the measure of the differences and the breakdown
 CONTENT = "rougeL_content"  # of the second family of differences
+# What metrics/systems has, beside the exact answers to the probes: eight columns of a terminal.
+HEADLINES = ("rouge1", "rouge2", "rougeL", "rougeL_content", "chrf", "lost_words", "invented_names")
 FAITHFULNESS = ("invented_names", "invented_numbers")  # a table of their own on the page
 
 
@@ -61,7 +63,7 @@ class Measure(NamedTuple):
     es: str
     shown_in: Shown = "scores"
     of_system: Callable[["pd.DataFrame", str], float] = mean
-    metric: str = ""  # its name in metrics/systems, where that is not the column's; `_pct` asks for %
+    metric: str = ""  # its name in the metrics, where that is not the column's; `_pct` asks for %
 
     def label(self, language: str) -> str:
         """Return its label in a language, "en" or "es", with the unit if that is %."""
@@ -86,12 +88,12 @@ MEASURES: dict[str, Measure] = {
     "rouge1": rouge_measure("rouge1", "tables"),
     "rouge2": rouge_measure("rouge2", "tables"),
     "rougeL": rouge_measure("rougeL", "tables"),
-    "rougeLsum": rouge_measure("rougeLsum", "metrics"),
+    "rougeLsum": rouge_measure("rougeLsum", "evaluation"),
     "rouge1_content": content_measure("rouge1_content", "ROUGE-1"),
     "rougeL_content": content_measure("rougeL_content", "ROUGE-L"),
     "rouge1_ascii": rouge_measure("rouge1", ascii_only=True),
     "rouge2_ascii": rouge_measure("rouge2", ascii_only=True),
-    "rougeL_ascii": rouge_measure("rougeL", "metrics", ascii_only=True),
+    "rougeL_ascii": rouge_measure("rougeL", "evaluation", ascii_only=True),
     "rougeLsum_ascii": rouge_measure("rougeLsum", ascii_only=True),
     "chrf": Measure(chrf, "points", "higher", "chrF", "chrF", "page"),
     "lost_words": Measure(
@@ -113,7 +115,7 @@ MEASURES: dict[str, Measure] = {
         repeated_trigrams, "share", "lower", "repeated trigrams", "trigramas repetidos", "page"
     ),
     "empty": Measure(
-        lambda summary: float(not summary.words), "share", "lower", "empty", "vacíos", "metrics"
+        lambda summary: float(not summary.words), "share", "lower", "empty", "vacíos", "evaluation"
     ),
     "length_ratio": Measure(
         length_ratio, "ratio", "neither", "length ratio", "longitud relativa", "page", total_length_ratio
@@ -130,7 +132,7 @@ MEASURES: dict[str, Measure] = {
     "density": Measure(density, "ratio", "neither", "density", "densidad"),
     "compression": Measure(compression, "ratio", "neither", "compression", "compresión"),
     "invented_numbers": Measure(
-        lambda summary: invented_numbers(summary.text, summary.article.facts),
+        lambda summary: len(invented_numbers(summary.text, summary.article.facts)),
         "count",
         "lower",
         "invented numbers",
@@ -138,7 +140,7 @@ MEASURES: dict[str, Measure] = {
         "page",
     ),
     "invented_names": Measure(
-        lambda summary: invented_names(summary.text, summary.article.facts, summary.language),
+        lambda summary: len(invented_names(summary.text, summary.article.facts, summary.language)),
         "count",
         "lower",
         "invented names",
@@ -167,7 +169,7 @@ def head_measures(language: str) -> dict[str, Measure]:
 
 
 def metric_of(name: str) -> str:
-    """Return what a measure is called in metrics/systems.
+    """Return what a measure is called in the metrics.
 
     >>> metric_of("rougeL"), metric_of("novel_bigrams")
     ('rougeL', 'novel_bigrams_pct')
@@ -186,6 +188,6 @@ def system_label(name: str, language: str) -> str:
 
 
 def system_value(scores: "pd.DataFrame", name: str) -> float:
-    """Return a measure of a system, from the scores of its articles, as metrics/systems has it."""
+    """Return a measure of a system, from the scores of its articles, as the metrics have it."""
     percent = 100 if metric_of(name).endswith("_pct") else 1
     return round(percent * MEASURES[name].of_system(scores, name), 2)

@@ -30,7 +30,7 @@ from resumen.schema.comparisons import ComparisonParams
 from resumen.schema.finetunings import FinetuningParams
 from resumen.schema.params import Block, is_block, read_yaml
 from resumen.schema.systems import SystemParams
-from resumen.scoring.registry import MEASURES, Measure, metric_of
+from resumen.scoring.registry import HEADLINES, MEASURES, Measure, metric_of
 
 log = logging.getLogger("reference")
 
@@ -46,9 +46,9 @@ OWN_KEYS = {"finetunings": "finetune", "systems": "generate"}  # sections whose 
 UNITS = {"points": "points, 0 to 100", "share": "share, shown in %", "ratio": "ratio", "count": "number"}
 WHERE_SHOWN = {
     "scores": "scores",
-    "metrics": "scores, metrics",
-    "page": "scores, metrics, page",
-    "tables": "scores, metrics, page, tables",
+    "evaluation": "scores, evaluation",
+    "page": "scores, evaluation, page",
+    "tables": "scores, evaluation, page, tables",
 }
 MEANINGS = {  # of the measures whose function has no docstring, or one of several measures
     "rouge1": "words in common with the reference (F1)",
@@ -371,7 +371,7 @@ def measures_page() -> str:
     """Return the page of the measures, from their registry."""
     rows = [
         (
-            code(name),
+            f"**{code(name)}**" if name in HEADLINES else code(name),
             measure.en,
             meaning_of(name, measure),
             UNITS[measure.unit],
@@ -389,10 +389,11 @@ def measures_page() -> str:
             ["column", "label", "what it is", "unit", "better", "shown in", "in the metrics"],
             rows,
         ),
-        "*scores* is `data/scores.parquet`, a row for each system and article. *metrics* is "
-        "`metrics/systems/S.json`, which `dvc metrics show` prints: the mean over articles, in % where the "
-        "name ends in `_pct`. *page* is `reports/report.html`, and *tables* are those of README and of "
-        "`resumen results`. Where a language has no stemmer or no stop words, content words are not scored.",
+        "*scores* is `data/scores.parquet`, a row for each system and article. *evaluation* is "
+        "`values` of each system in `metrics/evaluation.json`: the mean over articles, in % where the name "
+        "ends in `_pct`. *page* is `reports/report.html`, and *tables* are those of README and of "
+        "`resumen results`. In bold: what `dvc metrics show metrics/systems` prints. "
+        "Where a language has no stemmer or no stop words, content words are not scored.",
     )
 
 

@@ -28,6 +28,7 @@ HOSTILE = [
 ]
 
 
+KEPT = 500  # ms, after which the page has put into its address what was chosen
 OPEN_ALL = "document.querySelectorAll('details').forEach(node => { node.open = true; })"
 # The elements that `selector` finds whose content is wider than they are.
 SCROLLED = """selector => [...document.querySelectorAll(selector)]
@@ -79,24 +80,42 @@ def chromium():
 
 
 @pytest.fixture
-def page(chromium, small_run, runs):
-    """The report, opened from disk; whatever it logs or asks for is kept."""
+def opened(chromium, small_run, runs):
+    """Open the report from disk, in a browser of a language; what it logs or asks for is kept."""
     if not Path("reports").exists():
         runs(main)
-    opened = chromium.new_page(viewport={"width": 1100, "height": 900})
-    opened.said, opened.asked = [], []
-    opened.on("console", lambda message: opened.said.append(message.text))
-    opened.on("pageerror", lambda error: opened.said.append(str(error)))
-    opened.on("request", lambda request: opened.asked.append(request.url))
-    opened.goto(Path("reports/report.html").resolve().as_uri())
-    yield opened
-    assert opened.said == []
-    assert [url for url in opened.asked if not url.startswith("file:")] == []
-    opened.close()
+    contexts, said, asked = [], [], []
+
+    def open_page(locale="en-GB", address="", **options):
+        context = chromium.new_context(viewport={"width": 1100, "height": 900}, locale=locale, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(Path("reports/report.html").resolve().as_uri() + address)
+        return page
+
+    yield open_page
+    assert said == []
+    assert [url for url in asked if not url.startswith("file:")] == []
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def page(opened):
+    """The report as a reader of English opens it."""
+    return opened()
 
 
 def ids(page):
-    return [text.split(" · ")[0] for text in page.locator("#list button").all_inner_texts()]
+    return [text.split(" · ")[0] for text in page.locator("#list li").all_inner_texts()]
+
+
+def number(text):
+    """Return the number that an entry of the list begins with."""
+    return float(text.split(" · ")[0].replace("−", "-"))
 
 
 def test_every_article_is_listed_and_the_first_is_open(page):
@@ -136,21 +155,23 @@ def test_sorting_is_by_the_chosen_score_and_by_the_difference_of_two_systems(pag
     for row in read_table(Path("data/scores.parquet"), ["system", "id", "rouge1"]):
         scores.setdefault(row["system"], {})[row["id"]] = round(row["rouge1"], 1)
     page.select_option("#measure", label="ROUGE-1")
-    page.select_option("#system", label="lead-3")
+    page.select_option("#sort", label="lead-3")
     page.check("#descending")
-    shown = page.locator("#list button").all_inner_texts()
-    values = [float(text.split(" · ")[0]) for text in shown]
+    shown = page.locator("#list li").all_inner_texts()
+    values = [number(text) for text in shown]
     assert values == sorted(scores["lead-3"].values(), reverse=True)
     page.select_option("#minus", label="lead-1")
-    shown = [text.split(" · ")[:2] for text in page.locator("#list button").all_inner_texts()]
+    shown = [text.split(" · ")[:2] for text in page.locator("#list li").all_inner_texts()]
     for value, name in shown:
-        assert float(value) == pytest.approx(scores["lead-3"][name] - scores["lead-1"][name], abs=0.11)
-    assert [float(value) for value, _ in shown] == sorted((float(value) for value, _ in shown), reverse=True)
+        assert number(value) == pytest.approx(scores["lead-3"][name] - scores["lead-1"][name], abs=0.11)
+    assert [number(value) for value, _ in shown] == sorted(
+        (number(value) for value, _ in shown), reverse=True
+    )
 
 
 def test_topics_and_lengths_filter(page):
     rows = list(read_table(Path("data/raw/test.parquet"), ["id", "text", "topic"]))
-    page.select_option("#topic", label=rows[0]["topic"])
+    page.select_option("#topic", rows[0]["topic"])
     assert ids(page) == [row["id"] for row in rows if row["topic"] == rows[0]["topic"]]
     page.select_option("#topic", index=0)
     lengths = sorted(len(words(row["text"])) for row in rows)
@@ -191,10 +212,174 @@ def test_the_switch_speaks_spanish_and_english(page):
     assert page.locator("h1").inner_text().startswith("How much")
 
 
-def test_the_explorer_is_used_with_the_keyboard(page):
-    page.locator("#list button").nth(1).focus()
+def test_the_list_is_one_tab_stop_that_arrow_keys_go_through(page):
+    assert page.locator("#list [tabindex='0']").count() == 1
+    page.locator("#minus").focus()
+    for _ in range(2):  # past the box of the order
+        page.keyboard.press("Tab")
+    focused = "document.activeElement.textContent.split(' · ')[0]"
+    names = ids(page)
+    assert page.evaluate(focused) == names[0]
+    for key, name in (
+        ("ArrowDown", names[1]),
+        ("End", names[-1]),
+        ("ArrowUp", names[-2]),
+        ("Home", names[0]),
+    ):
+        page.keyboard.press(key)
+        assert page.evaluate(focused) == name
+        assert page.locator("#article h3").inner_text().startswith(name)
+        assert page.locator("#list [aria-selected='true']").inner_text().startswith(name)
+        assert page.locator("#list [tabindex='0']").count() == 1
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('#list')") is None
+
+
+def test_the_skip_link_leads_to_the_answer(page):
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
-    assert page.locator("#article h3").inner_text().startswith(ids(page)[1])
+    assert page.evaluate("document.activeElement.id") == "main"
+    assert page.locator("main, header").count() == 2
+
+
+LOCALES = [("es-ES", "es", ","), ("es-MX", "es", "."), ("en-GB", "en", "."), ("de-DE", "en", ".")]
+
+
+@pytest.mark.parametrize(("locale", "language", "sign"), LOCALES)
+def test_the_page_speaks_the_language_of_the_browser_and_writes_its_numbers(opened, locale, language, sign):
+    page = opened(locale)
+    assert page.evaluate("document.documentElement.lang") == language
+    assert page.locator("h1").inner_text().startswith({"en": "How much", "es": "¿Cuánto"}[language])
+    value = page.locator(".tiles .value").first.inner_text()
+    assert re.fullmatch(rf"[+−]\d+{re.escape(sign)}\d\d", value)
+    page.evaluate(OPEN_ALL)
+    page.evaluate("document.querySelectorAll('#article, #list, .mono, .probe, pre').forEach(n => n.remove())")
+    text = page.locator("main").inner_text()
+    assert len(re.findall(rf"\d{re.escape(sign)}\d", text)) > 100
+    assert re.findall(r"\d[.,]\d", re.sub(rf"\d{re.escape(sign)}\d", "", text)) == []
+    labels = " ".join(page.locator("svg:visible").evaluate_all("all => all.map(one => one.ariaLabel)"))
+    assert re.search(rf"\d{re.escape(sign)}\d", labels)
+
+
+@pytest.mark.parametrize(
+    ("count", "english", "spanish"), [(8800, "8,800", "8800"), (12000, "12,000", "12\u202f000")]
+)
+def test_thousands_are_grouped_as_each_language_does(page, count, english, spanish):
+    assert page.evaluate(f"grouped({count})") == english
+    page.click("text=Español")
+    assert page.evaluate(f"grouped({count})") == spanish
+
+
+def test_what_is_chosen_stands_in_the_address_and_a_link_opens_there(opened):
+    page = opened("en-GB")
+    rows = list(read_table(Path("data/raw/test.parquet"), ["id", "topic"]))
+    name = rows[2]["id"]
+    page.click("text=Español")
+    page.select_option("#sort", "finetuned")
+    page.select_option("#measure", "chrf")
+    page.check("#descending")
+    page.locator(f"#list li:has-text('{name} ')").click()
+    page.wait_for_timeout(KEPT)
+    address = page.evaluate("location.hash")
+    expected = {"lang=es", f"id={name}", "measure=chrf", "sort=finetuned", "order=descending"}
+    assert set(address.removeprefix("#").split("&")) == expected
+    order = ids(page)
+    other = opened("en-GB", address)
+    assert other.locator("h1").inner_text().startswith("¿Cuánto")
+    assert other.locator("#article h3").inner_text().startswith(name)
+    assert ids(other) == order
+    assert other.locator("#article").evaluate("node => node.getBoundingClientRect().top") < 900
+    other.reload()
+    assert other.locator("h1").inner_text().startswith("¿Cuánto")
+
+
+@pytest.mark.parametrize(
+    "address", ["#lang=xx&id=none&sort=none&topic=none", "#nothing", "#%E0=%A4", "#=&&="]
+)
+def test_an_address_of_what_is_not_there_opens_the_page_as_it_is(opened, address):
+    page = opened("es-ES", address)
+    assert page.locator("h1").inner_text().startswith("¿Cuánto")
+    assert ids(page)
+    assert page.locator("#article h3").inner_text().startswith(ids(page)[0])
+
+
+def test_a_link_of_the_contents_keeps_what_is_chosen(opened):
+    page = opened("en-GB", "#lang=es&sort=finetuned")
+    page.click(".contents a[href='#probes']")
+    page.wait_for_timeout(KEPT)
+    assert page.evaluate("location.hash") == "#lang=es&sort=finetuned&at=probes"
+    assert abs(page.locator("#probes").evaluate("node => node.getBoundingClientRect().top")) < 450
+    assert page.evaluate("document.activeElement.id") == "probes"
+
+
+def test_topics_have_their_accents(page):
+    data = json.loads(page.locator("#explorer-data").inner_text())
+    assert {"economia": "economía", "politica": "política"}.items() & data["topics"].items()
+    topics = page.locator("#topic option").all_inner_texts()
+    assert set(data["topics"].values()) < set(topics)
+    assert not set(data["topics"]) & set(topics)
+
+
+def test_a_word_that_lost_its_letters_is_marked_as_such_and_not_as_invented(page):
+    known = "new Set(['las', 'guarderías', 'de', 'íñigo'])"
+    spoilt = "spoiltWords('Las guarderías de Íñigo', 'íñÍ')"
+    shown = "mark => [mark.textContent, mark.className, mark.title]"
+    marks = f"node => [...node.querySelectorAll('mark')].map({shown})"
+    output = page.evaluate(f"({marks})(marked('Las guarderas de igo y Zenobia', {known}, {spoilt}))")
+    title = "without the letters that it loses: "
+    assert output == [
+        ["guarderas", "lost", f"{title}guarderías"],
+        ["igo", "lost", f"{title}Íñigo"],
+        ["y", "", ""],
+        ["Zenobia", "", ""],
+    ]
+
+
+def test_axe_finds_nothing(opened):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs tests/requirements.txt")
+    for width in (390, 1440):
+        for scheme in ("light", "dark"):
+            page = opened("es-ES", color_scheme=scheme)
+            page.set_viewport_size({"width": width, "height": 900})
+            page.evaluate(OPEN_ALL)
+            violations = axe.Axe().run(page).response["violations"]
+            assert [(one["id"], one["nodes"][0]["html"]) for one in violations] == []
+
+
+# What of the charts that are seen is outside the figure or the screen, and how small their letters are.
+MARKS = """() => {
+  const figures = [...document.querySelectorAll("figure")].filter((figure) => figure.checkVisibility());
+  const outside = [], sizes = [];
+  for (const figure of figures) {
+    const box = figure.getBoundingClientRect();
+    for (const mark of figure.querySelectorAll("svg path, svg text, svg line, svg rect")) {
+      const { left, right, width, height } = mark.getBoundingClientRect();
+      if (!mark.checkVisibility() || !(width || height)) continue;
+      const isInside = left >= 0 && right <= Math.min(box.right + 1, innerWidth);
+      if (!isInside) outside.push([mark.textContent, left, right]);
+    }
+    for (const svg of [...figure.querySelectorAll("svg")].filter((one) => one.checkVisibility())) {
+      const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+      const texts = [...svg.querySelectorAll("text")];
+      sizes.push(...texts.map((text) => parseFloat(getComputedStyle(text).fontSize) * scale));
+    }
+  }
+  return { figures: figures.length, outside, least: Math.min(...sizes) };
+}"""
+
+
+@pytest.mark.parametrize("width", [390, 768, 1440])
+@pytest.mark.parametrize("locale", ["es-ES", "en-GB"])
+def test_every_mark_of_every_chart_is_inside_the_screen_and_its_letters_are_read(opened, width, locale):
+    page = opened(locale)
+    page.set_viewport_size({"width": width, "height": 900})
+    page.evaluate(OPEN_ALL)
+    seen = page.evaluate(MARKS)
+    assert seen["figures"] >= 5
+    assert seen["outside"] == []
+    assert seen["least"] >= 11
+    assert page.evaluate(SCROLLED, "#probes .wide, #probes .answers, #probes .probe") == []
 
 
 def test_the_page_fits_a_phone(page):
@@ -203,19 +388,14 @@ def test_the_page_fits_a_phone(page):
     assert page.evaluate(SCROLLED, "#article .wide") == []
     # the first columns of the table of systems are its name, and ROUGE-L with its interval, and they are seen
     right = page.evaluate(
-        "document.querySelector('#systems ~ .wide td:nth-child(2)').getBoundingClientRect().right"
+        "document.querySelector('#systems .wide td:nth-child(2)').getBoundingClientRect().right"
     )
     assert right <= 390
-    sizes = page.evaluate(
-        "[...document.querySelectorAll('.t[lang=en] > svg')].map("
-        "svg => 13 * svg.getBoundingClientRect().width / svg.viewBox.baseVal.width)"
-    )
-    assert min(sizes) >= 11
 
 
 def test_the_page_fits_a_desk(page):
     page.set_viewport_size({"width": 1280, "height": 900})
-    assert page.evaluate(SCROLLED, "#systems ~ .wide:not(#probes ~ .wide)") == []
+    assert page.evaluate(SCROLLED, ".wide") == []
 
 
 @pytest.mark.parametrize("millimetres", [210 - 24, 297 - 24])  # A4 less the margins, upright and across
@@ -224,19 +404,19 @@ def test_what_is_printed_is_whole(page, millimetres):
     page.set_viewport_size({"width": width, "height": 900})
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    right = page.locator("table, svg, pre, mark").evaluate_all(
-        "nodes => nodes.map(node => node.getBoundingClientRect().right)"
+    right = page.locator("table, svg").evaluate_all(
+        "all => all.map(one => one.getBoundingClientRect().right)"
     )
     assert max(right) <= width
-    assert page.evaluate(SCROLLED, ".wide, .text, figure") == []
-    styles = page.locator(".wide, .text, figure").evaluate_all(
-        "nodes => nodes.map(n => getComputedStyle(n).overflowX)"
-    )
+    assert page.evaluate(SCROLLED, ".wide, figure") == []
+    styles = page.locator(".wide").evaluate_all("nodes => nodes.map(n => getComputedStyle(n).overflowX)")
     assert set(styles) == {"visible"}
-    mark = page.locator("mark").first.evaluate("node => getComputedStyle(node).textDecorationLine")
-    assert mark == "underline"
-    closed = page.locator("#kinds + details table").bounding_box()
-    assert closed["height"] > 50
+
+
+@pytest.mark.parametrize("locale", ["es-ES", "en-GB"])
+def test_ten_pages_are_printed_at_most(opened, locale):
+    printed = opened(locale).pdf(prefer_css_page_size=True)
+    assert 3 <= len(re.findall(rb"/Type /Page\b", printed)) <= 10
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -253,12 +433,12 @@ def test_texts_have_the_language_of_the_data(page):
     page.evaluate("data.language = 'fr'; choose(open)")
     for index in ("#article .text", "#article td:not(.n) > span"):
         assert set(page.locator(index).evaluate_all("nodes => nodes.map(node => node.lang)")) == {"fr"}
-    assert set(page.locator("#list button").evaluate_all("nodes => nodes.map(node => node.lang)")) == {"es"}
-    assert page.locator(".probes tbody td span[lang]").count() > 20
+    assert set(page.locator("#list li").evaluate_all("nodes => nodes.map(node => node.lang)")) == {"es"}
+    assert page.locator(".answers dd[lang]").count() > 20
 
 
 def test_a_link_to_an_article_opens_it(page):
-    link = page.locator("#faithfulness ~ .wide a[data-place]").last
+    link = page.locator("#faults .wide a[data-place]").last
     name = link.inner_text()
     link.click()
     assert page.locator("#article h3").inner_text().startswith(f"{name} ·")
@@ -284,8 +464,8 @@ def test_lost_letters_are_marked_and_no_others(page, reference, lost, expected):
 def test_a_foreign_system_is_called_so_in_the_explorer(page):
     heads = page.locator("#article tbody th").all_inner_texts()
     assert "gpt (foreign)" in heads
-    assert "finetuned (miniature)" in heads
-    assert "gpt (foreign)" in page.locator("#system option").all_inner_texts()
+    assert "finetuned" in heads
+    assert "gpt (foreign)" in page.locator("#sort option").all_inner_texts()
     page.click("text=Español")
     assert "gpt (ajeno)" in page.locator("#article tbody th").all_inner_texts()
 
@@ -344,9 +524,9 @@ def test_what_is_shown_is_text_and_nothing_runs(hostile, page):
     systems = len(list(Path("data/predictions").glob("*.jsonl")))
     for index, (name, text) in enumerate(hostile.items()):
         reference = text[:2_000]
-        button = page.locator("#list button").nth(index)
-        assert button.evaluate("node => node.textContent") == f"{name} · {reference}"
-        button.click()
+        option = page.locator("#list li").nth(index)
+        assert option.evaluate("node => node.textContent") == f"{name} · {reference}"
+        option.click()
         assert page.locator("#article .text").evaluate("node => node.textContent") == text
         assert (
             page.locator("#article h3")
@@ -356,7 +536,7 @@ def test_what_is_shown_is_text_and_nothing_runs(hostile, page):
         shown = page.locator("#article td:not(.n) > span").evaluate_all(texts)
         assert shown == [reference] * 2 + [text] * systems  # the reference, how it is spelled, each system
         assert text[:100] in topics
-    answers = page.locator(".probes td > span[lang]").evaluate_all(texts)
+    answers = page.locator(".answers dd").evaluate_all(texts)
     assert set(answers) == {HOSTILE[1]}
     assert page.title().startswith("Resumen")
     assert page.locator("body script").count() == 2  # ours

@@ -193,4 +193,4 @@ def test_the_page_of_its_own_needs_no_network(result):
     page = curve_page(result)
     assert "flan-small passes lead-3 between 50 and 150 articles." in page
     assert "://" not in page
-    assert page.count("<svg") == 2  # one a language
+    assert page.count("<svg") == 4  # one a language and a width

@@ -15,6 +15,7 @@ from resumen.schema.answers import Answer
 from resumen.schema.rows import RAW, read_table, write_table
 from resumen.schema.sections import EvaluateParams
 from resumen.schema.systems import EXTRACTIVE
+from resumen.scoring.registry import measures_in, metric_of
 from resumen.text.words import words
 from stages.evaluate import (
     bootstrap,
@@ -416,7 +417,8 @@ def test_a_copy_of_any_reference_scores_100_and_the_signature_tells_them_apart(p
 
 def test_a_copy_of_the_references_scores_100(predicted, runs):
     runs(main)
-    row = read_json(Path("metrics/systems/copy.json"))
+    rows = read_json(Path("metrics/evaluation.json"))["systems"]
+    row = next(row["values"] for row in rows if row["system"] == "copy")
     assert {row[name] for name in ROUGE_TYPES} == {100.0}
     assert (row["length_ratio"], row["empty_pct"], row["lost_words_pct"]) == (1.0, 0.0, 0.0)
 
@@ -447,6 +449,18 @@ def test_a_systems_metrics_are_numbers_alone(answering, runs):
     runs(main)
     for path in Path("metrics/systems").iterdir():
         assert all(isinstance(value, float) for value in read_json(path).values())
+
+
+def test_the_metrics_of_a_system_are_eight_headlines_and_fit_a_terminal(answering, runs):
+    runs(main)
+    values = read_json(Path("metrics/systems/own.json"))
+    assert len(values) == 8
+    path, blanks = "metrics/systems/t5-small-finetuned.json", 4  # between two columns of DVC's table
+    assert len(path) + sum(blanks + max(len(name), len("100.00")) for name in values) <= 160
+    rows = read_json(Path("metrics/evaluation.json"))["systems"]
+    row = next(row["values"] for row in rows if row["system"] == "own")
+    assert values.items() < row.items()
+    assert {metric_of(name) for name in measures_in("evaluation", "es")} < row.keys()
 
 
 def test_exact_answers_by_kind_stand_in_a_list_of_the_evaluation(answering, runs):

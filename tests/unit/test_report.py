@@ -14,11 +14,12 @@ from huggingface_hub import ModelCard
 from jinja2 import Environment
 
 from resumen.news.questions import NEWS_KINDS
-from resumen.page.answer import answer_of, caveat_of, grids_of
+from resumen.page.answer import answer_of, caveat_of, grids_of, remarks_of
 from resumen.page.card import asked_how, card_values, metadata
-from resumen.page.charts import curve_chart
+from resumen.page.charts import Canvas, line_chart
 from resumen.page.explorer import lost_letters
 from resumen.page.languages import QUESTIONS, TRANSLATIONS, bilingual, verdict_of
+from resumen.page.probes import by_model, exact_table
 from resumen.page.readme import RESULT_MARKS, with_results
 from resumen.page.table import (
     BASELINES,
@@ -28,6 +29,7 @@ from resumen.page.table import (
     what_is,
 )
 from resumen.page.templates import filled_in
+from resumen.page.tiles import tiles_of
 from resumen.runtime.jsonfiles import read_json, write_json
 from resumen.schema.data import SWITCHED, TRIMMED, UNUSABLE
 from resumen.schema.params import read_params
@@ -39,7 +41,7 @@ from resumen.sources.mlsum import MLSUM_LICENCE
 from resumen.tools.results import main as results
 from resumen.tools.summarizer import prompt_style_of
 from resumen.vocabulary.tokenizer import load_tokenizer, round_trip
-from stages.report import exact_table, main
+from stages.report import main
 from tests.helpers.paths import ROOT
 from tests.helpers.project import SCRIPT
 
@@ -84,7 +86,7 @@ def test_the_page_says_what_was_left_out_and_shows_none_of_it(small_run, set_par
     runs(main)
     assert "Left out, since their profile cannot serve them:" in report()
     assert '<span class="mono">xl</span> <small lang="en">(weights is embedded, and no miniature' in report()
-    checkpoints = report()[report().index('id="provenance"') :]
+    checkpoints = report()[report().index('<section id="provenance"') :]
     assert '<th scope="row">flan-xl</th><td><span class="t" lang="en">left out: no miniature' in checkpoints
     data = json.loads(report().split('id="explorer-data">')[1].split("</script>")[0])
     assert "xl" not in [*data["systems"], *data["marks"]]
@@ -183,9 +185,10 @@ def test_the_card_and_the_page_have_the_language_of_the_data(
     assert f"The articles are {message}. What is made for Spanish stays so" in report()
 
 
-def test_what_is_invented_stands_with_its_interval_and_the_worst_articles(small_run, runs):
+def test_each_system_has_its_worst_articles_and_what_it_invents(small_run, runs):
     runs(main)
-    table = report().split('<h3 id="faithfulness">')[1].split("</table>")[0]
+    part = report().split('<section id="faults"')[1].split("</section>")[0]
+    table, invented = part.split("</table>")
     scores = pd.read_parquet("data/scores.parquet")
     evaluation = read_json(Path("metrics/evaluation.json"))
     assert table.count('<th scope="row">') == len(evaluation["systems"])
@@ -193,13 +196,14 @@ def test_what_is_invented_stands_with_its_interval_and_the_worst_articles(small_
     row = next(row for row in evaluation["systems"] if row["system"] == "gpt")
     assert row["invented_names"]["mean"] == round(group["invented_names"].mean(), 2)
     assert row["invented_names"]["lower"] <= row["invented_names"]["mean"] <= row["invented_names"]["upper"]
+    lowest = group.sort_values("rougeL", kind="stable").head(5)
+    assert re.findall(r'data-place="\d+">([^<]+)</a>', table.split("gpt")[1]) == [*lowest["id"]]
     group["invented"] = group["invented_names"] + group["invented_numbers"]
     worst = group[group["invented"] > 0].sort_values(["invented", "rougeL"], ascending=[False, True]).head(5)
     assert len(worst) == min(5, len(group))
-    own = table.split("gpt")[1].split("</tr>")[0]
-    assert re.findall(r'data-place="\d+">([^<]+)</a> \((\d+)\)', own) == [
-        (name, str(count)) for name, count in zip(worst["id"], worst["invented"], strict=True)
-    ]
+    own = re.split("</?details>", invented.split("gpt")[1])[0]
+    assert re.findall(r'data-place="\d+">([^<]+)</a>', own) == [*worst["id"]]
+    assert own.count("Zenobia, 777</span>") == len(worst)  # what it wrote, and no article has
 
 
 def test_content_words_stand_beside_each_difference_and_disagreement_is_said(small_run, set_params, runs):
@@ -213,7 +217,7 @@ def test_content_words_stand_beside_each_difference_and_disagreement_is_said(sma
     name = evaluation["differences"][0]["name"]
     write_json(path, evaluation)
     runs(main)
-    table = report().split('<h2 id="differences">')[1].split("</table>")[0]
+    table = report().split('<section id="differences"')[1].split("</table>")[0]
     assert table.count("only ROUGE-L tells</span>") == 1
     assert table.count("agrees</span>") == len(rows[0]) - 1
     assert f"comparisons: {name}. That of ROUGE-L stands." in report()
@@ -274,16 +278,27 @@ def test_the_cards_code_decodes_as_the_system_does(small_run, set_params, runs, 
     assert f"{message})" in card.split("model.generate(")[1].splitlines()[0]
 
 
-def test_a_miniature_is_never_shown_under_a_real_models_name_alone(small_run, runs):
+def test_miniatures_are_said_to_be_such_once_and_at_each_number_of_the_answer(small_run, runs):
     runs(main)
-    assert "miniature, standing in for google/flan-t5-small" in report()
-    assert "flan-small, fine-tuned: a miniature" in report()
+    text = page_text()
+    assert text.count("The models are stand-ins of less than a million parameters") == 1
+    assert text.count("in the miniature") == text.count("points of ROUGE-L") == 1  # of the only tile
+    assert "(miniature)" not in text
+    assert "stand-in for google/flan-t5-small" in text
     card = ModelCard.load("reports/model_card.md")
     assert "**Miniature.**" in card.text
-    assert "flan-small, fine-tuned: a miniature" in card.text
     assert "miniature" in card.data.tags
     assert {result.dataset_name for result in card.data.eval_results} != set()
     assert card.data.model_name == "resumen-miniature"
+
+
+def test_among_other_models_each_miniature_is_named_as_one(small_run, set_params, runs):
+    set_params({"systems.own": {"from": "own/model"}})
+    assert marks_of(read_params()) == {
+        "flan-small": "miniature",
+        "finetuned": "miniature",
+        "gpt": "foreign",
+    }
 
 
 def test_a_folder_of_ones_own_is_no_miniature(small_run, set_params, runs):
@@ -291,19 +306,19 @@ def test_a_folder_of_ones_own_is_no_miniature(small_run, set_params, runs):
     runs(main)
     card = ModelCard.load("reports/model_card.md")
     assert "iniature" not in card.content
-    assert "(miniature)" not in page_text()
-    assert '<p class="note"><strong>' not in report()
+    assert "iniature" not in page_text()
+    assert "stand-in for google/flan-t5-small" not in page_text()
 
 
 def page_text():
-    """Return what the page says in English, without its marks."""
-    return re.sub(r"<[^>]+>", "", re.sub(r'<span class="t" lang="es">.*?</span>', "", report()))
+    """Return what the page says in English, without its marks, charts and scripts."""
+    shown = re.sub(r"<(script|style|svg|pre)\b.*?</\1>", "", report(), flags=re.DOTALL)
+    return re.sub(r"<[^>]+>", "", re.sub(r'<span class="t" lang="es">.*?</span>', "", shown))
 
 
 def test_a_system_made_elsewhere_is_called_foreign_wherever_it_is_named(small_run, runs):
     runs(main)
-    message = re.sub(r"<script.*", "", report(), flags=re.DOTALL)
-    message = re.sub(r"<pre.*?</pre>", "", message, flags=re.DOTALL)
+    message = re.sub(r"<(script|style|pre)\b.*?</\1>", "", report(), flags=re.DOTALL)
     indices = re.findall(r"\bgpt\b.{0,60}", message, re.DOTALL)
     assert len(indices) >= 5  # chart, table of systems, ceilings, breakdown, signatures
     assert all("foreign" in index or "ajeno" in index for index in indices)
@@ -327,25 +342,36 @@ def put_answers(write, system, rows):
 
 def probe_part():
     """Return the part of the page on the probes."""
-    return report().split('<h2 id="probes">')[1].split("<h2")[0]
+    return report().split('<section id="probes"')[1].split("</section>")[0]
 
 
-def test_the_table_of_probes_has_every_prompt_of_ours_and_every_systems_answer(small_run, runs):
+def test_the_probes_are_folded_by_kind_with_every_prompt_of_ours_and_every_answer(small_run, runs):
     runs(main)
     page, rows = probe_part(), answers_of("flan-small")
     own = [row for row in rows if not row["id"].startswith("news-")]
     indices = [page.index(escaped(row["prompt"])) for row in own]
     assert indices == sorted(indices)
     assert len(own) >= 16
-    assert page.count('<table class="small probes">') == 1
-    for kind in {row["kind"] for row in rows}:
-        assert (
-            page.count(f'<tbody><tr><th scope="rowgroup" colspan="4"><span class="t" lang="en">{kind}<') == 1
-        )
+    kinds = {row["kind"] for row in rows}
+    assert page.count("<details>") == len(kinds)
+    for kind in kinds:
+        assert page.count(f'<details><summary><span class="t" lang="en">{kind}<') == 1
     for answer in [row for system in ("flan-small", "finetuned") for row in answers_of(system)]:
         if answer["id"] in {row["id"] for row in own}:
-            assert f">{escaped(answer['answer'])}</span>" in page
+            assert f">{escaped(answer['answer'])}</dd>" in page
     assert ">gpt" not in page  # it answers nothing
+
+
+def test_systems_that_differ_in_their_prompt_alone_are_one_column_of_the_probes(project):
+    names = ["t5-base", "t5-base-prefix", "flan-base", "flan-base-english", "finetuned"]
+    assert by_model(PARAMS, names) == {
+        "t5-base": ["t5-base", "t5-base-prefix"],
+        "flan-base": ["flan-base", "flan-base-english"],
+        "finetuned": ["finetuned"],
+    }
+    other = {**PARAMS, "systems": {**PARAMS["systems"]}}
+    other["systems"]["t5-base-prefix"] = {**other["systems"]["t5-base-prefix"], "generate": {"min_length": 5}}
+    assert "t5-base-prefix" in by_model(other, names)
 
 
 def test_the_table_of_probes_says_how_many_questions_about_news_it_leaves_out(small_run, runs):
@@ -365,12 +391,12 @@ def test_the_page_marks_what_is_right_and_what_is_wrong_and_only_that(small_run,
     openly["answer"] = "nobody is right here"
     put_answers(write, "flan-small", rows)
     runs(main)
-    cells = re.findall(r"<td>(?:<span lang=\"..\">(.*?)</span>(.*?))?</td>", probe_part())
-    marks = {text: re.sub(r"<[^>]+>", "", mark).strip() for text, mark in cells}
+    cells = re.findall(r'<dt>(.*?)</dt><dd lang="..">(.*?)</dd>', probe_part())
+    marks = {text: re.sub(r"<[^>]+>", "", mark).removeprefix("flan-small").strip() for mark, text in cells}
     assert marks[escaped(right["answer"])] == "✓ right✓ correcta"
     assert marks["neither of them"] == "✗ wrong✗ incorrecta"
     assert marks["nobody is right here"] == ""
-    assert f'<td lang="es">{right["reference"]}</td>' in probe_part()
+    assert f'<strong lang="es">{right["reference"]}</strong>' in probe_part()
 
 
 def test_the_page_escapes_prompts_answers_and_references(small_run, write, runs):
@@ -389,11 +415,13 @@ def test_the_page_has_the_table_of_exact_answers_by_kind(small_run, runs):
     one = {"system": "flan-small", "num_asked": 80, "exact_pct": 12.34, "lower": 5.67, "upper": 23.45}
     write_json(Path("metrics/evaluation.json"), {**evaluation, "probes": [{**one, "kinds": kinds}]})
     runs(main)
-    table = probe_part().split("</table>")[0]
-    assert re.search(r"news-who</span>.*?<br><small>.*?of</span>.*?</span> 80</small>", table)
-    assert '<td class="n">12.34</td>' in table
-    assert "5.67–23.45" in table
-    assert '<td class="n">12.50</td>' in table
+    table, after = probe_part().split("</table>")
+    assert re.search(
+        r'news-who</span>.*?</th><td class="n">80</td>\s*<td class="n">12</td>', table, re.DOTALL
+    )
+    assert re.search(r">all</span>.*?<strong>12</strong>", table, re.DOTALL)
+    english = re.sub(r'<span class="t" lang="es">.*?</span>|<[^>]+>', "", after)
+    assert "flan-small 12.34 (5.67–23.45)" in english
 
 
 def test_the_page_has_no_table_of_exact_answers_where_no_system_was_asked(small_run, write, runs):
@@ -402,27 +430,30 @@ def test_the_page_has_no_table_of_exact_answers_where_no_system_was_asked(small_
     for system in ("flan-small", "finetuned"):
         write(f"data/answers/{system}.jsonl", "")
     runs(main)
-    assert "<table>" not in probe_part()
+    assert "<table" not in probe_part()
 
 
 def test_a_kind_that_one_system_was_not_asked_is_an_empty_cell():
     kinds = [{"kind": name, "num_asked": 2, "exact_pct": 50.0} for name in ("news-who", "news-other")]
-    table = exact_table([{"system": "a", "kinds": kinds[:1]}, {"system": "b", "kinds": kinds}])
-    assert table["kinds"] == {"news-who": 2, "news-other": 2}
-    assert [row["kinds"] for row in table["rows"]] == [
-        {"news-who": 50.0},
-        {"news-who": 50.0, "news-other": 50.0},
+    assert exact_table([{"system": "a", "kinds": kinds[:1]}, {"system": "b", "kinds": kinds}]) == [
+        {"kind": "news-who", "num_asked": 2, "exact_pct": {"a": 50.0, "b": 50.0}},
+        {"kind": "news-other", "num_asked": 2, "exact_pct": {"b": 50.0}},
     ]
 
 
 def test_the_systems_table_has_an_empty_cell_where_nothing_was_asked(small_run, runs):
-    path = Path("metrics/systems/flan-small.json")
-    write_json(path, {**read_json(path), "probe_exact_pct": 43.21})
+    path = Path("metrics/evaluation.json")
+    evaluation = read_json(path)
+    row = next(row for row in evaluation["systems"] if row["system"] == "flan-small")
+    row["values"]["probe_exact_pct"] = 43.21
+    write_json(path, evaluation)
     runs(main)
-    systems = report().split('<h2 id="systems">')[1].split("</table>")[0]
-    cells = dict(
-        re.findall(r'class="system">([\w-]+)<.*?<td class="n">([\d.]*)</td></tr>', systems, re.DOTALL)
-    )
+    systems = report().split('<section id="systems"')[1].split("</table>")[0]
+    rows = re.findall(r'class="system">([\w-]+)<(.*?)</td></tr>', systems, re.DOTALL)
+    cells = {
+        name: re.sub(r'<span class="t" lang="es">.*?</span>|<[^>]+>', "", row.split('<td class="n">')[-1])
+        for name, row in rows
+    }
     assert cells["flan-small"] == "43.21"
     assert cells["lead-3"] == cells["gpt"] == ""
     assert cells["finetuned"] != ""
@@ -492,7 +523,7 @@ def scored(**means):
     ]
 
 
-def test_the_answer_has_a_sentence_a_training_with_both_numbers_the_difference_and_the_verdict():
+def test_without_a_two_by_two_the_answer_has_a_sentence_a_training_with_its_verdict():
     unsure = "cannot tell at n = 200; about 8,800 articles would be needed"
     evaluation = {
         "confidence": 0.95,
@@ -503,20 +534,22 @@ def test_the_answer_has_a_sentence_a_training_with_both_numbers_the_difference_a
             apart("fine-tuning", "finetuned", "a-better-one", -0.5, unsure),
         ],
         "interactions": [],
+        "probes": [],
         "content": {},
     }
     first, second = answer_of(PARAMS, evaluation, {"t5-small": "miniature"})
     assert first == (
         "Instruction tuning makes the summaries better: ROUGE-L goes from 10.00 points, of t5-small "
         "(miniature), to 15.50, of a-better-one, a difference of +5.50 (95 % interval +4.50 to +6.50).",
-        "El ajuste por instrucciones hace mejores los resúmenes: ROUGE-L pasa de 10.00 puntos, de t5-small "
-        "(miniatura), a 15.50, de a-better-one, una diferencia de +5.50 (intervalo del 95 %, de +4.50 a "
-        "+6.50).",
+        "El ajuste por instrucciones mejora los resúmenes: ROUGE-L pasa de 10,00 puntos, los de t5-small "
+        "(miniatura), a 15,50, los de a-better-one; la diferencia es de +5,50 (intervalo del 95 %: de +4,50 "
+        "a +6,50).",
     )
-    assert second.en.startswith(f"What fine-tuning buys, one {unsure}: ROUGE-L goes from 15.50 points, of ")
+    assert second.en.startswith(f"Fine-tuning: {unsure}: ROUGE-L goes from 15.50 points, of ")
     assert second.es.startswith(
-        "Lo que aporta el ajuste fino no se puede decir con n = 200; harían falta unos 8,800 artículos: "
+        "El ajuste fino: no se puede decir con n = 200; harían falta unos 8800 artículos: ROUGE-L pasa de "
     )
+    assert [tile["value"].es for tile in tiles_of(PARAMS, evaluation)] == ["+5,50", "−0,50"]
 
 
 def test_every_fixed_word_of_another_module_has_its_spanish():
@@ -539,7 +572,8 @@ def test_lost_letters_are_those_that_the_vocabulary_cannot_write_and_not_what_it
     rows = [{"summary": text} for text in texts]
     written = [{"spelled_reference": text} for text in round_trip(load_tokenizer(vocabulary), texts)]
     whole = [{"spelled_reference": text} for text in texts]
-    assert lost_letters(rows, {"whole": whole, "t5": written, "flan": written}) == {"t5": "Íñ⁄"}
+    lost = lost_letters(rows, {"whole": whole, "t5": written, "flan": written})
+    assert lost == {"t5": "Íñ⁄", "flan": "Íñ⁄"}
 
 
 def test_the_answer_is_empty_without_the_systems_it_compares():
@@ -548,17 +582,18 @@ def test_the_answer_is_empty_without_the_systems_it_compares():
         "systems": scored(own=10.0),
         "differences": [],
         "interactions": [],
+        "probes": [],
         "content": {},
     }
     assert answer_of(PARAMS, evaluation, {}) == []
 
 
 INTERACTIONS = [
-    ("larger", "After fine-tuning, instruction tuning buys more: +27.00 points instead of +4.00, an"),
-    ("smaller", "After fine-tuning, instruction tuning buys less: +27.00 points instead of +4.00, an"),
+    ("larger", "Together they buy more than the sum of each alone: the interaction is +"),
+    ("smaller", "Together they buy less than the sum of each alone: the interaction is +"),
     (
         "cannot tell at n = 9",
-        "Whether instruction tuning buys more after fine-tuning, one cannot tell at n = 9: +",
+        "Whether together they buy more than the sum of each alone: cannot tell at n = 9: the",
     ),
 ]
 
@@ -569,23 +604,64 @@ def crossed(message="larger"):
     names = ["finetuned", "t5-small-finetuned", "flan-small", "t5-small"]
     interaction = apart("interaction", None, "instruction-tuning", 23.0, message)
     interaction |= {"comparison": "instruction-tuning-finetuned", "systems": names}
-    pair = apart("instruction-tuning-finetuned", "finetuned", "t5-small-finetuned", 27.0)
     return {
         "confidence": 0.95,
         "systems": systems,
-        "differences": [pair, apart("instruction-tuning", "flan-small", "t5-small", 4.0)],
+        "differences": [
+            apart("instruction-tuning-finetuned", "finetuned", "t5-small-finetuned", 27.0),
+            apart("instruction-tuning", "flan-small", "t5-small", 4.0),
+            apart("fine-tuning", "finetuned", "flan-small", 61.0),
+            apart("fine-tuning-t5", "t5-small-finetuned", "t5-small", 38.0),
+            apart("both", "finetuned", "t5-small", 65.0),
+        ],
         "interactions": [interaction],
+        "probes": [],
         "content": {},
     }
 
 
 @pytest.mark.parametrize(("message", "expected"), INTERACTIONS)
-def test_what_both_trainings_buy_together_is_a_sentence(message, expected):
-    alone, both = answer_of(PARAMS, crossed(message), {})
-    assert alone.en.startswith("Instruction tuning makes the summaries better")
-    assert both.en.startswith(expected)
-    assert both.en.endswith(" interaction of +23.00 (95 % interval +22.00 to +24.00).")
-    assert "una interacción de +23.00 (intervalo del 95 %, de +22.00 a +24.00)" in both.es
+def test_the_answer_is_of_each_training_alone_and_of_both_together(message, expected):
+    tuned, trained, both, beyond = answer_of(PARAMS, crossed(message), {})
+    assert tuned.en.startswith("Instruction tuning alone makes the summaries better: ROUGE-L goes from 10.00")
+    assert "to 48.00, of t5-small-finetuned, a difference of +38.00" in trained.en
+    assert both.en.startswith("Both together make the summaries better: ROUGE-L goes from 10.00")
+    assert "to 75.00, of finetuned, a difference of +65.00" in both.en
+    assert trained.es.startswith("El ajuste fino por sí solo mejora los resúmenes: ")
+    assert both.es.startswith("Los dos juntos mejoran los resúmenes: ")
+    assert beyond.en.startswith(expected)
+    assert "the interaction is +23.00 (95 % interval +22.00 to +24.00)." in beyond.en
+    assert beyond.en.endswith("instruction tuning buys +27.00 points instead of +4.00.")
+    assert "la interacción es de +23,00 (intervalo del 95 %: de +22,00 a +24,00)" in beyond.es
+    assert remarks_of(PARAMS, crossed(message)) == [beyond]
+    values = [tile["value"].en for tile in tiles_of(PARAMS, crossed(message))]
+    assert values == ["+4.00", "+38.00", "+65.00"]
+
+
+def asked(system, exact, lower, upper):
+    return {"system": system, "num_asked": 246, "exact_pct": exact, "lower": lower, "upper": upper}
+
+
+def test_what_fine_tuning_forgets_is_a_tile_and_a_sentence():
+    evaluation = crossed() | {
+        "probes": [asked("flan-small", 79.27, 74.0, 84.15), asked("finetuned", 0, 0, 0)]
+    }
+    *_, tile = tiles_of(PARAMS, evaluation)
+    assert tile["value"] == ("79 % → 0 %", "79 % → 0 %")
+    assert tile["interval"].es == "de 74,0 a 84,2; de 0,0 a 0,0"
+    *_, sentence = answer_of(PARAMS, evaluation, {})
+    assert (
+        "of the 246 probes with just one right answer, flan-small answers 79.3 % (74.0 to 84.2)"
+        in sentence.en
+    )
+    assert "flan-small acierta el 79,3 % (de 74,0 a 84,2); finetuned, el 0,0 %" in sentence.es
+
+
+@pytest.mark.parametrize("upper", [74.0, 90.0])
+def test_nothing_is_said_to_be_forgotten_where_the_intervals_meet(upper):
+    rows = [asked("flan-small", 79.27, 74.0, 84.15), asked("finetuned", 70.0, 65.0, upper)]
+    assert len(tiles_of(PARAMS, crossed() | {"probes": rows})) == 3
+    assert len(answer_of(PARAMS, crossed() | {"probes": rows}, {})) == 4
 
 
 OTHERS = [  # as the questions of other interactions would be answered wrongly
@@ -598,7 +674,8 @@ OTHERS = [  # as the questions of other interactions would be answered wrongly
 def test_an_interaction_of_something_else_is_no_part_of_the_answer(change):
     evaluation = crossed()
     evaluation["interactions"][0] |= change
-    assert len(answer_of(PARAMS, evaluation, {})) == 1
+    leads = [sentence.en.split(" makes ")[0] for sentence in answer_of(PARAMS, evaluation, {})]
+    assert leads == ["Instruction tuning", "Fine-tuning"]  # as the comparisons have it
 
 
 REPOS = [("google-t5/t5-small", True), ("google/t5-small-lm-adapt", False)]
@@ -617,7 +694,12 @@ def test_the_two_by_two_has_a_row_a_base_a_column_a_training_and_what_each_buys(
     assert systems == [["t5-small", "t5-small-finetuned"], ["flan-small", "finetuned"]]
     assert [row["gain"]["difference"] for row in grid["rows"]] == [38.0, 61.0]
     assert [gain["difference"] for gain in grid["gains"]] == [4.0, 27.0]
-    assert ["lower" in row["gain"] for row in grid["rows"]] == [False, False]  # none of them was tested
+    assert ["lower" in row["gain"] for row in grid["rows"]] == [True, True]
+    untested = crossed()
+    untested["differences"] = untested["differences"][:2]
+    (grid,) = grids_of(read_params(), untested)
+    assert [row["gain"]["difference"] for row in grid["rows"]] == [38.0, 61.0]
+    assert ["lower" in row["gain"] for row in grid["rows"]] == [False, False]
 
 
 BASES = [
@@ -651,8 +733,8 @@ def test_the_base_is_the_system_that_runs_it_as_it_was_trained(set_params, chang
 
 
 SYSTEMS = [
-    ({"from": "models/finetuned/flan-small"}, "flan-small, fine-tuned: a miniature"),
-    ({"from": "models/pretrained/t5-base"}, "miniature, standing in for google-t5/t5-base"),
+    ({"from": "models/finetuned/flan-small"}, "flan-small, fine-tuned"),
+    ({"from": "models/pretrained/t5-base"}, "stand-in for google-t5/t5-base"),
     ({"from": "own/t5-base"}, "a local model folder"),  # the name of a checkpoint, not its weights
     ({"from": "own/model", "num_beams": 4}, "a local model folder; num_beams 4"),
     ({"from": "others/gpt.jsonl"}, "foreign: predictions made elsewhere"),
@@ -663,7 +745,6 @@ SYSTEMS = [
 def test_a_system_is_said_in_words(project, entry, message):
     params = read_params() | {"systems": {"s": entry}}
     assert what_is(params, "s").en == message
-    assert ("miniature" in message) == (marks_of(params).get("s") == "miniature")
 
 
 def test_a_prompt_is_quoted_in_spanish_as_it_is(project):
@@ -730,9 +811,10 @@ def test_results_of_other_params_are_not_shown_as_those_of_these(
 @pytest.mark.parametrize("count", [2, 4, 6, 12])
 def test_no_two_lines_of_a_chart_look_alike(count):
     rows = [
-        {"finetuning": f"f{line}", "epoch": epoch, "rougeL": float(line + epoch)}
+        {"finetuning": f"f{line}", "epoch": epoch, "value": float(line + epoch)}
         for line in range(count)
         for epoch in range(2)
     ]
-    lines = re.findall(r'<path d="M0,[^"]*" (stroke="[^>]*)/>', curve_chart(rows, "epoch"))
+    chart = line_chart(rows, Canvas("en", is_narrow=True), "epoch", "ROUGE-L")
+    lines = re.findall(r'<path d="M0,[^"]*" (stroke="[^>]*)/>', chart)
     assert len(set(lines)) == len(lines) == count

@@ -15,7 +15,11 @@ ROOMS = (
 )
 LONGEST = 60  # lines of a function
 EVERYWHERE = {"main", "log"}  # names that each stage and tool has for itself
-NO_CODE = {"news": (".yaml",), "page": (".j2", ".js")}  # what the news are, and what the page is made with
+NO_CODE = {
+    "news": (".yaml",),
+    "page": (".css", ".j2", ".js"),
+    "sections": (".j2",),
+}  # what the news are, and what the page is made with
 
 
 def level(module: str) -> int:
