@@ -1,7 +1,8 @@
 """Publish: put a fine-tuned model and its card together, check them, and copy or push them.
 
 Reads   models/finetuned/F/, the metrics, params.yaml; dvc.lock, data/predictions: whether the card tells of
-        this model; of system `finetuned` reports/model_card.md too, of others the card is written here
+        this model; of system `finetuned` reports/model_card.md too, of others the card is written here, its
+        example from data/raw/test.parquet and data/scores.parquet
 Writes  a folder, or a repository on the hub (HF_TOKEN, or `hf auth login`)
 
     resumen publish --to ../resumen-flan-small

@@ -76,6 +76,17 @@ def test_a_folder_holds_the_model_and_its_card(reported, runs):
         }
 
 
+def test_the_code_of_the_card_runs_beside_the_folder(reported, runs, monkeypatch, capsys):
+    runs(main, "--to", "./out/mine")
+    code = ModelCard.load("out/mine/README.md").text.split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir("out")
+    capsys.readouterr()
+    output = {}
+    exec(code.replace('article = "…"', 'article = "Llueve en Logroño."'), output)  # noqa: S102  ours
+    assert capsys.readouterr().out.endswith("\n")
+    assert output["made"].shape[1] <= 4  # the start token, and max_new_tokens
+
+
 def test_a_dry_run_says_what_would_go_and_sends_nothing(reported, runs, caplog):
     caplog.set_level("INFO")
     runs(main, "--to", "me/resumen", "--dry-run")
