@@ -1,7 +1,8 @@
 """Publish: put a fine-tuned model and its card together, check them, and copy or push them.
 
 Reads   models/finetuned/F/, the metrics, params.yaml; dvc.lock, data/predictions: whether the card tells of
-        this model; of system `finetuned` reports/model_card.md too, of others the card is written here
+        this model; of system `finetuned` reports/model_card.md too, of others the card is written here, its
+        example from data/raw/test.parquet and data/scores.parquet
 Writes  a folder, or a repository on the hub (HF_TOKEN, or `hf auth login`)
 
     resumen publish --to ../resumen-flan-small
@@ -38,7 +39,6 @@ from resumen.runtime.paths import (
     MODEL_CARD,
     PREDICTIONS_DIR,
     PUBLISH_DIR,
-    SYSTEMS_DIR,
 )
 from resumen.schema.finetunings import finetuning_params
 from resumen.schema.params import read_params, read_yaml
@@ -113,8 +113,7 @@ def check_card(card: Path, text: str, system: str, evaluation: dict[str, Any]) -
     Raises:
         InputError: its header is faulty, or its numbers are not those of the metrics.
     """
-    system_scores = SYSTEMS_DIR / f"{system}.json"
-    scores, intervals = read_json(system_scores), intervals_of(evaluation, system)
+    scores = scores_of(evaluation, system)
     try:
         data = ModelCard(text).data
         results = data.eval_results or []  # type: ignore[attr-defined]  # it is a ModelCardData
@@ -126,19 +125,15 @@ def check_card(card: Path, text: str, system: str, evaluation: dict[str, Any]) -
     for name in ("rouge1", "rouge2", "rougeL"):
         result = found.get(name)
         stated = {"value": result.metric_value, **(result.metric_args or {})} if result else {}
-        for key, number, path in (
-            ("value", scores[name], system_scores),
-            ("lower", intervals[name]["lower"], EVALUATION_FILE),
-            ("upper", intervals[name]["upper"], EVALUATION_FILE),
-        ):
-            if stated.get(key) != number:
+        for key, bound in (("value", "mean"), ("lower", "lower"), ("upper", "upper")):
+            if stated.get(key) != (number := scores[name][bound]):
                 raise InputError(
-                    f"{card}: says {name} {key} {stated.get(key)}, {path} says {number}; "
+                    f"{card}: says {name} {key} {stated.get(key)}, {EVALUATION_FILE} says {number}; "
                     "run `dvc repro` first"
                 )
 
 
-def intervals_of(evaluation: dict[str, Any], system: str) -> dict[str, Any]:
+def scores_of(evaluation: dict[str, Any], system: str) -> dict[str, Any]:
     """Return the scores of a system with their intervals.
 
     Raises:

@@ -76,6 +76,17 @@ def test_a_folder_holds_the_model_and_its_card(reported, runs):
         }
 
 
+def test_the_code_of_the_card_runs_beside_the_folder(reported, runs, monkeypatch, capsys):
+    runs(main, "--to", "./out/mine")
+    code = ModelCard.load("out/mine/README.md").text.split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir("out")
+    capsys.readouterr()
+    output = {}
+    exec(code.replace('article = "…"', 'article = "Llueve en Logroño."'), output)  # noqa: S102  ours
+    assert capsys.readouterr().out.endswith("\n")
+    assert output["made"].shape[1] <= 4  # the start token, and max_new_tokens
+
+
 def test_a_dry_run_says_what_would_go_and_sends_nothing(reported, runs, caplog):
     caplog.set_level("INFO")
     runs(main, "--to", "me/resumen", "--dry-run")
@@ -128,19 +139,17 @@ def test_a_folder_that_is_there_is_left_alone(reported, fails):
 
 
 def test_a_card_with_other_numbers_than_the_metrics_is_refused(reported, fails):
-    path = Path("metrics/systems/finetuned.json")
-    scores = read_json(path)
-    write_json(path, {**scores, "rougeL": 99.0})
-    message = "metrics/systems/finetuned.json says 99.0; run `dvc repro` first"
-    assert fails(main, "--to", "./out").endswith(message)
-    write_json(path, scores)
     path = Path("metrics/evaluation.json")
-    evaluation = read_json(path)
-    next(row for row in evaluation["systems"] if row["system"] == "finetuned")["rouge2"]["upper"] = 98.0
-    write_json(path, evaluation)
-    lock("evaluate", "report")
-    assert fails(main, "--to", "./out").endswith("metrics/evaluation.json says 98.0; run `dvc repro` first")
-    assert not Path("out").exists()
+    for name, bound in (("rougeL", "mean"), ("rouge2", "upper")):
+        evaluation = read_json(path)
+        next(row for row in evaluation["systems"] if row["system"] == "finetuned")[name][bound] = 98.0
+        changed = path.read_bytes()
+        write_json(path, evaluation)
+        lock("evaluate", "report")
+        said = fails(main, "--to", "./out")
+        assert said.endswith("metrics/evaluation.json says 98.0; run `dvc repro` first")
+        assert not Path("out").exists()
+        path.write_bytes(changed)
 
 
 def test_another_fine_tuning_is_published_with_a_card_of_its_own(small_run, set_params, runs, fails):

@@ -9,13 +9,26 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 import yaml
 from huggingface_hub import ModelCard
 from jinja2 import Environment
 
 from resumen.news.questions import NEWS_KINDS
 from resumen.page.answer import answer_of, caveat_of, grids_of, remarks_of
-from resumen.page.card import asked_how, card_values, metadata
+from resumen.page.card import (
+    EXCERPT_WORDS,
+    OPTIMIZER,
+    PAPERS,
+    asked_how,
+    card_values,
+    in_cell,
+    licence_in_words,
+    metadata,
+    papers_of,
+    quoted,
+    result_rows,
+)
 from resumen.page.charts import Canvas, line_chart
 from resumen.page.explorer import lost_letters
 from resumen.page.languages import QUESTIONS, TRANSLATIONS, bilingual, verdict_of
@@ -32,14 +45,16 @@ from resumen.page.templates import filled_in
 from resumen.page.tiles import tiles_of
 from resumen.runtime.jsonfiles import read_json, write_json
 from resumen.schema.data import SWITCHED, TRIMMED, UNUSABLE
-from resumen.schema.params import read_params
+from resumen.schema.params import parse_section, read_params, read_yaml
 from resumen.schema.probes import KINDS
+from resumen.schema.sections import FinetuneParams
 from resumen.schema.systems import system_params
 from resumen.scoring.bootstrap import Difference, verdict
 from resumen.scoring.comparisons import base_system, comparisons_of
 from resumen.sources.mlsum import MLSUM_LICENCE
 from resumen.tools.results import main as results
 from resumen.tools.summarizer import prompt_style_of
+from resumen.training.loop import make_optimizer
 from resumen.vocabulary.tokenizer import load_tokenizer, round_trip
 from stages.report import main
 from tests.helpers.paths import ROOT
@@ -103,9 +118,12 @@ def test_the_card_is_read_by_the_hub(small_run, runs):
     data = ModelCard.load("reports/model_card.md").data
     assert (data.language, data.base_model) == ("es", None)  # the weights are a miniature's
     scores = read_json(Path("metrics/systems/finetuned.json"))
-    assert {result.metric_type: result.metric_value for result in data.eval_results} == {
-        name.lower(): scores[name] for name in ("rouge1", "rouge2", "rougeL")
+    assert {result.metric_type for result in data.eval_results} == {"rouge"}  # an id of hf.co/metrics
+    assert {result.metric_name: result.metric_value for result in data.eval_results} == {
+        name: scores[name] for name in ("rouge1", "rouge2", "rougeL")
     }
+    header = yaml.safe_load(ModelCard.load("reports/model_card.md").content.split("---\n")[1])
+    assert data.to_dict() == header
 
 
 @pytest.mark.parametrize(
@@ -165,6 +183,10 @@ def test_the_card_says_what_the_model_was_trained_on(small_run, runs, source):
     assert ("made-up news" in card) == (source == "embedded")
     assert ("the file a.csv" in card) == (source == "files")
     assert "Summaries can be wrong" in card
+    test_split = pd.read_parquet("data/raw/test.parquet")
+    beginnings = [text[:40] for column in ("text", "summary") for text in test_split[column]]
+    is_copied = any(beginning in card for beginning in beginnings)
+    assert is_copied == (source == "embedded")  # of the other two the licence does not let us
 
 
 @pytest.mark.parametrize(
@@ -179,7 +201,7 @@ def test_the_card_and_the_page_have_the_language_of_the_data(
     card = ModelCard.load("reports/model_card.md")
     assert card.data.language == language
     assert message in card.text
-    assert "Spanish" not in card.text.split("| system |")[0]
+    assert "Spanish" not in card.text.split("## How to cite")[0]
     assert f'"language":"{language}"' in report()
     assert f"summarizing {subject}?" in report()
     assert f"The articles are {message}. What is made for Spanish stays so" in report()
@@ -278,6 +300,261 @@ def test_the_cards_code_decodes_as_the_system_does(small_run, set_params, runs, 
     assert f"{message})" in card.split("model.generate(")[1].splitlines()[0]
 
 
+CARD_PARTS = [
+    *("Intended use", "How to load", "Example", "Results", "Training", "Evaluation", "Limits", "Licence"),
+    *("How to cite", "En español"),
+]
+
+
+def card_text():
+    return ModelCard.load("reports/model_card.md").text
+
+
+def card_part(name):
+    """Return what stands under a heading of the card."""
+    return card_text().split(f"\n## {name}\n")[1].split("\n## ")[0]
+
+
+def table_in(text):
+    """Return the cells of the rows of the Markdown table in `text`, without its head."""
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    return rows[1:]
+
+
+def change_json(path, **values):
+    write_json(Path(path), read_json(Path(path)) | values)
+
+
+def test_the_card_says_how_to_load_the_model_before_it_shows_results(small_run, runs):
+    runs(main)
+    assert re.findall("^## (.*)", card_text(), re.MULTILINE) == CARD_PARTS
+
+
+@pytest.mark.parametrize(
+    ("system", "shown"),
+    [
+        ("finetuned", ["finetuned", "flan-small", "t5-small-finetuned", "lead-3", "oracle"]),
+        ("t5-small-finetuned", ["t5-small-finetuned", "t5-small", "finetuned", "lead-3", "oracle"]),
+        (None, ["lead-3", "oracle"]),
+    ],
+)
+def test_the_card_shows_a_system_beside_its_base_its_counterpart_and_copying(system, shown):
+    evaluation = read_json(ROOT / "metrics/evaluation.json")
+    rows = result_rows(PARAMS, evaluation, system)
+    assert [row["system"] for row in rows] == shown
+
+
+def test_the_cards_table_has_the_scores_of_the_evaluation(small_run, runs):
+    runs(main)
+    rows = {row[0].strip("`"): row[2:] for row in table_in(card_part("Results"))}
+    assert list(rows) == ["finetuned", "flan-small", "lead-3", "oracle"]
+    for row in read_json(Path("metrics/evaluation.json"))["systems"]:
+        if row["system"] in rows:
+            first, second, longest, content = (
+                row[name] for name in ("rouge1", "rouge2", "rougeL", "rougeL_content")
+            )
+            assert rows[row["system"]] == [
+                *(f"{score['mean']:.2f}" for score in (first, second, longest)),
+                f"{longest['lower']:.2f}–{longest['upper']:.2f}",
+                f"{content['mean']:.2f}",
+            ]
+
+
+def test_the_cards_example_is_the_article_with_the_median_score(small_run, runs):
+    runs(main)
+    scores = pd.read_parquet("data/scores.parquet")
+    scores = scores[scores["system"] == "finetuned"].sort_values(["rougeL", "id"])
+    name = scores["id"].iloc[(len(scores) - 1) // 2]
+    article = pd.read_parquet("data/raw/test.parquet").set_index("id").loc[name]
+    written = pd.read_json("data/predictions/finetuned.jsonl", lines=True).set_index("id")["prediction"]
+    head = next(line for line in card_part("Example").splitlines() if line.startswith("| | "))
+    assert head == f"| | `{name}`, ROUGE-L {scores.set_index('id')['rougeL'][name]:.2f} |"
+    words, cells = article["text"].split(), dict(table_in(card_part("Example")))
+    beginning = " ".join(words[:EXCERPT_WORDS]) + " […]" * (len(words) > EXCERPT_WORDS)
+    assert cells == {
+        f"article, {len(words)} words": in_cell(beginning),
+        "reference": in_cell(article["summary"]),
+        "this model": in_cell(written[name]),
+    }
+
+
+OURS, FILE = {"source": "embedded"}, {"source": "files", "file": "a.csv"}
+HUB = {"source": "hub", "repo": "me/noticias"}
+QUOTED = [  # the provenance, and which of article, reference and output are quoted
+    (OURS, [True, True, True]),
+    (HUB | {"licence": "mit, cc-by-4.0"}, [True, True, True]),
+    (HUB | {"licence": "cc-by-nc-sa-4.0"}, [False, False, True]),
+    (HUB | {"licence": "mit, other"}, [False, False, True]),
+    (HUB | {"licence": MLSUM_LICENCE}, [False, False, True]),
+    (HUB | {"licence": NONE_NAMED}, [False, False, True]),
+    (FILE, [False, False, False]),
+]
+
+
+@pytest.mark.parametrize(("provenance", "is_quoted"), QUOTED)
+def test_the_card_quotes_articles_only_under_a_licence_that_lets_anybody_copy_them(provenance, is_quoted):
+    texts = ["Llueve mucho " * 200, "Llueve en Ávila.", "Nieva."]
+    shown = quoted({"text": texts[0], "summary": texts[1]}, texts[2], provenance)
+    assert list(shown) == ["article, 400 words", "reference", "this model"]
+    for cell, text, quotes in zip(shown.values(), texts, is_quoted, strict=True):
+        assert (text.split()[0] in cell) == quotes
+    assert shown["article, 400 words"].count("Llueve mucho") == 75 * is_quoted[0]
+    assert is_quoted[1] or shown["reference"] == "3 words, not quoted"
+
+
+def test_nothing_that_a_system_wrote_is_markdown_or_html_in_the_card(small_run, write, runs):
+    path = Path("data/predictions/finetuned.jsonl")
+    rows = [json.loads(line) for line in path.open(encoding="utf-8")]
+    text = f"# *a* | [b](c) `d`\n{SCRIPT}"
+    write(path, "".join(json.dumps(row | {"prediction": text}) + "\n" for row in rows))
+    runs(main)
+    line = next(line for line in card_part("Example").splitlines() if line.startswith("| this model"))
+    assert "<script>" not in line
+    assert r"\# \*a\* \| \[b\](c) \`d\` &lt;script&gt;" in line
+
+
+def test_the_cards_optimizer_is_that_of_the_training():
+    params = parse_section(FinetuneParams, PARAMS, "finetune")
+    optimizer = make_optimizer(torch.nn.Linear(1, 1), params)
+    first, second = optimizer.defaults["betas"]
+    epsilon = optimizer.defaults["eps"]
+    assert f"{type(optimizer).__name__}, betas {first} and {second}, epsilon {epsilon}" == OPTIMIZER
+
+
+def test_the_cards_hyperparameters_are_those_of_the_run(small_run, set_params, runs):
+    own = {"weight_decay": 0.25, "gradient_accumulation": 3, "schedule": "cosine"}
+    set_params({f"finetunings.flan-small.{key}": value for key, value in own.items()})
+    change_json("metrics/finetune/flan-small.json", num_parameters=12_345, steps=8_800, precision="bfloat16")
+    runs(main)
+    rows = dict(row for row in table_in(card_part("Training")) if len(row) == 2)
+    metrics = read_json(Path("metrics/finetune/flan-small.json"))
+    assert rows["parameters"] == "12,345"
+    assert rows["steps"] == "8,800"
+    assert rows["precision"] == "bfloat16"
+    assert rows["training articles"] == str(metrics["rows"])
+    size = metrics["batch_size"]
+    assert rows["batch"] == f"{size} articles, of shorter ones up to {2 * size}; 3 such batches a step"
+    assert rows["learning rate"].startswith(f"{metrics['learning_rate']:g}, cosine, ")
+    assert "weight decay 0.25, " in rows["optimizer"]
+    assert rows["source, target"] == "40, 20 tokens"
+    assert rows["seed"] == str(PARAMS["finetune"]["seed"])
+    assert f"torch {torch.__version__.split('+')[0]}" in rows["versions, for the summaries"]
+    assert "12\u202f345 parámetros" in card_part("En español")
+
+
+def test_the_card_says_how_many_articles_were_dropped_and_why(small_run, runs):
+    path = Path("metrics/data.json")
+    audit = read_json(path)
+    dropped = {"train": {"empty text": 2, "short summary": 1}, "validation": {"empty text": 1}, "test": {}}
+    for row in audit["splits"]:
+        row["dropped"] = dropped[row["split"]]
+    write_json(path, audit)
+    runs(main)
+    assert "for validation, 4 more dropped (empty text, short summary)." in card_part("Training")
+
+
+def test_the_card_says_what_is_lost_and_what_is_invented(small_run, runs):
+    path = Path("metrics/evaluation.json")
+    evaluation = read_json(path)
+    for row in evaluation["probes"]:
+        row |= {"num_asked": 246, "exact_pct": 1.5 if row["system"] == "finetuned" else 79.27}
+    for row in evaluation["systems"]:
+        if row["system"] == "finetuned":
+            row["invented_names"]["mean"], row["invented_numbers"]["mean"] = 0.24, 1.17
+    write_json(path, evaluation)
+    runs(main)
+    lost = "fewer questions than its base: of 246 probes it answers 1.50 % exactly, its base 79.27 %."
+    assert lost in card_part("Limits")
+    assert "On average a summary has 0.24 names and 1.17 numbers" in card_part("Limits")
+    spanish = card_part("En español")
+    assert "de 246 preguntas de control acierta el 1,50 %; su base, el 79,27 %." in spanish
+    assert "de media, 0,24 nombres y 1,17 números" in spanish
+
+
+@pytest.mark.parametrize(
+    ("changes", "base", "licence"),
+    [
+        ({}, "miniature of this project, under Apache-2.0", OURS),
+        ({"weights": "hub"}, "google/flan-t5-small, is under Apache-2.0", OURS),
+        ({"weights": "hub"}, "google/flan-t5-small, is under Apache-2.0", HUB | {"licence": MLSUM_LICENCE}),
+        ({"weights": "hub", "checkpoints.flan-small.repo": "me/t5"}, "card of me/t5", OURS),
+        ({"checkpoints.flan-small": {"folder": "own"}}, "a local folder", OURS),
+        ({"checkpoints.flan-small": {"folder": "own"}}, "a local folder", FILE),
+    ],
+)
+def test_the_card_says_which_licences_hold_and_why(set_params, changes, base, licence):
+    set_params(changes)
+    of_base, of_news, *of_model = licence_in_words(read_params(), "flan-small", licence)
+    assert bool(of_model) == ("Apache-2.0" in of_base.en and licence == OURS)  # "So is the model."
+    assert base in of_base.en
+    stated = licence.get("licence", "Apache-2.0" if licence["source"] == "embedded" else "states none")
+    assert stated in of_news.en
+    assert ("inherits" in of_news.en) == ("hereda" in of_news.es) == ("licence" in licence)
+    if stated == MLSUM_LICENCE:
+        assert "solo para investigación no comercial" in of_news.es
+
+
+def test_the_card_is_cited_as_citation_cff_has_it(small_run, runs):
+    runs(main)
+    citation = read_yaml(ROOT / "CITATION.cff")
+    entry = dict(re.findall(r"(\w+) += \{(.*)\},", card_part("How to cite")))
+    assert entry == {
+        "title": citation["title"],
+        "author": f"{{{citation['authors'][0]['name']}}}",
+        "version": str(citation["version"]),
+        "year": str(citation["date-released"])[:4],
+    }
+    urls = {reference["url"] for reference in citation["references"]}
+    assert {re.search(r"\((.*)\)", paper)[1] for paper in PAPERS.values()} == urls
+
+
+@pytest.mark.parametrize(
+    ("changes", "repo", "papers"),
+    [({}, None, []), ({"weights": "hub"}, "me/noticias", ["flan-t5"]), ({}, "reciTAL/mlsum", ["mlsum"])],
+)
+def test_the_card_asks_to_cite_what_the_model_is_made_of(set_params, changes, repo, papers):
+    set_params(changes)
+    provenance = {"repo": repo} if repo else {}
+    assert papers_of(read_params(), "flan-small", provenance) == [PAPERS[key] for key in papers]
+
+
+def test_the_card_in_spanish_has_its_numbers_as_spanish_writes_them(small_run, runs):
+    path = Path("metrics/evaluation.json")
+    change_json(path, num_articles=12_000)
+    runs(main)
+    spanish = card_part("En español")
+    assert re.findall("^### (.*)", spanish, re.MULTILINE) == [
+        *("Uso previsto", "Respuesta y resultados", "Límites", "Licencia")
+    ]
+    assert not re.findall(r"\d\.\d|\d,\d{3}\b", spanish.replace("Apache-2.0", ""))
+    assert "en 12\u202f000 artículos de prueba: este modelo, " in spanish
+    (row,) = [row for row in read_json(path)["systems"] if row["system"] == "finetuned"]
+    assert f"este modelo, {row['rougeL']['mean']:.2f} (de ".replace(".", ",") in spanish
+    assert "ajuste fino" in spanish
+
+
+def test_the_card_says_why_articulo_has_no_accent_if_it_is_asked_so(small_run, set_params, runs):
+    runs(main)
+    assert "*articulo* without its accent" in card_part("How to load")
+    assert "«articulo», sin tilde" in card_part("En español")
+    set_params({"format.template": "Resume: {text}"})
+    runs(main)
+    assert "articulo" not in card_text()
+
+
+def test_the_card_holds_neither_a_time_nor_a_machine(small_run, runs):
+    runs(main)
+    assert not re.findall(r"\d{4}-\d\d-\d\d|\d\d:\d\d|cpu|cuda|device", card_text())
+
+
+def test_a_card_without_a_system_that_runs_the_model_has_no_scores_of_it(small_run, set_params, runs):
+    set_params({"systems.finetuned.from": "models/pretrained/flan-small"})
+    runs(main)
+    assert "| this model |" not in card_text()
+    assert "\n## Example\n" not in card_text()
+    assert "\n## How to load\n" in card_text()
+
+
 def test_miniatures_are_said_to_be_such_once_and_at_each_number_of_the_answer(small_run, runs):
     runs(main)
     text = page_text()
@@ -286,7 +563,9 @@ def test_miniatures_are_said_to_be_such_once_and_at_each_number_of_the_answer(sm
     assert "(miniature)" not in text
     assert "stand-in for google/flan-t5-small" in text
     card = ModelCard.load("reports/model_card.md")
-    assert "**Miniature.**" in card.text
+    assert card.text.count("**Miniature.** The model and its numbers are of no use outside") == 1
+    assert card.text.count("of no use") == card.text.count("Ni el modelo ni sus cifras sirven") == 1
+    assert "A miniature that stands in for google/flan-t5-small, with" in card.text
     assert "miniature" in card.data.tags
     assert {result.dataset_name for result in card.data.eval_results} != set()
     assert card.data.model_name == "resumen-miniature"
