@@ -11,7 +11,11 @@ from tests.helpers.paths import ROOT
 
 TOOLS = [name for group in command.GROUPS.values() for name in group]
 # Of doctor, of seeds, of summarize and playground; and what `make reference` runs.
-HELPERS = {"private", "articles", "queue", "summarizer", "reference"}
+HELPERS = {"private", "articles", "queue", "summarizer", "reference"} | {
+    "examples",
+    "playground_page",
+    "playground_texts",
+}
 
 
 @pytest.fixture
