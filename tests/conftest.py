@@ -3,6 +3,7 @@
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["LC_ALL"] = "C.UTF-8"  # commands answer in Spanish where the locale is Spanish
 os.environ["RESUMEN_THREADS"] = "1"  # equal bytes are promised at one thread count
 os.environ["OMP_NUM_THREADS"] = "1"  # two workers of pytest with two threads each take several times as long
 

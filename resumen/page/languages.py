@@ -17,6 +17,11 @@ TRANSLATIONS = {  # of fixed words of ours
     "says the opposite": "dice lo contrario",
     "only ROUGE-L tells": "solo ROUGE-L permite decidir",
     "only content words tell": "solo las palabras de contenido permiten decidir",
+    "cannot tell: the runs differ as much among themselves": (
+        "no se puede decir: las ejecuciones difieren otro tanto entre sí"
+    ),
+    "higher": "más alto",
+    "lower": "más bajo",
     "larger": "mayor",
     "smaller": "menor",
     # baselines, and what a system is

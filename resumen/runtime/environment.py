@@ -17,6 +17,9 @@ ENVIRONMENT = {
     },
     "Messages": {
         "RESUMEN_DEBUG": "`1` shows the traceback behind an error",
+        "LC_ALL": "the locale: where it begins with `es`, commands print their results in Spanish",
+        "LC_MESSAGES": "the same, where `LC_ALL` is not set",
+        "LANG": "the same, where neither is set",
         "NO_COLOR": "with any value, `resumen show` prints no colours",
     },
     "Tests": {

@@ -25,7 +25,9 @@ import pyarrow.parquet as pq
 from ruamel.yaml import YAML
 from scipy.special import stdtrit
 
+from resumen.page.languages import Bilingual, verdict_of
 from resumen.page.table import is_miniature
+from resumen.page.terminal import interval, localized, number
 from resumen.rouge.score import CONTENT_TYPES
 from resumen.runtime.cli import parser
 from resumen.runtime.commands import output_of
@@ -57,10 +59,13 @@ READ = (SCORES_FILE, EVALUATION_FILE, PARAMS)
 WORKSPACE = "workspace"
 CONTENT_PARTS = ("content:", "stop-words:")  # of a signature
 AGREEMENT = {  # of content words with ROUGE-L, in words
-    "agrees": "they agree",
-    "says the opposite": "they say the opposite",
-    "only ROUGE-L tells": "only ROUGE-L tells a difference",
-    "only content words tell": "only content words tell a difference; ROUGE-L's verdict stands",
+    "agrees": Bilingual("they agree", "coinciden"),
+    "says the opposite": Bilingual("they say the opposite", "dicen lo contrario"),
+    "only ROUGE-L tells": Bilingual("only ROUGE-L tells a difference", "solo ROUGE-L muestra una diferencia"),
+    "only content words tell": Bilingual(
+        "only content words tell a difference; ROUGE-L's verdict stands",
+        "solo las palabras de contenido muestran una diferencia; vale el veredicto de ROUGE-L",
+    ),
 }
 
 
@@ -306,10 +311,12 @@ def has_measure(runs: list[Scored], measure: str) -> bool:
 def content_line(row: Compared, content: Compared) -> str:
     """Return what content words say of a difference in ROUGE-L, and whether they agree."""
     one = content.row
-    return (
-        f"by content words {one.mean:+.2f} ({one.lower:+.2f} to {one.upper:+.2f}), p = {content.p:.4f}: "
-        f"{content.verdict}; {AGREEMENT[agreement(row.verdict, content.verdict)]}"
+    together = AGREEMENT[agreement(row.verdict, content.verdict)]
+    said = (
+        f"{number(one.mean, sign='+')} ({interval(one.lower, one.upper, '+')}), p = {number(content.p, 4)}: "
+        f"{localized(verdict_of(content.verdict))}; {localized(together)}"
     )
+    return localized(Bilingual(f"by content words {said}", f"con palabras de contenido {said}"))
 
 
 def table_lines(
@@ -321,25 +328,49 @@ def table_lines(
 ) -> list[str]:
     """Return the table as it is printed; `contents` are the rows over content words by their system."""
     width = max([20, *(len(row.system) + 1 for row in rows)])
-    interval = f"{100 * params.confidence:g} % interval"
-    lines = [f"{'system':<{width}} {head:<40} difference, {interval} by the articles"] if rows else [head]
-    for one in rows:
-        row, means = one.row, f"{one.before:.2f} → {one.after:.2f}"
-        by_articles = f"{row.mean:+.2f} ({row.lower:+.2f} to {row.upper:+.2f}), p = {one.p:.4f}"
-        lines.append(f"{one.system:<{width}} {means:<40} {by_articles}: {one.verdict}")
-        if one.runs:
-            by_runs = f"by the runs {one.runs.lower:+.2f} to {one.runs.upper:+.2f}"
-            lines.append(f"{'':<{width}} {by_runs}; a run's deviation {one.runs.deviation:.2f}")
-        lines.append(f"{'':<{width}} minimum detectable effect at 80 % power: {one.detectable:.2f}")
-        if one.system in contents:
-            lines.append(f"{'':<{width}} {content_line(one, contents[one.system])}")
-    if rows and not any(one.runs for one in rows):
-        lines.append(
-            "one run a side: if it was trained, the luck of its seed is in the difference (`resumen seeds`)"
+    percent = f"{100 * params.confidence:g} %"
+    columns = localized(
+        Bilingual(
+            f"difference, {percent} interval by the articles; p by Holm",
+            f"diferencia, intervalo del {percent} por los artículos; p según Holm",
         )
+    )
+    system = localized(Bilingual("system", "sistema"))
+    lines = [f"{system:<{width}} {head:<40} {columns}"] if rows else [head]
+    for one in rows:
+        row, means = one.row, f"{number(one.before)} → {number(one.after)}"
+        by_articles = f"{number(row.mean, sign='+')} ({interval(row.lower, row.upper, '+')})"
+        tested = f"{by_articles}, p = {number(one.p, 4)}: {localized(verdict_of(one.verdict))}"
+        lines.append(f"{one.system:<{width}} {means:<40} {tested}")
+        lines += [f"{'':<{width}} {line}" for line in beside_lines(one, contents.get(one.system))]
+    if rows and not any(one.runs for one in rows):
+        one_run = Bilingual(
+            "one run a side: if it was trained, the luck of its seed is in the difference (`resumen seeds`)",
+            "una ejecución por lado: si se entrenó, el azar de su semilla está en la diferencia "
+            "(`resumen seeds`)",
+        )
+        lines.append(localized(one_run))
     if equal:
-        lines.append(f"equal in both, article by article: {', '.join(equal)}")
+        same = Bilingual("equal in both, article by article", "iguales en los dos, artículo por artículo")
+        lines.append(f"{localized(same)}: {', '.join(equal)}")
     return lines
+
+
+def beside_lines(one: Compared, content: Compared | None) -> list[str]:
+    """Return what stands below a difference: the runs, what could be detected, content words."""
+    lines = []
+    if one.runs:
+        runs, deviation = interval(one.runs.lower, one.runs.upper, "+"), number(one.runs.deviation)
+        by_runs = Bilingual(
+            f"by the runs {runs}; a run's deviation {deviation}",
+            f"por las ejecuciones, {runs}; desviación de una ejecución, {deviation}",
+        )
+        lines.append(localized(by_runs))
+    power = Bilingual(
+        "minimum detectable effect at 80 % power", "diferencia mínima detectable con una potencia del 80 %"
+    )
+    lines.append(f"{localized(power)}: {number(one.detectable)}")
+    return [*lines, content_line(one, content)] if content else lines
 
 
 def miniature_lines(sides: list[Group], systems: list[str]) -> list[str]:
@@ -349,7 +380,12 @@ def miniature_lines(sides: list[Group], systems: list[str]) -> list[str]:
         if small := side.miniatures(systems):
             result.setdefault(", ".join(small), []).append(side.name)
     return [
-        f"miniatures in {' and '.join(names)}, which know only our made-up news: {small}"
+        localized(
+            Bilingual(
+                f"miniatures in {' and '.join(names)}, which know only our made-up news: {small}",
+                f"miniaturas en {' y '.join(names)}, que solo conocen nuestras noticias inventadas: {small}",
+            )
+        )
         for small, names in result.items()
     ]
 
@@ -382,7 +418,8 @@ def main() -> None:
         contents = {row.system: row for row in compared(by_content, params, CONTENT)}
     lines = table_lines(head, rows, contents, equal, params)
     if alone := sorted(before.keys() ^ after.keys()):
-        lines.append(f"in one of the two only, and not compared: {', '.join(alone)}")
+        in_one = Bilingual("in one of the two only, and not compared", "solo en uno de los dos, sin comparar")
+        lines.append(f"{localized(in_one)}: {', '.join(alone)}")
     lines += miniature_lines([one, other], systems)
     if WORKSPACE in (options.revision, options.other) and (changed := changed_since_run(read_params())):
         log.warning("%s: %s", WORKSPACE, changed)

@@ -21,7 +21,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from resumen.page.curve import curve_page, made_with_of, passes_in_words
+from resumen.page.languages import Bilingual, grouped, verdict_of
 from resumen.page.table import is_base_miniature, system_of
+from resumen.page.terminal import interval, localized, number, terminal_language
 from resumen.runtime.cli import parser, whole_numbers
 from resumen.runtime.errors import InputError
 from resumen.runtime.files import write_text
@@ -171,21 +173,36 @@ def result_of(
 
 def table_of(result: dict[str, Any]) -> list[str]:
     """Return the curve as it is printed."""
-    percent = f"{100 * result['confidence']:g} %"
-    seeds = f", {result['seeds']} seeds" if result["seeds"] > 1 else ""
-    lines = [
-        f"ROUGE-L on the test articles{seeds}; intervals of {percent} by the articles, against {BASELINE}"
-    ]
-    lines.append(f"{'fine-tuning':<16}{'articles':>9}  {'ROUGE-L':<24}{'difference':<26}verdict")
+    percent, count = f"{100 * result['confidence']:g} %", result["seeds"]
+    seeds = Bilingual(f", {count} seeds", f", {count} semillas") if count > 1 else Bilingual("", "")
+    title = Bilingual(
+        f"ROUGE-L on the test articles{seeds.en}; intervals of {percent} by the articles, against {BASELINE}",
+        f"ROUGE-L en los artículos de prueba{seeds.es}; intervalos del {percent} por los artículos, "
+        f"frente a {BASELINE}",
+    )
+    heads = {
+        "en": ("fine-tuning", "articles", "ROUGE-L", "difference", "verdict"),
+        "es": ("ajuste fino", "artículos", "ROUGE-L", "diferencia", "veredicto"),
+    }
+    name, articles, score, difference, verdict = heads[terminal_language()]
+    lines = [localized(title), f"{name:<16}{articles:>9}  {score:<26}{difference:<28}{verdict}"]
     for row in result["points"]:
-        mean = f"{row['mean']:.2f} ({row['lower']:.2f} to {row['upper']:.2f})"
-        apart = f"{row['difference']:+.2f} ({row['difference_lower']:+.2f} to {row['difference_upper']:+.2f})"
-        lines.append(f"{row['finetuning']:<16}{row['rows']:>9}  {mean:<24}{apart:<26}{row['verdict']}")
+        mean = f"{number(row['mean'])} ({interval(row['lower'], row['upper'])})"
+        bounds = interval(row["difference_lower"], row["difference_upper"], "+")
+        apart = f"{number(row['difference'], sign='+')} ({bounds})"
+        name, articles = row["finetuning"], localized(grouped(row["rows"]))
+        verdict = localized(verdict_of(row["verdict"]))
+        lines.append(f"{name:<16}{articles:>9}  {mean:<26}{apart:<28}{verdict}")
         if "seed_deviation" in row:
-            lines.append(f"{'':<27}a seed's deviation {row['seed_deviation']:.2f}")
-    lines += [passes_in_words(name, result).en for name in result["passes"]]
+            of_seed = Bilingual("a seed's deviation", "desviación de una semilla")
+            lines.append(f"{'':<27}{localized(of_seed)} {number(row['seed_deviation'])}")
+    lines += [localized(passes_in_words(name, result)) for name in result["passes"]]
     if small := result["miniatures"]:
-        lines.append(f"miniatures, which know only our made-up news: {', '.join(small)}")
+        miniatures = Bilingual(
+            "miniatures, which know only our made-up news",
+            "miniaturas, que solo conocen nuestras noticias inventadas",
+        )
+        lines.append(f"{localized(miniatures)}: {', '.join(small)}")
     return lines
 
 

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from resumen.page.languages import Bilingual, grouped
+from resumen.page.terminal import interval, localized, number
 from resumen.runtime.cli import parser, whole_numbers
 from resumen.runtime.errors import InputError
 from resumen.schema.params import ENTRY_NAME, parse_section, read_params
@@ -71,14 +73,21 @@ def seed_summary(group: Group, system: str, params: EvaluateParams) -> list[str]
     means = values.mean(axis=0)
     drawn = bootstrap_means(values.mean(axis=1)[:, None], params.bootstrap_samples, params.seed)
     (lower,), (upper,) = percentile_interval(drawn, len(values), params.confidence)
-    by_seed = [f"{run.name:<20} {mean:.2f}" for run, mean in zip(group.runs, means, strict=True)]
-    return [
-        f"{system}, ROUGE-L on {len(values)} articles, by seed",
-        *by_seed,
-        f"{'mean':<20} {means.mean():.2f}; of a seed, deviation {means.std(ddof=1):.2f}, "
-        f"range {np.ptp(means):.2f}; {100 * params.confidence:g} % interval by the articles {lower:.2f} to "
-        f"{upper:.2f}",
-    ]
+    by_seed = [f"{run.name:<20} {number(mean)}" for run, mean in zip(group.runs, means, strict=True)]
+    count, percent = grouped(len(values)), f"{100 * params.confidence:g} %"
+    mean, deviation, width = (number(value) for value in (means.mean(), means.std(ddof=1), np.ptp(means)))
+    bounds = interval(lower, upper)
+    head = Bilingual(
+        f"{system}, ROUGE-L on {count.en} articles, by seed",
+        f"{system}, ROUGE-L en {count.es} artículos, por semilla",
+    )
+    total = Bilingual(
+        f"{'mean':<20} {mean}; of a seed, deviation {deviation}, range {width}; "
+        f"{percent} interval by the articles {bounds}",
+        f"{'media':<20} {mean}; entre semillas, desviación {deviation}, rango {width}; "
+        f"intervalo del {percent} por los artículos, {bounds}",
+    )
+    return [localized(head), *by_seed, localized(total)]
 
 
 def seed_pairs(
@@ -150,7 +159,8 @@ def main() -> None:
         ]
 
     contents = {row.system: row for row in rows(CONTENT)} if has_measure(group.runs, CONTENT) else {}
-    table = table_lines("the second → the first", rows(PRIMARY), contents, [], params)
+    head = localized(Bilingual("the second → the first", "el segundo → el primero"))
+    table = table_lines(head, rows(PRIMARY), contents, [], params)
     named = [
         name for one in comparisons_of(own_params) if set(trained) & set(one.systems) for name in one.systems
     ]

@@ -29,7 +29,9 @@ from rich.text import Text
 from tokenizers import Encoding, Tokenizer
 
 from resumen.checkpoint.folder import reason_left_out
+from resumen.page.languages import Bilingual
 from resumen.page.table import BASELINES, is_miniature, main_finetuning
+from resumen.page.terminal import localized, number
 from resumen.prompts.truncation import encode_lines, truncate_turns
 from resumen.runtime.cli import parser
 from resumen.runtime.errors import InputError, nearest
@@ -67,16 +69,58 @@ LABEL_COLUMNS = 16  # of a label and its indent
 MIN_COLUMNS, MAX_COLUMNS = 40, 110  # of a line
 SHOWN = {"words": (40, 20), "pieces": (40, 20), "ids": (8, 4)}  # how many of a long text, first and last
 PADDING = {
-    "dynamic": "none stored: a batch pads its rows to its own longest (tokenize.padding: dynamic)",
-    "longest": f"{{source}} positions of the source, {{labels}} of the labels ({IGNORE_INDEX}, which earns "
-    "no loss), up to the longest row of all (tokenize.padding: longest)",
+    "dynamic": Bilingual(
+        "none stored: a batch pads its rows to its own longest (tokenize.padding: dynamic)",
+        "no se guarda ninguno: cada lote rellena sus filas hasta la más larga (tokenize.padding: dynamic)",
+    ),
+    "longest": Bilingual(
+        f"{{source}} positions of the source, {{labels}} of the labels ({IGNORE_INDEX}, which earns "
+        "no loss), up to the longest row of all (tokenize.padding: longest)",
+        f"{{source}} posiciones de la entrada y {{labels}} de las etiquetas ({IGNORE_INDEX}, que no cuentan "
+        "en la pérdida), hasta la fila más larga de todas (tokenize.padding: longest)",
+    ),
 }
-LEGEND = (
+LEGEND = Bilingual(
     ": not in the article. ROUGE and chrF: points of 100, against the best of the references. Lost words: of "
     "the reference, that the vocabulary cannot write. New bigrams: neighbouring words that are no neighbours "
-    "in the article. Repeated trigrams: runs of three words that came before. Length ratio: to the reference."
+    "in the article. Repeated trigrams: runs of three words that came before. Length ratio: to the "
+    "reference.",
+    ": no está en el artículo. ROUGE y chrF: puntos sobre 100, con la mejor de las referencias. Palabras "
+    "perdidas: las de la referencia que el vocabulario no sabe escribir. Bigramas nuevos: palabras seguidas "
+    "que no van seguidas en el artículo. Trigramas repetidos: tríos de palabras que ya habían salido. "
+    "Longitud relativa: a la de la referencia.",
 )
-MINIATURE = " a miniature: a stand-in that knows only our made-up news."
+MINIATURE = Bilingual(
+    " a miniature: a stand-in that knows only our made-up news.",
+    " Una miniatura es un sustituto que solo conoce nuestras noticias inventadas.",
+)
+BORDERS = {  # of the pipeline, at which a row is shown: what has been done, and where it lies
+    "raw": Bilingual(
+        "`fetch` brought the news into one shape: {raw}", "`fetch` dio a las noticias una forma común: {raw}"
+    ),
+    "formatted": Bilingual(
+        "`format` put it inside its prompt: {formatted}", "`format` la puso en su instrucción: {formatted}"
+    ),
+    "tokenized": Bilingual(
+        "`tokenize` made pieces and their ids of it: {tokenized}; ▁ begins a word, </s> is the end",
+        "`tokenize` la convirtió en piezas con sus números: {tokenized}; ▁ empieza una palabra, </s> es el "
+        "final",
+    ),
+    "predictions": Bilingual(
+        "`extract` and `generate` summarized it, `evaluate` scored it: {predictions}, {scores}",
+        "`extract` y `generate` la resumieron y `evaluate` la puntuó: {predictions}, {scores}",
+    ),
+}
+WORDS_UNIT = Bilingual("words", "palabras")
+UNITS_SHOWN = {
+    "words": WORDS_UNIT,
+    "pieces": Bilingual("pieces", "piezas"),
+    "ids": Bilingual("ids", "números"),
+}
+PIECES_READ, PIECES_LEARNT = (
+    Bilingual("read", "leen"),
+    Bilingual("learnt", "aprenden"),
+)  # what is done with pieces
 
 
 # What is read.
@@ -329,7 +373,7 @@ def shortened(text: Text, unit: str) -> Text:
     spans = [match.span() for match in re.finditer(r"\S+", text.plain)]
     if (left_out := len(spans) - first - last) <= last:
         return text
-    note = (f" … {left_out} {unit} … ", "dim")
+    note = (f" … {left_out} {localized(UNITS_SHOWN[unit])} … ", "dim")
     return Text.assemble(text[: spans[first - 1][1]], note, text[spans[-last][0] :])
 
 
@@ -359,42 +403,73 @@ def raw_fields(view: View) -> Iterator[Field]:
     yield from ((turn["role"], turn["content"], "words") for turn in view.get("messages", ()))
     for name in ("text", "summary"):
         yield name, view[name], "words"
-        yield "", Text(f"({view[f'{name}_words']} words)", "dim"), ""
+        yield "", Text(f"({view[f'{name}_words']} {localized(UNITS_SHOWN['words'])})", "dim"), ""
     yield from (("reference", text, "words") for text in view.get("references", ()))
 
 
-def side_fields(label: str, verb: str, view: View) -> Iterator[Field]:
+def side_fields(label: str, verb: Bilingual, view: View) -> Iterator[Field]:
     """Yield the fields of a prompt or a completion as pieces; `verb` says what is done with them."""
     num_pieces, gaps = len(view["pieces"]), view["gaps"]
-    how_many = f"{num_pieces} of {view['of']}" if gaps else f"all {num_pieces}"
-    yield label, f"{how_many} pieces are {verb}; {view['num_unk']} <unk>", ""
+    how_many = Bilingual(f"all {num_pieces}", f"las {num_pieces}")
+    if gaps:
+        how_many = Bilingual(f"{num_pieces} of {view['of']}", f"{num_pieces} de {view['of']}")
+    done = Bilingual(f"{how_many.en} pieces are {verb.en}", f"se {verb.es} {how_many.es} piezas")
+    yield label, f"{localized(done)}; {view['num_unk']} <unk>", ""
     yield "", spaced(view["pieces"], gaps), "pieces"
     yield "  ids", " ".join(map(str, view["ids"])), "ids"
     for gap in gaps:
-        cut = f"pieces, {gap['words']} words, are not {verb}: {' '.join(gap['text'].split())}"
-        yield "  cut", Text.assemble((f"✂{gap['pieces']} ", "red"), printable_lines(cut)), "words"
+        words_cut, text = gap["words"], " ".join(gap["text"].split())
+        cut = Bilingual(
+            f"pieces, {words_cut} words, are not {verb.en}: {text}",
+            f"piezas, {words_cut} palabras, no se {verb.es}: {text}",
+        )
+        label = f"  {localized(Bilingual('cut', 'corte'))}"
+        yield label, Text.assemble((f"✂{gap['pieces']} ", "red"), printable_lines(localized(cut))), "words"
 
 
 def tokenized_fields(view: View) -> Iterator[Field]:
     """Yield the fields of the third border."""
-    yield from side_fields("source", "read", view["source"])
+    yield from side_fields(localized(Bilingual("source", "entrada")), PIECES_READ, view["source"])
     if wanted := view["wanted_and_cut"]:
-        only = Text("of the completion, these words stand only in what is cut:", "red")
-        yield "", Text.assemble(only, " ", " ".join(wanted)), ""
-    yield "padding", PADDING[view["padding"]["kind"]].format(**view["padding"]), ""
-    yield from side_fields("labels", "learnt", view["labels"])
-    yield "spelling", "the completion to pieces and back, in two vocabularies:", ""
+        only_cut = Bilingual(
+            "of the completion, these words stand only in what is cut:",
+            "estas palabras del resumen solo están en lo que se corta:",
+        )
+        yield "", Text.assemble((localized(only_cut), "red"), " ", " ".join(wanted)), ""
+    padding = localized(PADDING[view["padding"]["kind"]]).format(**view["padding"])
+    yield localized(Bilingual("padding", "relleno")), padding, ""
+    yield from side_fields(localized(Bilingual("labels", "etiquetas")), PIECES_LEARNT, view["labels"])
+    there_and_back = Bilingual(
+        "the completion to pieces and back, in two vocabularies:",
+        "el resumen, en piezas y de vuelta, con dos vocabularios:",
+    )
+    yield localized(Bilingual("spelling", "escritura")), localized(there_and_back), ""
     base, own = view["vocabularies"]
-    for label, vocabulary in ((base["vocabulary"], base), ("fine-tuned", own)):
-        if lost := [f"{word['word']} → {word['written'] or '(nothing)'}" for word in vocabulary["lost"]]:
-            message = f"{len(lost)} words, signs included, do not come back as they were:"
-            yield f"  {label}", f"{vocabulary['num_unk']} <unk>; {message}", ""
-            yield "", " · ".join(lost), ""
-            yield "", spaced(vocabulary["pieces"]), "pieces"
-        else:
-            yield f"  {label}", "every word comes back as it was", ""
-        if vocabulary is base and view["source_unk_of_base"]:
-            yield "", f"the prompt would have {view['source_unk_of_base']} <unk> in it", ""
+    tuned = localized(Bilingual("fine-tuned", "con ajuste"))
+    for label, vocabulary in ((base["vocabulary"], base), (tuned, own)):
+        yield from spelling_fields(label, vocabulary)
+        if vocabulary is base and (count := view["source_unk_of_base"]):
+            in_prompt = Bilingual(
+                f"the prompt would have {count} <unk> in it", f"la instrucción tendría {count} <unk>"
+            )
+            yield "", localized(in_prompt), ""
+
+
+def spelling_fields(label: str, vocabulary: View) -> Iterator[Field]:
+    """Yield what a vocabulary loses of a completion."""
+    nothing = localized(Bilingual("(nothing)", "(nada)"))
+    lost = [f"{word['word']} → {word['written'] or nothing}" for word in vocabulary["lost"]]
+    if not lost:
+        same = Bilingual("every word comes back as it was", "todas las palabras vuelven como eran")
+        yield f"  {label}", localized(same), ""
+        return
+    message = Bilingual(
+        f"{len(lost)} words, signs included, do not come back as they were:",
+        f"{len(lost)} palabras, con sus signos, no vuelven como eran:",
+    )
+    yield f"  {label}", f"{vocabulary['num_unk']} <unk>; {localized(message)}", ""
+    yield "", " · ".join(lost), ""
+    yield "", spaced(vocabulary["pieces"]), "pieces"
 
 
 def describe_scores(scores: View) -> str:
@@ -404,52 +479,64 @@ def describe_scores(scores: View) -> str:
         if name not in scores:  # those of content words, where the language has none
             continue
         value, places = scores[name], {"count": 0, "ratio": 2}.get(measure.unit, 1)
-        shown = f"{100 * value:.0f}" if measure.unit == "share" else f"{value:.{places}f}"
-        described.append(f"{measure.en} {shown}{' %' * (measure.unit == 'share')}")
+        shown = number(100 * value, 0) if measure.unit == "share" else number(value, places)
+        label = localized(Bilingual(measure.en, measure.es))
+        described.append(f"{label} {shown}{' %' * (measure.unit == 'share')}")
     return " · ".join(described)
 
 
 def predictions_fields(view: View, raw: View) -> Iterator[Field]:
     """Yield the fields of the last border."""
-    legend = LEGEND + (MINIATURE if any(row.get("miniature") for row in view["systems"]) else "")
-    yield "", Text.assemble(("[word]", "yellow"), (legend, "dim")), ""
+    legend = localized(LEGEND)
+    if any(row.get("miniature") for row in view["systems"]):
+        legend += localized(MINIATURE)
+    word = localized(Bilingual("[word]", "[palabra]"))
+    yield "", Text.assemble((word, "yellow"), (legend, "dim")), ""
     yield "", "", ""
     for reference in references_of(raw):
-        yield "reference", reference, "words"
+        yield localized(Bilingual("reference", "referencia")), reference, "words"
     for row in view["systems"]:
         yield "", "", ""
         if "problem" in row:
             yield row["system"], row["problem"], ""
             continue
-        origin = f"a miniature, {row['from']}" if row["miniature"] else row["from"]
-        if row["template"]:
-            origin += f", asked {row['template']!r}"
-        if row["source_tokens"] is not None:
-            how_much = "its prompt was cut" if row["truncated"] else "all of its prompt"
-            origin += f", read {row['source_tokens']} pieces, {how_much}"
-        yield row["system"], Text(printable_lines(origin), "dim"), ""
-        yield "", marked(row["prediction"], set(row["words_not_in_article"])) or "(empty)", "words"
-        yield (
-            "",
-            describe_scores(row["scores"]) if row["scores"] else "no scores yet",
-            "",
-        )
+        yield row["system"], Text(printable_lines(localized(origin_of(row))), "dim"), ""
+        empty = localized(Bilingual("(empty)", "(vacío)"))
+        yield "", marked(row["prediction"], set(row["words_not_in_article"])) or empty, "words"
+        none = localized(Bilingual("no scores yet", "aún sin puntuaciones"))
+        yield "", describe_scores(row["scores"]) if row["scores"] else none, ""
     if "scores_problem" in view:
         yield "", "", ""
         yield "scores", view["scores_problem"], ""
 
 
+def origin_of(row: View) -> Bilingual:
+    """Return where a summary is from: the model, its prompt, and how much of it was read."""
+    origin = Bilingual(row["from"], row["from"])
+    if row["miniature"]:
+        origin = Bilingual(f"a miniature, {origin.en}", f"una miniatura, {origin.es}")
+    if row["template"]:
+        asked = repr(row["template"])
+        origin = Bilingual(f"{origin.en}, asked {asked}", f"{origin.es}, con la instrucción {asked}")
+    if row["source_tokens"] is not None:
+        how_much = Bilingual("all of its prompt", "toda su instrucción")
+        if row["truncated"]:
+            how_much = Bilingual("its prompt was cut", "con la instrucción cortada")
+        count = row["source_tokens"]
+        origin = Bilingual(
+            f"{origin.en}, read {count} pieces, {how_much.en}",
+            f"{origin.es}, leyó {count} piezas, {how_much.es}",
+        )
+    return origin
+
+
 def all_fields(view: View) -> Iterator[Field]:
     """Yield all that is shown of a row."""
     split, raw = view["split"], view["raw"]
-    tokenized = TOKENIZED_DIR / view["tokenized"].get("finetuning", "")
-    messages = {
-        "raw": f"`fetch` brought the news into one shape: {RAW_DIR}/{split}.parquet",
-        "formatted": f"`format` put it inside its prompt: {FORMATTED_DIR}/{split}.parquet",
-        "tokenized": f"`tokenize` made pieces and their ids of it: {tokenized}/{split}.parquet; "
-        "▁ begins a word, </s> is the end",
-        "predictions": "`extract` and `generate` summarized it, `evaluate` scored it: "
-        f"{PREDICTIONS_DIR}, {SCORES_FILE}",
+    file, tokenized = f"{split}.parquet", TOKENIZED_DIR / view["tokenized"].get("finetuning", "")
+    files = {
+        **{"raw": RAW_DIR / file, "formatted": FORMATTED_DIR / file, "tokenized": tokenized / file},
+        **{"predictions": PREDICTIONS_DIR, "scores": SCORES_FILE},
     }
     fields = {
         "raw": raw_fields(raw),
@@ -457,12 +544,14 @@ def all_fields(view: View) -> Iterator[Field]:
         "tokenized": tokenized_fields(view["tokenized"]),
         "predictions": predictions_fields(view["predictions"], raw),
     }
-    yield printable_lines(view["id"]), f"a row of the {split} split", ""
-    for number, (name, message) in enumerate(messages.items(), start=1):
+    of_split = Bilingual(f"a row of the {split} split", f"una fila del conjunto {split}")
+    yield printable_lines(view["id"]), localized(of_split), ""
+    missing = localized(Bilingual("not shown", "no se ve"))
+    for place, (name, message) in enumerate(BORDERS.items(), start=1):
         yield "", "", ""
-        yield f"{number} {name}", Text(message, "dim"), ""
+        yield f"{place} {name}", Text(localized(message).format(**files), "dim"), ""
         problem = view[name].get("problem")
-        for label, text, unit in [("not shown", problem, "")] if problem else fields[name]:
+        for label, text, unit in [(missing, problem, "")] if problem else fields[name]:
             yield f"  {label}", text, unit
 
 
