@@ -17,6 +17,7 @@ from tests.helpers.sweep import statuses
 
 PAGES = (  # of the others, every command needs another machine, a hub or hours
     "README.md",
+    "README.es.md",
     *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/tutorials").glob("*.md")),
     "docs/es/guia-docente.md",
     "docs/es/primera-sesion.md",

@@ -18,6 +18,7 @@ from resumen.scoring.registry import MEASURES, PRIMARY
 from resumen.tools import reference
 from resumen.tools.reference import REFERENCE_PAGES, meaning_of, params_lines
 from tests.helpers.docs import (
+    READMES,
     blocks,
     command_fault,
     commands,
@@ -49,26 +50,29 @@ def _in_the_repository(monkeypatch):
     monkeypatch.chdir(ROOT)
 
 
-# README.md alone: it is short, read at a glance, and its code needs no scroll bar.
+# The READMEs alone: they are short, read at a glance, and their code needs no scroll bar.
 
 
-def test_readme_has_150_lines_at_most():
-    assert len(text_of_page("README.md").splitlines()) <= 150
+@pytest.mark.parametrize("page", READMES)
+def test_a_readme_has_150_lines_at_most(page):
+    assert len(text_of_page(page).splitlines()) <= 150
 
 
-def test_readme_has_no_code_over_80_columns():
+@pytest.mark.parametrize("page", READMES)
+def test_a_readme_has_no_code_over_80_columns(page):
     wide = [
-        f"README.md:{number}: {len(line)}"
-        for block in blocks(text_of_page("README.md"))
+        f"{page}:{number}: {len(line)}"
+        for block in blocks(text_of_page(page))
         for number, line in enumerate(block.lines, start=block.line)
         if len(line) > 80
     ]
     assert wide == []
 
 
-def test_readme_has_no_paragraph_over_60_words():
-    found = paragraphs(text_of_page("README.md"))
-    counts = {f"README.md:{line}": len(text.split()) for line, text in found}
+@pytest.mark.parametrize("page", READMES)
+def test_a_readme_has_no_paragraph_over_60_words(page):
+    found = paragraphs(text_of_page(page))
+    counts = {f"{page}:{line}": len(text.split()) for line, text in found}
     assert {where: count for where, count in counts.items() if count > 60} == {}
 
 
