@@ -66,7 +66,7 @@ format: $(BIN)/.installed  ## let ruff format the code
 miniatures: $(BIN)/.installed  ## train the shipped miniatures again
 	@python -m miniatures
 
-readme: $(BIN)/.installed  ## bring the results in README.md up to date
+readme: $(BIN)/.installed  ## bring the results in README.md and README.es.md up to date
 	@resumen results --readme
 
 reference: $(BIN)/.installed  ## bring the pages of docs/reference up to date

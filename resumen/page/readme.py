@@ -1,14 +1,26 @@
-"""The results in README.md: the answer in sentences, and the table of systems."""
+"""The results in README.md and README.es.md: the answer in sentences, and the table of systems."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 from resumen.page.answer import answer_of, caveat_of
-from resumen.page.table import is_base_miniature, main_finetuning, markdown_table, marks_of, system_rows
+from resumen.page.languages import Bilingual, grouped, in_both_languages
+from resumen.page.table import (
+    cells,
+    is_base_miniature,
+    main_finetuning,
+    markdown_table,
+    marks_of,
+    one_line,
+    system_rows,
+)
 from resumen.runtime.errors import InputError
 from resumen.runtime.jsonfiles import read_json
-from resumen.runtime.paths import EVALUATION_FILE, README
+from resumen.runtime.paths import EVALUATION_FILE, README, README_ES
+from resumen.scoring.registry import MEASURES, system_label
 
+READMES = (README, README_ES)  # in the order of Bilingual
 COPIES = "lead-3"  # what a model has to beat
 RESULT_MARKS = ("<!-- results: made by `make readme` -->", "<!-- /results -->")
 
@@ -20,24 +32,47 @@ def headline_rows(params: dict[str, Any], evaluation: dict[str, Any]) -> list[di
     return [row for row in rows if row["name"] in shown | {COPIES}] if shown else rows
 
 
-def with_results(readme: str, params: dict[str, Any]) -> str:
-    """Return README's text with the answer and the table between its marks those of `metrics/`.
+def spanish_table(rows: list[dict[str, Any]]) -> str:
+    """Return the Markdown table of systems in Spanish: its heads, what each system is, decimal commas."""
+    spanish = {system_label(name, "en"): system_label(name, "es") for name in MEASURES}
+    spanish |= {"system": "sistema", "interval": "intervalo", "probes, exact %": "preguntas, exactas %"}
+    (head, *heads), *lines = cells(rows)
+    table = [
+        [spanish[head], "qué es", *(spanish[name] for name in heads)],
+        ["---", "---", *(["---:"] * len(heads))],
+    ]
+    for row, (name, *scores) in zip(rows, lines, strict=True):
+        table.append([f"`{name}`", one_line(row["what"].es), *(score.replace(".", ",") for score in scores)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in table)
+
+
+def results_of(params: dict[str, Any]) -> Bilingual:
+    """Return the answer and the table as Markdown, in both languages."""
+    evaluation = read_json(EVALUATION_FILE)
+    rows, count = headline_rows(params, evaluation), grouped(evaluation["num_articles"])
+    confidence = f"{100 * evaluation['confidence']:g}"
+    title = Bilingual(f"Profile {params['profile']}", f"Perfil {params['profile']}")
+    if is_base_miniature(params, main_finetuning(params)):
+        title = Bilingual("Miniature", "Miniatura")
+    said = [*answer_of(params, evaluation, marks_of(params)), caveat_of(params, evaluation)]
+    answer = in_both_languages(
+        lambda language: "\n".join(f"- {getattr(sentence, language)}" for sentence in said if sentence)
+    )
+    return Bilingual(
+        f"**{title.en}**, {count.en} test articles, F1 in points, ROUGE-L with its {confidence} % interval:"
+        f"\n\n{answer.en}\n\n{markdown_table(rows)}",
+        f"**{title.es}**, {count.es} artículos de prueba, F1 en puntos, ROUGE-L con su intervalo del "
+        f"{confidence.replace('.', ',')} %:\n\n{answer.es}\n\n{spanish_table(rows)}",
+    )
+
+
+def with_results(readme: str, results: str, path: Path) -> str:
+    """Return the text of the file at `path` with `results` between its marks.
 
     Raises:
         InputError: the marks are gone.
     """
     pattern = re.compile(f"{re.escape(RESULT_MARKS[0])}.*?{re.escape(RESULT_MARKS[1])}", re.DOTALL)
     if len(pattern.findall(readme)) != 1:
-        raise InputError(f"{README}: expected the marks {RESULT_MARKS[0]} and {RESULT_MARKS[1]} once")
-    evaluation = read_json(EVALUATION_FILE)
-    title = (
-        "Miniature" if is_base_miniature(params, main_finetuning(params)) else f"Profile {params['profile']}"
-    )
-    said = [*answer_of(params, evaluation, marks_of(params)), caveat_of(params, evaluation)]
-    sentences = "\n".join(f"- {sentence.en}" for sentence in said if sentence)
-    body = (
-        f"**{title}**, {evaluation['num_articles']} test articles, F1 in points, ROUGE-L with its "
-        f"{100 * evaluation['confidence']:g} % interval:\n\n"
-        f"{sentences}\n\n{markdown_table(headline_rows(params, evaluation))}"
-    )
-    return pattern.sub(lambda _: f"{RESULT_MARKS[0]}\n{body}\n{RESULT_MARKS[1]}", readme)
+        raise InputError(f"{path}: expected the marks {RESULT_MARKS[0]} and {RESULT_MARKS[1]} once")
+    return pattern.sub(lambda _: f"{RESULT_MARKS[0]}\n{results}\n{RESULT_MARKS[1]}", readme)

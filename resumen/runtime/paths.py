@@ -10,6 +10,7 @@ PIPELINE = Path("dvc.yaml")
 LOCK = Path("dvc.lock")
 MAKEFILE = Path("Makefile")
 README = Path("README.md")
+README_ES = Path("README.es.md")
 REFERENCE_DIR = Path("docs/reference")
 
 TEMPLATES = Path("prompts/templates.yaml")

@@ -1,7 +1,8 @@
-"""Results: print the table of systems, or bring the answer and the table in README.md up to date.
+"""Results: print the table of systems, or bring the answer and the table in the READMEs up to date.
 
 Reads   params.yaml, metrics/systems/, metrics/evaluation.json; dvc.lock, whether they are of these params
 Writes  standard output; with --readme, what stands between the marks of README.md
+        and README.es.md
 
     resumen results
     resumen results --readme
@@ -11,13 +12,13 @@ import logging
 import sys
 from typing import Any
 
-from resumen.page.readme import with_results
+from resumen.page.readme import READMES, results_of, with_results
 from resumen.page.table import system_rows, text_table
 from resumen.runtime.cli import parser
 from resumen.runtime.errors import InputError
 from resumen.runtime.files import write_text
 from resumen.runtime.jsonfiles import read_json
-from resumen.runtime.paths import EVALUATION_FILE, LOCK, PARAMS, README, REPORT
+from resumen.runtime.paths import EVALUATION_FILE, LOCK, PARAMS, REPORT
 from resumen.schema.params import read_params, read_yaml
 
 log = logging.getLogger("results")
@@ -48,7 +49,7 @@ def changed_since_run(params: dict[str, Any]) -> str:
 def main() -> None:
     arguments = parser(__doc__, "resumen results")
     arguments.add_argument(
-        "--readme", action="store_true", help="write answer and table into README.md instead"
+        "--readme", action="store_true", help="write answer and table into README.md and README.es.md instead"
     )
     options = arguments.parse_args()
     params = read_params()
@@ -56,7 +57,12 @@ def main() -> None:
     if options.readme:
         if changed:
             raise InputError(changed)
-        write_text(README, with_results(README.read_text(encoding="utf-8"), params))
+        texts = [
+            with_results(path.read_text(encoding="utf-8"), results, path)
+            for path, results in zip(READMES, results_of(params), strict=True)
+        ]
+        for path, text in zip(READMES, texts, strict=True):
+            write_text(path, text)
         return
     if changed:
         log.warning("%s", changed)

@@ -24,6 +24,7 @@ from resumen.schema.params import read_yaml
 from resumen.schema.whole import check_whole
 from tests.helpers.paths import ROOT
 
+READMES = ("README.md", "README.es.md")  # in English, in Spanish
 OPERATORS = {"|", "||", "&", "&&", ";", "(", ")"}
 REDIRECTIONS = {"<", ">", ">>", "<<", ">&"}
 STAGES = {
@@ -35,9 +36,9 @@ TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding=
 
 
 def pages() -> list[str]:
-    """Return the pages that people read, README.md first, by their path."""
+    """Return the pages that people read, those of READMES first, by their path."""
     inside = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").rglob("*.md"))
-    return ["README.md", "CONTRIBUTING.md", *inside]
+    return [*READMES, "CONTRIBUTING.md", *inside]
 
 
 def text_of_page(page: str) -> str:

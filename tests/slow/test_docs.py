@@ -17,17 +17,21 @@ from tests.helpers.sweep import statuses
 
 PAGES = (  # of the others, every command needs another machine, a hub or hours
     "README.md",
+    "README.es.md",
     *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/tutorials").glob("*.md")),
+    "docs/es/guia-docente.md",
+    "docs/es/primera-sesion.md",
     *(f"docs/how-to/{name}.md" for name in ("dvc", "experiments", "files", "prompts", "publish", "systems")),
 )
 SKIPPED = {  # how a line begins that is not run, and why
     r"git clone\b": "needs a network; the test has its clone",
     r"cd ": "the test is in its clone",
     r"python3? -m venv\b": "installs; the environment of the tests is used",
-    r"(\S*/)?(python3? -m )?pip install\b": "installs, from a network",
+    r"(\S*/)?(python3? -m )?pip (install|download)\b": "installs or downloads, from a network",
     r"make (browser|servers|try|docs|bench|test\S*|miniatures)\b": "installs, or takes hours",
     r"pytest\b": "runs these tests",
     r".*\b(t5-small|flan-large)\b": "of a checkpoint that the scaled-down clone leaves out",
+    r"dvc exp run -n mitad\b|resumen compare HEAD mitad\b": "trains on more articles than the clone has",
     r"resumen compare seed-13,": "of what `resumen seeds` makes",
     r"resumen publish --to me/|dvc artifacts get https": "needs a network",
     r".*\b(weights=hub|repo=)": "needs the hub",

@@ -1,19 +1,24 @@
 """The documentation: its links lead somewhere, its commands exist, its reference is that of the code."""
 
 import ast
+import json
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 
+from resumen.page.languages import decimal
+from resumen.rouge.score import ascii_words, rouge
 from resumen.runtime.environment import ENVIRONMENT
 from resumen.schema.params import read_params
-from resumen.scoring.registry import MEASURES
+from resumen.scoring.registry import MEASURES, PRIMARY
 from resumen.tools import reference
 from resumen.tools.reference import REFERENCE_PAGES, meaning_of, params_lines
 from tests.helpers.docs import (
+    READMES,
     blocks,
     command_fault,
     commands,
@@ -45,26 +50,29 @@ def _in_the_repository(monkeypatch):
     monkeypatch.chdir(ROOT)
 
 
-# README.md alone: it is short, read at a glance, and its code needs no scroll bar.
+# The READMEs alone: they are short, read at a glance, and their code needs no scroll bar.
 
 
-def test_readme_has_150_lines_at_most():
-    assert len(text_of_page("README.md").splitlines()) <= 150
+@pytest.mark.parametrize("page", READMES)
+def test_a_readme_has_150_lines_at_most(page):
+    assert len(text_of_page(page).splitlines()) <= 150
 
 
-def test_readme_has_no_code_over_80_columns():
+@pytest.mark.parametrize("page", READMES)
+def test_a_readme_has_no_code_over_80_columns(page):
     wide = [
-        f"README.md:{number}: {len(line)}"
-        for block in blocks(text_of_page("README.md"))
+        f"{page}:{number}: {len(line)}"
+        for block in blocks(text_of_page(page))
         for number, line in enumerate(block.lines, start=block.line)
         if len(line) > 80
     ]
     assert wide == []
 
 
-def test_readme_has_no_paragraph_over_60_words():
-    found = paragraphs(text_of_page("README.md"))
-    counts = {f"README.md:{line}": len(text.split()) for line, text in found}
+@pytest.mark.parametrize("page", READMES)
+def test_a_readme_has_no_paragraph_over_60_words(page):
+    found = paragraphs(text_of_page(page))
+    counts = {f"{page}:{line}": len(text.split()) for line, text in found}
     assert {where: count for where, count in counts.items() if count > 60} == {}
 
 
@@ -96,6 +104,60 @@ def test_blocks_of_shell_are_named_sh_and_parse(page):
 def test_the_navigation_names_every_page_and_no_other():
     named = re.findall(r"\S+\.md$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(named) == sorted(page.removeprefix("docs/") for page in pages() if page.startswith("docs/"))
+
+
+def test_the_class_installs_offline_with_what_builds_the_package():
+    (needed,) = re.findall(r"^requires = \[\"(\S+)\"\]", text_of_page("pyproject.toml"), re.MULTILINE)
+    assert f"-r requirements.txt {needed}\n" in text_of_page("docs/es/guia-docente.md")
+
+
+def test_the_class_shows_the_committed_scores():
+    """Of the last commit, as tests/unit/test_report.py holds those of the READMEs."""
+    shown = ["git", "show", "HEAD:metrics/evaluation.json"]
+    done = subprocess.run(shown, cwd=ROOT, capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("not a git checkout")
+    means = {row["system"]: decimal(row[PRIMARY]["mean"]).es for row in json.loads(done.stdout)["systems"]}
+    text = text_of_page("docs/es/guia-docente.md")
+    assert f"| `t5-small` | {means['t5-small']} | {means['t5-small-finetuned']} | |" in text
+    assert f"| `flan-small` | {means['flan-small']} | {means['finetuned']} | |" in text
+
+
+def test_the_class_scores_its_sentences_right():
+    reference, one, other = (
+        "El alcalde abre la escuela de música",
+        "La escuela de música abre hoy",
+        "El alcalde no abre la escuela de música",
+    )
+    scores = [
+        rouge(one, reference),
+        rouge(other, reference),
+        rouge("El currículo", "El artículo"),
+        rouge("El currículo", "El artículo", ascii_words),
+    ]
+    said = "\n".join(str([round(value, 2) for value in values]) for values in scores)
+    assert f"```text\n{said}\n```" in text_of_page("docs/es/guia-docente.md")
+
+
+ENTRY = re.compile(r"^- \*\*(.+?)\*\* \(\*(.+?)\*\):", re.MULTILINE)
+
+
+def entries(page):
+    """Return the entries of a glossary, lower-cased, each with its word in the other language."""
+    return [(one.lower(), other.lower()) for one, other in ENTRY.findall(text_of_page(page))]
+
+
+def test_both_glossaries_have_the_same_words():
+    english, spanish = entries("docs/glossary.md"), dict(entries("docs/es/glosario.md"))
+    assert [(one, other) for one, other in english if spanish.get(other) != one] == []
+
+
+@pytest.mark.parametrize("page", ["docs/glossary.md", "docs/es/glosario.md"])
+def test_a_glossary_is_in_alphabetical_order(page):
+    words = [normalize("NFD", one).encode("ascii", "ignore").decode() for one, _ in entries(page)]
+    assert len(words) > 35
+    assert text_of_page(page).count("\n- ") == len(words)
+    assert words == sorted(words, key=lambda word: word.replace("-", ""))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from resumen.runtime import paths
 from resumen.schema.params import read_yaml
 from resumen.schema.rows import SPLITS
 from stages.report import SECTIONS
+from tests.helpers.docs import READMES, text_of_page
 from tests.helpers.imports import modules, reached_from, room_of
 from tests.helpers.paths import ROOT
 
@@ -117,6 +118,19 @@ def test_readme_lists_the_stage_with_its_desc(name):
     assert desc.endswith(".")
     assert len(desc) <= 80, "dvc stage list cuts longer ones"
     assert f"| `{name}` | {desc} |" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_both_readmes_list_the_stages_in_the_same_order():
+    english, spanish = (
+        [
+            name
+            for name in re.findall(r"^\| `(\w+)` \| .+\. \|$", text_of_page(page), re.MULTILINE)
+            if name in STAGES
+        ]
+        for page in READMES
+    )
+    assert english == spanish
+    assert set(english) == set(STAGES)
 
 
 def test_every_profile_fills_the_same_nulls():

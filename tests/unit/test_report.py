@@ -33,7 +33,7 @@ from resumen.page.charts import Canvas, line_chart
 from resumen.page.explorer import lost_letters
 from resumen.page.languages import QUESTIONS, TRANSLATIONS, bilingual, verdict_of
 from resumen.page.probes import by_model, exact_table
-from resumen.page.readme import RESULT_MARKS, with_results
+from resumen.page.readme import READMES, RESULT_MARKS, results_of, with_results
 from resumen.page.table import (
     BASELINES,
     markdown_table,
@@ -746,36 +746,61 @@ def test_show_prints_the_table_and_writes_nothing(small_run, runs, capsys):
     assert not Path("reports").exists()
 
 
-def test_readme_gets_the_results_between_its_marks_only(small_run, write, runs):
-    write("README.md", f"# Antes\n\n{RESULT_MARKS[0]}\nviejo\n{RESULT_MARKS[1]}\n\nDespués \\1 \\g<0>\n")
+def test_the_readmes_get_the_results_between_their_marks_only(small_run, write, runs):
+    for path in READMES:
+        write(path, f"# Antes\n\n{RESULT_MARKS[0]}\nviejo\n{RESULT_MARKS[1]}\n\nDespués \\1 \\g<0>\n")
     runs(results, "--readme")
-    text = Path("README.md").read_text(encoding="utf-8")
-    assert text.startswith(f"# Antes\n\n{RESULT_MARKS[0]}\n")
-    assert text.endswith(f"{RESULT_MARKS[1]}\n\nDespués \\1 \\g<0>\n")
-    assert "viejo" not in text
-    assert "iniature" in text
-    assert "| `finetuned` |" in text
-    assert "ROUGE-L with its 95 % interval" in text
-    before = text
+    texts = [path.read_text(encoding="utf-8") for path in READMES]
+    for text, said in zip(
+        texts,
+        ("ROUGE-L with its 95 % interval", "ROUGE-L con su intervalo del 95 %"),
+        strict=True,
+    ):
+        assert text.startswith(f"# Antes\n\n{RESULT_MARKS[0]}\n")
+        assert text.endswith(f"{RESULT_MARKS[1]}\n\nDespués \\1 \\g<0>\n")
+        assert "viejo" not in text
+        assert "iniatur" in text
+        assert "| `finetuned` |" in text
+        assert said in text
     runs(results, "--readme")
-    assert Path("README.md").read_text(encoding="utf-8") == before
+    assert [path.read_text(encoding="utf-8") for path in READMES] == texts
 
 
-def test_readme_says_the_confidence_of_the_intervals(small_run, write, runs):
+def test_the_spanish_table_has_the_numbers_of_the_english_one(small_run):
+    english, spanish = (
+        [line for line in text.splitlines() if line.startswith("|")] for text in results_of(read_params())
+    )
+    assert spanish[0].startswith("| sistema | qué es | ROUGE-1 | ROUGE-2 | ROUGE-L | intervalo | ")
+    assert spanish[0].endswith(" | palabras perdidas % | preguntas, exactas % |")
+    assert "| `lead-3` | las tres primeras frases |" in "\n".join(spanish)
+    assert len(spanish) == len(english) > 2
+    for one, other in zip(english, spanish, strict=True):
+        assert one.count("|") == other.count("|")
+    for one, other in zip(english[2:], spanish[2:], strict=True):
+        assert one.replace(".", ",").split(" | ")[2:] == other.split(" | ")[2:]
+
+
+def test_the_readmes_say_the_confidence_of_the_intervals(small_run, write, runs):
     evaluation = read_json(Path("metrics/evaluation.json"))
     write_json(Path("metrics/evaluation.json"), {**evaluation, "confidence": 0.995})
-    write("README.md", f"{RESULT_MARKS[0]}\n{RESULT_MARKS[1]}\n")
+    for path in READMES:
+        write(path, f"{RESULT_MARKS[0]}\n{RESULT_MARKS[1]}\n")
     runs(results, "--readme")
-    assert "ROUGE-L with its 99.5 % interval" in Path("README.md").read_text(encoding="utf-8")
+    english, spanish = (path.read_text(encoding="utf-8") for path in READMES)
+    assert "ROUGE-L with its 99.5 % interval" in english
+    assert "ROUGE-L con su intervalo del 99,5 %" in spanish
 
 
+@pytest.mark.parametrize("without", READMES)
 @pytest.mark.parametrize(
     "text", ["# Nada\n", f"{RESULT_MARKS[0]}\n", f"{RESULT_MARKS[1]}\n{RESULT_MARKS[0]}\n"]
 )
-def test_a_readme_without_the_marks_is_left_alone(small_run, write, fails, text):
-    write("README.md", text)
-    assert fails(results, "--readme").startswith("README.md: expected the marks ")
-    assert Path("README.md").read_text(encoding="utf-8") == text
+def test_readmes_of_which_one_lacks_the_marks_are_left_alone(small_run, write, fails, without, text):
+    texts = dict.fromkeys(READMES, f"{RESULT_MARKS[0]}\n{RESULT_MARKS[1]}\n") | {without: text}
+    for path in READMES:
+        write(path, texts[path])
+    assert fails(results, "--readme").startswith(f"{without}: expected the marks ")
+    assert {path: path.read_text(encoding="utf-8") for path in READMES} == texts
 
 
 def test_a_missing_metric_is_named(small_run, fails):
@@ -1052,22 +1077,24 @@ def test_a_terminals_rows_are_equally_wide_and_fit_in_100_columns():
     assert lines[3].endswith(" 100.00")
 
 
-def test_the_readme_shows_the_committed_metrics(tmp_path, monkeypatch):
+def test_the_readmes_show_the_committed_metrics(tmp_path, monkeypatch):
     """Of the last commit: a run since then may have changed metrics/ in the working tree."""
-    archive = ["git", "archive", "HEAD", "metrics", "params.yaml", "README.md"]
+    archive = ["git", "archive", "HEAD", "metrics", "params.yaml", *map(str, READMES)]
     output = subprocess.run(archive, cwd=ROOT, capture_output=True, check=False)
     if output.returncode:
         pytest.skip("not a git checkout")
     subprocess.run(["tar", "--extract", f"--directory={tmp_path}"], input=output.stdout, check=True)
     monkeypatch.chdir(tmp_path)
-    readme = Path("README.md").read_text(encoding="utf-8")
-    assert with_results(readme, read_params()) == readme, "run `make readme`"
+    for path, said in zip(READMES, results_of(read_params()), strict=True):
+        readme = path.read_text(encoding="utf-8")
+        assert with_results(readme, said, path) == readme, f"{path}: run `make readme`"
 
 
 def test_results_of_other_params_are_not_shown_as_those_of_these(
     small_run, write, runs, fails, caplog, capsys
 ):
-    write("README.md", f"{RESULT_MARKS[0]}\n{RESULT_MARKS[1]}\n")
+    for path in READMES:
+        write(path, f"{RESULT_MARKS[0]}\n{RESULT_MARKS[1]}\n")
     made_with = {
         "profile": "mini",
         "evaluate": read_params()["evaluate"],
