@@ -24,7 +24,7 @@ test-fast: $(BIN)/.installed  ## the unit tests alone (two minutes)
 	@pytest -q -n 2 --dist worksteal --durations=10 stages resumen miniatures tests/unit
 
 browser: $(BIN)/.installed  ## what the tests of the page need: playwright, and chromium where apt gives it
-	@python -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@python -m pip install --quiet --disable-pip-version-check --constraint tests/requirements.txt playwright
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || (apt-get update -qq && apt-get install -qq --no-install-recommends chromium)
 
 servers: $(BIN)/.installed  ## what the tests of the remotes need: dvc-s3, dvc-ssh, and an S3 endpoint apart from them
@@ -34,6 +34,7 @@ servers: $(BIN)/.installed  ## what the tests of the remotes need: dvc-s3, dvc-s
 
 test-slow: $(BIN)/.installed  ## what re-runs, 100 kills, 20 experiments, 10,000 damaged files a reader (hours)
 	@python -m pip install --quiet --disable-pip-version-check --constraint benchmarks/requirements.txt accelerate
+	@python -m pip install --quiet --disable-pip-version-check --constraint tests/requirements.txt ipykernel nbclient
 	@RESUMEN_FUZZ=10000 pytest -q tests/slow tests/unit/test_fuzz.py tests/unit/test_truncation.py
 	@pytest -q -n 2 --dist worksteal tests/unit --without-private
 

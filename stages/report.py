@@ -244,6 +244,7 @@ def page_values(params: dict[str, Any]) -> dict[str, Any]:
         "similarity_pct": 100 * news["near_duplicate_similarity"],
         "subject": subject_of(language),
         "systems": systems,
+        "template": section_of(params, "format")["template"],
         "tiles": tiles_of(params, evaluation),
         "tongue": tongue_of(language),
         "versions": versions_of(evaluation),

@@ -30,9 +30,9 @@ KEPT_FINETUNINGS = ("flan-small",)
 KEPT_CHECKPOINTS = ("t5-base", "flan-small")
 
 
-def run(folder: Path, *command: str, fails: bool = False, **variables: str) -> str:
-    """Return what `command` prints in `folder`; `python` and `dvc` are those of this environment."""
-    environment = {
+def environment(**variables: str) -> dict[str, str]:
+    """Return the variables of what runs in a clone; `python` and `dvc` are those of this environment."""
+    return {
         **{key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "DVC_"))},
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "HF_HUB_OFFLINE": "1",
@@ -42,8 +42,18 @@ def run(folder: Path, *command: str, fails: bool = False, **variables: str) -> s
         "GIT_COMMITTER_EMAIL": "test@example.org",
         **variables,
     }
+
+
+def run(folder: Path, *command: str, fails: bool = False, **variables: str) -> str:
+    """Return what `command` prints in `folder`."""
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
+        command,
+        cwd=folder,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
     )
     message = done.stdout + done.stderr
     assert (done.returncode != 0) == fails, f"{' '.join(command)} ended with {done.returncode}:\n{message}"
@@ -137,6 +147,20 @@ def copied(clone: Path, folder: Path) -> Path:
     """Return a copy of a clone at `folder`; what DVC keeps as hard links are hard links there too."""
     run(clone, "cp", "-a", str(clone), str(folder))
     return folder
+
+
+def add_programs(clone: Path) -> Path:
+    """Put into a clone what `make` and an activated environment look for, and return the folder.
+
+    Its `resumen` is that of the clone: the one that is installed is of the working tree.
+    """
+    programs = clone / ".venv/bin"
+    programs.mkdir(parents=True)
+    (programs / "resumen").write_text('#!/bin/sh\nexec python -m resumen "$@"\n', encoding="utf-8")
+    (programs / "resumen").chmod(0o755)
+    for name in ("activate", ".installed"):
+        (programs / name).touch()
+    return programs
 
 
 def moved_into_a_repository(clone: Path) -> Path:

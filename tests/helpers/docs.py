@@ -170,7 +170,7 @@ def requoted(match: re.Match[str]) -> str:
 
 def words_of(line: str) -> list[str]:
     """Return the words and operators of a line of shell."""
-    plain = re.sub(r"\$'((?:[^'\\]|\\.)*)'", requoted, line)
+    plain = re.sub(r"\$'((?:[^'\\]|\\.)*)'", requoted, line).replace("2>&1", "")
     lexer = shlex.shlex(plain, posix=True, punctuation_chars="|&;<>()")
     lexer.whitespace_split = True
     return list(lexer)

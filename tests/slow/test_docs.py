@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.helpers.clone import copied, run
+from tests.helpers.clone import add_programs, copied, run
 from tests.helpers.docs import blocks, logical_lines, text_of_page
 from tests.helpers.paths import ROOT
 from tests.helpers.sweep import statuses
@@ -81,17 +81,9 @@ def write_files(clone: Path) -> None:
 
 @pytest.fixture
 def installed(finished_run, tmp_path) -> Path:
-    """A clone in which all has run, with what `make` and an activated environment look for.
-
-    Its `resumen` is that of the clone: the one that is installed is of the working tree.
-    """
+    """A clone in which all has run, with what `make` and an activated environment look for."""
     clone = copied(finished_run, tmp_path / "resumen")
-    programs = clone / ".venv/bin"
-    programs.mkdir(parents=True)
-    (programs / "resumen").write_text('#!/bin/sh\nexec python -m resumen "$@"\n', encoding="utf-8")
-    (programs / "resumen").chmod(0o755)
-    for name in ("activate", ".installed"):
-        (programs / name).touch()
+    add_programs(clone)
     write_files(clone)
     return clone
 
