@@ -7,18 +7,15 @@ from typing import Any
 from resumen.page.answer import answer_of, caveat_of
 from resumen.page.languages import Bilingual, grouped, in_both_languages
 from resumen.page.table import (
-    cells,
     is_base_miniature,
     main_finetuning,
     markdown_table,
     marks_of,
-    one_line,
     system_rows,
 )
 from resumen.runtime.errors import InputError
 from resumen.runtime.jsonfiles import read_json
 from resumen.runtime.paths import EVALUATION_FILE, README, README_ES
-from resumen.scoring.registry import MEASURES, system_label
 
 READMES = (README, README_ES)  # in the order of Bilingual
 COPIES = "lead-3"  # what a model has to beat
@@ -30,20 +27,6 @@ def headline_rows(params: dict[str, Any], evaluation: dict[str, Any]) -> list[di
     rows = system_rows(params, evaluation)
     shown = {system for row in evaluation["interactions"][:1] for system in row["systems"]}
     return [row for row in rows if row["name"] in shown | {COPIES}] if shown else rows
-
-
-def spanish_table(rows: list[dict[str, Any]]) -> str:
-    """Return the Markdown table of systems in Spanish: its heads, what each system is, decimal commas."""
-    spanish = {system_label(name, "en"): system_label(name, "es") for name in MEASURES}
-    spanish |= {"system": "sistema", "interval": "intervalo", "probes, exact %": "preguntas, exactas %"}
-    (head, *heads), *lines = cells(rows)
-    table = [
-        [spanish[head], "qué es", *(spanish[name] for name in heads)],
-        ["---", "---", *(["---:"] * len(heads))],
-    ]
-    for row, (name, *scores) in zip(rows, lines, strict=True):
-        table.append([f"`{name}`", one_line(row["what"].es), *(score.replace(".", ",") for score in scores)])
-    return "\n".join(f"| {' | '.join(line)} |" for line in table)
 
 
 def results_of(params: dict[str, Any]) -> Bilingual:
@@ -58,11 +41,13 @@ def results_of(params: dict[str, Any]) -> Bilingual:
     answer = in_both_languages(
         lambda language: "\n".join(f"- {getattr(sentence, language)}" for sentence in said if sentence)
     )
+    table = in_both_languages(lambda language: markdown_table(rows, language))
+    table = in_both_languages(lambda language: markdown_table(rows, language))
     return Bilingual(
         f"**{title.en}**, {count.en} test articles, F1 in points, ROUGE-L with its {confidence} % interval:"
-        f"\n\n{answer.en}\n\n{markdown_table(rows)}",
+        f"\n\n{answer.en}\n\n{table.en}",
         f"**{title.es}**, {count.es} artículos de prueba, F1 en puntos, ROUGE-L con su intervalo del "
-        f"{confidence.replace('.', ',')} %:\n\n{answer.es}\n\n{spanish_table(rows)}",
+        f"{confidence.replace('.', ',')} %:\n\n{answer.es}\n\n{table.es}",
     )
 
 

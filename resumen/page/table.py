@@ -5,7 +5,7 @@ from functools import partial as bound
 from textwrap import wrap
 from typing import Any
 
-from resumen.page.languages import Bilingual, bilingual, in_both_languages
+from resumen.page.languages import Bilingual, bilingual, decimal, in_both_languages
 from resumen.runtime.errors import InputError
 from resumen.runtime.paths import EVALUATION_FILE
 from resumen.schema.finetunings import finetuning_names, finetuning_params
@@ -27,6 +27,10 @@ SYSTEM_KINDS = {  # of systems, in the order of the page
     "other": Bilingual("made elsewhere", "hechos en otro lugar"),
 }
 TRAINED_SYSTEM = "finetuned"
+TABLE_HEADS = {
+    "en": ("system", "interval", "probes, exact %"),
+    "es": ("sistema", "intervalo", "preguntas acertadas %"),
+}
 HEAD_WIDTH = 8  # letters of a line of a head in the terminal
 
 
@@ -165,11 +169,6 @@ def measure_heads(measures: Iterable[str]) -> dict[str, Bilingual]:
     return {metric_of(name): in_both_languages(bound(system_label, name)) for name in measures}
 
 
-def two_places(value: float | None) -> str:
-    """Return a number as text; "" for a system without it, such as an extractive one's answers."""
-    return "" if value is None else f"{value:.2f}"
-
-
 def one_line(text: str) -> str:
     """Return `text` as it may stand in the cell of a Markdown table.
 
@@ -179,33 +178,39 @@ def one_line(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def cells(rows: list[dict[str, Any]]) -> list[list[str]]:
-    """Return the table of README and the terminal: the heads, then the cells of each system."""
+def cells(rows: list[dict[str, Any]], language: str) -> list[list[str]]:
+    """Return the table of the READMEs and the terminal: the heads, then the cells of each system."""
+
+    def number(value: float | None) -> str:
+        return "" if value is None else str(getattr(decimal(value), language))
+
     shown = [name for name in measures_in("tables", "es") if all(metric_of(name) in row for row in rows)]
-    heads = [system_label(name, "en") for name in shown]
+    heads = [system_label(name, language) for name in shown]
     after = shown.index(PRIMARY) + 1  # where its interval stands
-    table = [["system", *heads[:after], "interval", *heads[after:], "probes, exact %"]]
+    system, interval, probes = TABLE_HEADS[language]
+    table = [[system, *heads[:after], interval, *heads[after:], probes]]
     for row in rows:
-        scores = [two_places(row[metric_of(name)]) for name in shown]
-        interval = f"{two_places(row['lower'])}–{two_places(row['upper'])}"
-        exact = two_places(row.get("probe_exact_pct"))
-        table.append([row["name"], *scores[:after], interval, *scores[after:], exact])
+        scores = [number(row[metric_of(name)]) for name in shown]
+        bounds = f"{number(row['lower'])}–{number(row['upper'])}"
+        exact = number(row.get("probe_exact_pct"))
+        table.append([row["name"], *scores[:after], bounds, *scores[after:], exact])
     return table
 
 
-def markdown_table(rows: list[dict[str, Any]]) -> str:
+def markdown_table(rows: list[dict[str, Any]], language: str) -> str:
     """Return the systems' scores as a Markdown table, with what each is."""
-    (head, *heads), *lines = cells(rows)
-    table = [[head, "what it is", *heads], ["---", "---", *(["---:"] * len(heads))]]
+    (head, *heads), *lines = cells(rows, language)
+    what = {"en": "what it is", "es": "qué es"}[language]
+    table = [[head, what, *heads], ["---", "---", *(["---:"] * len(heads))]]
     for row, (name, *scores) in zip(rows, lines, strict=True):
-        table.append([f"`{name}`", one_line(row["what"].en), *scores])
+        table.append([f"`{name}`", one_line(getattr(row["what"], language)), *scores])
     return "\n".join(f"| {' | '.join(line)} |" for line in table)
 
 
-def text_table(rows: list[dict[str, Any]]) -> str:
+def text_table(rows: list[dict[str, Any]], language: str) -> str:
     """Return the systems' scores as a table for the terminal."""
-    heads, *table = cells(rows)
-    wrapped = [wrap(head, HEAD_WIDTH) for head in heads]
+    heads, *table = cells(rows, language)
+    wrapped = [wrap(head, HEAD_WIDTH, break_long_words=False) for head in heads]
     height = max(map(len, wrapped))
     padded = [[""] * (height - len(lines)) + lines for lines in wrapped]
     table = [*map(list, zip(*padded, strict=True)), *table]

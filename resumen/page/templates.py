@@ -5,7 +5,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from resumen.page.languages import Bilingual, bilingual, decimal, grouped
-from resumen.page.table import one_line, two_places
+from resumen.page.table import one_line
 from resumen.runtime.paths import PAGE_DIR
 
 
@@ -25,7 +25,6 @@ def filled_in(file: str, values: dict[str, Any]) -> str:
         "literal": repr,
         "one_line": one_line,
         "plain": plain,
-        "two_places": two_places,
     }
     return environment.get_template(file).render(values)
 

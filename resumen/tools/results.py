@@ -12,8 +12,10 @@ import logging
 import sys
 from typing import Any
 
+from resumen.page.languages import Bilingual
 from resumen.page.readme import READMES, results_of, with_results
 from resumen.page.table import system_rows, text_table
+from resumen.page.terminal import localized, terminal_language
 from resumen.runtime.cli import parser
 from resumen.runtime.errors import InputError
 from resumen.runtime.files import write_text
@@ -67,6 +69,8 @@ def main() -> None:
     if changed:
         log.warning("%s", changed)
     rows = system_rows(params, read_json(EVALUATION_FILE))
-    title = f"profile {params['profile']}, F1 in points"
-    where = f"\nThe report: {REPORT}\n" if REPORT.exists() else ""
-    sys.stdout.write(f"\n{title}\n{text_table(rows)}\n{where}")
+    profile = params["profile"]
+    title = Bilingual(f"profile {profile}, F1 in points", f"perfil {profile}, F1 en puntos")
+    page = Bilingual(f"\nThe report: {REPORT}\n", f"\nEl informe: {REPORT}\n")
+    where = localized(page) if REPORT.exists() else ""
+    sys.stdout.write(f"\n{localized(title)}\n{text_table(rows, terminal_language())}\n{where}")

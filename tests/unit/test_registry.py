@@ -48,7 +48,7 @@ def test_a_measure_that_is_added_is_scored_and_stands_in_the_metrics(added):
 def test_a_measure_that_is_added_stands_in_the_tables(added):
     rows = system_rows(read_params(), read_json(Path("metrics/evaluation.json")))
     value = f"{values_of('lead-3')['vowels_pct']:.2f}"
-    for table in (markdown_table(rows), text_table(rows)):
+    for table in (markdown_table(rows, "en"), text_table(rows, "en")):
         assert "vowels %" in table
         assert value in next(line for line in table.splitlines() if "lead-3" in line)
 

@@ -771,7 +771,7 @@ def test_the_spanish_table_has_the_numbers_of_the_english_one(small_run):
         [line for line in text.splitlines() if line.startswith("|")] for text in results_of(read_params())
     )
     assert spanish[0].startswith("| sistema | qué es | ROUGE-1 | ROUGE-2 | ROUGE-L | intervalo | ")
-    assert spanish[0].endswith(" | palabras perdidas % | preguntas, exactas % |")
+    assert spanish[0].endswith(" | palabras perdidas % | preguntas acertadas % |")
     assert "| `lead-3` | las tres primeras frases |" in "\n".join(spanish)
     assert len(spanish) == len(english) > 2
     for one, other in zip(english, spanish, strict=True):
@@ -1058,7 +1058,9 @@ def test_a_prompt_is_quoted_in_spanish_as_it_is(project):
 
 
 def test_a_markdown_row_stays_one_row():
-    lines = markdown_table([row("lead-3", 15.5), row("s", 15.5) | {"probe_exact_pct": 7.5}]).splitlines()
+    lines = markdown_table(
+        [row("lead-3", 15.5), row("s", 15.5) | {"probe_exact_pct": 7.5}], "en"
+    ).splitlines()
     assert len(lines) == 4
     scores = "30.00 | 10.00 | 15.50 | 14.50–16.50 | 25.00 | 24.00 | 1.50"
     assert lines[2] == f"| `lead-3` | x \\| y z | {scores} |  |"
@@ -1068,7 +1070,7 @@ def test_a_markdown_row_stays_one_row():
 
 def test_a_terminals_rows_are_equally_wide_and_fit_in_100_columns():
     exact = {"probe_exact_pct": 100.0}
-    lines = text_table([row("lead-3", 9.0), row("flan-base-english", 100.0) | exact]).splitlines()
+    lines = text_table([row("lead-3", 9.0), row("flan-base-english", 100.0) | exact], "en").splitlines()
     assert len({len(line) for line in lines}) == 1
     assert len(lines[0]) < 100
     assert lines[0].endswith("  ROUGE-1,  ROUGE-L,     lost  probes,")
