@@ -198,7 +198,8 @@ def line_chart(
     """Return a line for each `finetuning`, with the value at its end: `value` by `epoch`, the word for which
     is `x_title`.
 
-    `dashes` are the values of `split`, where each fine-tuning has several lines, in the order of DASHES.
+    `dashes` are the values of `split`, where each fine-tuning has several lines, in the order of DASHES; what
+    they are stands above the chart.
     """
     splits = [*dashes]
     keys = ("finetuning", "epoch", "value", *(["split"] if splits else []))
@@ -218,7 +219,7 @@ def line_chart(
         "type": "nominal",
         "title": None,
         "scale": {"domain": splits, "range": [*DASHES[: len(splits)]]},
-        "legend": {"orient": "bottom", "symbolType": "stroke", "symbolStrokeColor": "currentColor"},
+        "legend": None,
     }
     ends = [
         {"epoch": last, "value": value, "finetuning": name, "text": canvas.number(value)}

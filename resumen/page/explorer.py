@@ -2,6 +2,7 @@
 
 import json
 import math
+import string
 import unicodedata
 from collections.abc import Iterable
 from typing import Any
@@ -12,7 +13,8 @@ from resumen.page.languages import Bilingual, topic_label
 from resumen.scoring.registry import PRIMARY, Measure, measures_in
 from resumen.text.words import words
 
-MAX_PAGE_CHARACTERS = 7_000_000  # of articles and summaries in the page, beside the scores of all
+DIGITS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"  # those of base64
+MAX_PAGE_CHARACTERS = 6_000_000  # of articles and summaries in the page, beside the scores of all
 
 
 def measures_shown(language: str) -> dict[str, Measure]:
@@ -64,7 +66,7 @@ def explorer(
             }
             for row in rows
         ],
-        # tenths, by measure, then system, then article: a third of the characters that numbers with keys take
+        # by measure, then system: two characters an article, half of what numbers take
         "scores": [
             [tenths(scores[system][name], measure.unit == "share") for system in systems]
             for name, measure in shown.items()
@@ -80,13 +82,16 @@ def explorer(
     }
 
 
-def tenths(values: Iterable[float], is_share: bool) -> list[int]:
-    """Return values in tenths of a point; shares in tenths of a percent.
+def tenths(values: Iterable[float], is_share: bool) -> str:
+    """Return values in tenths of a point, shares in tenths of a percent, as two signs of DIGITS each.
 
-    >>> tenths([12.34, 0.5], False), tenths([0.5], True)
-    ([123, 5], [500])
+    What is over 409.5 points counts as so much: a length ratio alone may be.
+
+    >>> tenths([0.0, 0.1, 6.4, 100.0], False), tenths([0.5], True)
+    ('AAABBAPo', 'H0')
     """
-    return [round(value * (1_000 if is_share else 10)) for value in values]
+    numbers = (min(round(value * (1_000 if is_share else 10)), len(DIGITS) ** 2 - 1) for value in values)
+    return "".join(DIGITS[number // len(DIGITS)] + DIGITS[number % len(DIGITS)] for number in numbers)
 
 
 def lost_letters(rows: list[dict[str, Any]], predictions: dict[str, list[dict[str, Any]]]) -> dict[str, str]:

@@ -22,7 +22,7 @@ from resumen.scoring.registry import PRIMARY
 
 POINTS = Bilingual("ROUGE-L, points", "ROUGE-L, puntos")
 EPOCH = Bilingual("epoch", "época")
-LOSS = Bilingual("cross-entropy, nats a token", "entropía cruzada, nats por token")
+LOSS = Bilingual("nats a token", "nats por token")
 WORDS = Bilingual("words: median, and 5 to 95 %", "palabras: mediana, y del 5 al 95 %")
 OPERATIONS = Bilingual("GFLOPs an article, log scale", "GFLOP por artículo, escala logarítmica")
 LOSSES = {  # what DVC's metrics call it, and how it is called here

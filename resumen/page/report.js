@@ -38,7 +38,13 @@ function named(system) { return Object.hasOwn(data.marks, system) ? `${system} (
 
 function topicOf(topic) { return Object.hasOwn(data.topics, topic) ? data.topics[topic] : topic; }
 
-function scoreOf(measure, system, place) { return data.scores[measure][system][place] / 10; }
+// The score of an article: two digits of base64, in tenths, as resumen/page/explorer.py writes them.
+const DIGITS = new Uint8Array(128);
+[..."ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"].forEach((digit, value) => { DIGITS[digit.charCodeAt(0)] = value; });
+function scoreOf(measure, system, place) {
+  const written = data.scores[measure][system];
+  return (64 * DIGITS[written.charCodeAt(2 * place)] + DIGITS[written.charCodeAt(2 * place + 1)]) / 10;
+}
 
 const numberOf = (id) => (id === "measure" ? data.measures.findIndex((one) => one.key === at(id).value) : data.systems.indexOf(at(id).value));
 

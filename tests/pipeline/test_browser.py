@@ -393,6 +393,7 @@ def test_every_mark_of_every_chart_is_inside_the_screen_and_its_letters_are_read
     assert seen["figures"] >= 5
     assert seen["outside"] == []
     assert seen["least"] >= 11
+    assert page.evaluate(SCROLLED, ".cross .wide, #faults .wide") == []
     assert page.evaluate(SCROLLED, "#probes .wide, #probes .answers, #probes .probe") == []
 
 

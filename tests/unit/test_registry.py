@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from resumen.page.explorer import tenths
 from resumen.page.table import markdown_table, system_rows, text_table
 from resumen.runtime.jsonfiles import read_json
 from resumen.schema.params import read_params
@@ -61,7 +62,7 @@ def test_a_measure_that_is_added_stands_on_the_page_in_both_languages(added):
     index = data["measures"].index({"key": "vowels", "en": "vowels %", "es": "vocales %"})
     scores = pd.read_parquet("data/scores.parquet")
     wanted = scores[scores["system"] == data["systems"][0]]["vowels"]
-    assert data["scores"][index][0] == [round(1000 * share) for share in wanted]
+    assert data["scores"][index][0] == tenths(wanted, is_share=True)
 
 
 def test_a_measure_that_is_added_is_compared_in_its_unit_and_direction(added, runs, monkeypatch, capsys):
