@@ -149,7 +149,9 @@ def licence_in_words(params: dict[str, Any], base: str, provenance: dict[str, An
             "La base es una miniatura de este proyecto, con licencia Apache-2.0.",
         )
     elif repo.startswith(APACHE_BASES):
-        of_base = Bilingual(f"The base, {repo}, is under Apache-2.0.", f"La base, {repo}, tiene licencia Apache-2.0.")
+        of_base = Bilingual(
+            f"The base, {repo}, is under Apache-2.0.", f"La base, {repo}, tiene licencia Apache-2.0."
+        )
     else:
         of_base = Bilingual(
             f"The licence of the base stands in the card of {repo}.",

@@ -420,7 +420,7 @@ def main() -> None:
         contents = {row.system: row for row in compared(by_content, params, CONTENT)}
     lines = table_lines(head, rows, contents, equal, params)
     if alone := sorted(before.keys() ^ after.keys()):
-        in_one = Bilingual("in one of the two only, and not compared", "solo en uno de los dos, y sin comparar")
+        in_one = Bilingual("in one of the two only, and not compared", "solo en uno de los dos, sin comparar")
         lines.append(f"{localized(in_one)}: {', '.join(alone)}")
     lines += miniature_lines([one, other], systems)
     if WORKSPACE in (options.revision, options.other) and (changed := changed_since_run(read_params())):
