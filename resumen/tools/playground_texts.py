@@ -17,6 +17,12 @@ UI_TEXTS = {
         "An article, and the summary that each system writes of it.",
         "Un artículo y el resumen que escribe cada sistema.",
     ),
+    "miniatures": Bilingual(
+        "The models are miniatures: stand-ins for the published ones, which know only our made-up news. "
+        "`dvc exp run -S profile=course` makes real models.",
+        "Los modelos son miniaturas: sustitutos de los publicados que solo conocen nuestras noticias "
+        "inventadas. Los modelos de verdad se obtienen con `dvc exp run -S profile=course`.",
+    ),
     "miniature": Bilingual(
         "A miniature knows only our made-up news; `dvc exp run -S profile=course` makes real models.",
         "Una miniatura solo conoce nuestras noticias inventadas; los modelos de verdad se obtienen con "
