@@ -149,7 +149,9 @@ def licence_in_words(params: dict[str, Any], base: str, provenance: dict[str, An
             "La base es una miniatura de este proyecto, con licencia Apache-2.0.",
         )
     elif repo.startswith(APACHE_BASES):
-        of_base = Bilingual(f"The base, {repo}, is under Apache-2.0.", f"La base, {repo}, es Apache-2.0.")
+        of_base = Bilingual(
+            f"The base, {repo}, is under Apache-2.0.", f"La base, {repo}, tiene licencia Apache-2.0."
+        )
     else:
         of_base = Bilingual(
             f"The licence of the base stands in the card of {repo}.",
@@ -162,7 +164,7 @@ def licence_in_words(params: dict[str, Any], base: str, provenance: dict[str, An
         )
         if not (is_miniature or repo.startswith(APACHE_BASES)):
             return [of_base, of_news]
-        return [of_base, of_news, Bilingual("So is the model.", "También el modelo.")]
+        return [of_base, of_news, Bilingual("So is the model.", "El modelo, también.")]
     news, stated = news_of(provenance), stated_licence(provenance)
     if not stated:
         of_news = Bilingual(

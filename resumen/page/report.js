@@ -4,10 +4,10 @@ const SAID = {
         any: "any length", text: "Article", reference: "Reference", absent: "not in this page, which holds every {k}th article; ",
         show: "resumen show ", cut: "read only its beginning", spelled: "as {s} writes it", words: "words",
         miniature: "miniature", foreign: "foreign", whole: "without the letters that it loses: " },
-  es: { found: ["artículo", "artículos"], order: "orden del conjunto de prueba", none: "ninguno", all: "todos los temas",
-        any: "cualquier longitud", text: "Artículo", reference: "Referencia", absent: "no está en esta página, que tiene uno de cada {k}; ",
-        show: "resumen show ", cut: "leyó solo el principio", spelled: "como lo escribe {s}", words: "palabras",
-        miniature: "miniatura", foreign: "ajeno", whole: "sin las letras que pierde: " },
+  es: { found: ["artículo", "artículos"], order: "orden de la partición de prueba", none: "ninguno", all: "todos los temas",
+        any: "cualquier longitud", text: "Artículo", reference: "Referencia", absent: "no está en esta página, que solo contiene uno de cada {k}; ",
+        show: "resumen show ", cut: "leyó solo el principio", spelled: "como la escribe {s}", words: "palabras",
+        miniature: "miniatura", foreign: "ajeno", whole: "ha perdido letras; era: " },
 };
 const CHUNK = 50; // articles of the list
 const WORD = /[\p{L}\p{N}][\p{L}\p{N}\p{M}\u200c\u200d]*/gu; // as resumen/text/words.py has them

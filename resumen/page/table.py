@@ -67,7 +67,7 @@ def played_by(params: dict[str, Any], checkpoint: str) -> Bilingual:
     if section_of(params, "weights") == "embedded":
         repo = entry["repo"]
         return Bilingual(f"stand-in for {repo}", f"sustituto de {repo}")
-    return Bilingual(*(f"{entry['repo']} {at} {entry['revision']}" for at in ("at", "en")))
+    return Bilingual(*(f"{entry['repo']}{at} {entry['revision']}" for at in (" at", ", revisión")))
 
 
 def what_is(params: dict[str, Any], name: str) -> Bilingual:
@@ -84,7 +84,7 @@ def what_is(params: dict[str, Any], name: str) -> Bilingual:
     decoding = "".join(f"; {key} {value}" for key, value in system.decoding().items())
     asked = Bilingual("", "")
     if system.template is not None:
-        asked = Bilingual(f"; prompt “{system.template}”", f"; instrucción “{system.template}”")
+        asked = Bilingual(f"; prompt “{system.template}”", f"; instrucción «{system.template}»")
     return Bilingual(what.en + asked.en + decoding, what.es + asked.es + decoding)
 
 

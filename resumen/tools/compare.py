@@ -163,7 +163,9 @@ def read_group(revisions: str) -> Group:
     runs = [read_scored(revision) for revision in revisions.split(",") if revision]
     if not runs:
         raise InputError(f"expected a revision, or several joined by commas, got {revisions!r}")
-    return Group(runs[0].name if len(runs) == 1 else f"{runs[0].name} and {len(runs) - 1} more", runs)
+    first, others = runs[0].name, len(runs) - 1
+    several = Bilingual(f"{first} and {others} more", f"{first} y {others} más")
+    return Group(localized(several) if others else first, runs)
 
 
 def signature_for(run: Scored, measure: str) -> list[str]:
@@ -332,7 +334,7 @@ def table_lines(
     columns = localized(
         Bilingual(
             f"difference, {percent} interval by the articles; p by Holm",
-            f"diferencia, intervalo del {percent} por los artículos; p según Holm",
+            f"diferencia, intervalo del {percent} por artículos; p según Holm",
         )
     )
     system = localized(Bilingual("system", "sistema"))
@@ -346,7 +348,7 @@ def table_lines(
     if rows and not any(one.runs for one in rows):
         one_run = Bilingual(
             "one run a side: if it was trained, the luck of its seed is in the difference (`resumen seeds`)",
-            "una ejecución por lado: si se entrenó, el azar de su semilla está en la diferencia "
+            "una sola ejecución por lado: si hubo entrenamiento, la diferencia incluye el azar de la semilla "
             "(`resumen seeds`)",
         )
         lines.append(localized(one_run))
@@ -363,7 +365,7 @@ def beside_lines(one: Compared, content: Compared | None) -> list[str]:
         runs, deviation = interval(one.runs.lower, one.runs.upper, "+"), number(one.runs.deviation)
         by_runs = Bilingual(
             f"by the runs {runs}; a run's deviation {deviation}",
-            f"por las ejecuciones, {runs}; desviación de una ejecución, {deviation}",
+            f"por ejecuciones, {runs}; desviación de una ejecución, {deviation}",
         )
         lines.append(localized(by_runs))
     power = Bilingual(

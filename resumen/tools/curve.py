@@ -177,7 +177,7 @@ def table_of(result: dict[str, Any]) -> list[str]:
     seeds = Bilingual(f", {count} seeds", f", {count} semillas") if count > 1 else Bilingual("", "")
     title = Bilingual(
         f"ROUGE-L on the test articles{seeds.en}; intervals of {percent} by the articles, against {BASELINE}",
-        f"ROUGE-L en los artículos de prueba{seeds.es}; intervalos del {percent} por los artículos, "
+        f"ROUGE-L en los artículos de prueba{seeds.es}; intervalos del {percent} por artículos, "
         f"frente a {BASELINE}",
     )
     heads = {

@@ -120,8 +120,9 @@ def page(labels: Labels, first: str, examples: Sequence[Example], summary_card: 
     with gradio.Blocks(title="Resumen", analytics_enabled=False) as blocks:
         gradio.Markdown("# Resumen")
         gradio.Markdown(translated("intro"))
-        if any(label.is_miniature for label in labels.values()):
-            gradio.Markdown(translated("miniature"))
+        small = [label.is_miniature for label in labels.values()]
+        if any(small):
+            gradio.Markdown(translated("miniatures" if all(small) else "miniature"))
         if examples:
             gradio.Markdown(translated("examples"))
         with gradio.Row():

@@ -17,13 +17,19 @@ UI_TEXTS = {
         "An article, and the summary that each system writes of it.",
         "Un artículo y el resumen que escribe cada sistema.",
     ),
+    "miniatures": Bilingual(
+        "The models are miniatures: stand-ins for the published ones, which know only our made-up news. "
+        "`dvc exp run -S profile=course` makes real models.",
+        "Los modelos son miniaturas: sustitutos de los publicados que solo conocen nuestras noticias "
+        "inventadas. Los modelos de verdad se obtienen con `dvc exp run -S profile=course`.",
+    ),
     "miniature": Bilingual(
         "A miniature knows only our made-up news; `dvc exp run -S profile=course` makes real models.",
         "Una miniatura solo conoce nuestras noticias inventadas; los modelos de verdad se obtienen con "
         "`dvc exp run -S profile=course`.",
     ),
     "article": Bilingual("Article", "Artículo"),
-    "keys": Bilingual("Shift + Enter summarizes it.", "Mayús + Intro lo resume."),
+    "keys": Bilingual("Shift + Enter summarizes it.", "Se resume con Mayús + Intro."),
     "paste": Bilingual("Paste an article here.", "Pega aquí un artículo."),
     "examples": Bilingual("Examples from the test split:", "Ejemplos de la partición de prueba:"),
     "systems": Bilingual("Systems", "Sistemas"),
@@ -34,7 +40,7 @@ UI_TEXTS = {
     "working": Bilingual("Summarizing…", "Resumiendo…"),
     "empty": Bilingual("(an empty summary)", "(un resumen vacío)"),
     "reference": Bilingual("Reference", "Referencia"),
-    "what was read": Bilingual("What was read", "Qué se leyó"),
+    "what was read": Bilingual("What was read", "Lo que se ha leído"),
     "read by all": Bilingual("All of it.", "Todo."),
     "not read by all": Bilingual("not read by all", "no lo leyeron todos"),
     "not read": Bilingual("read by none", "no lo leyó ninguno"),

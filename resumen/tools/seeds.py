@@ -85,7 +85,7 @@ def seed_summary(group: Group, system: str, params: EvaluateParams) -> list[str]
         f"{'mean':<20} {mean}; of a seed, deviation {deviation}, range {width}; "
         f"{percent} interval by the articles {bounds}",
         f"{'media':<20} {mean}; entre semillas, desviación {deviation}, rango {width}; "
-        f"intervalo del {percent} por los artículos, {bounds}",
+        f"intervalo del {percent} por artículos, {bounds}",
     )
     return [localized(head), *by_seed, localized(total)]
 

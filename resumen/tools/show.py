@@ -29,7 +29,7 @@ from rich.text import Text
 from tokenizers import Encoding, Tokenizer
 
 from resumen.checkpoint.folder import reason_left_out
-from resumen.page.languages import Bilingual
+from resumen.page.languages import Bilingual, bilingual
 from resumen.page.table import BASELINES, is_miniature, main_finetuning
 from resumen.page.terminal import localized, number
 from resumen.prompts.truncation import encode_lines, truncate_turns
@@ -71,7 +71,7 @@ SHOWN = {"words": (40, 20), "pieces": (40, 20), "ids": (8, 4)}  # how many of a 
 PADDING = {
     "dynamic": Bilingual(
         "none stored: a batch pads its rows to its own longest (tokenize.padding: dynamic)",
-        "no se guarda ninguno: cada lote rellena sus filas hasta la más larga (tokenize.padding: dynamic)",
+        "no se guarda: cada lote rellena sus filas hasta la más larga (tokenize.padding: dynamic)",
     ),
     "longest": Bilingual(
         f"{{source}} positions of the source, {{labels}} of the labels ({IGNORE_INDEX}, which earns "
@@ -85,10 +85,10 @@ LEGEND = Bilingual(
     "the reference, that the vocabulary cannot write. New bigrams: neighbouring words that are no neighbours "
     "in the article. Repeated trigrams: runs of three words that came before. Length ratio: to the "
     "reference.",
-    ": no está en el artículo. ROUGE y chrF: puntos sobre 100, con la mejor de las referencias. Palabras "
+    ": no está en el artículo. ROUGE y chrF: puntos sobre 100, frente a la mejor referencia. Palabras "
     "perdidas: las de la referencia que el vocabulario no sabe escribir. Bigramas nuevos: palabras seguidas "
     "que no van seguidas en el artículo. Trigramas repetidos: tríos de palabras que ya habían salido. "
-    "Longitud relativa: a la de la referencia.",
+    "Longitud relativa: dividida por la de la referencia.",
 )
 MINIATURE = Bilingual(
     " a miniature: a stand-in that knows only our made-up news.",
@@ -103,7 +103,7 @@ BORDERS = {  # of the pipeline, at which a row is shown: what has been done, and
     ),
     "tokenized": Bilingual(
         "`tokenize` made pieces and their ids of it: {tokenized}; ▁ begins a word, </s> is the end",
-        "`tokenize` la convirtió en piezas con sus números: {tokenized}; ▁ empieza una palabra, </s> es el "
+        "`tokenize` la convirtió en piezas con sus números: {tokenized}; ▁ empieza una palabra y </s> es el "
         "final",
     ),
     "predictions": Bilingual(
@@ -441,11 +441,11 @@ def tokenized_fields(view: View) -> Iterator[Field]:
     yield from side_fields(localized(Bilingual("labels", "etiquetas")), PIECES_LEARNT, view["labels"])
     there_and_back = Bilingual(
         "the completion to pieces and back, in two vocabularies:",
-        "el resumen, en piezas y de vuelta, con dos vocabularios:",
+        "el resumen, convertido en piezas y reconstruido, con dos vocabularios:",
     )
     yield localized(Bilingual("spelling", "escritura")), localized(there_and_back), ""
     base, own = view["vocabularies"]
-    tuned = localized(Bilingual("fine-tuned", "con ajuste"))
+    tuned = localized(Bilingual("fine-tuned", "ajustado"))
     for label, vocabulary in ((base["vocabulary"], base), (tuned, own)):
         yield from spelling_fields(label, vocabulary)
         if vocabulary is base and (count := view["source_unk_of_base"]):
@@ -460,12 +460,12 @@ def spelling_fields(label: str, vocabulary: View) -> Iterator[Field]:
     nothing = localized(Bilingual("(nothing)", "(nada)"))
     lost = [f"{word['word']} → {word['written'] or nothing}" for word in vocabulary["lost"]]
     if not lost:
-        same = Bilingual("every word comes back as it was", "todas las palabras vuelven como eran")
+        same = Bilingual("every word comes back as it was", "todas las palabras vuelven intactas")
         yield f"  {label}", localized(same), ""
         return
     message = Bilingual(
         f"{len(lost)} words, signs included, do not come back as they were:",
-        f"{len(lost)} palabras, con sus signos, no vuelven como eran:",
+        f"{len(lost)} palabras, contando sus signos, no vuelven intactas:",
     )
     yield f"  {label}", f"{vocabulary['num_unk']} <unk>; {localized(message)}", ""
     yield "", " · ".join(lost), ""
@@ -512,12 +512,12 @@ def predictions_fields(view: View, raw: View) -> Iterator[Field]:
 
 def origin_of(row: View) -> Bilingual:
     """Return where a summary is from: the model, its prompt, and how much of it was read."""
-    origin = Bilingual(row["from"], row["from"])
+    origin = bilingual(row["from"])
     if row["miniature"]:
         origin = Bilingual(f"a miniature, {origin.en}", f"una miniatura, {origin.es}")
     if row["template"]:
         asked = repr(row["template"])
-        origin = Bilingual(f"{origin.en}, asked {asked}", f"{origin.es}, con la instrucción {asked}")
+        origin = Bilingual(f"{origin.en}, asked {asked}", f"{origin.es}, con la instrucción «{asked[1:-1]}»")
     if row["source_tokens"] is not None:
         how_much = Bilingual("all of its prompt", "toda su instrucción")
         if row["truncated"]:
@@ -544,7 +544,7 @@ def all_fields(view: View) -> Iterator[Field]:
         "tokenized": tokenized_fields(view["tokenized"]),
         "predictions": predictions_fields(view["predictions"], raw),
     }
-    of_split = Bilingual(f"a row of the {split} split", f"una fila del conjunto {split}")
+    of_split = Bilingual(f"a row of the {split} split", f"una fila de la partición de {bilingual(split).es}")
     yield printable_lines(view["id"]), localized(of_split), ""
     missing = localized(Bilingual("not shown", "no se ve"))
     for place, (name, message) in enumerate(BORDERS.items(), start=1):

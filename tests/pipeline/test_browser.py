@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from html import escape
 from itertools import pairwise
 from pathlib import Path
 
@@ -311,6 +312,19 @@ def test_a_link_of_the_contents_keeps_what_is_chosen(opened):
     assert page.evaluate("location.hash") == "#lang=es&sort=finetuned&at=probes"
     assert abs(page.locator("#probes").evaluate("node => node.getBoundingClientRect().top")) < 450
     assert page.evaluate("document.activeElement.id") == "probes"
+
+
+def test_a_frame_such_as_the_notebooks_speaks_the_readers_language_and_keeps_what_is_chosen(opened):
+    page = opened("es-ES")
+    report = Path("reports/report.html").read_text(encoding="utf-8")
+    inside = escape(report.replace("<head>", '<head><base href="about:srcdoc">'))
+    page.set_content(f'<iframe srcdoc="{inside}" width="100%" height="800"></iframe>')
+    frame = page.frames[1]
+    frame.select_option("#sort", "finetuned")
+    frame.click(".contents a[href='#probes']")
+    page.wait_for_timeout(KEPT)
+    assert frame.locator("h1").inner_text().startswith("¿Cuánto")
+    assert re.fullmatch(r"about:srcdoc#lang=es&id=test-\d+&sort=finetuned&at=probes", frame.url)
 
 
 def test_topics_have_their_accents(page):

@@ -1054,7 +1054,7 @@ def test_a_system_is_said_in_words(project, entry, message):
 def test_a_prompt_is_quoted_in_spanish_as_it_is(project):
     quoted = "translate English to Spanish, better: {text}"
     params = read_params() | {"systems": {"s": {"from": "own/model", "template": quoted}}}
-    assert what_is(params, "s").es == f"una carpeta local con un modelo; instrucción “{quoted}”"
+    assert what_is(params, "s").es == f"una carpeta local con un modelo; instrucción «{quoted}»"
 
 
 def test_a_markdown_row_stays_one_row():

@@ -70,7 +70,7 @@ def test_a_comparison_is_told_in_spanish():
     lines = table_lines("HEAD → ours", [row], {"a": row}, ["lead-3"], PARAMS)
     lines += miniature_lines([Group("HEAD", [scored("HEAD")._replace(miniatures=frozenset("a"))])], ["a"])
     assert ENGLISH.findall("\n".join(lines)) == []
-    assert "diferencia, intervalo del 95 % por los artículos; p según Holm" in lines[0]
+    assert "diferencia, intervalo del 95 % por artículos; p según Holm" in lines[0]
     assert re.search(r"\+1,9\d \(de \+1,\d\d a \+2,\d\d\), p = 0,\d{4}: mejor$", lines[1])
     assert lines[2].strip().startswith("diferencia mínima detectable con una potencia del 80 %: ")
     assert lines[3].strip().startswith("con palabras de contenido +1,9")
@@ -100,7 +100,8 @@ def test_the_table_of_systems_is_told_in_spanish(runs, capsys):
 def test_a_row_is_shown_in_spanish(runs, capsys):
     runs(show)
     shown = capsys.readouterr().out
-    assert "una fila del conjunto test" in shown
-    assert "el resumen, en piezas y de vuelta, con dos vocabularios:" in " ".join(shown.split())
+    assert "una fila de la partición de prueba" in shown
+    assert "el resumen, convertido en piezas y reconstruido, con dos vocabularios:" in " ".join(shown.split())
     assert re.search(r"ROUGE-L \d+,\d", shown)
-    assert not re.search(r"pieces|words\)|all of its prompt|split", shown)
+    assert "las tres primeras frases" in shown
+    assert not re.search(r"pieces|words\)|all of its prompt|split|sentence", shown)
