@@ -19,19 +19,19 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def lines() -> dict[str, str]:
+def lines(file: str = "requirements.txt") -> dict[str, str]:
     """Return each pin with its reason, the comment beside it; without one, the reason is empty."""
-    text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    text = (ROOT / file).read_text(encoding="utf-8")
     split = (re.split(r"(?:^|\s+)#", line, maxsplit=1) for line in text.splitlines())
     return {pin.strip(): "".join(reason).strip() for pin, *reason in split if pin.strip()}
 
 
-def required() -> dict[str, str]:
-    return dict(pin.split("==") for pin in lines())
+def required(file: str = "requirements.txt") -> dict[str, str]:
+    return dict(pin.split("==") for pin in lines(file))
 
 
 def imported() -> set[str]:
-    """Return the distributions that our modules import, the standard library left out."""
+    """Return the distributions that our modules import, without the standard library and `make try`'s."""
     modules = set()
     ours = ("stages", "resumen", "miniatures", "benchmarks", "tests")
     for path in (path for folder in (*ours, ".ci") for path in ROOT.glob(f"{folder}/**/*.py")):
@@ -40,7 +40,7 @@ def imported() -> set[str]:
                 modules |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 modules.add(node.module.split(".")[0])
-    foreign = modules - sys.stdlib_module_names - set(ours)
+    foreign = modules - sys.stdlib_module_names - set(ours) - set(required("requirements-try.txt"))
     distributions = packages_distributions()  # reads every installed package
     return {normal(name) for module in foreign for name in distributions[module]}  # of ruamel two
 
@@ -52,6 +52,16 @@ def test_every_requirement_is_pinned_exactly():
 
 def test_requirements_are_what_is_imported():
     assert {normal(name) for name in required()} == imported() | set(NOT_IMPORTED)
+
+
+def test_the_page_of_the_playground_alone_imports_what_make_try_installs():
+    names = "|".join(required("requirements-try.txt"))
+    importing = re.compile(rf"^ *(import|from) ({names})\b", re.MULTILINE)
+    files = [
+        path for folder in ("stages", "resumen", "miniatures") for path in ROOT.glob(f"{folder}/**/*.py")
+    ]
+    found = [path.name for path in files if importing.search(path.read_text(encoding="utf-8"))]
+    assert found == ["playground_page.py"]
 
 
 def test_every_pin_has_its_reason_beside_it():
