@@ -23,7 +23,6 @@ from resumen.page.card import (
     asked_how,
     card_values,
     in_cell,
-    licence_in_words,
     metadata,
     papers_of,
     quoted,
@@ -32,6 +31,7 @@ from resumen.page.card import (
 from resumen.page.charts import Canvas, line_chart
 from resumen.page.explorer import lost_letters
 from resumen.page.languages import QUESTIONS, TRANSLATIONS, bilingual, verdict_of
+from resumen.page.licences import licence_in_words
 from resumen.page.probes import by_model, exact_table
 from resumen.page.readme import READMES, RESULT_MARKS, results_of, with_results
 from resumen.page.table import (
