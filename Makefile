@@ -23,8 +23,8 @@ test: $(BIN)/.installed  ## the unit tests, and the pipeline scaled down (10 min
 test-fast: $(BIN)/.installed  ## the unit tests alone (two minutes)
 	@pytest -q -n 2 --dist worksteal --durations=10 stages resumen miniatures tests/unit
 
-browser: $(BIN)/.installed  ## what the tests of the page need: playwright, and chromium where apt gives it
-	@python -m pip install --quiet --disable-pip-version-check --constraint tests/requirements.txt playwright
+browser: $(BIN)/.installed  ## what the tests of the pages need: playwright, axe, Gradio, and chromium where apt gives it
+	@python -m pip install --quiet --disable-pip-version-check --constraint tests/requirements.txt playwright axe-playwright-python -r requirements-try.txt
 	@command -v chromium || command -v chromium-browser || command -v google-chrome || (apt-get update -qq && apt-get install -qq --no-install-recommends chromium)
 
 servers: $(BIN)/.installed  ## what the tests of the remotes need: dvc-s3, dvc-ssh, and an S3 endpoint apart from them

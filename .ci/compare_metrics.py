@@ -66,6 +66,22 @@ def faults_of_system(path: str, now: dict, before: dict, tolerance: float, probe
     return [f"{path}: {name} {now[name]}, committed {before[name]} ± {allowed[name]}" for name in sorted(off)]
 
 
+def faults_of_values(path: str, now: dict, before: dict, tolerances: dict[str, float]) -> list[str]:
+    """Return what differs too much of all that was measured of the systems; metrics/systems has a part."""
+    one, other = ({row["system"]: row["values"] for row in side["systems"]} for side in (now, before))
+    if one.keys() != other.keys():
+        return [f"{path}: has systems {sorted(one)}, committed {sorted(other)}"]
+    faults = []
+    for system, values in one.items():
+        where = f"{path}: {system}"
+        if system in EXTRACTIVE:
+            faults += [f"{where}: expected {other[system]}, got {values}"] * (values != other[system])
+        else:
+            tolerance = tolerances["finetuned" if is_trained(system) else "other_models"]
+            faults += faults_of_system(where, values, other[system], tolerance, tolerances["probes"])
+    return faults
+
+
 def is_trained(system: str) -> bool:
     """Return whether a system runs a fine-tuned model."""
     systems = YAML(typ="safe").load(Path("params.yaml"))["systems"]
@@ -91,8 +107,10 @@ def main() -> None:
                 faults.append(f"{path}: {', '.join(differing)}: not as committed")
             if apart > tolerances["finetuned"]:
                 faults.append(f"{path}: validation_rougeL is {apart} points off")
-        elif path == "metrics/evaluation.json" or path.startswith(("metrics/plots/", "metrics/curves/")):
-            continue  # the same numbers as metrics/systems and metrics/finetune
+        elif path == "metrics/evaluation.json":
+            faults += faults_of_values(path, now, before, tolerances)
+        elif path.startswith(("metrics/plots/", "metrics/curves/")):
+            continue  # the same numbers as metrics/evaluation.json and metrics/finetune
         elif now != before:
             faults.append(f"{path}: expected {before}, got {now}")
     sys.stdout.write("\n".join(faults) + "\n" if faults else f"metrics agree, within {tolerances}\n")

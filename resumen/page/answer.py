@@ -3,9 +3,9 @@
 from typing import Any, NamedTuple
 
 from resumen.page.languages import Bilingual, bilingual, decimal, grouped, verdict_of
-from resumen.page.table import named
+from resumen.page.table import TRAINED_SYSTEM, named
 from resumen.schema.systems import system_params
-from resumen.scoring.comparisons import agreement
+from resumen.scoring.comparisons import agreement, base_system
 from resumen.scoring.registry import PRIMARY
 
 ALONE = {  # the comparisons that answer where no interaction is tested, and what each is about
@@ -72,8 +72,8 @@ def answer_of(params: dict[str, Any], evaluation: dict[str, Any], marks: dict[st
     sentences = [sentence(effect, scores, marks, interval) for effect in effects]
     if cross := two_by_two(params, evaluation):
         sentences.append(interaction_sentence(cross, evaluation["differences"], interval))
-        sentences += forgotten_sentence(cross, evaluation["probes"], interval)
-    return [*sentences, *disagreements(evaluation)]
+    forgotten = forgotten_sentence(params, evaluation, interval)
+    return [*sentences, *forgotten, *disagreements(evaluation)]
 
 
 def remarks_of(params: dict[str, Any], evaluation: dict[str, Any]) -> list[Bilingual]:
@@ -176,20 +176,24 @@ def interaction_sentence(row: dict[str, Any], pairs: list[dict[str, Any]], inter
     )
 
 
-def forgotten_of(cross: dict[str, Any], probes: list[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+def forgotten_of(params: dict[str, Any], evaluation: dict[str, Any]) -> tuple[dict[str, Any], ...]:
     """Return the exact answers of the instruction-tuned system before and after fine-tuning.
 
-    Empty where one of the two was not asked, or where their intervals meet: then nothing is shown to be lost.
+    Without a 2 × 2 they are those of the system `finetuned` and of its base. Empty where one of the two was
+    not asked, or where their intervals meet: then nothing is shown to be lost.
     """
-    both, _, tuned, _ = cross["systems"]
-    by_system = {row["system"]: row for row in probes}
-    before, after = by_system.get(tuned), by_system.get(both)
+    cross, by_system = two_by_two(params, evaluation), {row["system"]: row for row in evaluation["probes"]}
+    trained = cross["systems"][0] if cross else TRAINED_SYSTEM
+    base = cross["systems"][2] if cross else None
+    if not cross and trained in params["systems"]:
+        base = base_system(params, trained)
+    before, after = by_system.get(base), by_system.get(trained)
     return (before, after) if before and after and after["upper"] < before["lower"] else ()
 
 
-def forgotten_sentence(cross: dict[str, Any], probes: list[dict[str, Any]], interval: str) -> list[Bilingual]:
+def forgotten_sentence(params: dict[str, Any], evaluation: dict[str, Any], interval: str) -> list[Bilingual]:
     """Return a sentence on what fine-tuning forgot of the probes, if it did."""
-    rows = forgotten_of(cross, probes)
+    rows = forgotten_of(params, evaluation)
     if not rows:
         return []
     before, after = (percent_with_interval(row) for row in rows)
@@ -198,8 +202,8 @@ def forgotten_sentence(cross: dict[str, Any], probes: list[dict[str, Any]], inte
         Bilingual(
             f"Fine-tuning forgets how to answer questions: of the {asked.en} probes with just one right "
             f"answer, {first} answers {before.en}, {second} {after.en} ({interval} intervals).",
-            f"Con el ajuste fino, el modelo olvida cómo responder preguntas: de las {asked.es} preguntas de "
-            f"control con una sola respuesta correcta, {first} acierta el {before.es}; {second}, el "
+            f"Con el ajuste fino, el modelo olvida cómo responder a preguntas: de las {asked.es} preguntas "
+            f"de control con una sola respuesta correcta, {first} acierta el {before.es}; {second}, el "
             f"{after.es} (intervalos del {interval}).",
         )
     ]

@@ -46,6 +46,8 @@ DASHES: tuple[list[int], ...] = (
     [6, 3],
     [2, 3],
 )  # of lines, where there are more of them than colours
+# A page's letters may be wider than ours, so that columns stand well apart.
+TOP_LEGEND = {"orient": "top", "columns": 2, "columnPadding": 40, "symbolOpacity": 1}
 HEAD = {"anchor": "start", "frame": "group", "offset": 2, "color": "currentColor"}  # of rows of one kind
 LETTER = 7.5  # px that a letter takes at most on average, at 13 px; a page's letters may be wider than ours
 ROW = 24  # px
@@ -205,8 +207,7 @@ def line_chart(
     keys = ("finetuning", "epoch", "value", *(["split"] if splits else []))
     values = [{key: row[key] for key in keys} for row in rows]
     names = list(dict.fromkeys(row["finetuning"] for row in values))
-    series = {(row["finetuning"], row.get("split")): row["value"] for row in values}  # the last of each
-    last = max(row["epoch"] for row in values)
+    last_rows = {(row["finetuning"], row.get("split")): row for row in values}
     x = {
         "field": "epoch",
         "type": "quantitative",
@@ -221,10 +222,7 @@ def line_chart(
         "scale": {"domain": splits, "range": [*DASHES[: len(splits)]]},
         "legend": None,
     }
-    ends = [
-        {"epoch": last, "value": value, "finetuning": name, "text": canvas.number(value)}
-        for (name, _), value in series.items()
-    ]
+    ends = [{**row, "text": canvas.number(row["value"])} for row in last_rows.values()]
     room = 12 * max(row["value"] for row in values) / LINES_HEIGHT
     colours = coloured("finetuning", names)
     return draw_svg(
@@ -341,7 +339,7 @@ def cost_chart(
     bounds = {"x": at["x"], "y": {"field": "lower", **y}, "y2": {"field": "upper"}}
     text = {"type": "text", "align": "left", "dx": 3, "fontSize": 12, "color": "currentColor"}
     scale = {"domain": [*heads.values()], "range": [KIND_COLOURS[kind] for kind in heads]}
-    legend = {"orient": "top", "columns": 2, "symbolOpacity": 1, "symbolType": "circle"}
+    legend = {**TOP_LEGEND, "symbolType": "circle"}
     field = {"field": "kind", "type": "nominal", "title": None}
     colour = {"color": {**field, "scale": scale, "legend": legend}}
     return draw_svg(
@@ -392,7 +390,7 @@ def coloured(field: str, names: list[str]) -> dict[str, Any]:
     names = sorted(names)  # in every chart of the same ones alike
     numbers = range(len(names))
     scales: dict[str, list[Any]] = {"color": [COLOURS[number % len(COLOURS)] for number in numbers]}
-    legend: dict[str, Any] = {"orient": "top", "columns": 2, "symbolOpacity": 1}
+    legend: dict[str, Any] = {**TOP_LEGEND}
     if len(names) > len(COLOURS):
         legend |= {"symbolType": "stroke"}
         scales["strokeDash"] = [DASHES[number // len(COLOURS) % len(DASHES)] for number in numbers]
@@ -426,11 +424,11 @@ def interaction_chart(rows: list[dict[str, Any]], canvas: Canvas, columns: list[
     at_end = [row for row in values if row["column"] == columns[1]]
     highest = max(at_end, key=lambda row: row["mean"])
     mean = {"y": {"field": "mean", **y}}
-    plot = canvas.width - 60
+    text = {"type": "text", "align": "right", "dx": 40, "fontSize": 13}
     return draw_svg(
         {
             "data": {"values": values},
-            "width": plot,
+            "width": canvas.width - 60,
             "height": 220,
             "encoding": {"x": {**x, "scale": {"paddingOuter": 0.15, "padding": 0.5}}, "color": colour},
             "layer": [
@@ -442,7 +440,7 @@ def interaction_chart(rows: list[dict[str, Any]], canvas: Canvas, columns: list[
                 *(
                     {
                         "data": {"values": [row]},
-                        "mark": {"type": "text", "dy": -16 if row is highest else 18, "fontSize": 13},
+                        "mark": {**text, "dy": -16 if row is highest else 20},
                         "encoding": {**mean, "text": {"field": "text"}},
                     }
                     for row in at_end

@@ -45,9 +45,7 @@ def passes_in_words(name: str, result: dict[str, Any]) -> Bilingual:
 
 def curve_values(result: dict[str, Any]) -> dict[str, Any]:
     """Return what the templates show of metrics/curve.json."""
-    x = Bilingual(
-        "articles of the training split, log scale", "artículos de entrenamiento, escala logarítmica"
-    )
+    x = Bilingual("training articles, log scale", "artículos de entrenamiento (escala log)")
     chart = drawings(
         lambda canvas: data_curve_chart(result["points"], result["baseline"], canvas, canvas.says(x))
     )

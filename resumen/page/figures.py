@@ -77,11 +77,12 @@ def differences_figure(rows: list[dict[str, Any]], marks: dict[str, str]) -> lis
         ]
         return interval_chart(values, canvas, canvas.says(POINTS), spoken(VERDICTS, canvas), sign="+")
 
-    return drawings(draw)
+    return drawings(draw) if rows else []
 
 
 def cost_figure(params: dict[str, Any], rows: list[dict[str, Any]], marks: dict[str, str]) -> list[Drawing]:
     """Return quality against the operations of an article, of the systems whose operations are known."""
+    counted = [row for row in rows if row.get("gflops_per_article")]  # 0.0: fewer than are told apart
 
     def draw(canvas: Canvas) -> Markup:
         values = [
@@ -92,35 +93,32 @@ def cost_figure(params: dict[str, Any], rows: list[dict[str, Any]], marks: dict[
                 "value": row[PRIMARY],
                 **{bound: row[bound] for bound in ("lower", "upper")},
             }
-            for row in rows
-            if "gflops_per_article" in row
+            for row in counted
         ]
         titles = canvas.says(OPERATIONS), canvas.says(POINTS)
         return cost_chart(values, canvas, *titles, spoken(SYSTEM_KINDS, canvas))
 
-    return drawings(draw) if any("gflops_per_article" in row for row in rows) else []
+    return drawings(draw) if counted else []
 
 
 def curve_figure(training: list[dict[str, Any]]) -> list[Drawing]:
     """Return ROUGE-L on validation by epoch."""
     rows = [{**row, "value": row[PRIMARY]} for row in training]
+    if not rows:
+        return []
     return drawings(lambda canvas: line_chart(rows, canvas, canvas.says(EPOCH), canvas.says(POINTS)), True)
 
 
 def loss_figure(training: list[dict[str, Any]]) -> list[Drawing]:
     """Return the losses of training and validation by epoch."""
+    known = [(key, row) for key in LOSSES for row in training if row[key] is not None]
 
     def draw(canvas: Canvas) -> Markup:
         splits = spoken(LOSSES, canvas)
-        rows = [
-            {**row, "value": row[key], "split": split}
-            for key, split in splits.items()
-            for row in training
-            if row[key] is not None
-        ]
+        rows = [{**row, "value": row[key], "split": splits[key]} for key, row in known]
         return line_chart(rows, canvas, canvas.says(EPOCH), canvas.says(LOSS), splits.values())
 
-    return drawings(draw, True)
+    return drawings(draw, True) if known else []
 
 
 def lengths_figure(

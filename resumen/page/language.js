@@ -37,23 +37,33 @@ const hash = () => location.hash.slice(1);
 let chosen = new URLSearchParams(hash().includes("=") ? hash() : "");
 let waiting = null;
 
-function keep(values) {
+function set(values) {
   for (const [key, value] of Object.entries(values)) {
     if (value) chosen.set(key, value); else chosen.delete(key);
   }
+}
+
+function keep(values) {
+  set(values);
   clearTimeout(waiting); // a browser takes so many changes a second
   waiting = setTimeout(() => history.replaceState(null, "", `#${chosen}`), 200);
 }
 
-// Go to a part of the page; what is chosen stays in the address.
-function go(id) {
-  const part = at(id);
-  if (!part) return;
-  part.setAttribute("tabindex", "-1");
-  part.focus({ preventScroll: true });
-  part.scrollIntoView();
-  keep({ lang: page.lang, at: id });
+function look(id) {
+  at(id).setAttribute("tabindex", "-1");
+  at(id).focus({ preventScroll: true });
+  at(id).scrollIntoView();
 }
+
+// Go to a part of the page; what is chosen stays in the address, and the way back is that of the browser.
+function go(id) {
+  look(id);
+  set({ lang: page.lang, at: id });
+  clearTimeout(waiting);
+  history.pushState(null, "", `#${chosen}`);
+}
+
+const isPlain = (event) => !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey);
 
 function speak(language) {
   page.lang = language;
@@ -71,7 +81,11 @@ function reachable() {
 }
 
 for (const link of document.querySelectorAll('a[href^="#"]:not([data-place])')) {
-  link.addEventListener("click", (event) => { event.preventDefault(); go(link.hash.slice(1)); });
+  link.addEventListener("click", (event) => {
+    if (!isPlain(event) || !at(link.hash.slice(1))) return;
+    event.preventDefault();
+    go(link.hash.slice(1));
+  });
 }
 for (const button of document.querySelectorAll("[data-speak]")) {
   button.addEventListener("click", () => { speak(button.dataset.speak); keep({ lang: page.lang }); });

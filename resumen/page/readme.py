@@ -42,7 +42,6 @@ def results_of(params: dict[str, Any]) -> Bilingual:
         lambda language: "\n".join(f"- {getattr(sentence, language)}" for sentence in said if sentence)
     )
     table = in_both_languages(lambda language: markdown_table(rows, language))
-    table = in_both_languages(lambda language: markdown_table(rows, language))
     return Bilingual(
         f"**{title.en}**, {count.en} test articles, F1 in points, ROUGE-L with its {confidence} % interval:"
         f"\n\n{answer.en}\n\n{table.en}",

@@ -3,11 +3,11 @@ const SAID = {
   en: { found: ["article", "articles"], order: "order of the test split", none: "none", all: "all topics",
         any: "any length", text: "Article", reference: "Reference", absent: "not in this page, which holds every {k}th article; ",
         show: "resumen show ", cut: "read only its beginning", spelled: "as {s} writes it", words: "words",
-        miniature: "miniature", foreign: "foreign", whole: "without the letters that it loses: " },
+        miniature: "miniature", foreign: "foreign", whole: "without the letters that it loses: ", unknown: "no article {id}" },
   es: { found: ["artículo", "artículos"], order: "orden de la partición de prueba", none: "ninguno", all: "todos los temas",
         any: "cualquier longitud", text: "Artículo", reference: "Referencia", absent: "no está en esta página, que solo contiene uno de cada {k}; ",
         show: "resumen show ", cut: "leyó solo el principio", spelled: "como la escribe {s}", words: "palabras",
-        miniature: "miniatura", foreign: "ajeno", whole: "ha perdido letras; era: " },
+        miniature: "miniatura", foreign: "ajeno", whole: "ha perdido letras; era: ", unknown: "no hay ningún artículo {id}" },
 };
 const CHUNK = 50; // articles of the list
 const WORD = /[\p{L}\p{N}][\p{L}\p{N}\p{M}\u200c\u200d]*/gu; // as resumen/text/words.py has them
@@ -31,7 +31,7 @@ const data = JSON.parse(at("explorer-data").textContent);
 const searched = data.articles.map((row) => plain(`${row.id} ${row.topic} ${row.reference}`));
 const sorted = data.articles.map((row) => row.words).sort((a, b) => a - b);
 const thirds = [1, 2].map((part) => sorted[Math.floor(part * sorted.length / 3)] ?? 0);
-let found = [], shown = CHUNK, open = null;
+let found = [], keys = new Map(), shown = CHUNK, open = null;
 
 // A system's name, with what it is if it is no published model.
 function named(system) { return Object.hasOwn(data.marks, system) ? `${system} (${said(data.marks[system])})` : system; }
@@ -81,16 +81,16 @@ function find() {
   data.articles.forEach((row, place) => {
     if ((!topic || row.topic === topic) && (!length || third(row.words) === length) && searched[place].includes(query)) found.push(place);
   });
-  const keys = new Map(found.map((place) => [place, key(place)]));
+  keys = new Map(found.map((place) => [place, key(place)]));
   const sign = at("descending").checked ? -1 : 1;
   found.sort((a, b) => sign * (keys.get(a) - keys.get(b)) || a - b);
   shown = CHUNK;
-  list(keys);
+  list();
   if (!found.includes(open)) choose(found[0] ?? null);
   focusable();
 }
 
-function list(keys) {
+function list() {
   const isSorted = at("sort").value !== "";
   at("count").textContent = `${grouped(found.length)} ${said("found")[found.length === 1 ? 0 : 1]}`;
   at("list").replaceChildren(...found.slice(0, shown).map((place) => {
@@ -100,8 +100,16 @@ function list(keys) {
     return option;
   }));
   at("more").hidden = found.length <= shown;
-  at("more").onclick = () => { shown += CHUNK; list(keys); focusable(); };
 }
+
+// Show more of the list, so many at least.
+function showing(count) {
+  shown = Math.max(shown, CHUNK * Math.ceil(count / CHUNK));
+  list();
+  focusable();
+}
+
+at("more").addEventListener("click", () => showing(shown + 1));
 
 // The list is one stop of the Tab key: the open article, or else the first.
 function focusable() {
@@ -123,7 +131,7 @@ at("list").addEventListener("keydown", (event) => {
   const steps = { ArrowDown: index + 1, ArrowUp: index - 1, PageDown: index + 10, PageUp: index - 10, Home: 0, End: Infinity };
   if (!(event.key in steps) || index < 0) return;
   event.preventDefault();
-  if (steps[event.key] >= options.length && !at("more").hidden) at("more").click();
+  if (steps[event.key] >= options.length) showing(Math.min(steps[event.key] + 1, found.length));
   const now = at("list").children;
   pick(now[Math.max(0, Math.min(steps[event.key], now.length - 1))]);
 });
@@ -200,29 +208,31 @@ function choose(place) {
 function kept() {
   const values = Object.fromEntries(CONTROLS.map((id) => [id === "search" ? "q" : id, at(id).value]));
   if (at("measure").selectedIndex === 0) values.measure = "";
-  keep({ lang: page.lang, id: data.articles[open]?.id, ...values, order: at("descending").checked ? "descending" : "" });
+  keep({ lang: page.lang, at: "", id: data.articles[open]?.id, ...values, order: at("descending").checked ? "descending" : "" });
 }
 
 restore = () => {
   for (const id of CONTROLS) select(id, chosen.get(id === "search" ? "q" : id) ?? "");
   at("descending").checked = chosen.get("order") === "descending";
   find();
+  if (!chosen.get("id")) return;
   const place = data.articles.findIndex((row) => row.id === chosen.get("id"));
-  if (place < 0) return;
+  if (place < 0) { at("count").append(` · ${said("unknown").replace("{id}", chosen.get("id"))}`); return; }
   choose(place);
-  focusable();
+  showing(found.indexOf(place) + 1);
   if (!chosen.get("at")) at("article").scrollIntoView();
 };
 
-speeches.push(() => { at("search").placeholder = at("search").dataset[page.lang]; menus(); find(); choose(open); });
+speeches.push(() => { at("search").placeholder = at("search").dataset[page.lang]; menus(); list(); choose(open); focusable(); });
 for (const id of [...CONTROLS, "descending"]) at(id).addEventListener("input", () => { find(); kept(); });
 at("measure").addEventListener("input", () => choose(open));
 for (const link of document.querySelectorAll("a[data-place]")) {
   link.addEventListener("click", (event) => {
+    if (!isPlain(event)) return;
     event.preventDefault();
     choose(Number(link.dataset.place));
-    focusable();
-    go("explorer");
+    showing(found.indexOf(open) + 1);
+    look("explorer");
     kept();
   });
 }

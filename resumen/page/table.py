@@ -29,7 +29,7 @@ SYSTEM_KINDS = {  # of systems, in the order of the page
 TRAINED_SYSTEM = "finetuned"
 TABLE_HEADS = {
     "en": ("system", "interval", "probes, exact %"),
-    "es": ("sistema", "intervalo", "preguntas acertadas %"),
+    "es": ("sistema", "intervalo", "preguntas acertadas (%)"),
 }
 HEAD_WIDTH = 8  # letters of a line of a head in the terminal
 

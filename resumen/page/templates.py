@@ -1,5 +1,6 @@
 """The page's and the card's templates, filled in; the page escapes all that it shows."""
 
+import re
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
@@ -25,8 +26,18 @@ def filled_in(file: str, values: dict[str, Any]) -> str:
         "literal": repr,
         "one_line": one_line,
         "plain": plain,
+        "unbroken": unbroken,
     }
     return environment.get_template(file).render(values)
+
+
+def unbroken(text: str) -> str:
+    """Return `text` with its numbers and their % on one line.
+
+    >>> unbroken("11 % of words %") == "11\u00a0% of words %"
+    True
+    """
+    return re.sub(r"(?<=\d) %", "\u00a0%", text)
 
 
 def plain(value: float) -> Bilingual:

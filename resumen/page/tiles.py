@@ -2,34 +2,47 @@
 
 from typing import Any
 
-from resumen.page.answer import bounds, effects_of, forgotten_of, two_by_two
+from resumen.page.answer import bounds, effects_of, forgotten_of
 from resumen.page.languages import Bilingual, decimal, in_both_languages, verdict_of
+from resumen.page.table import is_miniature
 from resumen.scoring.registry import PRIMARY
 
-Tile = dict[str, Any]  # `title`, `value`, `unit`, `interval`, and `change`, from what to what: Bilingual
+# `title`, `value`, `unit`, `interval`, `change` (from what to what): Bilingual; `is_loss`, `is_miniature`.
+Tile = dict[str, Any]
 
 
 def tiles_of(params: dict[str, Any], evaluation: dict[str, Any]) -> list[Tile]:
     """Return the tiles of the page; fewer where not all was tested or nothing is forgotten."""
     scores = {row["system"]: decimal(row[PRIMARY]["mean"]) for row in evaluation["systems"]}
-    tiles = [training_tile(effect.what, effect.row, scores) for effect in effects_of(params, evaluation)]
-    cross = two_by_two(params, evaluation)
-    forgotten = forgotten_of(cross, evaluation["probes"]) if cross else ()
-    return [*tiles, forgotten_tile(*forgotten)] if forgotten else tiles
+
+    def of_miniatures(*systems: str) -> dict[str, bool]:
+        models = [name for name in systems if name in params["systems"]]  # others copy sentences
+        return {"is_miniature": any(is_miniature(params, name) for name in models)}
+
+    tiles = [
+        training_tile(what, row, scores) | of_miniatures(row["system"], row["against"])
+        for what, row, _ in effects_of(params, evaluation)
+    ]
+    if forgotten := forgotten_of(params, evaluation):
+        tiles.append(forgotten_tile(*forgotten) | of_miniatures(*(row["system"] for row in forgotten)))
+    return tiles
 
 
 def training_tile(what: Bilingual, row: dict[str, Any], scores: dict[str, Bilingual]) -> Tile:
     """Return the tile of a difference that was tested."""
-    before, after, verdict = scores[row["against"]], scores[row["system"]], verdict_of(row["verdict"])
+    one, other, verdict = row["system"], row["against"], verdict_of(row["verdict"])
+
+    def change(language: str) -> str:
+        before, after = (getattr(scores[name], language) for name in (other, one))
+        return f"{other} {before} → {one} {after}: {getattr(verdict, language)}"
+
     return {
         "title": what,
         "value": decimal(row["difference"], sign="+"),
         "unit": Bilingual("points of ROUGE-L", "puntos de ROUGE-L"),
         "interval": bounds(row, sign="+"),
         "is_loss": False,
-        "change": Bilingual(
-            f"{before.en} → {after.en}: {verdict.en}", f"{before.es} → {after.es}: {verdict.es}"
-        ),
+        "change": in_both_languages(change),
     }
 
 

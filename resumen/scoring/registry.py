@@ -31,6 +31,7 @@ Better = Literal["higher", "lower", "neither"]
 # Where it is shown, each also in those before it: data/scores.parquet, metrics/evaluation.json, the report,
 # and the tables of README and the terminal.
 Shown = Literal["scores", "evaluation", "page", "tables"]
+PERCENT = {"en": " %", "es": " (%)"}  # behind the label of what is shown in %
 PRIMARY = "rougeL"  # the measure of the differences and the breakdown
 CONTENT = "rougeL_content"  # of the second family of differences
 # What metrics/systems has, beside the exact answers to the probes: eight columns of a terminal.
@@ -67,7 +68,7 @@ class Measure(NamedTuple):
 
     def label(self, language: str) -> str:
         """Return its label in a language, "en" or "es", with the unit if that is %."""
-        return f"{getattr(self, language)}{' %' * (self.unit == 'share')}"
+        return f"{getattr(self, language)}{PERCENT[language] * (self.unit == 'share')}"
 
 
 def rouge_measure(name: str, shown_in: Shown = "scores", ascii_only: bool = False) -> Measure:
@@ -182,9 +183,9 @@ def system_label(name: str, language: str) -> str:
     """Return the head of a measure's column in a table of systems, with the unit if that is %.
 
     >>> system_label("lost_words", "en"), system_label("novel_bigrams", "es")
-    ('lost words %', 'bigramas nuevos %')
+    ('lost words %', 'bigramas nuevos (%)')
     """
-    return f"{getattr(MEASURES[name], language)}{' %' * metric_of(name).endswith('_pct')}"
+    return f"{getattr(MEASURES[name], language)}{PERCENT[language] * metric_of(name).endswith('_pct')}"
 
 
 def system_value(scores: "pd.DataFrame", name: str) -> float:

@@ -334,7 +334,7 @@ def table_lines(
     columns = localized(
         Bilingual(
             f"difference, {percent} interval by the articles; p by Holm",
-            f"diferencia, intervalo del {percent} por artículos; p según Holm",
+            f"diferencia, intervalo del {percent} por artículos; p (Holm)",
         )
     )
     system = localized(Bilingual("system", "sistema"))

@@ -29,7 +29,7 @@ UI_TEXTS = {
         "`dvc exp run -S profile=course`.",
     ),
     "article": Bilingual("Article", "Artículo"),
-    "keys": Bilingual("Shift + Enter summarizes it.", "Se resume con Mayús + Intro."),
+    "keys": Bilingual("Shift + Enter summarizes it.", "Mayús + Intro: resumir."),
     "paste": Bilingual("Paste an article here.", "Pega aquí un artículo."),
     "examples": Bilingual("Examples from the test split:", "Ejemplos de la partición de prueba:"),
     "systems": Bilingual("Systems", "Sistemas"),

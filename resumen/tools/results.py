@@ -1,6 +1,6 @@
 """Results: print the table of systems, or bring the answer and the table in the READMEs up to date.
 
-Reads   params.yaml, metrics/systems/, metrics/evaluation.json; dvc.lock, whether they are of these params
+Reads   params.yaml, metrics/evaluation.json; dvc.lock, whether they are of these params
 Writes  standard output; with --readme, what stands between the marks of README.md
         and README.es.md
 

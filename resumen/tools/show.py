@@ -103,8 +103,8 @@ BORDERS = {  # of the pipeline, at which a row is shown: what has been done, and
     ),
     "tokenized": Bilingual(
         "`tokenize` made pieces and their ids of it: {tokenized}; ▁ begins a word, </s> is the end",
-        "`tokenize` la convirtió en piezas con sus números: {tokenized}; ▁ empieza una palabra y </s> es el "
-        "final",
+        "`tokenize` la convirtió en piezas con sus números: {tokenized}; ▁ marca el comienzo de una palabra "
+        "y </s> es el final",
     ),
     "predictions": Bilingual(
         "`extract` and `generate` summarized it, `evaluate` scored it: {predictions}, {scores}",
@@ -115,7 +115,7 @@ WORDS_UNIT = Bilingual("words", "palabras")
 UNITS_SHOWN = {
     "words": WORDS_UNIT,
     "pieces": Bilingual("pieces", "piezas"),
-    "ids": Bilingual("ids", "números"),
+    "ids": Bilingual("ids", "identificadores"),
 }
 PIECES_READ, PIECES_LEARNT = (
     Bilingual("read", "leen"),
@@ -519,13 +519,13 @@ def origin_of(row: View) -> Bilingual:
         asked = repr(row["template"])
         origin = Bilingual(f"{origin.en}, asked {asked}", f"{origin.es}, con la instrucción «{asked[1:-1]}»")
     if row["source_tokens"] is not None:
-        how_much = Bilingual("all of its prompt", "toda su instrucción")
+        how_much = Bilingual("all of its prompt", "la instrucción entera")
         if row["truncated"]:
-            how_much = Bilingual("its prompt was cut", "con la instrucción cortada")
+            how_much = Bilingual("its prompt was cut", "la instrucción está cortada")
         count = row["source_tokens"]
         origin = Bilingual(
             f"{origin.en}, read {count} pieces, {how_much.en}",
-            f"{origin.es}, leyó {count} piezas, {how_much.es}",
+            f"{origin.es}, leyó {count} piezas: {how_much.es}",
         )
     return origin
 

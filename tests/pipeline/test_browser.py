@@ -327,6 +327,52 @@ def test_a_frame_such_as_the_notebooks_speaks_the_readers_language_and_keeps_wha
     assert re.fullmatch(r"about:srcdoc#lang=es&id=test-\d+&sort=finetuned&at=probes", frame.url)
 
 
+def test_the_way_back_from_a_part_of_the_page_is_the_browsers(opened):
+    page = opened("en-GB")
+    page.click(".contents a[href='#probes']")
+    page.click(".contents a[href='#data']")
+    page.go_back()
+    assert page.evaluate("location.hash") == "#lang=en&at=probes"
+    assert abs(page.locator("#probes").evaluate("node => node.getBoundingClientRect().top")) < 450
+
+
+def test_a_choice_after_a_part_of_the_page_is_where_a_link_opens(opened):
+    page = opened("en-GB")
+    page.click(".contents a[href='#systems']")
+    page.locator("#list li").nth(2).click()
+    page.wait_for_timeout(KEPT)
+    assert page.evaluate("location.hash") == f"#lang=en&id={ids(page)[2]}"
+
+
+def test_another_language_leaves_list_and_article_as_they_are(page):
+    page.fill("#search", ids(page)[0])
+    page.locator("#faults .wide a[data-place]").last.click()
+    name = page.locator("#article h3").inner_text().split(" · ")[0]
+    page.click("text=Español")
+    assert page.locator("#article h3").inner_text().startswith(name)
+
+
+def test_an_article_that_is_not_there_is_said(opened):
+    page = opened("es-ES", "#lang=es&id=test-99999")
+    assert page.locator("#count").inner_text().endswith("no hay ningún artículo test-99999")
+
+
+def test_dvcs_plots_are_drawn_without_a_network(opened, chromium, small_run):
+    opened()  # the report stage has run
+    spec = {"mark": "bar", "data": {"values": [{"a": 1}]}, "encoding": {"x": {"field": "a"}}}
+    template = Path("reports/plots.html").read_text(encoding="utf-8")
+    plot = f"<div id=a></div><script>vegaEmbed('#a', {json.dumps(spec)})</script>"
+    filled = template.replace("{plot_divs}", plot).replace("{refresh_tag}", "")
+    Path("plots.html").write_text(filled, encoding="utf-8")
+    context = chromium.new_context(offline=True)
+    page, asked = context.new_page(), []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(Path("plots.html").resolve().as_uri())
+    page.wait_for_selector("#a svg, #a canvas")
+    assert [url for url in asked if not url.startswith("file:")] == []
+    context.close()
+
+
 def test_topics_have_their_accents(page):
     data = json.loads(page.locator("#explorer-data").inner_text())
     assert {"economia": "economía", "politica": "política"}.items() & data["topics"].items()

@@ -21,7 +21,7 @@ RUN = {
     "finetune": ([], ["models/finetuned/flan-small"]),
     "generate@finetuned": (["models/finetuned/flan-small"], ["data/predictions/finetuned.jsonl"]),
     "evaluate": (["data/predictions"], ["metrics/systems", "metrics/evaluation.json"]),
-    "report": (["data/predictions", "metrics/systems", "metrics/evaluation.json"], ["reports/model_card.md"]),
+    "report": (["data/predictions", "metrics/evaluation.json"], ["reports/model_card.md"]),
 }
 
 

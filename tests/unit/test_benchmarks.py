@@ -1,5 +1,6 @@
 """The benchmarks: rows of MLSUM's lengths, the same work for all, ratios of medians, errors and bounds."""
 
+import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import T5Config, T5ForConditionalGeneration
 
-from benchmarks import course, quality, speed
+from benchmarks import course, explorer, quality, speed
 from benchmarks.peers import Counted, Trained, padded
 from benchmarks.scoring import check_scores
 from benchmarks.speed import (
@@ -168,3 +169,9 @@ def test_a_bound_is_of_the_pairs_of_seeds():
     ]
     with pytest.raises(InputError, match="plain, seed 0: stands there twice"):
         quality.table(runs("plain", 70.0) * 2)
+
+
+def test_the_page_of_the_benchmark_holds_all_articles_and_systems(small_run):
+    page = explorer.page_of(30)
+    data = json.loads(page.split('id="explorer-data">')[1].split("</script>")[0])
+    assert (len(data["articles"]), len(data["systems"])) == (30, explorer.NUM_SYSTEMS)

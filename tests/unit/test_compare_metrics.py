@@ -14,16 +14,25 @@ finetuned: 1.12
 other_models: 0.11
 probes: 0.41
 """
-COPIED = {"rouge1": 40.0, "rouge2": 20.0, "rougeL": 30.0, "rougeLsum": 35.0, "lost_words_pct": 1.5}
+COPIED = {"rouge1": 40.0, "rouge2": 20.0, "rougeL": 30.0, "lost_words_pct": 1.5}
 SCORES = {**COPIED, "probe_exact_pct": 60.0}  # an extractive system answers no probes
+BESIDE = {"rougeLsum": 35.0, "novel_bigrams_pct": 50.0}  # what metrics/evaluation.json has more
+SYSTEMS = {"lead-3": COPIED, "flan-small": SCORES, "finetuned": SCORES}
+
+
+def evaluation(**changed):
+    """Return metrics/evaluation.json; `changed` are values of systems."""
+    values = {name: {**scores, **BESIDE} for name, scores in SYSTEMS.items()} | changed
+    return {"num_articles": 200, "systems": [{"system": name, "values": one} for name, one in values.items()]}
+
+
 METRICS = {
     "data.json": {"splits": [{"split": "train", "kept": 1500}]},
     "tokenize/flan-small.json": {"letters_added": "ñ"},
     "finetune/flan-small.json": {"validation_rougeL": 30.0, "train_loss": 1.0},
-    "evaluation.json": {"num_articles": 200},
+    "evaluation.json": evaluation(),
     "plots/training.json": [{"epoch": 0}],
-    "systems/lead-3.json": COPIED,
-    **{f"systems/{name}.json": SCORES for name in ("flan-small", "finetuned")},
+    **{f"systems/{name}.json": scores for name, scores in SYSTEMS.items()},
 }
 
 
@@ -126,7 +135,6 @@ OFF = [
     ("finetuned", "rouge2", -1.13, True),
     ("finetuned", "lost_words_pct", 0.01, True),
     ("flan-small", "rougeL", 0.11, False),
-    ("flan-small", "rougeLsum", 0.12, True),
     ("flan-small", "rouge1", -0.12, True),
     ("flan-small", "lost_words_pct", -0.01, True),
     ("flan-small", "probe_exact_pct", -0.41, False),
@@ -149,6 +157,24 @@ def test_a_system_may_be_off_by_its_own_tolerance(metrics, faults, system, name,
     result = faults()
     assert len(result) == too_much
     assert all(line.startswith(f"metrics/systems/{system}.json: ") and name in line for line in result)
+
+
+OFF_BESIDE = [
+    ("finetuned", "rougeLsum", 1.12, False),
+    ("finetuned", "rougeLsum", 1.13, True),
+    ("flan-small", "rougeLsum", 0.12, True),
+    ("flan-small", "novel_bigrams_pct", 9.0, False),  # what a model wrote decides it
+    ("lead-3", "novel_bigrams_pct", 0.01, True),
+]
+
+
+@pytest.mark.parametrize(("system", "name", "points", "too_much"), OFF_BESIDE)
+def test_what_metrics_systems_leaves_out_is_held_too(metrics, faults, system, name, points, too_much):
+    values = {**SYSTEMS[system], **BESIDE}
+    put(metrics / "evaluation.json", evaluation(**{system: {**values, name: values[name] + points}}))
+    result = faults()
+    assert len(result) == too_much
+    assert all(line.startswith(f"metrics/evaluation.json: {system}: ") and name in line for line in result)
 
 
 @pytest.mark.parametrize(("points", "too_much"), [(0.0, False), (1.12, False), (1.13, True), (-1.13, True)])

@@ -57,9 +57,9 @@ def test_a_measure_that_is_added_stands_in_the_tables(added):
 def test_a_measure_that_is_added_stands_on_the_page_in_both_languages(added):
     page = Path("reports/report.html").read_text(encoding="utf-8")
     head = page[page.index('id="systems"') : page.index('id="differences"')]
-    assert '<span class="t" lang="en">vowels %</span><span class="t" lang="es">vocales %</span>' in head
+    assert '<span class="t" lang="en">vowels %</span><span class="t" lang="es">vocales (%)</span>' in head
     data = json.loads(page.split('id="explorer-data">')[1].split("</script>")[0])
-    index = data["measures"].index({"key": "vowels", "en": "vowels %", "es": "vocales %"})
+    index = data["measures"].index({"key": "vowels", "en": "vowels %", "es": "vocales (%)"})
     scores = pd.read_parquet("data/scores.parquet")
     wanted = scores[scores["system"] == data["systems"][0]]["vowels"]
     assert data["scores"][index][0] == tenths(wanted, is_share=True)

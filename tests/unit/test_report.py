@@ -603,6 +603,48 @@ def test_a_system_made_elsewhere_is_called_foreign_wherever_it_is_named(small_ru
     assert all("foreign" in index or "ajeno" in index for index in indices)
 
 
+LACKS = {
+    "a comparison": {"differences": [], "interactions": [], "content": {}},
+    "a probe": {"probes": []},
+    "operations": {},
+    "training": {},
+}
+
+
+@pytest.mark.parametrize("lacking", LACKS)
+def test_a_page_that_lacks_something_is_made_all_the_same(small_run, runs, lacking):
+    path = Path("metrics/evaluation.json")
+    evaluation = read_json(path) | LACKS[lacking]
+    for row in evaluation["systems"]:
+        if lacking == "operations" and "gflops_per_article" in row["values"]:
+            row["values"]["gflops_per_article"] = 0.0  # a model so small that it counts as nothing
+    write_json(path, evaluation)
+    if lacking == "training":
+        write_json(Path("metrics/plots/training.json"), [])  # all fine-tunings are left out
+    runs(main)
+    note = "No difference that answers the question was tested"
+    assert (note in report()) == (lacking == "a comparison")
+    assert "<figure></figure>" not in report()
+
+
+def test_an_evaluation_of_an_older_run_names_the_way_to_a_new_one(small_run, fails):
+    path = Path("metrics/evaluation.json")
+    evaluation = read_json(path)
+    for row in evaluation["systems"]:
+        del row["values"]
+    write_json(path, evaluation)
+    assert fails(main) == "metrics/evaluation.json: lead-1 lacks rouge1; run `dvc repro evaluate`"
+
+
+def test_the_value_at_the_end_of_a_line_stands_where_the_line_ends():
+    rows = [{"finetuning": "long", "epoch": epoch, "value": 10.0 + epoch} for epoch in range(6)]
+    rows += [{"finetuning": "short", "epoch": epoch, "value": 5.0} for epoch in range(3)]
+    chart = line_chart(rows, Canvas("es", is_narrow=True), "época", "ROUGE-L")
+    places = dict(re.findall(r'translate\(([\d.]+),[\d.]+\)"[^>]*>(15,00|5,00)<', chart)[::-1])
+    at = {text: float(x) for x, text in places.items()}
+    assert at["5,00"] < at["15,00"] / 2
+
+
 def test_equal_runs_give_equal_bytes(small_run, runs):
     output = []
     for _ in range(2):
@@ -771,7 +813,7 @@ def test_the_spanish_table_has_the_numbers_of_the_english_one(small_run):
         [line for line in text.splitlines() if line.startswith("|")] for text in results_of(read_params())
     )
     assert spanish[0].startswith("| sistema | qué es | ROUGE-1 | ROUGE-2 | ROUGE-L | intervalo | ")
-    assert spanish[0].endswith(" | palabras perdidas % | preguntas acertadas % |")
+    assert spanish[0].endswith(" | palabras perdidas (%) | preguntas acertadas (%) |")
     assert "| `lead-3` | las tres primeras frases |" in "\n".join(spanish)
     assert len(spanish) == len(english) > 2
     for one, other in zip(english, spanish, strict=True):
@@ -944,6 +986,21 @@ def test_the_answer_is_of_each_training_alone_and_of_both_together(message, expe
 
 def asked(system, exact, lower, upper):
     return {"system": system, "num_asked": 246, "exact_pct": exact, "lower": lower, "upper": upper}
+
+
+def test_a_difference_that_is_not_of_miniatures_is_not_said_to_be(set_params):
+    set_params({f"checkpoints.{name}": {"folder": "own"} for name in ("flan-small", "t5-small")})
+    assert [tile["is_miniature"] for tile in tiles_of(read_params(), crossed())] == [False] * 3
+    assert [tile["is_miniature"] for tile in tiles_of(PARAMS, crossed())] == [True] * 3
+
+
+def test_without_a_two_by_two_what_is_forgotten_is_said_of_the_fine_tuned_system_and_its_base():
+    probes = [asked("flan-small", 79.27, 74.0, 84.15), asked("finetuned", 0, 0, 0)]
+    evaluation = crossed() | {"probes": probes, "interactions": []}
+    assert tiles_of(PARAMS, evaluation)[-1]["change"].en == "flan-small → finetuned"
+    assert answer_of(PARAMS, evaluation, {})[-1].en.startswith("Fine-tuning forgets how to answer")
+    other = {**PARAMS, "systems": {"gpt": {"from": "others/gpt.jsonl"}}}
+    assert not any(tile["is_loss"] for tile in tiles_of(other, evaluation | {"differences": []}))
 
 
 def test_what_fine_tuning_forgets_is_a_tile_and_a_sentence():

@@ -53,6 +53,21 @@ def test_the_first_variable_that_is_set_decides(set_locale, variables, language)
     assert localized(Bilingual("one", "uno")) == {"en": "one", "es": "uno"}[language]
 
 
+SIGNS = [
+    ("es_ES.UTF-8", "0,50"),
+    ("es", "0,50"),
+    ("es_MX.UTF-8", "0.50"),
+    ("es_PE@euro", "0.50"),
+    ("en_ES", "0.50"),
+]
+
+
+@pytest.mark.parametrize(("locale", "text"), SIGNS)
+def test_the_decimal_sign_is_that_of_the_country(set_locale, locale, text):
+    set_locale(LC_ALL=locale)
+    assert number(0.5) == text
+
+
 @pytest.mark.usefixtures("_in_spanish")
 def test_numbers_have_the_decimal_sign_of_the_language():
     assert number(-0.5, sign="+") == "-0,50"
@@ -70,7 +85,7 @@ def test_a_comparison_is_told_in_spanish():
     lines = table_lines("HEAD → ours", [row], {"a": row}, ["lead-3"], PARAMS)
     lines += miniature_lines([Group("HEAD", [scored("HEAD")._replace(miniatures=frozenset("a"))])], ["a"])
     assert ENGLISH.findall("\n".join(lines)) == []
-    assert "diferencia, intervalo del 95 % por artículos; p según Holm" in lines[0]
+    assert "diferencia, intervalo del 95 % por artículos; p (Holm)" in lines[0]
     assert re.search(r"\+1,9\d \(de \+1,\d\d a \+2,\d\d\), p = 0,\d{4}: mejor$", lines[1])
     assert lines[2].strip().startswith("diferencia mínima detectable con una potencia del 80 %: ")
     assert lines[3].strip().startswith("con palabras de contenido +1,9")
