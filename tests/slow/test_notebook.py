@@ -60,6 +60,6 @@ def test_the_letters_are_lost_and_taught(outputs):
 
 
 def test_the_verdict_is_printed_and_the_values_are_those_before(outputs, clone):
-    assert "greedy → beams" in outputs["compare"]
+    assert "voraz → haces" in outputs["compare"]
     assert re.search(r"\b(mejor|peor|no se puede decir)\b", outputs["compare"])
     assert "num_beams: 1 " in (clone / "params.yaml").read_text(encoding="utf-8")

@@ -118,7 +118,7 @@ def test_the_class_shows_the_committed_scores():
     if done.returncode:
         pytest.skip("not a git checkout")
     means = {row["system"]: decimal(row[PRIMARY]["mean"]).es for row in json.loads(done.stdout)["systems"]}
-    text = text_of_page("docs/es/guia-docente.md")
+    text = text_of_page("docs/es/ejercicios.md")
     assert f"| `t5-small` | {means['t5-small']} | {means['t5-small-finetuned']} | |" in text
     assert f"| `flan-small` | {means['flan-small']} | {means['finetuned']} | |" in text
 
