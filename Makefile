@@ -34,7 +34,7 @@ servers: $(BIN)/.installed  ## what the tests of the remotes need: dvc-s3, dvc-s
 
 test-slow: $(BIN)/.installed  ## what re-runs, 100 kills, 20 experiments, 10,000 damaged files a reader (hours)
 	@python -m pip install --quiet --disable-pip-version-check --constraint benchmarks/requirements.txt accelerate
-	@python -m pip install --quiet --disable-pip-version-check --constraint tests/requirements.txt ipykernel nbclient
+	@python -m pip install --quiet --disable-pip-version-check --constraint tests/requirements.txt ipykernel matplotlib nbclient
 	@RESUMEN_FUZZ=10000 pytest -q tests/slow tests/unit/test_fuzz.py tests/unit/test_truncation.py
 	@pytest -q -n 2 --dist worksteal tests/unit --without-private
 

@@ -1,5 +1,6 @@
 """The charts of the page, from the metrics."""
 
+from functools import cache
 from typing import Any
 
 import vl_convert
@@ -156,6 +157,7 @@ def grid_figure(grid: dict[str, Any], marks: dict[str, str]) -> list[Drawing]:
     return drawings(draw, True)
 
 
+@cache  # the same in every run, and a second and a half
 def plots_page() -> str:
     """Return the page that `dvc plots show` fills in; DVC's own loads Vega from the network."""
     bundle = vl_convert.javascript_bundle(None, vl_version=VEGA_LITE)  # type: ignore[arg-type]  # all of it

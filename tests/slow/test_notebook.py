@@ -25,7 +25,8 @@ def outputs(clone) -> dict[str, str]:
     client.execute(env=environment())
     return {
         cell["id"]: "".join(
-            output.get("text") or output["data"].get("text/html", "") for output in cell["outputs"]
+            output.get("text") or "".join(output["data"].get(kind, "") for kind in ("text/html", "image/png"))
+            for output in cell["outputs"]
         )
         for cell in notebook.cells
         if cell["cell_type"] == "code"
@@ -57,6 +58,14 @@ def test_the_letters_are_lost_and_taught(outputs):
     assert "<unk>" not in after
     assert "¿Ganó España?" in after
     assert "<unk:" in outputs["show"]
+
+
+def test_the_chart_is_drawn_of_points(outputs):
+    pytest.importorskip("matplotlib", reason=REASON)
+    means = [float(mean) for mean in re.findall(r"<td>([\d.]+)</td>", outputs["chart"])]
+    assert len(means) >= 8
+    assert 20 < max(means) <= 100
+    assert "iVBOR" in outputs["chart"]  # how a PNG begins in base64
 
 
 def test_the_verdict_is_printed_and_the_values_are_those_before(outputs, clone):
