@@ -47,11 +47,12 @@ DASHES: tuple[list[int], ...] = (
     [2, 3],
 )  # of lines, where there are more of them than colours
 # A page's letters may be wider than ours, so that columns stand well apart.
-TOP_LEGEND = {"orient": "top", "columns": 2, "columnPadding": 40, "symbolOpacity": 1}
+TOP_LEGEND = {"orient": "top", "columnPadding": 40, "symbolOpacity": 1}
 HEAD = {"anchor": "start", "frame": "group", "offset": 2, "color": "currentColor"}  # of rows of one kind
 LETTER = 7.5  # px that a letter takes at most on average, at 13 px; a page's letters may be wider than ours
 ROW = 24  # px
 LINES_HEIGHT = 190  # px, of lines by epoch
+INTERACTION_HEIGHT = 220  # px
 NAME_HEIGHT = 14  # px between two names beside one another
 # Namespaces, which HTML does not need, and roles of parts: the whole has one label.
 NEEDLESS = re.compile(r' (xmlns(:\w+)?|role|aria-\w+)="[^"]*"')
@@ -72,6 +73,11 @@ class Canvas(NamedTuple):
     def shift(self) -> int:
         """Pixels by which a bar stands below the middle of its row, and its name above it, on a phone."""
         return 8 if self.is_narrow else 0
+
+    @property
+    def legend(self) -> dict[str, Any]:
+        """The legend above a chart: on a phone an entry a line."""
+        return {**TOP_LEGEND, "columns": 1 if self.is_narrow else 2}
 
     def says(self, words: Bilingual) -> str:
         """Return the words in its language."""
@@ -224,7 +230,7 @@ def line_chart(
     }
     ends = [{**row, "text": canvas.number(row["value"])} for row in last_rows.values()]
     room = 12 * max(row["value"] for row in values) / LINES_HEIGHT
-    colours = coloured("finetuning", names)
+    colours = coloured("finetuning", names, canvas)
     return draw_svg(
         {
             "data": {"values": values},
@@ -288,7 +294,7 @@ def data_curve_chart(
     said = ", ".join(f"{row['finetuning']} {row['rows']} {canvas.number(row['mean'])}" for row in values)
     name = {"type": "text", "align": "left", "dy": -7, "color": "currentColor", "text": baseline["system"]}
     dashed = {"type": "rule", "strokeDash": [4, 4], "color": "currentColor"}
-    colours = coloured("finetuning", names)
+    colours = coloured("finetuning", names, canvas)
     interval = {"field": "lower", **y}, {"field": "upper"}
     return draw_svg(
         {
@@ -339,7 +345,7 @@ def cost_chart(
     bounds = {"x": at["x"], "y": {"field": "lower", **y}, "y2": {"field": "upper"}}
     text = {"type": "text", "align": "left", "dx": 3, "fontSize": 12, "color": "currentColor"}
     scale = {"domain": [*heads.values()], "range": [KIND_COLOURS[kind] for kind in heads]}
-    legend = {**TOP_LEGEND, "symbolType": "circle"}
+    legend = {**canvas.legend, "symbolType": "circle"}
     field = {"field": "kind", "type": "nominal", "title": None}
     colour = {"color": {**field, "scale": scale, "legend": legend}}
     return draw_svg(
@@ -382,7 +388,7 @@ def apart(rows: list[dict[str, Any]], field: str, room: float) -> list[dict[str,
     return [{**row, "height": heights[index]} for index, row in enumerate(rows)]
 
 
-def coloured(field: str, names: list[str]) -> dict[str, Any]:
+def coloured(field: str, names: list[str], canvas: Canvas) -> dict[str, Any]:
     """Return encodings that give each of `names` a colour of the page, and the legend of it.
 
     Where there are more names than colours the next ones have them again, and lines of theirs are dashed.
@@ -390,7 +396,7 @@ def coloured(field: str, names: list[str]) -> dict[str, Any]:
     names = sorted(names)  # in every chart of the same ones alike
     numbers = range(len(names))
     scales: dict[str, list[Any]] = {"color": [COLOURS[number % len(COLOURS)] for number in numbers]}
-    legend: dict[str, Any] = {**TOP_LEGEND}
+    legend = canvas.legend
     if len(names) > len(COLOURS):
         legend |= {"symbolType": "stroke"}
         scales["strokeDash"] = [DASHES[number // len(COLOURS) % len(DASHES)] for number in numbers]
@@ -419,17 +425,18 @@ def interaction_chart(rows: list[dict[str, Any]], canvas: Canvas, columns: list[
     ]
     x = {"field": "column", "type": "nominal", "sort": None, "title": None, "axis": {"labelAngle": 0}}
     y = {"type": "quantitative", "title": title}
-    colour = {**coloured("line", names)["color"], "legend": None}
+    colour = {**coloured("line", names, canvas)["color"], "legend": None}
     said = ", ".join(f"{row['line']} {row['column']} {canvas.number(row['mean'])}" for row in values)
-    at_end = [row for row in values if row["column"] == columns[1]]
-    highest = max(at_end, key=lambda row: row["mean"])
+    room = 1.2 * NAME_HEIGHT * max(row["mean"] for row in values) / INTERACTION_HEIGHT
+    at_end = apart([row for row in values if row["column"] == columns[1]], "mean", room)
+    beside = text_width(row["text"] for row in values)
     mean = {"y": {"field": "mean", **y}}
-    text = {"type": "text", "align": "right", "dx": 40, "fontSize": 13}
     return draw_svg(
         {
             "data": {"values": values},
-            "width": canvas.width - 60,
-            "height": 220,
+            "width": canvas.width - 60 - beside,
+            "height": INTERACTION_HEIGHT,
+            "padding": {"left": 2, "right": beside, "top": 5, "bottom": 5},  # the names beside the points
             "encoding": {"x": {**x, "scale": {"paddingOuter": 0.15, "padding": 0.5}}, "color": colour},
             "layer": [
                 {
@@ -437,14 +444,11 @@ def interaction_chart(rows: list[dict[str, Any]], canvas: Canvas, columns: list[
                     "encoding": {"y": {"field": "lower", **y}, "y2": {"field": "upper"}},
                 },
                 {"mark": {"type": "line", "point": {"filled": True, "size": 60}}, "encoding": mean},
-                *(
-                    {
-                        "data": {"values": [row]},
-                        "mark": {**text, "dy": -16 if row is highest else 20},
-                        "encoding": {**mean, "text": {"field": "text"}},
-                    }
-                    for row in at_end
-                ),
+                {
+                    "data": {"values": at_end},
+                    "mark": {"type": "text", "align": "left", "dx": 10, "fontSize": 13},
+                    "encoding": {"y": {"field": "height", **y}, "text": {"field": "text"}},
+                },
             ],
         },
         f"{title}: {said}",
