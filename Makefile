@@ -17,7 +17,7 @@ repro: $(BIN)/.installed  ## install, run what has changed, print the table of s
 	@dvc repro
 	@resumen results
 
-test: $(BIN)/.installed  ## the unit tests, and the pipeline scaled down (10 minutes)
+test: $(BIN)/.installed  ## the unit tests, and the pipeline scaled down (12 minutes)
 	@pytest -q -n 2 --dist worksteal --durations=10
 
 test-fast: $(BIN)/.installed  ## the unit tests alone (two minutes)

@@ -69,7 +69,7 @@ from resumen.schema.jsonl import read_jsonl
 from resumen.schema.params import checked_params, profile_of, section_of
 from resumen.schema.rows import read_table
 from resumen.schema.systems import EXTRACTIVE
-from resumen.scoring.registry import FAITHFULNESS, PRIMARY, head_measures
+from resumen.scoring.registry import head_measures
 
 log = logging.getLogger("report")
 
@@ -199,8 +199,7 @@ def page_values(params: dict[str, Any]) -> dict[str, Any]:
     language = news["language"]
     tests = tests_of(names, language)
     texts = {system: [row["prediction"] for row in rows] for system, rows in tests["predictions"].items()}
-    scores = read_table(SCORES_FILE, ["system", "id", PRIMARY, *FAITHFULNESS])
-    faults = fault_rows(evaluation, tests["rows"], texts, scores, language)
+    faults = fault_rows(evaluation, tests["rows"], texts, tests["scores"], language)
     shown = explorer(**tests, language=language, linked=linked_places(faults))
     speech = {"marks": marks, "language": "" if language == "any" else language}
     contents = content_rows(evaluation)

@@ -1,6 +1,5 @@
 """Where each system fails: its worst articles, and the names and numbers that it invents."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from resumen.scoring.faithfulness import Facts, invented_names, invented_numbers
@@ -13,20 +12,15 @@ def fault_rows(
     evaluation: dict[str, Any],
     rows: list[dict[str, Any]],
     predictions: dict[str, list[str]],
-    scores: Iterable[dict[str, Any]],
+    scores: dict[str, dict[str, list[float]]],
     language: str,
 ) -> list[dict[str, Any]]:
     """Return what each system invents an article, with intervals, and its worst articles by their places.
 
-    `rows` are the test articles, `predictions` each system's in their order, `scores` the rows of
-    data/scores.parquet. `lowest` are the articles of the lowest ROUGE-L; `inventive` those of most invented
-    names and numbers, and of as many the ones of the lowest ROUGE-L.
+    `rows` are the test articles, `predictions` each system's in their order, `scores` each system's values by
+    measure, in their order too. `lowest` are the articles of the lowest ROUGE-L; `inventive` those of most
+    invented names and numbers, and of as many the ones of the lowest ROUGE-L.
     """
-    places = {row["id"]: place for place, row in enumerate(rows)}
-    scored: dict[str, list[tuple[float, int, int]]] = {}  # by system: ROUGE-L, place, how much is invented
-    for row in scores:
-        count = sum(row[name] for name in FAITHFULNESS)
-        scored.setdefault(row["system"], []).append((row[PRIMARY], places[row["id"]], count))
 
     def invented(system: str, place: int) -> list[str]:
         summary, facts = predictions[system][place], Facts.of(rows[place]["text"], language)
@@ -37,8 +31,11 @@ def fault_rows(
 
     def faults(row: dict[str, Any]) -> dict[str, Any]:
         system = row["system"]
-        lowest = sorted(scored[system])[:NUM_WORST]
-        inventive = sorted((-count, score, place) for score, place, count in scored[system] if count)
+        values = scores[system]
+        counts = map(sum, zip(*(values[name] for name in FAITHFULNESS), strict=True))
+        scored = [*zip(values[PRIMARY], range(len(rows)), counts, strict=True)]
+        lowest = sorted(scored)[:NUM_WORST]
+        inventive = sorted((-count, score, place) for score, place, count in scored if count)
         return {
             "system": system,
             "counts": [row[name] for name in FAITHFULNESS],

@@ -88,7 +88,6 @@ TOPIC_WORDS = {  # as newspapers' addresses write them, and as Spanish does
     "asia": "Asia",
     "castilla": "Castilla",
     "cataluna": "Cataluña",
-    "ciencia": "ciencia",
     "economia": "economía",
     "educacion": "educación",
     "elpais": "El País",

@@ -6,6 +6,7 @@ Reads   data/raw/test.parquet, data/scores.parquet, data/predictions/{system}.js
 import logging
 from typing import Any, NamedTuple
 
+from resumen.page.card import median_of
 from resumen.runtime.errors import InputError
 from resumen.runtime.paths import PREDICTIONS_DIR, RAW_TEST, SCORES_FILE
 from resumen.schema.jsonl import read_jsonl
@@ -35,21 +36,20 @@ class Example(NamedTuple):
 def choose(scores: dict[str, dict[str, Any]], lengths: dict[str, int], cut: set[str]) -> list[Choice]:
     """Return the article with the median ROUGE-L, the one with most inventions, and the longest that is cut.
 
-    `scores` are a system's, by id, `lengths` the words of the articles. Of equal articles the first is taken,
-    of two in the middle the lower one. Where nothing is invented, there is no example of it.
+    `scores` are a system's, by id, `lengths` the words of the articles. Of equal articles the first is taken;
+    the median is that of the model card. Where nothing is invented, there is no example of it.
 
     >>> scores = {"a": {"rougeL": 9.0, "invented_names": 2, "invented_numbers": 1}}
     >>> choose(scores, {"a": 80}, set())
     [Choice(kind='typical', id='a', value=9.0), Choice(kind='invents', id='a', value=3), \
 Choice(kind='longest', id='a', value=80)]
     """
-    ranked = sorted(scores, key=lambda name: scores[name][PRIMARY])
-    median = ranked[(len(ranked) - 1) // 2]
+    score, median = median_of((row[PRIMARY], name) for name, row in scores.items())
     invented = {name: sum(row[measure] for measure in FAITHFULNESS) for name, row in scores.items()}
     inventive = max(invented, key=invented.__getitem__)
     longest = max((name for name in lengths if name in cut or not cut), key=lengths.__getitem__)
     return [
-        Choice("typical", median, scores[median][PRIMARY]),
+        Choice("typical", median, score),
         *([Choice("invents", inventive, invented[inventive])] if invented[inventive] else ()),
         Choice("cut" if cut else "longest", longest, lengths[longest]),
     ]
