@@ -202,7 +202,7 @@ def tiny(tmp_path_factory, vocabulary) -> dict[str, Path]:
     import torch
     from safetensors import safe_open
 
-    from resumen.training.pretrained import CLASSES
+    from tests.helpers.reference import CLASSES
 
     content = json.loads((vocabulary / "tokenizer.json").read_text(encoding="utf-8"))
     num_pieces = len(content["model"]["vocab"])

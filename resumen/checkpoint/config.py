@@ -11,6 +11,12 @@ MAX_CONFIG_NUMBER = 2**20  # of anything that config.json counts: T5-11b has lay
 MAX_LAYERS = 1_000  # T5-11b has 24
 ATTENTION = ("q", "k", "v", "o")
 MODEL_TYPES = ("t5", "mt5", "umt5")  # that we compute: T5 of all versions, and its multilingual relatives
+ALIASES = {  # transformers' other names of a size: where both stand, it takes these
+    "head_dim": "d_kv",
+    "hidden_size": "d_model",
+    "num_attention_heads": "num_heads",
+    "num_hidden_layers": "num_layers",
+}
 
 
 def require_int(
@@ -72,7 +78,7 @@ class ModelConfig:
 
         Raises:
             KeyError: a size is missing.
-            ValueError: a size or an id that cannot be, an activation that no T5 has.
+            ValueError: a size or an id that cannot be, a size of two values, an activation that no T5 has.
         """
         model_type = str(config.get("model_type", "t5"))
         kind = str(config.get("feed_forward_proj", "relu" if model_type == "t5" else "gated-gelu"))
@@ -81,6 +87,9 @@ class ModelConfig:
             raise ValueError(
                 f"feed_forward_proj: expected one of {', '.join(ACTIVATION_NAMES)}, got {shown(kind)}"
             )
+        for alias, name in ALIASES.items():
+            if alias in config and config[alias] != config.get(name):
+                raise ValueError(f"{alias}: expected what {name} says, got {shown(config[alias])}")
         untied = config.get("tie_word_embeddings") is False
         eos = config.get("eos_token_id")
         if isinstance(eos, list) and eos:  # each of them ends a text; T5's own end is the first
@@ -129,25 +138,28 @@ class ModelConfig:
         )
 
     def tensors(self, rows: int) -> dict[str, tuple[int, ...]]:
-        """Return the name and shape of every tensor of a checkpoint but a head; `rows` of the embedding."""
+        """Return the name and shape of every tensor of a checkpoint but a head; `rows` of the embedding.
+
+        In the order of transformers' modules, so that what is summed over them is summed in its order.
+        """
         model, wide = self.d_model, self.width
         result: dict[str, tuple[int, ...]] = {"shared.weight": (rows, model)}
         sizes = (("encoder", self.num_layers), ("decoder", self.num_decoder_layers))
         for (stack, layers), biased in zip(sizes, self.biased_layers, strict=True):
-            result[f"{stack}.final_layer_norm.weight"] = (model,)
-            for number in biased:
-                result[relative_bias(stack, number)] = (self.num_buckets, self.num_heads)
             for number in range(layers):
                 block = f"{stack}.block.{number}.layer"
                 kinds = ["SelfAttention", *(["EncDecAttention"] if stack == "decoder" else [])]
                 for index, kind in enumerate(kinds):
-                    result[f"{block}.{index}.layer_norm.weight"] = (model,)
                     for name in ATTENTION:
                         size = (model, wide) if name == "o" else (wide, model)
                         result[f"{block}.{index}.{kind}.{name}.weight"] = size
+                    if index == 0 and number in biased:
+                        result[relative_bias(stack, number)] = (self.num_buckets, self.num_heads)
+                    result[f"{block}.{index}.layer_norm.weight"] = (model,)
                 last = f"{block}.{len(kinds)}"
-                result[f"{last}.layer_norm.weight"] = (model,)
                 for name in ("wi_0", "wi_1") if self.gated else ("wi",):
                     result[f"{last}.DenseReluDense.{name}.weight"] = (self.d_ff, model)
                 result[f"{last}.DenseReluDense.wo.weight"] = (model, self.d_ff)
+                result[f"{last}.layer_norm.weight"] = (model,)
+            result[f"{stack}.final_layer_norm.weight"] = (model,)
         return result

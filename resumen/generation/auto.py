@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from jinja2 import TemplateError
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -36,7 +38,6 @@ from resumen.checkpoint.kinds import ModelKind
 from resumen.checkpoint.tensors import check_dtypes, header_of
 from resumen.generation.counting import Operations, config_size, encoder_of, memory_need
 from resumen.model.decoding import Generate, check_generation, smaller_than
-from resumen.model.loading import NOT_LOADED
 from resumen.model.memory import Need, budget_of, split
 from resumen.runtime.errors import InputError, first_line, shown
 from resumen.runtime.provenance import check_hashes
@@ -61,6 +62,12 @@ NO_SEARCH = (  # of a generation_config.json, and of a config.json read as one
     *("output_scores", "output_logits", "return_dict_in_generate"),
 )
 FROM_PADDING = ("roberta", "roberta-prelayernorm", "xlm-roberta", "xlm-roberta-xl", "camembert")
+# What transformers raises of a value in a configuration that is of another kind than it expects.
+NOT_LOADED = (
+    *(ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError, OSError),
+    SafetensorError,
+    StrictDataclassError,
+)
 TEMPLATE_ERRORS = (TemplateError, RecursionError, MemoryError)
 # Chat templates that ask which day it is are told one, Llama's own where it cannot ask: no output has a date.
 THAT_DAY = (

@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from huggingface_hub.errors import StrictDataclassError
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -18,12 +17,6 @@ from resumen.model.t5 import T5
 from resumen.runtime.errors import InputError
 from resumen.runtime.provenance import check_hashes
 
-# What transformers raises of a value in a configuration that is of another kind than it expects.
-NOT_LOADED = (
-    *(ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RuntimeError, OSError),
-    SafetensorError,
-    StrictDataclassError,
-)
 Plan = Callable[[ModelConfig, int], None]  # what a model is like, and the rows of its embedding
 
 
@@ -83,14 +76,20 @@ def load_t5(folder: Path, dtype: torch.dtype, device: torch.device, plan: Plan =
     plan(config, rows)
     keep_freed_memory()
 
-    def tensor(name: str) -> Tensor:
-        result = checkpoint.read(name, device)
-        if not result.sum().isfinite():
-            raise InputError(f"{folder}: {name}: holds NaN or infinity; fetch it, or train it again")
-        return result
-
     with torch.inference_mode():
-        return T5(tensor, config, dtype)
+        return T5(lambda name: read_finite(checkpoint, name, device, folder), config, dtype)
+
+
+def read_finite(checkpoint: Checkpoint, name: str, device: torch.device, folder: Path) -> Tensor:
+    """Return a tensor of the checkpoint in `folder`, in float32, as a copy.
+
+    Raises:
+        InputError: there is NaN or infinity in it.
+    """
+    result = checkpoint.read(name, device)
+    if not result.sum().isfinite():
+        raise InputError(f"{folder}: {name}: holds NaN or infinity; fetch it, or train it again")
+    return result
 
 
 def check_vocabulary(rows: int, tokenizer: Tokenizer, folder: Path) -> None:

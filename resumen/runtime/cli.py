@@ -20,6 +20,8 @@ WAY_BACK = (
     "`touch params.yaml; git checkout HEAD params.yaml dvc.lock metrics && dvc checkout --force && dvc repro`"
 )
 
+MANY_OBJECTS = 50_000  # made since the last collection; Python's 700 costs 0.2 s of PyTorch's import
+
 
 class OneLine(logging.Formatter):
     """What is logged, without what a terminal would act on."""
@@ -64,6 +66,7 @@ def run(main: Callable[[], None]) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     for library in ("absl", "datasets", "filelock", "httpx2", "transformers"):
         logging.getLogger(library).setLevel(logging.WARNING)
+    gc.set_threshold(MANY_OBJECTS)  # imports make a million of them, which stay
     atexit.register(gc.freeze)  # what is about to go is not collected first, which with torch takes 0.5 s
     if sys.stdout is None:  # closed, as by `>&-`
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115

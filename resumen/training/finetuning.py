@@ -17,7 +17,6 @@ import pyarrow.compute as pc
 import torch
 from tokenizers import Tokenizer
 from torch.nn.utils.rnn import pad_sequence
-from transformers import T5ForConditionalGeneration
 
 from resumen.checkpoint.config import ModelConfig
 from resumen.model.decoding import check_generation, greedy, plan_batches, prefill, search
@@ -34,8 +33,7 @@ from resumen.model.memory import Need, budget_of, generation_need, split
 from resumen.model.operations import training_operations
 from resumen.model.prepare import announce, prepare_torch
 from resumen.model.t5 import T5
-from resumen.rouge.metric import SpanishRouge
-from resumen.rouge.score import ROUGE_TYPES
+from resumen.rouge.score import ROUGE_TYPES, rouge_multi
 from resumen.runtime.budget import users_budget
 from resumen.runtime.errors import InputError
 from resumen.runtime.files import atomic_write, require_space, size_of
@@ -55,10 +53,11 @@ from resumen.runtime.provenance import write_provenance
 from resumen.schema.finetunings import STEP, FinetuningParams, recipe_key
 from resumen.schema.rows import load_table, read_table, references_of
 from resumen.schema.sections import FinetuneParams
+from resumen.text.characters import normalize
 from resumen.training.checkpoints import MANIFEST, History, Interrupted, epoch_folder
 from resumen.training.loop import EpochSampler, TokenizedRows, TrainedT5, chosen_rows, train
 from resumen.training.plan import check_training, held_in_training, largest_batches
-from resumen.training.pretrained import init_letters, load_model, model_config, save_model
+from resumen.training.pretrained import Parameters, init_letters, load_model, save_model
 from resumen.vocabulary.tokenizer import PAD, decode, load_tokenizer
 
 log = logging.getLogger("finetune")
@@ -88,7 +87,7 @@ class Validation:
         chosen = [rows[index] for index in indices]
         self.sources = [[token for token in row["input_ids"] if token != pad] for row in chosen]
         self.labels = [[token for token in row["labels"] if token >= 0] for row in chosen]
-        self.references = [references[rows.ids[index]] for index in indices]
+        self.references = [[normalize(text) for text in references[rows.ids[index]]] for index in indices]
         self.tokenizer, self.params = tokenizer, params
         self.lengths = list(map(len, self.sources))
         self.decoding, self.batch_size = greedy(params.max_new_tokens), 8 * params.batch_size  # no gradients
@@ -140,8 +139,9 @@ class Validation:
         by_rank, losses = zip(*all_gather((outputs, loss)), strict=True)
         all_outputs = ChainMap(*by_rank)
         texts = decode(self.tokenizer, [all_outputs[index] for index in range(len(self.rows))])
-        rouge = SpanishRouge(keep_in_memory=True)
-        scores = rouge.compute(predictions=texts, references=self.references, rouge_types=ROUGE_TYPES)
+        pairs = zip(map(normalize, texts), self.references, strict=True)
+        columns = zip(*(rouge_multi(*pair) for pair in pairs), strict=True)  # a row an article
+        scores = {name: sum(column) / len(texts) for name, column in zip(ROUGE_TYPES, columns, strict=True)}
         return {"loss": sum(losses) / sum(map(len, self.labels)), **scores}
 
 
@@ -163,7 +163,7 @@ def longest_batch(rows: TokenizedRows, params: FinetuneParams) -> tuple[int, int
 
 
 def fine_tune(
-    model: T5ForConditionalGeneration,
+    model: Parameters,
     rows: TokenizedRows,
     validation: Callable[[T5], dict[str, float]],
     params: FinetuneParams,
@@ -177,11 +177,11 @@ def fine_tune(
 
     The model of the best epoch is left in its `epoch_folder` of `folder`, by rank 0.
     """
-    model.to(device)  # type: ignore[arg-type]  # its decorator drops self
+    model.to(device)
     trained = TrainedT5(model, choose_dtype(params.precision, device), longest_batch(rows, params))
 
     def save(epoch: int) -> None:
-        require_space(folder, 4 * model.num_parameters())
+        require_space(folder, 4 * sum(parameter.numel() for parameter in model.parameters()))
         save_model(model, tokenizer, epoch_folder(folder, epoch))
 
     try:
@@ -202,7 +202,7 @@ def num_tokens(lists: pa.ChunkedArray, is_real: Callable[[pa.Array], pa.Array]) 
 
 
 def training_cost(
-    model: T5ForConditionalGeneration, rows: TokenizedRows, params: FinetuneParams, chosen: list[int]
+    model: Parameters, rows: TokenizedRows, params: FinetuneParams, chosen: list[int]
 ) -> dict[str, float]:
     """Return what a training takes, its validations and all padding apart: articles, and 10¹² operations."""
     sampler, read = EpochSampler(rows.lengths, params.batch_size, params.seed, chosen), Counter[int]()
@@ -215,7 +215,7 @@ def training_cost(
         num_tokens(rows.table["attention_mask"], lambda mask: pc.equal(mask, 1)) if masks else rows.lengths
     )
     targets = num_tokens(rows.table["labels"], lambda label: pc.greater_equal(label, 0))
-    config, vocabulary = model_config(model), model.shared.num_embeddings
+    config, vocabulary = model.config, model.num_rows
     operations = sum(
         count * training_operations(config, vocabulary, sources[index], targets[index])
         for index, count in read.items()

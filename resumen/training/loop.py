@@ -23,8 +23,6 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader, Dataset, Sampler
-from transformers import T5ForConditionalGeneration
-from transformers.optimization import get_scheduler
 
 from resumen.model.decoding import plan_batches
 from resumen.model.distributed import all_reduce, rank, shard_rows
@@ -32,7 +30,7 @@ from resumen.model.t5 import T5, Dropout
 from resumen.runtime.progress import track
 from resumen.schema.sections import FinetuneParams
 from resumen.training.checkpoints import Checkpoints, History, curve_row
-from resumen.training.pretrained import model_config
+from resumen.training.pretrained import Parameters
 from resumen.vocabulary.tokenizer import IGNORE_INDEX
 
 log = logging.getLogger("finetune")
@@ -139,11 +137,9 @@ def collate(rows: list[TokenizedRow], pad: int) -> dict[str, Tensor]:
 class TrainedT5:
     """The T5 of a model's parameters as they are, in `dtype`; they and their gradients stay in float32."""
 
-    def __init__(
-        self, model: T5ForConditionalGeneration, dtype: torch.dtype, longest: tuple[int, int] | None = None
-    ) -> None:
+    def __init__(self, model: Parameters, dtype: torch.dtype, longest: tuple[int, int] | None = None) -> None:
         """Compile the encoder for batches of `longest`, (rows, tokens), if given: padded ones and whole."""
-        self.parameters, self.config, self.dtype = dict(model.named_parameters()), model_config(model), dtype
+        self.parameters, self.config, self.dtype = dict(model.named_parameters()), model.config, dtype
         self.longest = longest
         self.compiled = torch.compile(T5.encode, dynamic=False) if longest else None
 
@@ -178,15 +174,28 @@ def make_optimizer(model: torch.nn.Module, params: FinetuneParams) -> torch.opti
     return torch.optim.AdamW(groups, lr=params.learning_rate, betas=(0.9, 0.999), eps=1e-8, fused=True)
 
 
+def learning_rate_factor(step: int, schedule: str, num_warmup: int, num_steps: int) -> float:
+    """Return what the peak learning rate is multiplied by at a step, from 0; as transformers' schedules.
+
+    >>> [learning_rate_factor(step, "linear", 2, 6) for step in range(7)]
+    [0.0, 0.5, 1.0, 0.75, 0.5, 0.25, 0.0]
+    """
+    if step < num_warmup:
+        return step / num_warmup
+    if schedule == "constant":
+        return 1.0
+    if schedule == "linear":
+        return max(0.0, (num_steps - step) / max(1, num_steps - num_warmup))
+    progress = (step - num_warmup) / max(1, num_steps - num_warmup)
+    return max(0.0, 0.5 * (1.0 + math.cos(math.pi * progress)))
+
+
 def make_schedule(optimizer: torch.optim.Optimizer, params: FinetuneParams, num_steps: int) -> LambdaLR:
-    """Return the schedule of the learning rate as transformers makes it, its warm-up included."""
-    schedule: LambdaLR = get_scheduler(
-        "constant_with_warmup" if params.schedule == "constant" else params.schedule,
-        optimizer,
-        num_warmup_steps=math.ceil(num_steps * params.warmup_ratio),
-        num_training_steps=num_steps,
+    """Return the schedule of the learning rate, its warm-up included."""
+    num_warmup = math.ceil(num_steps * params.warmup_ratio)
+    return LambdaLR(
+        optimizer, lambda step: learning_rate_factor(step, params.schedule, num_warmup, num_steps)
     )
-    return schedule
 
 
 def step_gradients(
@@ -213,7 +222,7 @@ def step_gradients(
 
 
 def train(
-    model: T5ForConditionalGeneration,
+    model: Parameters,
     trained: TrainedT5,
     rows: TokenizedRows,
     validate: Validate,

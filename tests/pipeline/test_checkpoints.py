@@ -18,7 +18,7 @@ from torch.nn.functional import gelu, relu, softmax
 from transformers import T5Config, T5ForConditionalGeneration
 
 from resumen.runtime.jsonfiles import read_json
-from resumen.training.pretrained import head_is_tied, init_letters, load_model, save_model
+from resumen.training.pretrained import init_letters, load_model, save_model
 from resumen.vocabulary.spelling import add_letters, count_letters, unknown_letters
 from resumen.vocabulary.tokenizer import (
     SPANISH_LETTERS,
@@ -30,6 +30,7 @@ from resumen.vocabulary.tokenizer import (
 )
 from stages.finetune import main as finetune
 from tests.helpers.paths import SHARED
+from tests.helpers.reference import head_is_tied, transformers_model
 
 GENUINE = SHARED / "flan-t5-small-files"
 needs_shared = pytest.mark.skipif(
@@ -138,7 +139,7 @@ SOURCE, TARGET = [*range(5, 75), 1], [9, 8, 30, 200, 7, 1]  # longer than the ex
 @pytest.mark.parametrize("kind", KINDS)
 def test_logits_are_those_of_the_files_tensors(tiny, kind):
     with torch.no_grad():
-        theirs = load_model(tiny[kind])(
+        theirs = transformers_model(tiny[kind])(
             input_ids=torch.tensor([SOURCE]), labels=torch.tensor([TARGET])
         ).logits[0]
     torch.testing.assert_close(theirs, logits_of(tiny[kind], SOURCE, TARGET), atol=1e-5, rtol=1e-5)
@@ -151,7 +152,9 @@ def test_logits_of_a_shipped_miniature_are_those_of_its_tensors(project, runs, n
     runs(main, name)
     folder = Path(f"models/pretrained/{name}")
     with torch.no_grad():
-        theirs = load_model(folder)(input_ids=torch.tensor([SOURCE]), labels=torch.tensor([TARGET])).logits[0]
+        theirs = transformers_model(folder)(
+            input_ids=torch.tensor([SOURCE]), labels=torch.tensor([TARGET])
+        ).logits[0]
     torch.testing.assert_close(theirs, logits_of(folder, SOURCE, TARGET), atol=1e-5, rtol=1e-5)
 
 
@@ -163,7 +166,7 @@ def test_a_finetuned_model_is_what_its_file_says(tokenized, base, tiny, set_para
     set_params({"finetune.epochs": 1, "finetune.max_new_tokens": 4})
     runs(finetune, "flan-small")
     folder = Path("models/finetuned/flan-small")
-    saved = load_model(folder)
+    saved = transformers_model(folder)
     assert head_is_tied(saved) == (kind == "tied")
     assert read_json(folder / "config.json")["tie_word_embeddings"] == (kind == "tied")
     assert ("lm_head.weight" in load_file(folder / "model.safetensors")) == (kind == "untied")
@@ -218,7 +221,7 @@ def test_flan_t5_small_keeps_its_parameters_and_its_head_to_the_byte(flan_small,
         rows = torch.ones(len(tensor), dtype=torch.bool)
         rows[changed] = name not in ("shared.weight", "lm_head.weight")
         assert torch.equal(after[name][rows], tensor[rows]), name
-    again = load_model(tmp_path / "saved")
+    again = transformers_model(tmp_path / "saved")
     assert sum(parameter.numel() for parameter in again.parameters()) == 76_961_152
     assert again.lm_head.weight.data_ptr() != again.shared.weight.data_ptr()
     assert read_json(tmp_path / "saved/config.json")["tie_word_embeddings"] is False

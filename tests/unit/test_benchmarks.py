@@ -26,7 +26,7 @@ from benchmarks.speed import (
 from benchmarks.workload import NUM_PIECES, NUM_ROWS, SHAPES, SOURCE_TOKENS, TARGET_TOKENS, operations, rows
 from resumen.runtime.errors import InputError
 from resumen.schema.params import read_params
-from resumen.training.pretrained import load_model
+from tests.helpers.reference import transformers_model
 
 
 def test_rows_have_the_lengths_of_mlsum():
@@ -114,7 +114,7 @@ def test_other_summaries_than_transformers_must_be_ties(gap, is_fault, monkeypat
 def test_a_gap_is_that_of_the_token_where_two_part(tiny):
     source = [5, 6, 7, 1]
     with torch.inference_mode():
-        logits = load_model(tiny["untied"])(
+        logits = transformers_model(tiny["untied"])(
             input_ids=torch.tensor([source]), labels=torch.tensor([[9, 8]])
         ).logits
     shares = logits[0].log_softmax(-1)

@@ -96,6 +96,13 @@ def test_help_is_there_before_what_takes_seconds_to_import():
     assert shown.stdout.count("example:") == len(HAVE_HELP)
 
 
+def test_what_trains_and_writes_imports_no_library_that_it_does_not_use():
+    code = "import resumen.generation.summaries, resumen.generation.ours, resumen.training.finetuning, sys"
+    slow = '{"transformers", "datasets", "evaluate", "pandas", "scipy", "sympy", "torch._dynamo"}'
+    command = [sys.executable, "-c", f"{code}; print(*{slow} & sys.modules.keys())"]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout == "\n"
+
+
 @pytest.mark.parametrize("error", [InputError("x.csv:3: wrong"), KeyError("x")])
 def test_a_failed_experiment_says_the_way_back(error, monkeypatch, tmp_path):
     def told():

@@ -22,8 +22,8 @@ from resumen.model.decoding import (
 from resumen.model.loading import load_t5
 from resumen.model.t5 import T5
 from resumen.schema.sections import Decoding
-from resumen.training.pretrained import load_model, model_config
 from resumen.vocabulary.tokenizer import load_tokenizer
+from tests.helpers.reference import config_of, transformers_model
 
 CPU = torch.device("cpu")
 ROWS = [[9], [7, 7, 7], [5, 5], [], [8, 8], [6, 6, 6, 6]]
@@ -109,7 +109,7 @@ SEARCHES = [  # beams, tokens, length penalty, n-gram that must not be repeated
 @pytest.mark.parametrize("kind", ["tied", "untied", "mt5", "umt5"])
 def test_batched_output_is_that_of_generate_one_by_one(tiny, kind, search, monkeypatch):
     num_beams, num_tokens, penalty, size = search
-    theirs, tokenizer = load_model(tiny[kind]), load_tokenizer(tiny[kind])
+    theirs, tokenizer = transformers_model(tiny[kind]), load_tokenizer(tiny[kind])
     theirs.config.tie_word_embeddings = kind == "tied"  # transformers 5.23 scales the head of every UMT5
     ids, _ = encode_prompts(tokenizer, PROMPTS, max_tokens=12)
     options = {"max_new_tokens": num_tokens, "num_beams": num_beams, "do_sample": False}
@@ -128,7 +128,7 @@ def test_batched_output_is_that_of_generate_one_by_one(tiny, kind, search, monke
     # a random model hardly ever writes </s>: let another token end its texts, some before the others
     written = dict.fromkeys(token for row in alone(1) for token in row)
     eos = next((token for token in written if len(set(map(len, alone(token)))) > 1), 1)
-    shape = replace(model_config(theirs), eos=eos)
+    shape = replace(config_of(theirs), eos=eos)
     t5 = T5(dict(theirs.named_parameters()).__getitem__, shape, torch.float32)
     decoding = Decoding(
         max_new_tokens=num_tokens, num_beams=num_beams, length_penalty=penalty, no_repeat_ngram_size=size
@@ -142,14 +142,14 @@ def test_batched_output_is_that_of_generate_one_by_one(tiny, kind, search, monke
 @pytest.mark.parametrize("num_beams", [1, 4])
 @pytest.mark.parametrize("kind", ["mt5", "umt5"])
 def test_a_relative_of_t5_writes_what_transformers_writes_64_times_of_64(tiny, kind, num_beams):
-    theirs, draw = load_model(tiny[kind]), Random(num_beams)
+    theirs, draw = transformers_model(tiny[kind]), Random(num_beams)
     theirs.config.tie_word_embeddings = False  # transformers 5.23 scales the head of every UMT5
     ids = [[*(draw.randrange(3, 1_000) for _ in range(draw.randrange(2, 60))), 1] for _ in range(64)]
     padded = pad_sequence([torch.tensor(row) for row in ids], batch_first=True)  # (articles, tokens)
     options = {"max_new_tokens": 14, "num_beams": num_beams, "do_sample": False}
     rows = theirs.generate(padded, attention_mask=padded.ne(0).long(), **options)[:, 1:].tolist()
     expected = [row[: row.index(1) + 1] if 1 in row else row for row in rows]
-    t5 = T5(dict(theirs.named_parameters()).__getitem__, model_config(theirs), torch.float32)
+    t5 = T5(dict(theirs.named_parameters()).__getitem__, config_of(theirs), torch.float32)
     decoding = greedy(14).model_copy(update={"num_beams": num_beams})
     output = generate_in_batches(ids, make_generate(t5, decoding), 16, "test")
     assert sum(map(eq, output, expected)) == 64
@@ -157,7 +157,7 @@ def test_a_relative_of_t5_writes_what_transformers_writes_64_times_of_64(tiny, k
 
 def test_texts_of_many_lengths_are_weighed_as_generate_weighs_them(tiny):
     # of few articles none has two texts so near that a length off by one would choose the other
-    penalty, theirs, draw = 2.0, load_model(tiny["untied"]), Random(3)
+    penalty, theirs, draw = 2.0, transformers_model(tiny["untied"]), Random(3)
     ids = [[*(draw.randrange(3, 1_000) for _ in range(draw.randrange(2, 9))), 1] for _ in range(40)]
     options = {"max_new_tokens": 8, "num_beams": 4, "length_penalty": penalty, "do_sample": False}
 
@@ -169,9 +169,7 @@ def test_texts_of_many_lengths_are_weighed_as_generate_weighs_them(tiny):
 
     written = Counter(token for row in alone(1) for token in row[:-1])
     (_, _), (eos, _) = written.most_common(2)
-    t5 = T5(
-        dict(theirs.named_parameters()).__getitem__, replace(model_config(theirs), eos=eos), torch.float32
-    )
+    t5 = T5(dict(theirs.named_parameters()).__getitem__, replace(config_of(theirs), eos=eos), torch.float32)
     decoding = Decoding(max_new_tokens=8, num_beams=4, length_penalty=penalty, no_repeat_ngram_size=0)
     assert generate_in_batches(ids, make_generate(t5, decoding), 8, "test") == alone(eos)
 

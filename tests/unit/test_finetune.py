@@ -1,11 +1,13 @@
 """Finetune: the gradient is that of the whole step, validation is scored in its own order, runs are equal."""
 
+import math
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 import torch
 from torch.nn.functional import log_softmax
+from transformers.optimization import get_scheduler
 
 from resumen.model.decoding import prefill
 from resumen.model.prepare import prepare_torch
@@ -17,12 +19,20 @@ from resumen.runtime.provenance import check_hashes
 from resumen.schema.rows import RAW, load_table, write_table
 from resumen.training.checkpoints import History
 from resumen.training.finetuning import Validation, fine_tune
-from resumen.training.loop import EpochSampler, TokenizedRows, TrainedT5, collate, make_optimizer
+from resumen.training.loop import (
+    EpochSampler,
+    TokenizedRows,
+    TrainedT5,
+    collate,
+    make_optimizer,
+    make_schedule,
+)
 from resumen.training.pretrained import load_model
 from resumen.vocabulary.tokenizer import IGNORE_INDEX, encode, load_tokenizer, round_trip
 from stages.finetune import main
 from stages.tokenize import IDS
 from tests.helpers.batches import TOKENIZER, TRAIN, collator
+from tests.helpers.reference import transformers_model
 from tests.helpers.training import forget, outputs
 
 VALIDATION = Path("data/tokenized/flan-small/validation.parquet")
@@ -35,7 +45,7 @@ def first_step(folder, params, work):
     model = load_model(folder)
     rows = TokenizedRows(load_table(TRAIN).slice(0, 8))
     assert len({len(row["labels"]) for row in rows}) > 1
-    references = dict.fromkeys(rows.ids, "x")
+    references = {key: ["x"] for key in rows.ids}
     validation = Validation(rows, references, load_tokenizer(TOKENIZER), params)
 
     def remember(step):
@@ -48,7 +58,7 @@ def first_step(folder, params, work):
 
 def plain_step(folder, label_smoothing):
     """Return the same by one backward pass over the eight rows, without the loop."""
-    model = load_model(folder)
+    model = transformers_model(folder)
     batch = collator(model)([TokenizedRows(load_table(TRAIN))[index] for index in range(8)])
     labels = batch.pop("labels")
     logits = log_softmax(model(**batch).logits, dim=-1)
@@ -82,7 +92,7 @@ def test_validation_loss_is_the_mean_over_all_tokens_whatever_the_batches(tiny, 
     rows = TokenizedRows(load_table(TRAIN).slice(0, 8))
     _, expected = plain_step(tiny["untied"], label_smoothing=0.0)
     params = quick(batch_size=batch_size, max_new_tokens=1)
-    validation = Validation(rows, dict.fromkeys(rows.ids, "x"), load_tokenizer(TOKENIZER), params)
+    validation = Validation(rows, {key: ["x"] for key in rows.ids}, load_tokenizer(TOKENIZER), params)
     assert validation(TrainedT5(model, torch.float32).t5())["loss"] == pytest.approx(expected, abs=1e-5)
 
 
@@ -108,14 +118,16 @@ def test_validation_holds_each_text_against_its_own_raw_reference(
     table = load_table(VALIDATION)
     index = table.column_names.index("input_ids")
     rows = TokenizedRows(table.set_column(index, "input_ids", pa.array(encode(tokenizer, texts), IDS)))
-    references = dict(zip(rows.ids[::-1], texts[::-1], strict=True))  # in another order than the rows
+    references = dict(
+        zip(rows.ids[::-1], ([text] for text in texts[::-1]), strict=True)
+    )  # in another order than the rows
     params = quick(validation_rows=validation_rows, batch_size=1)
     validation = Validation(rows, references, tokenizer, params)
     t5 = TrainedT5(model, torch.float32).t5()
     scores = validation(t5)
     assert len(validation.references) == len(validation.rows) == (8 if validation_rows == "all" else 3)
     assert {name: round(scores[name], 9) for name in ROUGE_TYPES} == dict.fromkeys(ROUGE_TYPES, 100.0)
-    swapped = dict(zip(rows.ids, texts[::-1], strict=True))
+    swapped = dict(zip(rows.ids, ([text] for text in texts[::-1]), strict=True))
     assert Validation(rows, swapped, tokenizer, params)(t5)["rougeL"] < 100
 
 
@@ -314,7 +326,7 @@ def test_rows_are_collated_as_by_transformers(tiny, cut_alike, padding):
             blank = longest - len(row["input_ids"])
             row |= {"attention_mask": [1] * len(row["input_ids"]) + [0] * blank}
             row |= {"input_ids": row["input_ids"] + [0] * blank}
-    expected = collator(load_model(tiny["tied"]))([dict(row) for row in rows])
+    expected = collator(transformers_model(tiny["tied"]))([dict(row) for row in rows])
     batch = collate(rows, pad=0)
     assert batch.keys() == expected.keys() - {"decoder_input_ids"}
     assert all(torch.equal(batch[name], expected[name]) for name in batch)
@@ -330,6 +342,27 @@ def test_weights_decay_but_for_norms_and_relative_positions(tiny, quick, kind):
     assert len(decayed) + len(exempt) == len(names)
     assert all("layer_norm" in name or "relative_attention_bias" in name for name in exempt)
     assert not any("norm" in name or "bias" in name for name in decayed)
+
+
+def transformers_schedule(optimizer, params, num_steps):
+    name = "constant_with_warmup" if params.schedule == "constant" else params.schedule
+    return get_scheduler(name, optimizer, math.ceil(num_steps * params.warmup_ratio), num_steps)
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine", "constant"])
+@pytest.mark.parametrize(("num_steps", "warmup_ratio"), [(20, 0.1), (7, 0.0), (3, 0.9)])
+def test_schedules_are_those_of_transformers(quick, schedule, num_steps, warmup_ratio):
+    params = quick(schedule=schedule, warmup_ratio=warmup_ratio)
+    rates = []
+    for make in (make_schedule, transformers_schedule):
+        optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=params.learning_rate)
+        moved = make(optimizer, params, num_steps)
+        rates.append([])
+        for _ in range(num_steps + 1):
+            rates[-1] += moved.get_last_lr()
+            optimizer.step()
+            moved.step()
+    assert rates[0] == rates[1]
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine", "constant"])

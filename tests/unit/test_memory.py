@@ -45,10 +45,10 @@ from resumen.training.plan import (
     step_bytes,
     training_bytes,
 )
-from resumen.training.pretrained import load_model, model_config
 from resumen.vocabulary.tokenizer import load_tokenizer
 from stages.finetune import main as finetune
 from stages.generate import main as generate
+from tests.helpers.reference import config_of, transformers_model
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 T4 = 14.6 * GIB  # of its 16 GB, to use
@@ -362,8 +362,8 @@ def test_the_plan_covers_what_generating_takes(
 @pytest.mark.parametrize("kind", ["tied", "untied", "umt5"])
 def test_the_bytes_of_a_step_are_those_of_its_tensors(tiny, kind):
     """The parameters and their gradients at least; and the activations, which grow with the batch."""
-    model = load_model(tiny[kind])
-    config, rows = model_config(model), model.shared.num_embeddings
+    model = transformers_model(tiny[kind])
+    config, rows = config_of(model), model.shared.num_embeddings
     few, more = (step_bytes(config, rows, torch.float32, (count, 160, 48)) for count in (4, 8))
     assert few > 2 * 4 * num_parameters(config, rows)
     assert 1.5 * few < more < 2 * few

@@ -34,13 +34,13 @@ from resumen.schema.sections import Decoding
 from resumen.schema.systems import SearchParams
 from resumen.text.conversation import render_conversation
 from resumen.tools.summarize import main as summarize
-from resumen.training.pretrained import load_model, model_config
 from stages.generate import main as generate
 from stages.probe import main as probe
 from stages.tokenize import main as tokenize
 from stages.weights import main as weights
 from tests.helpers.models import CAUSAL, KINDS
 from tests.helpers.project import NEWS
+from tests.helpers.reference import config_of, transformers_model
 
 CPU = torch.device("cpu")
 TEXTS = [text for pair in NEWS for text in pair]
@@ -394,8 +394,8 @@ def test_a_lacking_tensor_or_a_damaged_one_is_refused(changed, kind):
 @pytest.mark.parametrize("num_beams", [1, 4])
 @pytest.mark.parametrize("kind", ["tied", "untied", "mt5"])
 def test_operations_that_are_counted_are_those_of_our_formula(tiny, kind, num_beams):
-    model = load_model(tiny[kind])
-    config, rows = replace(model_config(model)), model.shared.num_embeddings
+    model = transformers_model(tiny[kind])
+    config, rows = replace(config_of(model)), model.shared.num_embeddings
     counted = Operations(AutoConfig.from_pretrained(tiny[kind]))
     for pair in ((512, 96), (30, 1), (100, 7)):
         assert counted.written(*pair, num_beams) == summary_operations(config, rows, *pair, num_beams)

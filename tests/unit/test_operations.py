@@ -13,7 +13,7 @@ from resumen.checkpoint.config import ModelConfig
 from resumen.model.operations import num_parameters, summary_operations, training_operations
 from resumen.training.finetuning import training_cost
 from resumen.training.loop import TokenizedRows
-from resumen.training.pretrained import model_config
+from tests.helpers.reference import config_of
 
 SHAPES = {"d_model": 24, "d_kv": 4, "num_heads": 5, "d_ff": 40, "num_layers": 2, "num_decoder_layers": 2}
 ROWS = 64
@@ -56,10 +56,10 @@ def test_a_training_costs_each_article_as_often_as_it_is_read_and_no_padding(col
     model = model_of(*KINDS[0])
     rows = TokenizedRows(pa.table({"id": ["a", "b"], **columns}))
     params = SimpleNamespace(epochs=EPOCHS, batch_size=1, seed=1)
-    config = model_config(model)
+    config = config_of(model)
     both = [training_operations(config, ROWS, 4, 2), training_operations(config, ROWS, 2, 3)]
     assert EPOCHS * training_operations(config, ROWS, 2, 1) > 1e9
-    assert training_cost(model, rows, params, chosen=[0, 1]) == {
+    assert training_cost(SimpleNamespace(config=config, num_rows=ROWS), rows, params, chosen=[0, 1]) == {
         "articles_read": 2 * EPOCHS,
         "training_tflops": round(EPOCHS * sum(both) / 1e12, 4),
     }
@@ -70,7 +70,7 @@ def test_a_step_of_training_is_what_pytorch_counts(kind, tied):
     model, source, target = model_of(kind, tied), 17, 9
     ids, labels = torch.randint(3, ROWS, (1, source)), torch.randint(3, ROWS, (1, target))
     found = counted(lambda: model(input_ids=ids, labels=labels).loss.backward())
-    config = model_config(model)
+    config = config_of(model)
     assert found == training_operations(config, ROWS, source, target)
 
 
@@ -81,17 +81,17 @@ def test_a_summary_token_by_token_is_what_pytorch_counts(kind, tied):
     options = {"do_sample": False, "num_beams": 1, "min_new_tokens": target, "max_new_tokens": target}
     with torch.no_grad():
         found = counted(lambda: model.generate(ids, **options))
-    assert found == summary_operations(model_config(model), ROWS, source, target)
+    assert found == summary_operations(config_of(model), ROWS, source, target)
 
 
 @pytest.mark.parametrize(("kind", "tied"), KINDS)
 def test_parameters_are_those_of_the_model(kind, tied):
     model = model_of(kind, tied)
-    assert num_parameters(model_config(model), ROWS) == sum(prod(one.shape) for one in model.parameters())
+    assert num_parameters(config_of(model), ROWS) == sum(prod(one.shape) for one in model.parameters())
 
 
 def test_beams_read_once_and_write_each():
-    config: ModelConfig = model_config(model_of("relu", tied=True))
+    config: ModelConfig = config_of(model_of("relu", tied=True))
     one, four = (summary_operations(config, ROWS, 30, 10, num_beams) for num_beams in (1, 4))
     read = summary_operations(config, ROWS, 30, 0)
     assert four - read == 4 * (one - read)

@@ -19,8 +19,8 @@ from resumen.model.t5 import ACTIVATIONS, T5, CrossEntropy, Dropout, project
 from resumen.runtime.errors import InputError
 from resumen.runtime.jsonfiles import read_json
 from resumen.schema.sections import Decoding
-from resumen.training.pretrained import load_model, model_config
 from resumen.vocabulary.tokenizer import load_tokenizer
+from tests.helpers.reference import config_of, transformers_model
 
 CPU = torch.device("cpu")
 KINDS = (
@@ -32,7 +32,7 @@ KINDS = (
 
 
 def arithmetic(model, dtype=torch.float32):
-    return T5(dict(model.named_parameters()).__getitem__, model_config(model), dtype)
+    return T5(dict(model.named_parameters()).__getitem__, config_of(model), dtype)
 
 
 def scales_as_its_file_says(model):
@@ -56,7 +56,7 @@ def test_a_umt5_whose_file_calls_it_t5_is_told_by_its_tensors(tiny, batch, tmp_p
     folder = shutil.copytree(tiny["umt5"], tmp_path / "named")
     content = read_json(folder / "config.json") | {"model_type": "t5", "scale_decoder_outputs": False}
     (folder / "config.json").write_text(json.dumps(content))
-    theirs = load_model(tiny["umt5"])
+    theirs = transformers_model(tiny["umt5"])
     scales_as_its_file_says(theirs)
     logits = theirs(**batch).logits.flatten(0, 1)
     expected = cross_entropy(logits, batch["labels"].flatten(), reduction="sum")
@@ -68,7 +68,7 @@ def test_a_umt5_whose_file_calls_it_t5_is_told_by_its_tensors(tiny, batch, tmp_p
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("kind", KINDS)
 def test_loss_and_gradients_are_those_of_transformers(tiny, batch, kind, smoothing):
-    model = load_model(tiny[kind])
+    model = transformers_model(tiny[kind])
     scales_as_its_file_says(model)
     logits = model(**batch).logits.flatten(0, 1)
     theirs = cross_entropy(logits, batch["labels"].flatten(), label_smoothing=smoothing, reduction="sum")
@@ -123,7 +123,7 @@ def test_training_computes_with_few_shapes(tiny, batch, monkeypatch):
         return linear(states, weight)
 
     monkeypatch.setattr(resumen.model.t5, "project", spied)
-    model = load_model(tiny["untied"])
+    model = transformers_model(tiny["untied"])
     for more in range(8):
         part = {name: rows[:, : {"labels": 33}.get(name, 150) + more] for name, rows in batch.items()}
         arithmetic(model).loss(part)
@@ -131,7 +131,7 @@ def test_training_computes_with_few_shapes(tiny, batch, monkeypatch):
 
 
 def test_an_attention_in_parts_is_the_whole(tiny, batch, monkeypatch):
-    model = load_model(tiny["untied"])
+    model = transformers_model(tiny["untied"])
     whole = arithmetic(model).loss(batch)
     monkeypatch.setattr(resumen.model.t5, "SCORES_CHUNK", 1)
     torch.testing.assert_close(arithmetic(model).loss(batch), whole, rtol=1e-6, atol=0)
@@ -153,7 +153,7 @@ def test_cross_entropy_and_its_gradient_are_those_of_torch(monkeypatch, smoothin
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_bf16_is_near_float32_and_leaves_gradients_in_float32(tiny, batch, kind):
-    model = load_model(tiny[kind])
+    model = transformers_model(tiny[kind])
     loss = arithmetic(model, torch.bfloat16).loss(batch)
     loss.backward()
     torch.testing.assert_close(loss, arithmetic(model).loss(batch), rtol=0.02, atol=0)
@@ -162,7 +162,7 @@ def test_bf16_is_near_float32_and_leaves_gradients_in_float32(tiny, batch, kind)
 
 @pytest.mark.parametrize("kind", ["untied", "mt5", "umt5"])
 def test_relative_positions_are_those_of_transformers(tiny, kind):
-    model = load_model(tiny[kind])
+    model = transformers_model(tiny[kind])
     for stack in ("encoder", "decoder"):
         for number, ours in enumerate(arithmetic(model).biases(stack, 300)):
             of_own = number if kind == "umt5" else 0
@@ -191,7 +191,7 @@ def test_dropping_values_is_dropping_the_attention_to_their_keys():
 
 
 def test_dropout_changes_the_loss_by_its_seed_only(tiny, batch):
-    model = load_model(tiny["untied"])
+    model = transformers_model(tiny["untied"])
     losses = []
     for seed, share in ((1, 0.0), (1, 0.3), (1, 0.3), (2, 0.3)):
         torch.manual_seed(seed)
@@ -203,8 +203,8 @@ def test_dropout_changes_the_loss_by_its_seed_only(tiny, batch):
 def test_a_checkpoint_is_read_as_transformers_reads_it(tiny, batch):
     for kind in KINDS:
         t5 = load_t5(tiny[kind], torch.float32, CPU)
-        torch.testing.assert_close(t5.loss(batch), arithmetic(load_model(tiny[kind])).loss(batch))
-        assert t5.config == model_config(load_model(tiny[kind]))
+        torch.testing.assert_close(t5.loss(batch), arithmetic(transformers_model(tiny[kind])).loss(batch))
+        assert t5.config == config_of(transformers_model(tiny[kind]))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -294,7 +294,7 @@ CONFIGURATIONS = [
     ),
     (
         {"num_heads": 3},
-        "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight: expected shape",
+        "encoder.block.0.layer.0.SelfAttention.q.weight: expected shape",
     ),
 ]
 
@@ -338,7 +338,7 @@ def test_a_training_step_asks_the_device_for_no_value(tiny, batch, kind, fused, 
     """A GPU would be waited for; a meta tensor, which has no values, fails."""
     kinds = device.DEVICE_KINDS
     monkeypatch.setitem(kinds, "meta", replace(kinds["cpu"], fused_attention=fused))
-    model = load_model(tiny[kind]).to("meta")
+    model = transformers_model(tiny[kind]).to("meta")
     loss = arithmetic(model).loss(batch, 0.1, Dropout(0.1))
     loss.backward()
     assert loss.is_meta
@@ -349,7 +349,7 @@ def test_a_training_step_asks_the_device_for_no_value(tiny, batch, kind, fused, 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_attention_of_a_gpu_computes_the_same(tiny, batch, kind, monkeypatch):
-    model = load_model(tiny[kind]).double()
+    model = transformers_model(tiny[kind]).double()
     decoding = Decoding(max_new_tokens=12, num_beams=4, length_penalty=1.0, no_repeat_ngram_size=0)
     prompts = [row[row > 0].tolist() for row in batch["input_ids"]]
     result = []
