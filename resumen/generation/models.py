@@ -1,5 +1,6 @@
 """A system's model, whatever it is: here alone it is decided who computes it."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -8,13 +9,18 @@ import torch
 
 from resumen.checkpoint.kinds import ModelKind, model_kind
 from resumen.model.decoding import Generate
+from resumen.model.device import states_dtype
 from resumen.schema.sections import Decoding
 from resumen.schema.systems import SearchParams
 from resumen.vocabulary.tokenizer import Ids
 
+log = logging.getLogger("model")
+
 
 class TextModel(Protocol):
     """A model folder that writes: its tokenizer is read; its weights are, once it is loaded."""
+
+    dtype: torch.dtype  # of the weights
 
     def encode(self, prompts: list[str], max_tokens: int | None, style: str) -> tuple[list[Ids], list[bool]]:
         """Return each prompt's ids, cut to `max_tokens` and to what the model can read, and whether it was.
@@ -69,4 +75,6 @@ def open_model(
         return OwnModel(folder, decoding, dtype, device)
     from resumen.generation.auto import AutoTextModel  # transformers takes seconds to import
 
-    return AutoTextModel(folder, kind, decoding, search, dtype, device)
+    if dtype == torch.int8:
+        log.warning("%s: int8 is for a T5 that is computed here; this model is computed in float32", folder)
+    return AutoTextModel(folder, kind, decoding, search, states_dtype(dtype), device)

@@ -133,7 +133,7 @@ def generate(
             written = generate_in_batches(ids, write_all, chosen.batch_size, what, journal)
         if rank() == 0:
             predictions = predictions_of(model, rows, ids, were_cut, written)
-            meta = made_with(chosen, dtype, device) | model.made_with()
+            meta = made_with(chosen, model.dtype, device) | model.made_with()
             cost = model.cost([(len(read), len(output)) for read, output in zip(ids, written, strict=True)])
             write(predictions, {**meta, COST: cost})
             finish(folder)

@@ -123,7 +123,7 @@ def make_generate(model: T5, decoding: Decoding) -> Generate:
     @torch.inference_mode()
     def generate(batch: list[Ids]) -> list[Ids]:
         longest = max(map(len, batch))
-        need = generation_need(model.config, model.num_rows, model.dtype, device, longest, decoding)
+        need = generation_need(model.config, model.num_rows, model.weight_dtype, device, longest, decoding)
         parts = split(batch, need.articles(budget))
         rows = [row for part in parts for row in search(model, prefill(model, part, decoding), decoding)]
         return [written_in(row, model.config.eos) for row in rows]

@@ -11,7 +11,7 @@ import torch
 
 from resumen.model.private import onednn_computes_bf16
 from resumen.runtime.errors import InputError
-from resumen.schema.sections import Precision
+from resumen.schema.sections import GeneratePrecision
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def select_gpu(local_rank: int) -> None:
 
 
 META, CPU = torch.device("meta"), torch.device("cpu")  # without values; where all else can be
-PRECISIONS = {torch.bfloat16: "bf16", torch.float32: "fp32"}
+PRECISIONS = {torch.bfloat16: "bf16", torch.float32: "fp32", torch.int8: "int8"}
 
 DEVICE_KINDS = {  # the best one first
     "cuda": DeviceKind(
@@ -145,8 +145,21 @@ def native_bf16(device: torch.device) -> bool:
     return kind_of(device).has_bf16()
 
 
-def choose_dtype(precision: Precision, device: torch.device) -> torch.dtype:
-    """Return the dtype of the arithmetic. T5 overflows in fp16 (transformers #5651), so never that."""
+def states_dtype(dtype: torch.dtype) -> torch.dtype:
+    """Return the dtype of what passes between products whose weights are of `dtype`."""
+    return torch.float32 if dtype == torch.int8 else dtype
+
+
+def choose_dtype(precision: GeneratePrecision, device: torch.device) -> torch.dtype:
+    """Return the dtype of the weights. T5 overflows in fp16 (transformers #5651), so never that.
+
+    Raises:
+        InputError: int8, and the device is no CPU.
+    """
+    if precision == "int8" and device.type not in ("cpu", "meta"):
+        raise InputError(
+            f"params.yaml: generate.precision: int8 is for a CPU, and this is {device.type}; set it to bf16"
+        )
     if precision == "auto":
         return torch.bfloat16 if native_bf16(device) else torch.float32
     return next(dtype for dtype, name in PRECISIONS.items() if name == precision)

@@ -14,7 +14,7 @@ import psutil
 import torch
 
 from resumen.checkpoint.config import ModelConfig
-from resumen.model.device import kind_of
+from resumen.model.device import kind_of, states_dtype
 from resumen.model.distributed import all_gather, local_world_size
 from resumen.model.operations import num_parameters
 from resumen.model.t5 import ENCODER_CHUNK, SCORES_CHUNK
@@ -78,7 +78,7 @@ def generation_need(
     `rows` are those of the embedding, `held` the bytes of the weights and of what else is there
     (default: `weights_bytes`).
     """
-    size, beams = dtype.itemsize, decoding.num_beams
+    size, beams = states_dtype(dtype).itemsize, decoding.num_beams
     cached = 2 * config.num_decoder_layers * config.width * size  # keys and values of a token, all layers
     chunked = kind_of(device).chunked
     # of a position: as they come out, in float32, and their log-probabilities, before and after, for beams or

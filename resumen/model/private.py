@@ -49,6 +49,21 @@ def onednn_linear() -> Linear | None:
     return linear if computes else None
 
 
+@cache
+def int8_matmul() -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the exact product of two matrices of int8 in int32: PyTorch's, or a slow one where that is not.
+
+    torchao calls it too. The first factor may have all values, the second at most 63 (see `int8.py`).
+    """
+    one, other = torch.full((2, 64), 127, dtype=torch.int8), torch.full((64, 3), 63, dtype=torch.int8)
+    try:
+        if (torch._int_mm(one, other) == 64 * 127 * 63).all():
+            return torch._int_mm
+    except MISSING:
+        pass
+    return lambda states, weight: states.int() @ weight.int()
+
+
 def fake_tensors() -> AbstractContextManager[Any]:
     """Return what lets tensors be made without values while it is entered, models as well.
 

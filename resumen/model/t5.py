@@ -7,9 +7,9 @@ to be trained and to generate:
   the encoder's states for all layers of the decoder; the gain of a norm is folded into the product behind it
 - generating, an article's keys and values are kept once, whatever the number of beams: its beams are as many
   queries of one attention; rows that are finished leave, some together
-- training, only the real target positions meet the head, and dropout is T5's own: one mask for all positions
-  of a sequence, as Mesh TensorFlow and T5X draw it (`noise_shape`, `broadcast_dims=(-2,)`); a number for each
-  element costs as much as all else
+- training, the decoder's products see the real target positions alone, and dropout is T5's own: one mask for
+  all positions of a sequence, as Mesh TensorFlow and T5X draw it (`noise_shape`, `broadcast_dims=(-2,)`); a
+  number for each element costs as much as all else
 
 Imports no transformers, which would cost every process three seconds.
 """
@@ -25,7 +25,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from resumen.checkpoint.config import ModelConfig, relative_bias
-from resumen.model.device import kind_of
+from resumen.model.device import kind_of, states_dtype
+from resumen.model.int8 import Int8Weight, int8_linear
 from resumen.model.private import Linear, onednn_linear
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -34,11 +35,12 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "gelu_new": lambda x: functional.gelu(x, approximate="tanh"),
     "silu": functional.silu,
 }
+Weight = Tensor | Int8Weight
 Encode = Callable[["T5", Tensor, Tensor | None, "Dropout"], Tensor]
 ENCODER_CHUNK = 2**12  # tokens, on a CPU: a layer's states stay in the cache
 LOGITS_CHUNK = 2**19  # of a cross-entropy on a CPU
 SCORES_CHUNK = 2**20  # of an attention on a CPU: 2 to 4 MB, what a core's cache holds
-PAD_MULTIPLE, LOGITS_MULTIPLE = 16, 64  # multiples that a loss pads positions and rows of logits to
+PAD_MULTIPLE, PACK_MULTIPLE = 16, 64  # multiples that a loss pads rows to, in tokens, and packed positions
 
 
 @dataclass
@@ -48,13 +50,82 @@ class Layer:
     `bias` is that of relative positions, (buckets, heads); a layer without one has that of the layer before.
     """
 
-    qkv: Tensor
-    out: Tensor
-    wi: Tensor
-    wo: Tensor
+    qkv: Weight
+    out: Weight
+    wi: Weight
+    wo: Weight
     bias: Tensor | None = None
-    cross_q: Tensor | None = None
-    cross_out: Tensor | None = None
+    cross_q: Weight | None = None
+    cross_out: Weight | None = None
+
+
+class MoveRows(torch.autograd.Function):
+    """The rows `source` of states, (rows, features), as the rows `target` of `count`; all others are zero."""
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, source: Tensor, target: Tensor, count: int) -> Tensor:
+        ctx.save_for_backward(source, target)
+        ctx.count = len(states)
+        return moved(states, source, target, count)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
+        target, source = ctx.saved_tensors
+        return moved(gradient, source, target, ctx.count), None, None, None
+
+
+def moved(states: Tensor, source: Tensor, target: Tensor, count: int) -> Tensor:
+    """Return what `MoveRows` does."""
+    return states.new_zeros(count, states.shape[1]).index_copy_(0, target, states.index_select(0, source))
+
+
+class MaskRows(torch.autograd.Function):
+    """Packed states, each multiplied by its row's mask; the masks of all positions are not kept."""
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, mask: Tensor, row_of: Tensor) -> Tensor:
+        ctx.save_for_backward(mask, row_of)  # (rows, features), (count,)
+        return states * mask.index_select(0, row_of)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        mask, row_of = ctx.saved_tensors
+        return gradient * mask.index_select(0, row_of), None, None
+
+
+class Packing:
+    """The real positions of padded rows, side by side, and up to PACK_MULTIPLE − 1 rows of zeros behind them.
+
+    A third of a batch's target positions is padding: only the attention sees it.
+    """
+
+    def __init__(self, is_real: Tensor) -> None:
+        """`is_real`, (rows, positions), is True where a token is."""
+        self.shape = is_real.shape
+        self.positions = is_real.flatten().nonzero()[:, 0]  # (tokens,), counted over all rows
+        self.tokens = torch.arange(len(self.positions))
+        self.count = len(self.tokens) + -len(self.tokens) % PACK_MULTIPLE
+        self.row_of = functional.pad(self.positions // self.shape[1], (0, self.count - len(self.tokens)))
+
+    def to(self, device: Callable[[Tensor], Tensor]) -> "Packing":
+        """Let `device` bring what is indexed by to where the model is."""
+        self.positions, self.tokens = device(self.positions), device(self.tokens)
+        self.row_of = device(self.row_of)
+        return self
+
+    def pack(self, padded: Tensor) -> Tensor:
+        """Return the real ones of (rows, positions, features) as (count, features)."""
+        output: Tensor = MoveRows.apply(  # type: ignore[no-untyped-call]  # torch's own
+            padded.flatten(0, 1), self.positions, self.tokens, self.count
+        )
+        return output
+
+    def unpack(self, packed: Tensor) -> Tensor:
+        """Return (count, features) as (rows, positions, features), zero where padding is."""
+        output: Tensor = MoveRows.apply(  # type: ignore[no-untyped-call]  # torch's own
+            packed, self.tokens, self.positions, self.shape.numel()
+        )
+        return output.view(*self.shape, -1)
 
 
 class Dropout:
@@ -64,12 +135,33 @@ class Dropout:
     process draws the same numbers.
     """
 
-    def __init__(self, share: float, rows: slice = slice(None), num_rows: int | None = None) -> None:
-        self.share, self.rows, self.num_rows = share, rows, num_rows
+    def __init__(
+        self,
+        share: float,
+        rows: slice = slice(None),
+        num_rows: int | None = None,
+        packing: Packing | None = None,
+    ) -> None:
+        self.share, self.rows, self.num_rows, self.packing = share, rows, num_rows, packing
 
     def __call__(self, states: Tensor) -> Tensor:
-        """Return `states`, (rows, …, positions, features), with a share of the features zeroed."""
-        return states * self.mask((*states.shape[:-2], 1, states.shape[-1]), states) if self.share else states
+        """Return `states` with a share of the features zeroed.
+
+        They are (rows, positions, features), or packed: (count, features).
+        """
+        if not self.share:
+            return states
+        if self.packing is None:
+            return states * self.mask((len(states), 1, states.shape[-1]), states)
+        mask = self.mask((self.packing.shape[0], states.shape[-1]), states)  # (rows, features)
+        output: Tensor = MaskRows.apply(  # type: ignore[no-untyped-call]  # torch's own
+            states, mask, self.packing.row_of
+        )
+        return output
+
+    def packed(self, packing: Packing) -> "Dropout":
+        """Return the same for packed states."""
+        return Dropout(self.share, self.rows, self.num_rows, packing)
 
     def keys(self, values: Tensor) -> Tensor:
         """Return `values`, (rows, heads, keys, d_kv), with a share of the keys zeroed.
@@ -128,8 +220,10 @@ class OneDNNLinear(torch.autograd.Function):
         )
 
 
-def project(states: Tensor, weight: Tensor) -> Tensor:
+def project(states: Tensor, weight: Weight) -> Tensor:
     """Return `functional.linear` of both, in float32 on a CPU by oneDNN."""
+    if isinstance(weight, Int8Weight):
+        return int8_linear(states, weight)
     is_plain = states.is_cpu and states.dtype == torch.float32 and not torch.compiler.is_compiling()
     if is_plain and states.numel() and (linear := onednn_linear()):  # inductor wants constant weights
         output: Tensor = OneDNNLinear.apply(states, weight, linear)  # type: ignore[no-untyped-call]  # torch's own
@@ -222,48 +316,52 @@ class T5:
     """A T5 that computes in `dtype`; what passes from layer to layer stays in float32."""
 
     def __init__(self, tensor: Callable[[str], Tensor], config: ModelConfig, dtype: torch.dtype) -> None:
-        """Fuse what `tensor` gives by its name in a checkpoint; differentiable."""
-        self.config, self.dtype = config, dtype
+        """Fuse what `tensor` gives by its name in a checkpoint; differentiable, but for weights in int8."""
+        self.config, self.weight_dtype, self.dtype = config, dtype, states_dtype(dtype)
         self.embedding = tensor("shared.weight")  # (vocabulary, d_model)
-        self.head = (tensor("lm_head.weight") if config.untied_head else self.embedding).to(dtype)
+        self.head = self.weight(tensor("lm_head.weight") if config.untied_head else self.embedding)
         self.gains = {stack: tensor(f"{stack}.final_layer_norm.weight") for stack in ("encoder", "decoder")}
         self.encoder = [self.layer(tensor, "encoder", number) for number in range(config.num_layers)]
         self.decoder = [self.layer(tensor, "decoder", number) for number in range(config.num_decoder_layers)]
         cross = "decoder.block.{}.layer.1.EncDecAttention.{}.weight"
         pairs = [(number, name) for number in range(config.num_decoder_layers) for name in "kv"]
         # (decoder layers × keys and values × heads × d_kv, d_model)
-        self.cross = torch.cat([tensor(cross.format(*pair)) for pair in pairs]).to(dtype)
+        self.cross = self.weight(torch.cat([tensor(cross.format(*pair)) for pair in pairs]))
 
     @property
     def num_rows(self) -> int:
         """Of the embedding; a vocabulary may be smaller."""
         return len(self.embedding)
 
+    def weight(self, tensor: Tensor) -> Weight:
+        """Return a product's weight, (outputs, features), as it is kept."""
+        return Int8Weight.of(tensor) if self.weight_dtype == torch.int8 else tensor.to(self.dtype)
+
     def layer(self, tensor: Callable[[str], Tensor], stack: str, number: int) -> Layer:
         block = f"{stack}.block.{number}.layer"
 
-        def fused(index: int, *names: str) -> Tensor:
+        def fused(index: int, *names: str) -> Weight:
             parts = [tensor(f"{block}.{index}.{name}.weight") for name in names]
             weight = torch.cat(parts) if len(parts) > 1 else parts[0]  # (outputs of all, d_model)
-            return (weight * tensor(f"{block}.{index}.layer_norm.weight")).to(self.dtype)
+            return self.weight(weight * tensor(f"{block}.{index}.layer_norm.weight"))
 
         own = "SelfAttention"
-        layer = {
+        layer: dict[str, Any] = {
             "qkv": fused(0, f"{own}.q", f"{own}.k", f"{own}.v"),
-            "out": tensor(f"{block}.0.{own}.o.weight").to(self.dtype),
+            "out": self.weight(tensor(f"{block}.0.{own}.o.weight")),
         }
         if number in self.config.biased_layers[stack == "decoder"]:
             layer["bias"] = tensor(relative_bias(stack, number))
         last = 1
         if stack == "decoder":
             layer["cross_q"] = fused(1, "EncDecAttention.q")
-            layer["cross_out"] = tensor(f"{block}.1.EncDecAttention.o.weight").to(self.dtype)
+            layer["cross_out"] = self.weight(tensor(f"{block}.1.EncDecAttention.o.weight"))
             last = 2
         inputs = (
             ("DenseReluDense.wi_0", "DenseReluDense.wi_1") if self.config.gated else ("DenseReluDense.wi",)
         )
         layer["wi"] = fused(last, *inputs)
-        layer["wo"] = tensor(f"{block}.{last}.DenseReluDense.wo.weight").to(self.dtype)
+        layer["wo"] = self.weight(tensor(f"{block}.{last}.DenseReluDense.wo.weight"))
         return Layer(**layer)
 
     def to_device(self, tensor: Tensor) -> Tensor:
@@ -301,11 +399,18 @@ class T5:
     def self_attention(
         self, layer: Layer, states: Tensor, bias: Tensor, attention_mask: Tensor | None, drop: Dropout
     ) -> Tensor:
-        qkv = project(self.normalized(states), layer.qkv)  # (rows, positions, 3 × heads × d_kv)
-        queries, keys, values = map(self.heads, qkv.chunk(3, dim=-1))  # (rows, heads, positions, d_kv)
+        qkv = project(self.normalized(states), layer.qkv)
+        if drop.packing:
+            qkv = drop.packing.unpack(qkv)
+        # of (rows, positions, 3 × heads × d_kv): (rows, heads, positions, d_kv)
+        queries, keys, values = map(self.heads, qkv.chunk(3, dim=-1))
         attended = attention(queries, keys, drop.keys(values), bias, attention_mask)
-        # (rows, positions, heads × d_kv) → (rows, positions, d_model)
-        return states + drop(project(attended.transpose(1, 2).flatten(2), layer.out))
+        return states + drop(project(self.merged(attended, drop.packing), layer.out))
+
+    def merged(self, attended: Tensor, packing: Packing | None) -> Tensor:
+        """Return (rows, heads, positions, d_kv) as (rows, positions, heads × d_kv), or that packed."""
+        states = attended.transpose(1, 2).flatten(2)
+        return packing.pack(states) if packing else states
 
     def cross_attention(
         self,
@@ -318,10 +423,12 @@ class T5:
         assert layer.cross_q is not None
         assert layer.cross_out is not None
         keys, values = cross  # (rows, heads, source tokens, d_kv)
+        queries = project(self.normalized(states), layer.cross_q)
+        if drop.packing:
+            queries = drop.packing.unpack(queries)
         # (rows, heads, positions, d_kv)
-        queries = self.heads(project(self.normalized(states), layer.cross_q))
-        attended = attention(queries, keys, drop.keys(values), None, attention_mask)
-        return states + drop(project(attended.transpose(1, 2).flatten(2), layer.cross_out))
+        attended = attention(self.heads(queries), keys, drop.keys(values), None, attention_mask)
+        return states + drop(project(self.merged(attended, drop.packing), layer.cross_out))
 
     def feed_forward(self, layer: Layer, states: Tensor, drop: Dropout) -> Tensor:
         inner = project(self.normalized(states), layer.wi)  # (rows, positions, d_ff, twice if gated)
@@ -399,45 +506,50 @@ class T5:
         mask = pad_to_multiple(batch["attention_mask"].bool(), False)
         ids = self.to_device(pad_to_multiple(batch["input_ids"], self.config.pad))  # (rows, source tokens)
         attention_mask = self.additive_mask(mask)
-        decoder_input_ids, positions, labels = self.decoder_inputs(batch["labels"])
-        both = functional.embedding(torch.cat([ids, decoder_input_ids], dim=1), self.embedding)
-        # (rows, source tokens, d_model) and (rows, target tokens, d_model); the embedding has one gradient
-        source, states = both.split([ids.shape[1], decoder_input_ids.shape[1]], dim=1)
-        encoded = (encode or T5.encode)(self, source.contiguous(), attention_mask, drop)
-        states = self.decode(states, self.cross_keys(encoded), attention_mask, drop)
-        return self.loss_at(states, positions, labels, smoothing)
+        decoder_input_ids, packing, labels = self.decoder_inputs(batch["labels"])
+        both = functional.embedding(torch.cat([ids.flatten(), decoder_input_ids]), self.embedding)
+        # (rows × source tokens, d_model) and (packed, d_model); the embedding has one gradient
+        source, states = both.split([ids.numel(), len(decoder_input_ids)])
+        encoded = (encode or T5.encode)(self, source.unflatten(0, ids.shape), attention_mask, drop)
+        states = self.decode(states, packing, self.cross_keys(encoded), attention_mask, drop)
+        return self.loss_of(states, labels, smoothing)
 
     def cached_loss(self, cache: "KVCache", labels: Tensor) -> Tensor:
         """Return `loss` of labels, (articles, target tokens), of the articles in `cache`."""
-        decoder_input_ids, positions, labels = self.decoder_inputs(labels)
-        states = functional.embedding(decoder_input_ids, self.embedding)  # (articles, positions, d_model)
-        return self.loss_at(self.decode(states, cache.cross, cache.attention_mask), positions, labels)
+        decoder_input_ids, packing, labels = self.decoder_inputs(labels)
+        states = functional.embedding(decoder_input_ids, self.embedding)  # (packed, d_model)
+        return self.loss_of(self.decode(states, packing, cache.cross, cache.attention_mask), labels)
 
-    def decoder_inputs(self, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return what the decoder reads to write `labels`, where the real ones lie, and which they are.
+    def decoder_inputs(self, labels: Tensor) -> tuple[Tensor, Packing, Tensor]:
+        """Return what the decoder reads to write `labels`, packed; how it is packed; and the real labels.
 
-        decoder_input_ids, (rows, target tokens); positions, (targets,), counted over all rows; labels,
-        (targets,).
+        decoder_input_ids, (packed,); labels, (targets,).
         """
         labels = pad_to_multiple(labels, -1)
+        packing = Packing(labels >= 0)
         decoder_input_ids = functional.pad(labels[:, :-1], (1, 0), value=self.config.decoder_start)
-        decoder_input_ids = decoder_input_ids.masked_fill(decoder_input_ids < 0, self.config.pad)
-        labels = labels.flatten()
-        positions = (labels >= 0).nonzero()[:, 0]
-        return self.to_device(decoder_input_ids), self.to_device(positions), self.to_device(labels[positions])
+        decoder_input_ids, labels = (
+            tokens.flatten()[packing.positions] for tokens in (decoder_input_ids, labels)
+        )
+        decoder_input_ids = functional.pad(
+            decoder_input_ids, (0, packing.count - len(labels)), value=self.config.pad
+        )
+        return self.to_device(decoder_input_ids), packing.to(self.to_device), self.to_device(labels)
 
     def decode(
         self,
         states: Tensor,
+        packing: Packing,
         cross: Iterable[Sequence[Tensor]],
         attention_mask: Tensor | None,
         drop: Dropout = NO_DROPOUT,
     ) -> Tensor:
-        """Return the decoder's states of embedded tokens, (rows, positions, d_model).
+        """Return the decoder's states of embedded tokens, packed: (packed, d_model).
 
         `cross` has each layer's keys and values of the articles, `attention_mask` hides their padding.
         """
-        biases = self.biases("decoder", states.shape[1])
+        biases = self.biases("decoder", packing.shape[1])
+        drop = drop.packed(packing)
         states = drop(states)
         for layer, bias, keys_values in zip(self.decoder, biases, cross, strict=True):
             states = self.self_attention(layer, states, bias, None, drop)
@@ -445,12 +557,10 @@ class T5:
             states = self.feed_forward(layer, states, drop)
         return self.final(states, "decoder", drop)
 
-    def loss_at(self, states: Tensor, positions: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
-        """Return the loss of `labels`, at `positions` of the decoder's states: only they meet the head."""
-        states = states.flatten(0, 1)[positions]  # (targets, d_model)
-        logits = self.logits(functional.pad(states, (0, 0, 0, -len(states) % LOGITS_MULTIPLE)))
+    def loss_of(self, states: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+        """Return the loss of `labels`, (targets,), after the decoder's packed states."""
         loss: Tensor = CrossEntropy.apply(  # type: ignore[no-untyped-call]  # torch's own
-            logits, labels, smoothing
+            self.logits(states), labels, smoothing
         )
         return loss
 
@@ -471,11 +581,12 @@ class T5:
         size = (self.config.num_decoder_layers, 2, len(ids), self.config.num_heads)
         options: dict[str, Any] = {"dtype": self.dtype, "device": ids.device}
         cross = torch.empty(*size, ids.shape[1], self.config.d_kv, **options)
+        weights: Sequence[Weight] = self.cross.chunk(len(cross))  # all at once is much
         for first in range(0, len(ids), chunk_size):
             part = slice(first, first + chunk_size)
             embedded = functional.embedding(ids[part], self.embedding)  # (articles, tokens, d_model)
             encoded = self.encode(embedded, None if attention_mask is None else attention_mask[part])
-            for layer, weight in zip(cross, self.cross.chunk(len(cross)), strict=True):  # all at once is much
+            for layer, weight in zip(cross, weights, strict=True):
                 layer[0, part], layer[1, part] = map(self.heads, project(encoded, weight).chunk(2, dim=-1))
         slots = max_tokens * num_beams
         far = torch.finfo(self.dtype).min

@@ -21,6 +21,7 @@ from resumen.text.prompts import check_template
 from resumen.text.stems import WITHOUT, stop_words
 
 Precision = Literal["auto", "bf16", "fp32"]
+GeneratePrecision = Literal["auto", "bf16", "fp32", "int8"]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]  # what numpy takes
 Share = Annotated[float, Field(ge=0, lt=1)]
 Schedule = Literal["linear", "cosine", "constant"]
@@ -121,7 +122,7 @@ class Decoding(Block):
 
 class GenerateParams(Decoding):
     batch_size: PositiveInt  # token budget of a batch: batch_size × the longest article
-    precision: Precision
+    precision: GeneratePrecision  # int8: the weights alone; of a T5, on a CPU
 
 
 class ProbeParams(Block):

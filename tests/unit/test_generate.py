@@ -52,6 +52,12 @@ def test_equal_runs_give_equal_bytes(ready, runs):
     assert written[0] == written[1]
 
 
+def test_summaries_by_weights_in_int8_say_so(ready, set_params, runs):
+    set_params({"generate.precision": "int8"})
+    runs(main, "flan-small")
+    assert read_json(Path("data/predictions/flan-small.meta.json"))["precision"] == "int8"
+
+
 def test_lengths_are_in_tokens_and_a_cut_article_is_marked(ready, base, runs):
     runs(main, "flan-small")
     prompts = [f"Resume el siguiente articulo:\n\n{row['text']}" for row in ready]

@@ -144,6 +144,16 @@ def test_the_code_of_a_language_comes_first(models):
     assert written[0] == 7
 
 
+def test_a_model_that_has_no_weights_in_int8_is_computed_in_float32(models, tiny, caplog):
+    other = open_model(models["bart"], GREEDY, torch.int8, torch.device("cpu"))
+    assert (other.dtype, len(caplog.messages)) == (torch.float32, 1)
+    assert caplog.messages[0].endswith(
+        "int8 is for a T5 that is computed here; this model is computed in float32"
+    )
+    assert open_model(tiny["tied"], GREEDY, torch.int8, torch.device("cpu")).dtype == torch.int8
+    assert len(caplog.messages) == 1
+
+
 def opened(folder: Path, decoding: Decoding = GREEDY, **search) -> AutoTextModel:
     model = open_model(folder, decoding, torch.float32, CPU, SearchParams(**search) if search else None)
     assert isinstance(model, AutoTextModel)
