@@ -212,29 +212,19 @@ def all_reduce(tensors: Sequence[Tensor], dtype: torch.dtype = torch.float32) ->
 
 
 def all_reduce_bf16(tensors: Sequence[Tensor]) -> None:
-    """Send each rank's own, in bfloat16, to every other; sum in float32, in the order of the ranks."""
+    """Gather each rank's own, in bfloat16; sum in float32, in the order of the ranks."""
     pieces = [piece for tensor in tensors for piece in tensor.view(-1).split(REDUCE_CHUNK)]
-    rounded = [
-        [
-            piece.bfloat16() if number == rank() else torch.empty_like(piece, dtype=torch.bfloat16)
-            for number in range(world_size())
-        ]
-        for piece in pieces
-    ]
     with distributed_errors():
         exchanges = []
-        for tag, by_rank in enumerate(rounded):
-            for other in range(world_size()):
-                if other != rank():
-                    exchanges.append(dist.isend(by_rank[rank()], other, tag=tag))
-                    exchanges.append(dist.irecv(by_rank[other], other, tag=tag))
-        for exchange in exchanges:
-            assert exchange is not None  # every rank is of the default group
+        for piece in pieces:
+            rounded = piece.bfloat16()
+            by_rank = [torch.empty_like(rounded) for _ in range(world_size())]
+            exchanges.append((dist.all_gather(by_rank, rounded, async_op=True), by_rank))
+        for piece, (exchange, (first, *others)) in zip(pieces, exchanges, strict=True):
             exchange.wait()
-    for piece, (first, *others) in zip(pieces, rounded, strict=True):
-        piece.copy_(first)
-        for addend in others:
-            piece += addend
+            piece.copy_(first)
+            for addend in others:
+                piece += addend
 
 
 def broadcast_tensors(tensors: Sequence[Tensor]) -> None:
