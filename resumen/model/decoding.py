@@ -13,6 +13,7 @@ from torch import Tensor
 
 from resumen.model.distributed import all_gather, broadcast, rank, world_size
 from resumen.model.memory import GIB, Need, budget_of, check_free, generation_need, gib, split
+from resumen.model.pages import Pages
 from resumen.model.t5 import T5, KVCache
 from resumen.runtime.budget import users_budget
 from resumen.runtime.errors import InputError
@@ -118,14 +119,16 @@ def make_generate(model: T5, decoding: Decoding) -> Generate:
     A batch that takes more memory than its device's budget is split.
     """
     device = model.embedding.device
-    budget = budget_of(device)
+    budget, pages = budget_of(device), Pages()
 
     @torch.inference_mode()
     def generate(batch: list[Ids]) -> list[Ids]:
         longest = max(map(len, batch))
         need = generation_need(model.config, model.num_rows, model.weight_dtype, device, longest, decoding)
         parts = split(batch, need.articles(budget))
-        rows = [row for part in parts for row in search(model, prefill(model, part, decoding), decoding)]
+        rows = [
+            row for part in parts for row in search(model, prefill(model, part, decoding, pages), decoding)
+        ]
         return [written_in(row, model.config.eos) for row in rows]
 
     return generate
@@ -184,14 +187,14 @@ def warn_of_budget(budget: str, need: str, smaller: str) -> None:
     log.warning("RESUMEN_MEMORY_GB leaves %s, and an article at a time takes %s; %s", budget, need, smaller)
 
 
-def prefill(model: T5, batch: Sequence[Ids], decoding: Decoding) -> KVCache:
-    """Return the cache of `model` after it has read a batch of ids."""
+def prefill(model: T5, batch: Sequence[Ids], decoding: Decoding, pages: Pages | None = None) -> KVCache:
+    """Return the cache of `model` after it has read a batch of ids; see `T5.prefill` for `pages`."""
     width = max(map(len, batch))
     pad = model.config.pad
     # (articles, tokens) both
     ids = torch.tensor([row + [pad] * (width - len(row)) for row in batch])
     mask = torch.tensor([[True] * len(row) + [False] * (width - len(row)) for row in batch])
-    return model.prefill(ids, mask, decoding.num_beams, decoding.max_new_tokens)
+    return model.prefill(ids, mask, decoding.num_beams, decoding.max_new_tokens, pages)
 
 
 def search(model: T5, cache: KVCache, decoding: Decoding) -> list[Ids]:

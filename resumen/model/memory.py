@@ -85,7 +85,10 @@ def generation_need(
     # a loss that is not computed in chunks
     logits = rows * (size * (dtype != torch.float32) + FLOAT32 * (1 if beams == 1 else 3))
     loss = rows * (size + FLOAT32 * (0 if chunked else 2))
-    article = cached * (source + beams * decoding.max_new_tokens) + max(logits * beams, loss * target)
+    slots = beams * decoding.max_new_tokens
+    article = cached * (source + slots) + max(logits * beams, loss * target)
+    if chunked and states_dtype(dtype) != torch.float32:  # a layer's past is copied
+        article += cached // config.num_decoder_layers * slots
     held = weights_bytes(config, rows, dtype) if held is None else held
     # of a token in a layer of the encoder: its states as they pass, normalized and coming out; what is inside
     inner = max(5 * config.width, config.d_ff * (4 if config.gated else 2))

@@ -27,6 +27,7 @@ from torch.nn import functional
 from resumen.checkpoint.config import ModelConfig, relative_bias
 from resumen.model.device import kind_of, states_dtype
 from resumen.model.int8 import Int8Weight, int8_linear
+from resumen.model.pages import Pages
 from resumen.model.private import Linear, onednn_linear
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -570,32 +571,40 @@ class T5:
             states = states * self.config.d_model**-0.5
         return project(states, self.head)
 
-    def prefill(self, ids: Tensor, mask: Tensor, num_beams: int, max_tokens: int) -> "KVCache":
+    def prefill(
+        self, ids: Tensor, mask: Tensor, num_beams: int, max_tokens: int, pages: Pages | None = None
+    ) -> "KVCache":
         """Return the cache of a generation of at most `max_tokens` from `ids`, (articles, tokens).
 
-        `mask`, (articles, tokens), is True where a token is. As in `loss`, both should lie on the CPU.
+        `mask`, (articles, tokens), is True where a token is. As in `loss`, both should lie on the CPU. The
+        `pages` of a batch before may serve again, once its cache is gone.
         """
         ids, attention_mask = self.to_device(ids), self.additive_mask(mask)
         chunked = kind_of(ids.device).chunked
         chunk_size = max(1, ENCODER_CHUNK // ids.shape[1]) if chunked else len(ids)  # articles
-        size = (self.config.num_decoder_layers, 2, len(ids), self.config.num_heads)
-        options: dict[str, Any] = {"dtype": self.dtype, "device": ids.device}
-        cross = torch.empty(*size, ids.shape[1], self.config.d_kv, **options)
-        weights: Sequence[Weight] = self.cross.chunk(len(cross))  # all at once is much
+        layers, slots = self.config.num_decoder_layers, max_tokens * num_beams
+        size = (layers, 2, len(ids), self.config.num_heads)
+        token = math.prod(size) * self.config.d_kv  # numbers of a token of each article
+        is_copied = chunked and self.dtype != torch.float32
+        counts = [token * ids.shape[1], token * slots, token // layers * slots * is_copied]
+        numbers = (pages or Pages()).empty(sum(counts), self.dtype, ids.device)
+        *parts, copied = numbers.split(counts)
+        cross, past = (part.view(*size, -1, self.config.d_kv) for part in parts)
+        weights: Sequence[Weight] = self.cross.chunk(layers)  # all at once is much
         for first in range(0, len(ids), chunk_size):
             part = slice(first, first + chunk_size)
             embedded = functional.embedding(ids[part], self.embedding)  # (articles, tokens, d_model)
             encoded = self.encode(embedded, None if attention_mask is None else attention_mask[part])
             for layer, weight in zip(cross, weights, strict=True):
                 layer[0, part], layer[1, part] = map(self.heads, project(encoded, weight).chunk(2, dim=-1))
-        slots = max_tokens * num_beams
-        far = torch.finfo(self.dtype).min
+        shape, far = (len(ids), 1, num_beams, slots), torch.finfo(self.dtype).min
         return KVCache(
             cross=cross,
             attention_mask=attention_mask,
             biases=self.biases("decoder", max_tokens),
-            past=torch.empty(*size, slots, self.config.d_kv, **options),
-            beam_mask=None if num_beams == 1 else torch.full((len(ids), 1, num_beams, slots), far, **options),
+            past=past,
+            copied=copied if is_copied else None,
+            beam_mask=None if num_beams == 1 else ids.new_full(shape, far, dtype=self.dtype),
             num_beams=num_beams,
         )
 
@@ -604,16 +613,15 @@ class T5:
 
         `tokens` are (articles, beams): an article's beams are its positions.
         """
-        seen = cache.length + cache.num_beams
-        new = slice(cache.length, seen)
-        cache.length = seen
+        new = slice(cache.length, cache.length + cache.num_beams)
+        cache.length = new.stop
         newest = cache.next_biases()
         states = functional.embedding(tokens, self.embedding)  # (articles, beams, d_model)
         for layer, added, cross, past in zip(self.decoder, newest, cache.cross, cache.past, strict=True):
             qkv = project(self.normalized(states), layer.qkv)  # (articles, beams, 3 × heads × d_kv)
             queries, past[0][:, :, new], past[1][:, :, new] = map(self.heads, qkv.chunk(3, dim=-1))
-            # keys and values: (articles, heads, slots so far, d_kv)
-            attended = attention(queries, past[0][:, :, :seen], past[1][:, :, :seen], *added)
+            keys, values = cache.so_far(past)
+            attended = attention(queries, keys, values, *added)
             states = states + project(attended.transpose(1, 2).flatten(2), layer.out)
             states = self.cross_attention(layer, states, cross, cache.attention_mask, NO_DROPOUT)
             states = self.feed_forward(layer, states, NO_DROPOUT)
@@ -632,9 +640,20 @@ class KVCache:
     attention_mask: Tensor | None  # (articles, 1, 1, source tokens); None: no padding
     biases: list[Tensor]  # (1, heads, max tokens, max tokens), of each layer
     past: Tensor  # (layers, keys and values, articles, heads, slots, d_kv)
+    copied: Tensor | None  # room for a layer's past, see `so_far`; None: it is not copied
     beam_mask: Tensor | None  # (articles, 1, beams, slots); None of one beam
     num_beams: int
     length: int = 0  # slots so far
+
+    def so_far(self, past: Tensor) -> Tensor:
+        """Return a layer's `past` so far: (keys and values, articles, heads, slots so far, d_kv).
+
+        On a CPU, in bf16, it is copied without the slots to come. PyTorch would do so, for oneDNN, but with
+        the keys transposed, which takes as long as the product, and into new memory, a little more at each
+        step: between the kernels that oneDNN makes and keeps at each step, none of it fits the next one.
+        """
+        part = past[:, :, :, : self.length]
+        return part if self.copied is None else self.copied[: part.numel()].view(part.shape).copy_(part)
 
     def next_biases(self) -> Iterator[tuple[Tensor | None, Tensor | None]]:
         """Yield what the newest tokens' attention adds in each layer: its `bias` and its `attention_mask`.

@@ -31,6 +31,7 @@ from resumen.model.distributed import (
 from resumen.model.loading import check_vocabulary
 from resumen.model.memory import Need, budget_of, generation_need, split
 from resumen.model.operations import training_operations
+from resumen.model.pages import Pages
 from resumen.model.prepare import announce, prepare_torch
 from resumen.model.t5 import T5
 from resumen.rouge.score import ROUGE_TYPES, rouge_multi
@@ -121,21 +122,27 @@ class Validation:
         most = [need_of(self.lengths[batch[0]]).articles(budget_of(device, held)) for batch in planned]
         return [part for batch, count in zip(planned, most, strict=True) for part in split(batch, count)]
 
+    def read(self, t5: T5, indices: list[int], pages: Pages) -> tuple[list[list[int]], float]:
+        """Return what `t5` writes for a batch, and the loss of its labels, summed: it is read once for both.
+
+        Its cache ends here, before the next one begins.
+        """
+        cache = prefill(t5, [self.sources[index] for index in indices], self.decoding, pages)
+        labels = [torch.tensor(self.labels[index]) for index in indices]
+        padded = pad_sequence(labels, batch_first=True, padding_value=-1)  # (articles, target tokens)
+        loss = float(t5.cached_loss(cache, padded))
+        return search(t5, cache, self.decoding), loss
+
     @torch.inference_mode()
     def __call__(self, t5: T5) -> dict[str, float]:
-        """Return `loss`, the mean over all target tokens, not smoothed, and each ROUGE type, in points.
-
-        An article is read once, for its summary and for the loss of its labels.
-        """
-        own = shard(self.batches(t5))
+        """Return `loss`, the mean over all target tokens, not smoothed, and each ROUGE type, in points."""
+        own, pages = shard(self.batches(t5)), Pages()
         outputs: dict[int, list[int]] = {}
         loss = 0.0
         for indices in track(own, "finetune validation", len(own), unit="batch"):
-            cache = prefill(t5, [self.sources[index] for index in indices], self.decoding)
-            labels = [torch.tensor(self.labels[index]) for index in indices]
-            padded = pad_sequence(labels, batch_first=True, padding_value=-1)  # (articles, target tokens)
-            loss += float(t5.cached_loss(cache, padded))
-            outputs |= dict(zip(indices, search(t5, cache, self.decoding), strict=True))
+            rows, summed = self.read(t5, indices, pages)
+            outputs |= dict(zip(indices, rows, strict=True))
+            loss += summed
         by_rank, losses = zip(*all_gather((outputs, loss)), strict=True)
         all_outputs = ChainMap(*by_rank)
         texts = decode(self.tokenizer, [all_outputs[index] for index in range(len(self.rows))])

@@ -103,9 +103,9 @@ def test_validation_holds_each_text_against_its_own_raw_reference(
     # the stand-in writes its prompt back, so a prompt that is its reference scores 100
     read = []
 
-    def remember(t5, batch, decoding):
+    def remember(t5, batch, decoding, pages):
         read.append(batch)
-        return prefill(t5, batch, decoding)
+        return prefill(t5, batch, decoding, pages)
 
     monkeypatch.setattr("resumen.training.finetuning.prefill", remember)
     monkeypatch.setattr("resumen.training.finetuning.search", lambda t5, cache, decoding: read[-1])

@@ -365,3 +365,27 @@ def test_the_attention_of_a_gpu_computes_the_same(tiny, batch, kind, monkeypatch
     (*plain, written), (*fused, also_written) = result
     torch.testing.assert_close(plain, fused, rtol=1e-4, atol=1e-5)
     assert written == also_written
+
+
+@pytest.mark.parametrize("num_beams", [1, 4])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
+def test_bf16_products_meet_keys_without_gaps_and_those_of_the_past(tiny, monkeypatch, dtype, num_beams):
+    """PyTorch copies those with gaps, and what a step copies does not fit where the one before lay."""
+    t5, met = load_t5(tiny["untied"], dtype, CPU), []
+    attend = resumen.model.t5.attention
+
+    def remember(queries, keys, values, *added):
+        met.append((keys.clone(), values.clone(), keys.is_contiguous() and values.is_contiguous()))
+        return attend(queries, keys, values, *added)
+
+    with torch.inference_mode():
+        ids = torch.randint(3, 90, (5, 12), generator=torch.Generator().manual_seed(5))
+        cache = t5.prefill(ids, ids > 9, num_beams, max_tokens=6)
+        monkeypatch.setattr(resumen.model.t5, "attention", remember)
+        for step in range(1, 4):
+            met.clear()
+            t5.step(cache, torch.full((cache.past.shape[2], num_beams), step))
+            for past, (keys, values, is_dense) in zip(cache.past, met[::2], strict=True):
+                assert is_dense is (dtype == torch.bfloat16)
+                assert torch.equal(torch.stack([keys, values]), past[:, :, :, : step * num_beams])
+            cache.select(torch.arange(5 - step))
