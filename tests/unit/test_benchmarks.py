@@ -12,7 +12,7 @@ from statistics import median
 import pytest
 import torch
 
-from benchmarks import generation, news, page, profiles, quality, training
+from benchmarks import generation, gpu, news, page, profiles, quality, training
 from benchmarks.generation import check_written, gap_of
 from benchmarks.harness.apart import check_lengths, in_turn, table, writes
 from benchmarks.harness.ours import Ours, finetune_ours
@@ -49,10 +49,15 @@ def test_every_benchmark_that_is_named_is_there():
         assert named <= MODULES.keys(), file
 
 
-def test_results_has_every_part_that_make_bench_writes():
+def test_results_has_every_part_that_make_bench_and_the_gpu_write():
     cpu = [f"cpu {work}" for work in ("finetune", "greedy", "beams", "curve", "memory", "processes")]
     avx2 = [f"cpu AVX2 {work}" for work in ("finetune", "greedy", "beams")]
-    check_parts([*cpu, *avx2, "course", "mlsum", "tokenizing", "tokenizing, genuine", "rouge", "scoring"])
+    cuda = [
+        f"cuda {work}" for work in ("finetune", "greedy", "flan-base greedy", "flan-large greedy", "beams")
+    ]
+    check_parts(
+        [*cpu, *avx2, *cuda, "course", "mlsum", "tokenizing", "tokenizing, genuine", "rouge", "scoring"]
+    )
 
 
 def test_rows_have_the_lengths_of_mlsum():
@@ -218,6 +223,15 @@ def test_a_profile_is_measured_in_all_its_parts(tmp_path, monkeypatch):
     assert [line.split("|")[1].split(",")[0].strip() for line in lines[2:]] == [
         "ROUGE of 2 systems", "fine-tuning", "2 checkpoints", "validation on 1", "flan-small", "all",
     ]  # fmt: skip
+
+
+def test_the_gpu_is_asked_for_what_is_wanted_most_first():
+    commands = gpu.commands(list(gpu.WORKS), gpu.MODELS, rounds=2)
+    assert [command.split()[0] for command in commands] == [
+        "training", "generation", "profiles", "generation", "generation", "generation",
+    ]  # fmt: skip
+    assert commands[4] == "generation --work greedy --rounds 2 --model flan-large"
+    assert not gpu.finished([sys.executable, "-c", "import time; time.sleep(60)"], seconds=0.2)
 
 
 def test_quality_and_difficulty_are_measured_on_a_finished_run(small_run):
