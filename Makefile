@@ -38,15 +38,17 @@ test-slow: $(BIN)/.installed  ## what re-runs, 100 kills, 20 experiments, 10,000
 	@RESUMEN_FUZZ=10000 pytest -q tests/slow tests/unit/test_fuzz.py tests/unit/test_truncation.py
 	@pytest -q -n 2 --dist worksteal tests/unit --without-private
 
-bench: $(BIN)/.installed  ## speed beside what people would otherwise run (over an hour, nothing else running)
+bench: $(BIN)/.installed  ## speed beside what people would otherwise run (an hour, nothing else running)
 	@python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
-	@python -m benchmarks.speed --write
-	@ONEDNN_MAX_CPU_ISA=AVX2 python -m benchmarks.speed --write --work finetune greedy beams
-	@python -m benchmarks.ranks --write
-	@python -m benchmarks.course --write
-	@python -m benchmarks.memory --write
-	@python -m benchmarks.scoring --write
-	@python -m benchmarks.full_scale --share 0.02 --write
+	@python -m benchmarks.training --write
+	@python -m benchmarks.generation --write
+	@ONEDNN_MAX_CPU_ISA=AVX2 python -m benchmarks.training --write
+	@ONEDNN_MAX_CPU_ISA=AVX2 python -m benchmarks.generation --write
+	@python -m benchmarks.model --write
+	@python -m benchmarks.profiles --write
+	@python -m benchmarks.vocabulary --write
+	@python -m benchmarks.rouge --write
+	@python -m benchmarks.scoring --share 0.25 --write
 
 try: $(BIN)/.installed  ## a page on this machine: an article, and the systems' summaries side by side
 	@python -m pip install --quiet --disable-pip-version-check -r requirements-try.txt

@@ -20,6 +20,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from scipy import stats
@@ -33,26 +34,29 @@ from transformers import (
     TrainerCallback,
 )
 
-from benchmarks.peers import BATCH_SIZE
-from benchmarks.speed import say
+from benchmarks.harness.peers import BATCH_SIZES
+from benchmarks.harness.results import say
+from resumen.checkpoint.config import ModelConfig
+from resumen.generation.models import open_model
 from resumen.generation.summaries import read_prompts
-from resumen.model.decoding import generate_texts, make_generate
+from resumen.model.decoding import generate_in_batches
 from resumen.model.device import choose_dtype
 from resumen.model.distributed import rank, world_size
-from resumen.model.loading import load_t5
+from resumen.model.loading import open_checkpoint
 from resumen.model.prepare import prepare_torch
+from resumen.model.t5 import T5
 from resumen.rouge.score import ROUGE_TYPES, rouge
 from resumen.runtime.cli import parser, run
 from resumen.runtime.errors import InputError
 from resumen.runtime.paths import PRETRAINED_DIR, RAW_TEST, RAW_VALIDATION, TOKENIZED_DIR
 from resumen.schema.params import load_params, parse_key, read_params
-from resumen.schema.rows import load_table, read_table
-from resumen.schema.sections import FinetuneParams, GenerateParams, SourceParams, StyleParams
+from resumen.schema.rows import load_table, read_table, references_of
+from resumen.schema.sections import FinetuneParams, GenerateParams, Precision, SourceParams, StyleParams
 from resumen.schema.systems import system_params
 from resumen.text.prompts import TEMPLATE_FIELDS
 from resumen.training.finetuning import Validation, fine_tune
-from resumen.training.loop import TokenizedRows, TrainedT5
-from resumen.training.pretrained import init_letters, load_model
+from resumen.training.loop import TokenizedRows
+from resumen.training.pretrained import init_letters, load_model, save_model
 from resumen.vocabulary.tokenizer import load_tokenizer
 
 PRECISION = {
@@ -62,32 +66,37 @@ PRECISION = {
     "ours, 2 processes": "fp32",
     "ours, bf16, 2 processes": "bf16",
 }
+PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")  # of generation
 CONFIDENCE = 0.95  # of the one-sided bound
 
 FINETUNING = "flan-small"  # of params.yaml, whose recipe is `finetune`'s; its base is of that name
-Score = Callable[[T5ForConditionalGeneration, TokenizedRows, Validation, FinetuneParams, torch.device], float]
+TOKENIZED = TOKENIZED_DIR / FINETUNING
+Score = Callable[[Path, TokenizedRows, Validation, FinetuneParams, torch.device], float]
 
 
 class EachEpoch(TrainerCallback):
     """Scores the validation split at the end of each epoch, as our trainer does."""
 
-    def __init__(self, validation: Validation) -> None:
-        self.validation, self.found = validation, []
+    def __init__(self, validation: Validation, config: ModelConfig) -> None:
+        self.validation, self.config = validation, config
+        self.found: list[float] = []
 
-    def on_epoch_end(self, args, state, control, model=None, **kwargs) -> None:
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        parameters = dict(given["model"].named_parameters())
         with torch.inference_mode():
-            self.found.append(self.validation(TrainedT5(model, torch.float32).t5())["rougeL"])
+            t5 = T5(parameters.__getitem__, self.config, torch.float32)
+            self.found.append(self.validation(t5)["rougeL"])
 
 
 def training_arguments(
     params: FinetuneParams, folder: Path, device: torch.device
 ) -> Seq2SeqTrainingArguments:
-    """Return the recipe as Trainer takes it, its batches BATCH_SIZE articles whatever their length."""
+    """Return the recipe as Trainer takes it, its batches eight articles whatever their length."""
     return Seq2SeqTrainingArguments(
         output_dir=str(folder),
         num_train_epochs=params.epochs,
         learning_rate=params.learning_rate,
-        per_device_train_batch_size=BATCH_SIZE,
+        per_device_train_batch_size=BATCH_SIZES["cpu"],
         gradient_accumulation_steps=params.gradient_accumulation,
         lr_scheduler_type="constant_with_warmup" if params.schedule == "constant" else params.schedule,
         warmup_steps=params.warmup_ratio,
@@ -104,18 +113,22 @@ def training_arguments(
     )
 
 
-def plain(model, rows, validation, params, device) -> float:
+def plain(
+    folder: Path,
+    rows: TokenizedRows,
+    validation: Validation,
+    params: FinetuneParams,
+    device: torch.device,
+) -> float:
     """Return what Seq2SeqTrainer comes to, with its own batches, forward pass and loss."""
-    scores = EachEpoch(validation)
+    model = T5ForConditionalGeneration.from_pretrained(folder, dropout_rate=0.0)
+    scores = EachEpoch(validation, open_checkpoint(folder).config)
     with tempfile.TemporaryDirectory() as scratch:
-        arguments = training_arguments(params, Path(scratch), device)
         trainer = Seq2SeqTrainer(
             model=model,
-            args=arguments,
+            args=training_arguments(params, Path(scratch), device),
             train_dataset=rows,
-            data_collator=DataCollatorForSeq2Seq(
-                AutoTokenizer.from_pretrained(TOKENIZED_DIR / FINETUNING / "tokenizer"), model
-            ),
+            data_collator=DataCollatorForSeq2Seq(AutoTokenizer.from_pretrained(folder), model),
             callbacks=[scores],
         )
         trainer.remove_callback(PrinterCallback)
@@ -123,12 +136,19 @@ def plain(model, rows, validation, params, device) -> float:
     return max(scores.found)
 
 
-def ours(model, rows, validation, params, device) -> float:
+def ours(
+    folder: Path,
+    rows: TokenizedRows,
+    validation: Validation,
+    params: FinetuneParams,
+    device: torch.device,
+) -> float:
     """Return what the stage comes to."""
     with tempfile.TemporaryDirectory() as scratch:
-        tokenizer = TOKENIZED_DIR / FINETUNING / "tokenizer"
-        history, _ = fine_tune(model, rows, validation, params, device, tokenizer, Path(scratch))
-    return history.best["rougeL"]
+        history, _ = fine_tune(
+            load_model(folder), rows, validation, params, device, TOKENIZED / "tokenizer", Path(scratch)
+        )
+    return float(history.best["rougeL"])
 
 
 def score(name: str, seed: int, device: torch.device) -> float:
@@ -138,23 +158,21 @@ def score(name: str, seed: int, device: torch.device) -> float:
     if params.dropout:
         raise InputError("params.yaml: finetune.dropout: expected 0 (transformers' draws other masks)")
     torch.manual_seed(seed)
-    base, tokenized = PRETRAINED_DIR / FINETUNING, TOKENIZED_DIR / FINETUNING
-    model, tokenizer = load_model(base), load_tokenizer(tokenized / "tokenizer")
-    init_letters(model, load_tokenizer(base), tokenizer)
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-        elif isinstance(getattr(module, "dropout", None), float):  # the attention's
-            module.dropout = 0.0
-    references = {row["id"]: row["summary"] for row in read_table(RAW_VALIDATION, ["id", "summary"])}
-    held_out = TokenizedRows(load_table(tokenized / "validation.parquet"))
+    base, tokenizer = PRETRAINED_DIR / FINETUNING, load_tokenizer(TOKENIZED / "tokenizer")
+    columns = ["id", "summary", "references"]
+    references = {row["id"]: references_of(row) for row in read_table(RAW_VALIDATION, columns)}
+    held_out = TokenizedRows(load_table(TOKENIZED / "validation.parquet"))
     validation = Validation(held_out, references, tokenizer, params)
-    rows = TokenizedRows(load_table(tokenized / "train.parquet"))
+    rows = TokenizedRows(load_table(TOKENIZED / "train.parquet"))
     run_of: Score = plain if name == "plain" else ours
-    return round(run_of(model, rows, validation, params, device), 2)
+    with tempfile.TemporaryDirectory() as scratch:
+        model = load_model(base)
+        init_letters(model, load_tokenizer(base), tokenizer)
+        save_model(model, TOKENIZED / "tokenizer", Path(scratch))
+        return round(run_of(Path(scratch), rows, validation, params, device), 2)
 
 
-def table(runs: list[dict]) -> list[str]:
+def table(runs: list[dict[str, Any]]) -> list[str]:
     """Return a row for each kind of run, beside the plain ones of the same seeds."""
     by_name: dict[str, dict[int, float]] = {}
     for output in runs:
@@ -197,17 +215,12 @@ def generation(device: torch.device) -> Iterator[str]:
         if (system := system_params(all_params, name)).is_foreign:
             continue
         texts, scores = [], []
-        for precision in ("fp32", "bf16"):
-            model = load_t5(system.path, choose_dtype(precision, device), device)
-            with tempfile.TemporaryDirectory() as scratch:
-                journal, what = Path(scratch) / "batches.jsonl", f"quality {name}"
-                chosen, tokenizer = params.model_copy(update=system.overrides()), load_tokenizer(system.path)
-                ids, _ = read_prompts(system, rows, source, style, tokenizer)
-                texts.append(
-                    generate_texts(
-                        tokenizer, ids, make_generate(model, chosen), chosen.batch_size, what, journal
-                    )
-                )
+        chosen, what = params.model_copy(update=system.overrides()), f"quality {name}"
+        for precision in PRECISIONS:
+            model = open_model(system.path, chosen, choose_dtype(precision, device), device, system.generate)
+            ids, _ = read_prompts(system, rows, source, style, model)
+            write = model.load(what, [len(row) for row in ids], chosen.batch_size)
+            texts.append(model.decode(generate_in_batches(ids, write, chosen.batch_size, what)))
             index = ROUGE_TYPES.index("rougeL")
             scores.append(
                 [rouge(text, row["summary"])[index] for text, row in zip(texts[-1], rows, strict=True)]

@@ -1,186 +1,93 @@
-"""Scoring at MLSUM's size: all measures of 13,920 articles × 9 systems, and ROUGE beside rouge_score.
+"""All measures of articles × 9 systems at MLSUM's size, and what the paired bootstrap promises.
 
-    python -m benchmarks.scoring                 some minutes
-    python -m benchmarks.scoring --share 0.05    the same in small, to see that it works
+    python -m benchmarks.scoring                                  13,920 articles, some minutes
+    python -m benchmarks.scoring --share 0.25                     of a quarter of them
+    python -m benchmarks.scoring --work intervals --trials 1000   half a minute a row
 
-Articles of MLSUM's length, made up; each system's summaries are sentences of the article and of another.
+The intervals are simulated where the truth is known. For each number of articles, with differences of
+deviation 8 points that are normal or skewed (a shifted exponential): how often the 95 % interval holds the
+truth, how often a difference is found where none is, and how often one of the size that is called detectable
+is found.
 """
 
-import statistics
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
-from itertools import chain
-from random import Random
-from typing import Any
-from unittest.mock import patch
+from collections.abc import Iterator
 
+import numpy as np
 import torch
-from rouge_score import rouge_scorer, tokenizers
 
-from benchmarks.full_scale import articles
-from benchmarks.speed import check_parts, hardware, say, write_results
-from resumen.rouge import score as rouge_score_module
-from resumen.rouge.score import ROUGE_TYPES, ascii_words, rouge, rouge_content
-from resumen.runtime.cli import parser, run
+from benchmarks.harness.results import benchmark, check_parts, tell
+from benchmarks.harness.workload import articles, summaries
+from resumen.runtime.cli import run
 from resumen.runtime.cpu import num_cores
+from resumen.scoring.bootstrap import Difference, bootstrap_means, difference, minimum_detectable_effect
 from resumen.sources.mlsum import MLSUM_ROWS
-from resumen.text.sentences import sentences
-from resumen.text.words import words
 from stages.evaluate import score_all
 
 NUM_SYSTEMS = 9
-NUM_PAIRS = 1_500  # of the comparison
-ROUNDS = 5
-
-Pair = tuple[str, str]  # prediction, reference
-
-
-class Words(tokenizers.Tokenizer):
-    """`words`, in the shape that rouge_score wants."""
-
-    def tokenize(self, text: str) -> list[str]:
-        return words(text)
+DEVIATION = 8.0  # points; about that of ROUGE-L between two of our systems
+CONFIDENCE = 0.95
+SAMPLES = 1_000
+COUNTS = (5, 20, 50, 200, 1_000)
 
 
-def with_ours(pairs: list[Pair]) -> list[tuple[float, ...]]:
-    return [rouge(*pair) for pair in pairs]
+def normal(draw: np.random.Generator, count: int) -> np.ndarray:
+    return draw.normal(0, DEVIATION, count)
 
 
-def with_content(pairs: list[Pair]) -> list[tuple[float, ...]]:
-    """Return every score of `SpanishRouge`."""
-    return [(*rouge(*pair), *rouge_content(pair[0], [pair[1]], "es")) for pair in pairs]
+def skewed(draw: np.random.Generator, count: int) -> np.ndarray:
+    return DEVIATION * (draw.exponential(1, count) - 1)
 
 
-def with_all_of_ours(pairs: list[Pair]) -> list[tuple[float, ...]]:
-    """Return every ROUGE of the stage: over Unicode words, first; ASCII ones, and content stems."""
-    return [
-        (*rouge(*pair), *rouge(*pair, ascii_words), *rouge_content(pair[0], [pair[1]], "es"))
-        for pair in pairs
-    ]
+def found_in(scores: np.ndarray, seed: int) -> Difference:
+    """Return what the bootstrap says of one trial."""
+    return difference(scores, bootstrap_means(scores[:, None], SAMPLES, seed)[:, 0], CONFIDENCE)
 
 
-def with_ours_but_lsum(pairs: list[Pair]) -> list[tuple[float, ...]]:
-    """Return ROUGE-1, -2 and -L as `rouge` computes them, without the work of ROUGE-Lsum."""
-    with patch.object(rouge_score_module, "union_hits", lambda given, wanted: 0):
-        return [result[:3] for result in with_ours(pairs)]
-
-
-def with_rouge_score(pairs: list[Pair], types: Sequence[str] = ROUGE_TYPES) -> list[tuple[float, ...]]:
-    scorer = rouge_scorer.RougeScorer(types, tokenizer=Words())
-    output = []
-    for prediction, reference in pairs:
-        if "rougeLsum" in types:
-            prediction, reference = ("\n".join(sentences(text)) for text in (prediction, reference))
-        scores = scorer.score(reference, prediction)
-        output.append(tuple(100 * scores[name].fmeasure for name in types))
-    return output
-
-
-def seconds(call: Callable[[], Any]) -> tuple[float, Any]:
-    start = time.perf_counter()
-    output = call()
-    return time.perf_counter() - start, output
-
-
-def check_scores(got: Iterable[tuple[float, ...]], expected: Iterable[tuple[float, ...]]) -> None:
-    """End if a score is not that of rouge_score, which has the first of ours."""
-    pairs = (
-        pair for ours, theirs in zip(got, expected, strict=True) for pair in zip(ours, theirs, strict=False)
-    )
-    apart = max(abs(one - other) for one, other in pairs)
-    if not apart <= 1e-9:  # nor NaN
-        sys.exit(f"scores differ by {apart:.1e} points: this is no comparison")
-
-
-def in_halves(pool: ProcessPoolExecutor, call: Callable, pairs: list[Pair]) -> list[tuple[float, ...]]:
-    """Return what `call` makes of `pairs`, by two processes."""
-    half = len(pairs) // 2
-    return list(chain(*pool.map(call, [pairs[:half], pairs[half:]])))
-
-
-def compare(pairs: list[Pair]) -> Iterator[str]:
-    """Yield a table of our ROUGE beside rouge_score's, in turn."""
-    yield "| what | ours on one core is | on two cores | least to most, on two |"
-    yield "|---|---:|---:|---|"
-    for what, types, ours in (
-        ("ROUGE-1, -2, -L", ROUGE_TYPES[:3], with_ours_but_lsum),
-        ("the same and -Lsum", ROUGE_TYPES, with_ours),
-        (
-            "ROUGE-1, -2, -L by rouge_score; ours those, -Lsum and content words",
-            ROUGE_TYPES[:3],
-            with_content,
-        ),
-        ("ROUGE-1, -2, -L by rouge_score; ours all 10 of the stage", ROUGE_TYPES[:3], with_all_of_ours),
-    ):
-        result: list[tuple[float, float, float]] = []
-        with ProcessPoolExecutor(2) as pool:
-            list(pool.map(ours, [pairs[:8]] * 2))  # started
-            for _ in range(ROUNDS):
-                theirs, expected = seconds(partial(with_rouge_score, pairs, types))
-                one, got = seconds(partial(ours, pairs))
-                two, both = seconds(partial(in_halves, pool, ours, pairs))
-                check_scores(got, expected)
-                check_scores(both, expected)
-                result.append((theirs, one, two))
-        theirs, one, two = (statistics.median(values) for values in zip(*result, strict=True))
-        ratios = [theirs / two for theirs, _, two in result]
-        spread = f"{min(ratios):.1f} to {max(ratios):.1f}"
-        yield f"| {what} | {theirs / one:.1f} × | {theirs / two:.1f} × | {spread} |"
-
-
-def curve(pairs: list[Pair]) -> str:
-    """Return a line on our pairs a second, on one core, of 1, 4 and 16 times the pairs."""
-    counts = [len(pairs) // times for times in (16, 4, 1)]
-    rates = [
-        count / min(seconds(lambda count=count: with_ours(pairs[:count]))[0] for _ in range(3))
-        for count in counts
-    ]
-    message = [", ".join(f"{value:,.0f}" for value in values) for values in (rates, counts)]
-    return (
-        f"{len(pairs):,} pairs, equal scores. Ours on one core: {message[0]} pairs/s at {message[1]} pairs."
-    )
-
-
-def systems(rows: list[dict[str, str]]) -> dict[str, list[dict[str, str]]]:
-    """Return what made-up systems say of the articles in `rows`: sentences of theirs and of another."""
-    draw = Random(1)
-    parts = [sentences(row["text"]) for row in rows]
-    return {
+def measures(share: float) -> Iterator[str]:
+    """Yield how long all measures of a share of MLSUM's test articles take."""
+    made = articles(int(MLSUM_ROWS["es"]["test"] * share), 9_003)
+    rows = [{**row, "id": str(number)} for number, row in enumerate(made)]
+    output = {
         f"system-{number}": [
-            {
-                "prediction": " ".join([*draw.sample(part, min(2, len(part))), draw.choice(parts[0])]),
-                "spelled_reference": row["summary"],
-            }
-            for row, part in zip(rows, parts, strict=True)
+            {"prediction": text, "spelled_reference": row["summary"]}
+            for text, row in zip(texts, rows, strict=True)
         ]
-        for number in range(NUM_SYSTEMS)
+        for number, texts in enumerate(summaries(rows, NUM_SYSTEMS))
     }
+    start = time.perf_counter()
+    count = sum(1 for _ in score_all(rows, output, "none", "es"))
+    seconds = time.perf_counter() - start
+    yield f"{count:,} summaries, all measures, {num_cores()} cores: {seconds:.0f} s."
+
+
+def intervals(trials: int) -> Iterator[str]:
+    """Yield a table of what is found in `trials` simulated comparisons a row."""
+    yield "| differences | articles | coverage, % | type I, % | power, % |"
+    yield "|---|---:|---:|---:|---:|"
+    for shape in (normal, skewed):
+        for count in COUNTS:
+            draw = np.random.default_rng(7)
+            without = [found_in(shape(draw, count), seed) for seed in range(trials)]
+            minimum = DEVIATION * minimum_detectable_effect(without[0], CONFIDENCE) / without[0].deviation
+            there = [found_in(shape(draw, count) + minimum, seed) for seed in range(trials)]
+            held = np.mean([row.lower <= 0 <= row.upper for row in without])
+            wrong, seen = (np.mean([row.p < 1 - CONFIDENCE for row in rows]) for rows in (without, there))
+            shares = " | ".join(f"{100 * share:.1f}" for share in (held, wrong, seen))
+            yield f"| {shape.__name__} | {count:,} | {shares} |"
 
 
 def main() -> None:
-    arguments = parser(__doc__, "python -m benchmarks.scoring --share 0.05")
+    arguments = benchmark(__doc__, "python -m benchmarks.scoring --share 0.25")
+    arguments.add_argument("--work", choices=("measures", "intervals"), default="measures")
     arguments.add_argument("--share", type=float, default=1.0, help="of MLSUM's test split (default: 1)")
-    arguments.add_argument("--write", action="store_true", help="put the table into benchmarks/RESULTS.md")
-    options = arguments.parse_args()
-    if options.write:
-        check_parts(["scoring"])
-    rows = [
-        {"id": str(number), "text": row["text"], "summary": row["summary"]}
-        for number, row in enumerate(articles(int(MLSUM_ROWS["es"]["test"] * options.share), 9_003))
-    ]
-    output = systems(rows)
-    pairs = [
-        (message["prediction"], row["summary"]) for message, row in zip(output["system-0"], rows, strict=True)
-    ][:NUM_PAIRS]
-    lines = [hardware(torch.device("cpu")), "", *compare(pairs), "", curve(pairs)]
-    spent, count = seconds(lambda: sum(1 for _ in score_all(rows, output, "none", "es")))
-    lines.append(f"{count:,} summaries, all measures, {num_cores()} cores: {spent:.0f} s.")
-    say("\n".join(lines))
-    if options.write:
-        write_results("scoring", lines, ROUNDS)
+    arguments.add_argument("--trials", type=int, default=2_000, help="of the intervals (default: 2000)")
+    chosen = arguments.parse_args()
+    part = "scoring" if chosen.work == "measures" else "intervals"
+    if chosen.write:
+        check_parts([part])
+    lines = measures(chosen.share) if chosen.work == "measures" else intervals(chosen.trials)
+    tell(part, lines, torch.device("cpu"), 1, chosen.write)
 
 
 if __name__ == "__main__":

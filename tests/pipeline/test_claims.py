@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from ruamel.yaml import YAML
 
-from benchmarks.difficulty import Slots, nearest_summaries, rouge_l, skeleton_shares
+from benchmarks.news import Slots, nearest_summaries, rouge_l, skeleton_shares
 from miniatures.corpus import HELD_OUT_SEED, NUM_HELD_OUT_STORIES, NUM_TRAINING_STORIES
 from miniatures.vocabulary import NUM_VOCABULARY_STORIES
 from resumen.news.planted import news_splits

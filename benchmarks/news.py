@@ -1,7 +1,7 @@
 """Is the embedded task a lookup? What a template matcher, and order alone, get on a split.
 
-    python -m benchmarks.difficulty                        after `dvc repro`; about a minute
-    python -m benchmarks.difficulty --split validation     to choose by
+    python -m benchmarks.news                        after `dvc repro`; about a minute
+    python -m benchmarks.news --split validation     to choose by
 
 - skeletons: summaries with names, places and numbers blanked; how often one occurs, how many are new in test
 - nearest neighbour: the summary of the closest training article, its slots refilled from the article
@@ -16,12 +16,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from random import Random
 
-from resumen.model.decoding import generate_texts, make_generate
+from resumen.generation.models import open_model
+from resumen.model.decoding import generate_in_batches
 from resumen.model.device import choose_dtype
-from resumen.model.loading import load_t5
 from resumen.model.prepare import prepare_torch
 from resumen.prompts.templates import template_pairs
-from resumen.prompts.truncation import encode_truncated
 from resumen.rouge.metric import SpanishRouge
 from resumen.runtime.cli import parser, run
 from resumen.schema.params import load_params, parse_key, read_params
@@ -30,7 +29,6 @@ from resumen.schema.sections import FormatParams, GenerateParams, SourceParams
 from resumen.text.prompts import TEMPLATE_FIELDS
 from resumen.text.sentences import sentences
 from resumen.text.words import words
-from resumen.vocabulary.tokenizer import load_tokenizer
 from stages.format import format_row
 
 RAW = Path("data/raw")
@@ -62,7 +60,7 @@ class Slots:
         'Según ANA RUIZ, La PAZ cobra 40.'
         """
 
-        def whole_run(match: re.Match) -> str:
+        def whole_run(match: re.Match[str]) -> str:
             words_of_run = match[0].split(" ")
             first = 0
             while first < len(words_of_run) and words_of_run[first].lower() in self.common:
@@ -115,7 +113,7 @@ def nearest_summaries(train: list[dict[str, str]], test: list[dict[str, str]], s
     frequency = Counter(word for document in documents for word in document)
     weight = {word: math.log(len(documents) / count) for word, count in frequency.items()}
 
-    def unit(document: Counter) -> dict[str, float]:
+    def unit(document: Counter[str]) -> dict[str, float]:
         vector = {word: count * weight.get(word, 0.0) for word, count in document.items()}
         norm = math.sqrt(sum(value * value for value in vector.values())) or 1.0
         return {word: value / norm for word, value in vector.items()}
@@ -158,20 +156,21 @@ def tuned_on(rows: list[dict[str, str]]) -> list[str]:
     params = load_params(GenerateParams, "generate")
     source_tokens = parse_key(SourceParams, read_params(), "tokenize", "source_tokens").source_tokens
     device = prepare_torch(seed=0)
-    model, tokenizer = load_t5(TUNED, choose_dtype(params.precision, device), device), load_tokenizer(TUNED)
-    ids, _ = encode_truncated(tokenizer, prompts, source_tokens, asked.style)
-    generate = make_generate(model, params)
-    return generate_texts(tokenizer, ids, generate, params.batch_size, "difficulty")
+    model = open_model(TUNED, params, choose_dtype(params.precision, device), device)
+    ids, _ = model.encode(prompts, source_tokens, asked.style)
+    write = model.load("difficulty", [len(row) for row in ids], params.batch_size)
+    return model.decode(generate_in_batches(ids, write, params.batch_size, "difficulty"))
 
 
 def rouge_l(predictions: list[str], rows: list[dict[str, str]]) -> float:
     """Return mean ROUGE-L, in points."""
     references = [row["summary"] for row in rows]
-    return SpanishRouge(keep_in_memory=True).compute(predictions=predictions, references=references)["rougeL"]
+    rouge = SpanishRouge(keep_in_memory=True)
+    return float(rouge.compute(predictions=predictions, references=references)["rougeL"])
 
 
 def main() -> None:
-    arguments = parser(__doc__, "python -m benchmarks.difficulty --split validation")
+    arguments = parser(__doc__, "python -m benchmarks.news --split validation")
     arguments.add_argument("--split", choices=("validation", "test"), default="test", help="default: test")
     split = arguments.parse_args().split
     train, rows = (list(read_table(RAW / f"{name}.parquet", TEMPLATE_FIELDS)) for name in ("train", split))

@@ -1,7 +1,7 @@
 """The report's page at MLSUM's size: 13,920 articles × 14 systems, in a real browser.
 
-    python -m benchmarks.explorer               a minute or two
-    python -m benchmarks.explorer --share 0.05  the same in small, to see that it works
+    python -m benchmarks.page               a minute or two
+    python -m benchmarks.page --share 0.05  the same in small, to see that it works
 
 Takes the committed run's page (`dvc repro` first) and puts made-up articles of MLSUM's length into its
 explorer. Needs tests/requirements.txt and a chromium on the PATH.
@@ -9,13 +9,14 @@ explorer. Needs tests/requirements.txt and a chromium on the PATH.
 
 import shutil
 import statistics
-import sys
 import tempfile
 from importlib import import_module
 from pathlib import Path
 from random import Random
+from typing import Any
 
-from benchmarks.full_scale import articles
+from benchmarks.harness.results import say
+from benchmarks.harness.workload import articles
 from resumen.page.explorer import as_script, explorer, measures_shown
 from resumen.page.templates import filled_in
 from resumen.runtime.cli import parser, run
@@ -45,9 +46,10 @@ RESET = "at('search').value = ''; at('topic').selectedIndex = 0;"  # before what
 
 def page_of(count: int) -> str:
     """Return the page with `count` made-up test articles."""
-    draw, rows, predictions, scores = Random(3), [], {}, {}
+    draw, predictions, scores = Random(3), {}, {}
+    rows: list[dict[str, Any]] = []
     for index, row in enumerate(articles(count, 5)):
-        rows.append({"id": f"test-{index}", "topic": f"topic-{index % 7}", "references": [], **row})
+        rows.append({**row, "id": f"test-{index}", "topic": f"topic-{index % 7}", "references": []})
     systems = [f"system-{number}" for number in range(NUM_SYSTEMS)]
     for system in systems:
         predictions[system] = [
@@ -67,7 +69,7 @@ def page_of(count: int) -> str:
 
 
 def main() -> None:
-    arguments = parser(__doc__, "python -m benchmarks.explorer --share 0.05")
+    arguments = parser(__doc__, "python -m benchmarks.page --share 0.05")
     arguments.add_argument("--share", type=float, default=1.0, help="of MLSUM's test articles (default: 1)")
     share = arguments.parse_args().share
     try:
@@ -96,11 +98,6 @@ def main() -> None:
             milliseconds = sorted(page.evaluate(timed) for _ in range(ROUNDS))
             say(f"{deed:<22} {statistics.median(milliseconds):.0f} ms ({milliseconds[-1]:.0f} at most)")
         browser.close()
-
-
-def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

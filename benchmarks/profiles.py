@@ -1,10 +1,10 @@
 """How long fine-tuning and generation of a profile take here: measured in part, extrapolated.
 
-    python -m benchmarks.course                                 some ten minutes on two cores
-    python -m benchmarks.course --profile mlsum --device cuda   on a GPU
-    python -m benchmarks.course --write                         into benchmarks/RESULTS.md
+    python -m benchmarks.profiles                                 ten minutes on two cores
+    python -m benchmarks.profiles --profile mlsum --device cuda   on a GPU
+    python -m benchmarks.profiles --write                         into benchmarks/RESULTS.md
 
-Of the fine-tuning a tenth is taken, of `mlsum`'s a thousandth; with it go a validation before the first
+Of the fine-tuning a fiftieth is taken, of `mlsum`'s a thousandth; with it go a validation before the first
 epoch and after each (summaries, loss, ROUGE), a checkpoint after each epoch and, in a longer one, every
 five minutes, the summaries of all systems, and their ROUGE. Every fine-tuning is taken to be one of
 `flan-small`. The weights are random, so every summary has all its 96 tokens; genuine ones are half as long.
@@ -21,32 +21,23 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import torch
 from scipy import stats
 
-from benchmarks.speed import (
-    FINETUNE,
-    NUM_WARMING,
-    Ours,
-    be_quiet,
-    check_lengths,
-    check_parts,
-    finetune_ours,
-    hardware,
-    say,
-    total,
-    write_results,
-)
-from benchmarks.workload import made_up, rows
+from benchmarks.harness.apart import be_quiet, check_lengths
+from benchmarks.harness.ours import FINETUNE, Ours, finetune_ours, tokenized
+from benchmarks.harness.results import benchmark, check_parts, tell
+from benchmarks.harness.workload import made_up, rows
+from benchmarks.training import NUM_WARMING
 from resumen.model.device import choose_dtype
 from resumen.model.loading import load_t5
 from resumen.model.prepare import prepare_torch
 from resumen.rouge.metric import SpanishRouge
-from resumen.runtime.cli import parser, run
+from resumen.runtime.cli import run
 from resumen.runtime.files import flush, sha256_of
 from resumen.runtime.paths import FINETUNED_DIR
 from resumen.runtime.provenance import write_provenance
@@ -54,7 +45,6 @@ from resumen.schema.params import read_params
 from resumen.sources.mlsum import MLSUM_ROWS
 from resumen.training.checkpoints import checkpoint_interval
 from resumen.training.finetuning import Validation
-from resumen.training.loop import TokenizedRows
 from resumen.vocabulary.tokenizer import load_tokenizer
 
 
@@ -73,10 +63,10 @@ class Job:
     systems: dict[str, int]  # the shape of each checkpoint, and how many systems it is
 
 
-SHARES = {"course": 10, "mlsum": 1_000}  # of the fine-tuning, one article in so many is taken
+SHARES = {"course": 50, "mlsum": 1_000}  # of the fine-tuning, one article in so many is taken
 NUM_TOKENS = 96  # of each summary
 PIECES = 3  # of every other part
-BATCH = 64  # articles: `generate.batch_size`
+BATCH = {"cpu": 24, "cuda": 64}  # articles of a piece; `generate.batch_size` is 64, which is somewhat faster
 TEXTS = 200  # of which ROUGE is taken at a time
 CHECKPOINT = 4 * 4 * 77_000_000  # bytes: weights, Adam's two moments, the best model
 
@@ -127,25 +117,25 @@ def repeated(call: Callable[[], object]) -> list[float]:
 
 def fine_tuning(job: Job, folder: Path, device: torch.device) -> Part:
     data = rows(job.articles * job.epochs // job.share, seed=1)
-    changes = {"batch_size": job.batch_size, "compile": job.compile}
-    first = finetune_ours(folder, data, device, **changes) if job.compile else None
-    output = finetune_ours(folder, data, device, **changes)
-    an_article = [seconds / articles for articles, seconds in output.steps[NUM_WARMING:]]
+    tune = partial(finetune_ours, folder, data, device, job.batch_size, compile=job.compile)
+    first = tune() if job.compile else None
+    output = tune()
+    an_article = [seconds / articles for articles, seconds in output.steps[NUM_WARMING[device.type] :]]
     count = job.articles * job.epochs
     what, seconds, error = whole(f"fine-tuning, {job.articles:,} articles × {job.epochs}", an_article, count)
-    compiling = job.finetunings * (total(first) - total(output)) if first else 0.0  # once each
+    compiling = job.finetunings * (first.total - output.total) if first else 0.0  # once each
     return what, seconds + compiling, error
 
 
 def validating(job: Job, folder: Path, device: torch.device) -> Part:
     t5 = load_t5(folder, choose_dtype("auto", device), device)
     size = 8 * job.batch_size
-    data = [{"id": str(number), **row} for number, row in enumerate(rows(size, seed=3))]
+    data = rows(size, seed=3)
     params = FINETUNE.model_copy(update={"max_new_tokens": NUM_TOKENS, "batch_size": job.batch_size})
 
     def validation(count: int) -> Validation:
-        table = TokenizedRows(pa.Table.from_pylist(data[:count]))
-        return Validation(table, dict.fromkeys(table.ids, "Llueve."), load_tokenizer(folder), params)
+        split = tokenized(data[:count])
+        return Validation(split, {name: ["Llueve."] for name in split.ids}, load_tokenizer(folder), params)
 
     validation(8)(t5)  # warms up
     whole_batch, times = validation(size), job.epochs + 1
@@ -158,15 +148,15 @@ def validating(job: Job, folder: Path, device: torch.device) -> Part:
 def writing(what: str, folder: Path, device: torch.device, test: int, times: int) -> Part:
     """Return what it takes to load a checkpoint and to write so many summaries, so many times."""
     start = time.perf_counter()
-    write = Ours(folder, device, "auto", BATCH)
+    write = Ours(folder, device, "auto")
     loading = time.perf_counter() - start
-    sources = [row["input_ids"] for row in rows(BATCH, seed=2)]
+    sources = [row["input_ids"] for row in rows(BATCH[device.type], seed=2)]
     write(sources[:8], 1, 2)  # warms up
 
     def batch() -> None:
         check_lengths(write(sources, 1, NUM_TOKENS), NUM_TOKENS)
 
-    what, seconds, error = whole(what, repeated(batch), times * test / BATCH)
+    what, seconds, error = whole(what, repeated(batch), times * test / len(sources))
     return what, seconds + times * loading, error
 
 
@@ -204,31 +194,30 @@ def parts(job: Job, device: torch.device, scratch: Path) -> Iterator[Part]:
         yield writing(f"{name}, {'2 × ' * (times - 1)}{job.test:,} articles", folder, device, job.test, times)
 
 
+def results(profile: str, device: torch.device, scratch: Path) -> Iterator[str]:
+    """Yield a table of the minutes of each part of a profile."""
+    yield "| part | minutes | ± |"
+    yield "|---|---:|---:|"
+    seconds, errors = [], []
+    for what, taken, error in parts(job_of(profile, read_params()), device, scratch):
+        seconds.append(taken)
+        errors.append(error)
+        yield f"| {what} | {taken / 60:.1f} | {error / 60:.1f} |"
+    yield f"| all | {sum(seconds) / 60:.1f} | {math.hypot(*errors) / 60:.1f} |"
+
+
 def main() -> None:
-    arguments = parser(__doc__, "python -m benchmarks.course")
+    arguments = benchmark(__doc__, "python -m benchmarks.profiles")
     arguments.add_argument("--profile", choices=list(SHARES), default="course", help="default: course")
     arguments.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
-    arguments.add_argument("--write", action="store_true", help="put the table into benchmarks/RESULTS.md")
     chosen = arguments.parse_args()
     if chosen.write:
         check_parts([chosen.profile])
-    job = job_of(chosen.profile, read_params())
     be_quiet()
     os.environ.setdefault("RESUMEN_DEVICE", chosen.device)
     device = prepare_torch(seed=7)
-    lines = [hardware(device), "", "| part | minutes | ± |", "|---|---:|---:|"]
-    say("\n".join(lines))
-    result = []
     with tempfile.TemporaryDirectory() as scratch:
-        for what, seconds, error in parts(job, device, Path(scratch)):
-            result.append((seconds, error))
-            lines.append(f"| {what} | {seconds / 60:.1f} | {error / 60:.1f} |")
-            say(lines[-1])
-    seconds, error = sum(part[0] for part in result), math.hypot(*(part[1] for part in result))
-    lines.append(f"| all | {seconds / 60:.1f} | {error / 60:.1f} |")
-    say(lines[-1])
-    if chosen.write:
-        write_results(chosen.profile, lines, 1)
+        tell(chosen.profile, results(chosen.profile, device, Path(scratch)), device, 1, chosen.write)
 
 
 if __name__ == "__main__":

@@ -19,9 +19,10 @@ from transformers import (
     TrainerCallback,
 )
 
-from benchmarks.workload import SOURCE_TOKENS, TARGET_TOKENS, Row
+from benchmarks.harness.workload import SOURCE_TOKENS, TARGET_TOKENS, Row
 
-BATCH_SIZE = 8  # the course's
+BATCH_SIZES = {"cpu": 8, "cuda": 32}  # of fine-tuning: the profile course's, and mlsum's
+COURSE_BATCH = 8
 MAX_BATCH = {  # articles in a batch, of one and of four beams: the fastest of 8, 16, 32 and 64 on two cores
     "transformers": {1: 64, 4: 8},
     "int8": {1: 16, 4: 16},
@@ -39,8 +40,18 @@ class Trained:
     targets: int
     loss: float
 
+    @property
+    def total(self) -> float:
+        """The seconds of all steps."""
+        return sum(seconds for _, seconds in self.steps)
 
-class Rows(torch.utils.data.Dataset):
+    def rate(self, warming: int) -> float:
+        """Return the articles a second of the steps after the first `warming`."""
+        steps = self.steps[warming:]
+        return sum(count for count, _ in steps) / sum(seconds for _, seconds in steps)
+
+
+class Rows(torch.utils.data.Dataset[Row]):
     """Rows as a dataset for Trainer."""
 
     def __init__(self, rows: list[Row]) -> None:
@@ -57,7 +68,8 @@ class Counted:
     """A collator that counts: the articles of each batch, and the target tokens of all."""
 
     def __init__(self, collate: Callable[[list[Row]], dict[str, torch.Tensor]]) -> None:
-        self.collate, self.articles, self.targets = collate, [], 0
+        self.collate, self.targets = collate, 0
+        self.articles: list[int] = []
 
     def __call__(self, batch: list[Row]) -> dict[str, torch.Tensor]:
         output = self.collate(batch)
@@ -101,17 +113,17 @@ def padded(batch: list[Row]) -> dict[str, torch.Tensor]:
     return {"input_ids": ids, "attention_mask": ids.ne(0).long(), "labels": labels}
 
 
-def finetune_course(folder: Path, rows: list[Row], device: torch.device) -> Trained:
+def finetune_course(folder: Path, rows: list[Row], device: torch.device, batch_size: int) -> Trained:
     """Fine-tune as the course does: float32, eager attention, padded to the longest.
 
     AdamW as torch makes it by default, a loop over the parameters on a CPU.
     """
     model = T5ForConditionalGeneration.from_pretrained(folder, attn_implementation="eager")
-    model.to(device).train()
+    torch.nn.Module.to(model, device).train()  # transformers' own has other types
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE)
     steps, collate, losses = Steps(device), Counted(padded), []
-    for start in range(0, len(rows), BATCH_SIZE):
-        batch = collate(rows[start : start + BATCH_SIZE])
+    for start in range(0, len(rows), batch_size):
+        batch = collate(rows[start : start + batch_size])
         steps.on_step_begin()
         loss = model(**{name: tensor.to(device) for name, tensor in batch.items()}).loss
         loss.backward()
@@ -124,7 +136,9 @@ def finetune_course(folder: Path, rows: list[Row], device: torch.device) -> Trai
     return Trained(list(zip(collate.articles, steps.seconds, strict=True)), collate.targets, mean)
 
 
-def finetune_trainer(folder: Path, rows: list[Row], device: torch.device, bf16: bool = False) -> Trained:
+def finetune_trainer(
+    folder: Path, rows: list[Row], device: torch.device, batch_size: int, bf16: bool = False
+) -> Trained:
     """Fine-tune by Seq2SeqTrainer with its defaults, as in transformers' example; `bf16` is its option."""
     model = T5ForConditionalGeneration.from_pretrained(folder)
     steps, collate = Steps(device), Counted(collator(folder, model))
@@ -133,7 +147,7 @@ def finetune_trainer(folder: Path, rows: list[Row], device: torch.device, bf16: 
             output_dir=scratch,
             num_train_epochs=1,
             learning_rate=LEARNING_RATE,
-            per_device_train_batch_size=BATCH_SIZE,
+            per_device_train_batch_size=batch_size,
             bf16=bf16,
             use_cpu=device.type == "cpu",
             save_strategy="no",
@@ -167,11 +181,14 @@ class Transformers:
     ) -> None:
         attention = "eager" if is_course else "sdpa"
         model = T5ForConditionalGeneration.from_pretrained(folder, dtype=dtype, attn_implementation=attention)
-        self.model, self.device, self.is_course = model.to(device).eval(), device, is_course
+        torch.nn.Module.to(model, device).eval()
+        self.model: Any = model
+        self.device, self.is_course = device, is_course
 
     @torch.inference_mode()
     def __call__(self, rows: list[list[int]], num_beams: int, num_tokens: int) -> list[list[int]]:
-        output, size = [], BATCH_SIZE if self.is_course else MAX_BATCH["transformers"][num_beams]
+        output: list[list[int]] = []
+        size = COURSE_BATCH if self.is_course else MAX_BATCH["transformers"][num_beams]
         if self.device.type == "cuda" and not self.is_course:
             size = 64  # as ours
         for start in range(0, len(rows), size):

@@ -1,0 +1,1 @@
+"""Benchmarks: what each room takes in time and memory, beside what people would otherwise run."""
