@@ -47,6 +47,7 @@ def competitors(work: str, folder: Path, device: torch.device, scratch: Path) ->
         "course": partial(Transformers, folder, device, is_course=True),
         "transformers": partial(Transformers, folder, device),
         "ours, fp32": partial(Ours, folder, device, "fp32"),
+        "ours, int8": partial(Ours, folder, device, "int8"),
         "transformers, bf16": partial(Transformers, folder, device, torch.bfloat16),
         "ctranslate2 int8": partial(CTranslate2, folder, scratch, "int8"),
         "ctranslate2 float32": partial(CTranslate2, folder, scratch, "float32"),
@@ -59,9 +60,11 @@ def competitors(work: str, folder: Path, device: torch.device, scratch: Path) ->
         every = ["ours", *(["course"] if work == "greedy" else [plain]), *int8]
         once = ["ours, fp32", *([plain] if work == "greedy" else []), rounded]
     else:
-        every, once = ["ours", "ctranslate2 float32"], [plain, *int8]
+        every, once = ["ours", *int8], [plain]
         if work == "beams":
-            every, once = ["ours", plain], int8
+            every, once = ["ours", plain, *int8], []
+        else:
+            every.append("ctranslate2 float32")
     articles = articles_of(work, device)
     return {
         name: Apart(
@@ -125,9 +128,21 @@ def results(work: str, rounds: int, folder: Path, device: torch.device, scratch:
     rates = rates_of(who, rounds)
     title = f"{TITLES[work]} ({len(articles)} articles)"
     yield from table(title, rates, {name: apart.peak for name, apart in who.items()})
+    if device.type == "cpu":
+        yield from ["", of_int8(rates)]
     written = {name: apart.said for name, apart in who.items()}
     yield from ["", check_written(work, written, folder, articles), ""]
     yield busy(statistics.median(rates["ours"]), *costs(work, folder), device)
+
+
+def of_int8(rates: Mapping[str, list[float]]) -> str:
+    """Return how ours with weights in int8 stands beside those who have them too."""
+    ours, said = rates["ours, int8"], []
+    for name in (name for name in rates if "int8" in name and name != "ours, int8"):
+        ratios = [own / other for own, other in zip(ours, rates[name], strict=True)]
+        ratio = statistics.median(ours) / statistics.median(rates[name])
+        said.append(f"{ratio:.2f} × {name} ({min(ratios):.2f} to {max(ratios):.2f})")
+    return f"With weights in int8 ours is {', '.join(said)}."
 
 
 def costs(work: str, folder: Path) -> tuple[float, float]:

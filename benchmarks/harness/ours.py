@@ -14,7 +14,7 @@ from resumen.model.device import choose_dtype
 from resumen.model.loading import load_t5
 from resumen.model.t5 import T5
 from resumen.rouge.score import ROUGE_TYPES
-from resumen.schema.sections import Decoding, FinetuneParams, Precision
+from resumen.schema.sections import Decoding, FinetuneParams, GeneratePrecision
 from resumen.training.checkpoints import epoch_folder
 from resumen.training.finetuning import longest_batch
 from resumen.training.loop import EpochSampler, TokenizedRows, TrainedT5
@@ -85,7 +85,7 @@ class Ours:
     """The stage `generate`, from checkpoint to tokens."""
 
     def __init__(
-        self, folder: Path, device: torch.device, precision: Precision, batch_size: int = 64
+        self, folder: Path, device: torch.device, precision: GeneratePrecision, batch_size: int = 64
     ) -> None:
         self.t5 = load_t5(folder, choose_dtype(precision, device), device)
         self.batch_size = batch_size

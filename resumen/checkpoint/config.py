@@ -11,7 +11,7 @@ MAX_CONFIG_NUMBER = 2**20  # of anything that config.json counts: T5-11b has lay
 MAX_LAYERS = 1_000  # T5-11b has 24
 ATTENTION = ("q", "k", "v", "o")
 MODEL_TYPES = ("t5", "mt5", "umt5")  # that we compute: T5 of all versions, and its multilingual relatives
-ALIASES = {  # transformers' other names of a size: where both stand, it takes these
+SIZE_ALIASES = {  # transformers' other names of a size: where both stand, it takes these
     "head_dim": "d_kv",
     "hidden_size": "d_model",
     "num_attention_heads": "num_heads",
@@ -87,7 +87,7 @@ class ModelConfig:
             raise ValueError(
                 f"feed_forward_proj: expected one of {', '.join(ACTIVATION_NAMES)}, got {shown(kind)}"
             )
-        for alias, name in ALIASES.items():
+        for alias, name in SIZE_ALIASES.items():
             if alias in config and config[alias] != config.get(name):
                 raise ValueError(f"{alias}: expected what {name} says, got {shown(config[alias])}")
         untied = config.get("tie_word_embeddings") is False

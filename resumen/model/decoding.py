@@ -21,7 +21,7 @@ from resumen.runtime.files import sha256_of_json
 from resumen.runtime.parent import dvc_process, is_orphaned
 from resumen.runtime.progress import track
 from resumen.schema.sections import Decoding
-from resumen.vocabulary.tokenizer import Ids, decode, encode, truncate
+from resumen.vocabulary.tokenizer import Ids, encode, truncate
 
 log = logging.getLogger("generate")
 
@@ -306,15 +306,3 @@ def should_compact(done: int, articles: int) -> bool:
 def gather_rows(rows: Tensor, indices: Tensor) -> Tensor:
     """Return of each article the rows at `indices`: (articles, rows, tokens) by (articles, indices)."""
     return rows.gather(1, indices[..., None].expand(-1, -1, rows.shape[-1]))
-
-
-def generate_texts(
-    tokenizer: Tokenizer,
-    rows: Sequence[Ids],
-    generate: Generate,
-    batch_size: int,
-    what: str,
-    journal: Path | None = None,
-) -> list[str]:
-    """Return the text that the model writes for each row of ids, in order."""
-    return decode(tokenizer, generate_in_batches(rows, generate, batch_size, what, journal))

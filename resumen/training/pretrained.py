@@ -35,7 +35,7 @@ class Parameters(nn.Module):
             module: nn.Module = self
             *path, last = name.split(".")
             for part in path:
-                if part not in module._modules:
+                if not hasattr(module, part):
                     module.add_module(part, nn.Module())
                 module = module.get_submodule(part)
             module.register_parameter(last, nn.Parameter(tensor))
