@@ -1,11 +1,12 @@
-"""What our speed costs in quality on `mini`: fine-tuning beside the plain one, generation in bf16.
+"""What our speed costs in quality on `mini`: fine-tuning beside the plain one, generation in bf16 and int8.
 
     python -m benchmarks.quality run plain --seeds 13-22 >> runs.jsonl      four minutes a seed and thread
     python -m benchmarks.quality run ours --seeds 13-22 >> runs.jsonl       two to three
     python -m benchmarks.quality run "ours, bf16" --seeds 13-22 >> runs.jsonl
     torchrun --nproc-per-node 2 -m benchmarks.quality run "ours, 2 processes" --seeds 13-22 >> runs.jsonl
     python -m benchmarks.quality table runs.jsonl
-    python -m benchmarks.quality generation                                 each system, in float32 and bf16
+    python -m benchmarks.quality generation                                 each system, in bf16 and int8
+    python -m benchmarks.quality generation --articles 2000 finetuned       one, on news made up anew
 
 Needs a `dvc repro` of `mini` before. *plain* is Seq2SeqTrainer as it is installed, with transformers' own
 forward pass, in float32: random batches of 8, padded. Rows, epochs, learning rate, schedule and clipping are
@@ -18,7 +19,7 @@ import json
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,22 +39,28 @@ from benchmarks.harness.peers import BATCH_SIZES
 from benchmarks.harness.results import say
 from resumen.checkpoint.config import ModelConfig
 from resumen.generation.models import open_model
-from resumen.generation.summaries import read_prompts
 from resumen.model.decoding import generate_in_batches
 from resumen.model.device import choose_dtype
 from resumen.model.distributed import rank, world_size
 from resumen.model.loading import open_checkpoint
 from resumen.model.prepare import prepare_torch
 from resumen.model.t5 import T5
+from resumen.news.stories import row_of, stories
 from resumen.rouge.score import ROUGE_TYPES, rouge
 from resumen.runtime.cli import parser, run
 from resumen.runtime.errors import InputError
 from resumen.runtime.paths import PRETRAINED_DIR, RAW_TEST, RAW_VALIDATION, TOKENIZED_DIR
 from resumen.schema.params import load_params, parse_key, read_params
 from resumen.schema.rows import load_table, read_table, references_of
-from resumen.schema.sections import FinetuneParams, GenerateParams, Precision, SourceParams, StyleParams
+from resumen.schema.sections import (
+    FinetuneParams,
+    FormatParams,
+    GenerateParams,
+    GeneratePrecision,
+    SourceParams,
+)
 from resumen.schema.systems import system_params
-from resumen.text.prompts import TEMPLATE_FIELDS
+from resumen.text.prompts import TEMPLATE_FIELDS, fill_template
 from resumen.training.finetuning import Validation, fine_tune
 from resumen.training.loop import TokenizedRows
 from resumen.training.pretrained import init_letters, load_model, save_model
@@ -66,7 +73,8 @@ PRECISION = {
     "ours, 2 processes": "fp32",
     "ours, bf16, 2 processes": "bf16",
 }
-PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")  # of generation
+PRECISIONS: tuple[GeneratePrecision, ...] = ("fp32", "bf16", "int8")  # of generation, the exact one first
+SEED = 38  # of made-up articles
 CONFIDENCE = 0.95  # of the one-sided bound
 
 FINETUNING = "flan-small"  # of params.yaml, whose recipe is `finetune`'s; its base is of that name
@@ -200,36 +208,48 @@ def table(runs: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def generation(device: torch.device) -> Iterator[str]:
-    """Yield a table of each system's ROUGE-L on the test split, its summaries written in float32 and bf16.
+def made_up_articles(count: int, seed: int) -> list[dict[str, Any]]:
+    """Return rows of made-up news that no split has: `seed` is another than theirs."""
+    return [{"id": str(number), **row_of(story)} for number, story in enumerate(stories(count, seed))]
 
-    The error is half of the 95 % interval of the mean difference, by the articles' differences.
+
+def generation(device: torch.device, count: int | None, systems: Collection[str]) -> Iterator[str]:
+    """Yield a table of each system's ROUGE-L, its summaries written in float32, and rounded.
+
+    Of the test split, or of `count` made-up articles. The error is half of the 95 % interval of the mean
+    difference, by the articles' differences.
     """
     all_params, params = read_params(), load_params(GenerateParams, "generate")
     source = parse_key(SourceParams, all_params, "tokenize", "source_tokens")
-    style = parse_key(StyleParams, all_params, "format", "style")
-    rows = list(read_table(RAW_TEST, ["id", *TEMPLATE_FIELDS]))
-    yield f"| ROUGE-L, {len(rows)} articles | float32 | bf16 | difference | ± | other summaries |"
-    yield "|---|---:|---:|---:|---:|---:|"
-    for name in all_params["systems"]:
+    ours = load_params(FormatParams, "format")
+    columns = ["id", *TEMPLATE_FIELDS]
+    rows = made_up_articles(count, seed=SEED) if count else list(read_table(RAW_TEST, columns))
+    yield f"| ROUGE-L, {len(rows):,} articles | in | float32 | rounded | difference | ± | other summaries |"
+    yield "|---|---|---:|---:|---:|---:|---:|"
+    for name in systems or all_params["systems"]:
         if (system := system_params(all_params, name)).is_foreign:
             continue
-        texts, scores = [], []
         chosen, what = params.model_copy(update=system.overrides()), f"quality {name}"
+        prompts = [fill_template(system.template or ours.template, row) for row in rows]
+        exact: list[float] = []
         for precision in PRECISIONS:
             model = open_model(system.path, chosen, choose_dtype(precision, device), device, system.generate)
-            ids, _ = read_prompts(system, rows, source, style, model)
+            style = ours.style if system.template is None else "instruction"
+            ids, _ = model.encode(prompts, source.source_tokens, style)
             write = model.load(what, [len(row) for row in ids], chosen.batch_size)
-            texts.append(model.decode(generate_in_batches(ids, write, chosen.batch_size, what)))
+            texts = model.decode(generate_in_batches(ids, write, chosen.batch_size, what))
             index = ROUGE_TYPES.index("rougeL")
-            scores.append(
-                [rouge(text, row["summary"])[index] for text, row in zip(texts[-1], rows, strict=True)]
+            scores = [rouge(text, row["summary"])[index] for text, row in zip(texts, rows, strict=True)]
+            if not exact:
+                exact, plain = scores, texts
+                continue
+            less = [other - one for one, other in zip(exact, scores, strict=True)]
+            error = statistics.stdev(less) / len(less) ** 0.5 * stats.t.ppf(0.975, len(less) - 1)
+            others = sum(one != other for one, other in zip(plain, texts, strict=True))
+            means = [statistics.mean(exact), statistics.mean(scores), statistics.mean(less)]
+            yield "| {} | {} | {:.2f} | {:.2f} | {:+.2f} | {:.2f} | {} |".format(
+                name, precision, *means, error, others
             )
-        plain, rounded = map(statistics.mean, scores)
-        less = [other - one for one, other in zip(*scores, strict=True)]
-        error = statistics.stdev(less) / len(less) ** 0.5 * stats.t.ppf(0.975, len(less) - 1)
-        others = sum(one != other for one, other in zip(*texts, strict=True))
-        yield f"| {name} | {plain:.2f} | {rounded:.2f} | {rounded - plain:+.2f} | {error:.2f} | {others} |"
 
 
 def seeds_of(text: str) -> range:
@@ -246,10 +266,12 @@ def main() -> None:
     commands.add_parser("table", help="print the table of runs").add_argument(
         "path", type=argparse.FileType(encoding="utf-8"), help="their lines"
     )
-    commands.add_parser("generation", help="print the table of the systems")
+    writing = commands.add_parser("generation", help="print the table of the systems")
+    writing.add_argument("systems", nargs="*", metavar="SYSTEM", help="default: all")
+    writing.add_argument("--articles", type=int, help="made-up ones instead of the test split")
     chosen = arguments.parse_args()
     if chosen.command == "generation":
-        for line in generation(prepare_torch(seed=0)):
+        for line in generation(prepare_torch(seed=0), chosen.articles, chosen.systems):
             say(line)
         return
     if chosen.command == "table":
