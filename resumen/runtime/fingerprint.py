@@ -9,6 +9,7 @@ from resumen.runtime.files import list_files, sha256_of, sha256_of_json
 from resumen.runtime.provenance import PROVENANCE
 
 ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("__main__", "resumen", "stages")  # of a thousand modules; a stage that runs is the first
 CODE = (ROOT / "stages", ROOT / "resumen")
 CANNOT_DECIDE = (ROOT / "resumen/runtime", ROOT / "resumen/tools")
 
@@ -29,7 +30,8 @@ def fingerprint(params: Iterable[object], paths: Iterable[Path], **others: str) 
 
 def loaded_code() -> list[Path]:
     """Return the files of the project's modules that are loaded and can change a number, in a fixed order."""
-    names = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    ours = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] in PACKAGES]
+    names = (getattr(module, "__file__", None) for module in ours)
     files = {Path(name).resolve() for name in names if name}
     return sorted(
         file
