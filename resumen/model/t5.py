@@ -7,9 +7,9 @@ to be trained and to generate:
   the encoder's states for all layers of the decoder; the gain of a norm is folded into the product behind it
 - generating, an article's keys and values are kept once, whatever the number of beams: its beams are as many
   queries of one attention; rows that are finished leave, some together
-- training, the decoder's products see the real target positions alone, and dropout is T5's own: one mask for
-  all positions of a sequence, as Mesh TensorFlow and T5X draw it (`noise_shape`, `broadcast_dims=(-2,)`); a
-  number for each element costs as much as all else
+- training, only the real target positions meet the head, and dropout is T5's own: one mask for all positions
+  of a sequence, as Mesh TensorFlow and T5X draw it (`noise_shape`, `broadcast_dims=(-2,)`); a number for each
+  element costs as much as all else
 
 Imports no transformers, which would cost every process three seconds.
 """
@@ -41,7 +41,7 @@ Encode = Callable[["T5", Tensor, Tensor | None, "Dropout"], Tensor]
 ENCODER_CHUNK = 2**12  # tokens, on a CPU: a layer's states stay in the cache
 LOGITS_CHUNK = 2**19  # of a cross-entropy on a CPU
 SCORES_CHUNK = 2**20  # of an attention on a CPU: 2 to 4 MB, what a core's cache holds
-PAD_MULTIPLE, PACK_MULTIPLE = 16, 64  # multiples that a loss pads rows to, in tokens, and packed positions
+PAD_MULTIPLE, LOGITS_MULTIPLE = 16, 64  # multiples that a loss pads positions and rows of logits to
 
 
 @dataclass
@@ -60,75 +60,6 @@ class Layer:
     cross_out: Weight | None = None
 
 
-class MoveRows(torch.autograd.Function):
-    """The rows `source` of states, (rows, features), as the rows `target` of `count`; all others are zero."""
-
-    @staticmethod
-    def forward(ctx: Any, states: Tensor, source: Tensor, target: Tensor, count: int) -> Tensor:
-        ctx.save_for_backward(source, target)
-        ctx.count = len(states)
-        return moved(states, source, target, count)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        target, source = ctx.saved_tensors
-        return moved(gradient, source, target, ctx.count), None, None, None
-
-
-def moved(states: Tensor, source: Tensor, target: Tensor, count: int) -> Tensor:
-    """Return what `MoveRows` does."""
-    return states.new_zeros(count, states.shape[1]).index_copy_(0, target, states.index_select(0, source))
-
-
-class MaskRows(torch.autograd.Function):
-    """Packed states, each multiplied by its row's mask; the masks of all positions are not kept."""
-
-    @staticmethod
-    def forward(ctx: Any, states: Tensor, mask: Tensor, row_of: Tensor) -> Tensor:
-        ctx.save_for_backward(mask, row_of)  # (rows, features), (count,)
-        return states * mask.index_select(0, row_of)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        mask, row_of = ctx.saved_tensors
-        return gradient * mask.index_select(0, row_of), None, None
-
-
-class Packing:
-    """The real positions of padded rows, side by side, and up to PACK_MULTIPLE − 1 rows of zeros behind them.
-
-    A third of a batch's target positions is padding: only the attention sees it.
-    """
-
-    def __init__(self, is_real: Tensor) -> None:
-        """`is_real`, (rows, positions), is True where a token is."""
-        self.shape = is_real.shape
-        self.positions = is_real.flatten().nonzero()[:, 0]  # (tokens,), counted over all rows
-        self.tokens = torch.arange(len(self.positions))
-        self.count = len(self.tokens) + -len(self.tokens) % PACK_MULTIPLE
-        self.row_of = functional.pad(self.positions // self.shape[1], (0, self.count - len(self.tokens)))
-
-    def to(self, device: Callable[[Tensor], Tensor]) -> "Packing":
-        """Let `device` bring what is indexed by to where the model is."""
-        self.positions, self.tokens = device(self.positions), device(self.tokens)
-        self.row_of = device(self.row_of)
-        return self
-
-    def pack(self, padded: Tensor) -> Tensor:
-        """Return the real ones of (rows, positions, features) as (count, features)."""
-        output: Tensor = MoveRows.apply(  # type: ignore[no-untyped-call]  # torch's own
-            padded.flatten(0, 1), self.positions, self.tokens, self.count
-        )
-        return output
-
-    def unpack(self, packed: Tensor) -> Tensor:
-        """Return (count, features) as (rows, positions, features), zero where padding is."""
-        output: Tensor = MoveRows.apply(  # type: ignore[no-untyped-call]  # torch's own
-            packed, self.tokens, self.positions, self.shape.numel()
-        )
-        return output.view(*self.shape, -1)
-
-
 class Dropout:
     """T5's dropout: a mask for each row and feature, the same at all its positions.
 
@@ -136,33 +67,12 @@ class Dropout:
     process draws the same numbers.
     """
 
-    def __init__(
-        self,
-        share: float,
-        rows: slice = slice(None),
-        num_rows: int | None = None,
-        packing: Packing | None = None,
-    ) -> None:
-        self.share, self.rows, self.num_rows, self.packing = share, rows, num_rows, packing
+    def __init__(self, share: float, rows: slice = slice(None), num_rows: int | None = None) -> None:
+        self.share, self.rows, self.num_rows = share, rows, num_rows
 
     def __call__(self, states: Tensor) -> Tensor:
-        """Return `states` with a share of the features zeroed.
-
-        They are (rows, positions, features), or packed: (count, features).
-        """
-        if not self.share:
-            return states
-        if self.packing is None:
-            return states * self.mask((len(states), 1, states.shape[-1]), states)
-        mask = self.mask((self.packing.shape[0], states.shape[-1]), states)  # (rows, features)
-        output: Tensor = MaskRows.apply(  # type: ignore[no-untyped-call]  # torch's own
-            states, mask, self.packing.row_of
-        )
-        return output
-
-    def packed(self, packing: Packing) -> "Dropout":
-        """Return the same for packed states."""
-        return Dropout(self.share, self.rows, self.num_rows, packing)
+        """Return `states`, (rows, …, positions, features), with a share of the features zeroed."""
+        return states * self.mask((*states.shape[:-2], 1, states.shape[-1]), states) if self.share else states
 
     def keys(self, values: Tensor) -> Tensor:
         """Return `values`, (rows, heads, keys, d_kv), with a share of the keys zeroed.
@@ -400,18 +310,11 @@ class T5:
     def self_attention(
         self, layer: Layer, states: Tensor, bias: Tensor, attention_mask: Tensor | None, drop: Dropout
     ) -> Tensor:
-        qkv = project(self.normalized(states), layer.qkv)
-        if drop.packing:
-            qkv = drop.packing.unpack(qkv)
-        # of (rows, positions, 3 × heads × d_kv): (rows, heads, positions, d_kv)
-        queries, keys, values = map(self.heads, qkv.chunk(3, dim=-1))
+        qkv = project(self.normalized(states), layer.qkv)  # (rows, positions, 3 × heads × d_kv)
+        queries, keys, values = map(self.heads, qkv.chunk(3, dim=-1))  # (rows, heads, positions, d_kv)
         attended = attention(queries, keys, drop.keys(values), bias, attention_mask)
-        return states + drop(project(self.merged(attended, drop.packing), layer.out))
-
-    def merged(self, attended: Tensor, packing: Packing | None) -> Tensor:
-        """Return (rows, heads, positions, d_kv) as (rows, positions, heads × d_kv), or that packed."""
-        states = attended.transpose(1, 2).flatten(2)
-        return packing.pack(states) if packing else states
+        # (rows, positions, heads × d_kv) → (rows, positions, d_model)
+        return states + drop(project(attended.transpose(1, 2).flatten(2), layer.out))
 
     def cross_attention(
         self,
@@ -424,12 +327,10 @@ class T5:
         assert layer.cross_q is not None
         assert layer.cross_out is not None
         keys, values = cross  # (rows, heads, source tokens, d_kv)
-        queries = project(self.normalized(states), layer.cross_q)
-        if drop.packing:
-            queries = drop.packing.unpack(queries)
         # (rows, heads, positions, d_kv)
-        attended = attention(self.heads(queries), keys, drop.keys(values), None, attention_mask)
-        return states + drop(project(self.merged(attended, drop.packing), layer.cross_out))
+        queries = self.heads(project(self.normalized(states), layer.cross_q))
+        attended = attention(queries, keys, drop.keys(values), None, attention_mask)
+        return states + drop(project(attended.transpose(1, 2).flatten(2), layer.cross_out))
 
     def feed_forward(self, layer: Layer, states: Tensor, drop: Dropout) -> Tensor:
         inner = project(self.normalized(states), layer.wi)  # (rows, positions, d_ff, twice if gated)
@@ -507,50 +408,45 @@ class T5:
         mask = pad_to_multiple(batch["attention_mask"].bool(), False)
         ids = self.to_device(pad_to_multiple(batch["input_ids"], self.config.pad))  # (rows, source tokens)
         attention_mask = self.additive_mask(mask)
-        decoder_input_ids, packing, labels = self.decoder_inputs(batch["labels"])
-        both = functional.embedding(torch.cat([ids.flatten(), decoder_input_ids]), self.embedding)
-        # (rows × source tokens, d_model) and (packed, d_model); the embedding has one gradient
-        source, states = both.split([ids.numel(), len(decoder_input_ids)])
-        encoded = (encode or T5.encode)(self, source.unflatten(0, ids.shape), attention_mask, drop)
-        states = self.decode(states, packing, self.cross_keys(encoded), attention_mask, drop)
-        return self.loss_of(states, labels, smoothing)
+        decoder_input_ids, positions, labels = self.decoder_inputs(batch["labels"])
+        both = functional.embedding(torch.cat([ids, decoder_input_ids], dim=1), self.embedding)
+        # (rows, source tokens, d_model) and (rows, target tokens, d_model); the embedding has one gradient
+        source, states = both.split([ids.shape[1], decoder_input_ids.shape[1]], dim=1)
+        encoded = (encode or T5.encode)(self, source.contiguous(), attention_mask, drop)
+        states = self.decode(states, self.cross_keys(encoded), attention_mask, drop)
+        return self.loss_at(states, positions, labels, smoothing)
 
     def cached_loss(self, cache: "KVCache", labels: Tensor) -> Tensor:
         """Return `loss` of labels, (articles, target tokens), of the articles in `cache`."""
-        decoder_input_ids, packing, labels = self.decoder_inputs(labels)
-        states = functional.embedding(decoder_input_ids, self.embedding)  # (packed, d_model)
-        return self.loss_of(self.decode(states, packing, cache.cross, cache.attention_mask), labels)
+        decoder_input_ids, positions, labels = self.decoder_inputs(labels)
+        states = functional.embedding(decoder_input_ids, self.embedding)  # (articles, positions, d_model)
+        return self.loss_at(self.decode(states, cache.cross, cache.attention_mask), positions, labels)
 
-    def decoder_inputs(self, labels: Tensor) -> tuple[Tensor, Packing, Tensor]:
-        """Return what the decoder reads to write `labels`, packed; how it is packed; and the real labels.
+    def decoder_inputs(self, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return what the decoder reads to write `labels`, where the real ones lie, and which they are.
 
-        decoder_input_ids, (packed,); labels, (targets,).
+        decoder_input_ids, (rows, target tokens); positions, (targets,), counted over all rows; labels,
+        (targets,).
         """
         labels = pad_to_multiple(labels, -1)
-        packing = Packing(labels >= 0)
         decoder_input_ids = functional.pad(labels[:, :-1], (1, 0), value=self.config.decoder_start)
-        decoder_input_ids, labels = (
-            tokens.flatten()[packing.positions] for tokens in (decoder_input_ids, labels)
-        )
-        decoder_input_ids = functional.pad(
-            decoder_input_ids, (0, packing.count - len(labels)), value=self.config.pad
-        )
-        return self.to_device(decoder_input_ids), packing.to(self.to_device), self.to_device(labels)
+        decoder_input_ids = decoder_input_ids.masked_fill(decoder_input_ids < 0, self.config.pad)
+        labels = labels.flatten()
+        positions = (labels >= 0).nonzero()[:, 0]
+        return self.to_device(decoder_input_ids), self.to_device(positions), self.to_device(labels[positions])
 
     def decode(
         self,
         states: Tensor,
-        packing: Packing,
         cross: Iterable[Sequence[Tensor]],
         attention_mask: Tensor | None,
         drop: Dropout = NO_DROPOUT,
     ) -> Tensor:
-        """Return the decoder's states of embedded tokens, packed: (packed, d_model).
+        """Return the decoder's states of embedded tokens, (rows, positions, d_model).
 
         `cross` has each layer's keys and values of the articles, `attention_mask` hides their padding.
         """
-        biases = self.biases("decoder", packing.shape[1])
-        drop = drop.packed(packing)
+        biases = self.biases("decoder", states.shape[1])
         states = drop(states)
         for layer, bias, keys_values in zip(self.decoder, biases, cross, strict=True):
             states = self.self_attention(layer, states, bias, None, drop)
@@ -558,10 +454,12 @@ class T5:
             states = self.feed_forward(layer, states, drop)
         return self.final(states, "decoder", drop)
 
-    def loss_of(self, states: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
-        """Return the loss of `labels`, (targets,), after the decoder's packed states."""
+    def loss_at(self, states: Tensor, positions: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
+        """Return the loss of `labels`, at `positions` of the decoder's states: only they meet the head."""
+        states = states.flatten(0, 1)[positions]  # (targets, d_model)
+        logits = self.logits(functional.pad(states, (0, 0, 0, -len(states) % LOGITS_MULTIPLE)))
         loss: Tensor = CrossEntropy.apply(  # type: ignore[no-untyped-call]  # torch's own
-            self.logits(states), labels, smoothing
+            logits, labels, smoothing
         )
         return loss
 
@@ -649,8 +547,8 @@ class KVCache:
         """Return a layer's `past` so far: (keys and values, articles, heads, slots so far, d_kv).
 
         On a CPU, in bf16, it is copied without the slots to come. PyTorch would do so, for oneDNN, but with
-        the keys transposed, which takes as long as the product, and into new memory, a little more at each
-        step: between the kernels that oneDNN makes and keeps at each step, none of it fits the next one.
+        the keys transposed, which makes the attention half as slow again, and into new memory, a little more
+        at each step: between the kernels that oneDNN makes and keeps, none of it fits the next one.
         """
         part = past[:, :, :, : self.length]
         return part if self.copied is None else self.copied[: part.numel()].view(part.shape).copy_(part)

@@ -127,7 +127,7 @@ def test_training_computes_with_few_shapes(tiny, batch, monkeypatch):
     for more in range(8):
         part = {name: rows[:, : {"labels": 33}.get(name, 150) + more] for name, rows in batch.items()}
         arithmetic(model).loss(part)
-    assert met == {(3, 160), (128,)}  # of the sources, and of all targets together
+    assert met == {(3, 160), (3, 48), (128,)}  # of the sources, the targets, the logits
 
 
 def test_an_attention_in_parts_is_the_whole(tiny, batch, monkeypatch):
