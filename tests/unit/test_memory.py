@@ -342,9 +342,17 @@ def generated(config, rows, dtype, count, source, decoding, target):
     return live.peak
 
 
-@pytest.mark.parametrize("kind", ["cpu", "cuda"])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["fp32", "bf16"])
-@pytest.mark.parametrize(("decoding", "target"), [(greedy(96), 0), (greedy(96), 128), (BEAMS, 0)])
+COMPUTED = [(kind, dtype) for kind in ("cpu", "cuda") for dtype in (torch.float32, torch.bfloat16)]
+WRITTEN = [
+    (greedy(96), 0),
+    (greedy(96), 128),
+    (BEAMS, 0),
+]  # and the loss of so many tokens
+EACH = [(*how, *what) for how in COMPUTED for what in WRITTEN]
+EACH += [("cpu", torch.int8, decoding, 0) for decoding in (greedy(96), BEAMS)]
+
+
+@pytest.mark.parametrize(("kind", "dtype", "decoding", "target"), EACH)
 @pytest.mark.parametrize("model", ["FLAN_SMALL", "FLAN_LARGE", "MT5_SMALL", "UMT5_SMALL"])
 @pytest.mark.parametrize(("count", "source"), [(1, 512), (8, 512), (1, 2048)])
 def test_the_plan_covers_what_generating_takes(
